@@ -1,1 +1,29 @@
-export {}
+/**
+ * The rules behind Thaw, for people who write a driver or a platform adapter. Applications use `@thaw/pg` and never this.
+ *
+ * @module
+ */
+
+export { backoffMillis } from './backoff.ts'
+export { classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
+export { type Clock, elapsedMillis, type Reading, read, systemClock, type Timer } from './clock.ts'
+export { type Deadline, startDeadline } from './deadline.ts'
+export {
+  type AcquireStage,
+  AcquireTimeoutError,
+  ConnectError,
+  type ConnectStage,
+  type ErrorKind,
+  OptionError,
+  ThawError,
+  TransactionOpenError,
+  type WireFacts,
+} from './errors.ts'
+export { createEvents, type Events, type StaleReason, type ThawEvent, type ThawListener } from './events.ts'
+export { type FreezeEvidence, type FreezeHints, weighFreeze } from './freeze.ts'
+export { type Condemnation, type GateRules, judge, type Standing, type Verdict } from './gate.ts'
+export { fatalSilenceMillis, learnDeath, learnSurvival, type ShortestDeath } from './idle-limit.ts'
+export { checkOptions, type OptionRule, type OptionRules } from './options.ts'
+export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
+export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
+export { sweep } from './sweep.ts'

@@ -1,0 +1,82 @@
+/**
+ * What a failure's code says: SQLSTATEs of PostgreSQL and errnos of the socket layer. Knowledge as data, a source for each
+ * row. Messages are never looked at here: they are translated, and change.
+ */
+
+/** What one code says. */
+export interface FailureRow {
+  /** SQLSTATE (five characters) or errno name. */
+  readonly code: string
+  /** In a few words, for people. */
+  readonly says: string
+  /** As the answer to a dial: `again` with backoff, `password` (ask for it once more, it may have expired), or `fail` at once. */
+  readonly dial: 'again' | 'password' | 'fail'
+  /** It ends the connection that it arrives on. */
+  readonly ends: boolean
+  /** What it tells about the other connections to the same server. */
+  readonly siblings: 'unharmed' | 'suspect' | 'condemned'
+  /** Where this is written down. */
+  readonly source: string
+}
+
+const ERRCODES = 'https://www.postgresql.org/docs/current/errcodes-appendix.html'
+const SHUTDOWN = 'https://www.postgresql.org/docs/current/server-shutdown.html'
+const TIMEOUTS = 'https://www.postgresql.org/docs/current/runtime-config-client.html'
+const CONNECT = 'https://man7.org/linux/man-pages/man2/connect.2.html'
+const SEND = 'https://man7.org/linux/man-pages/man2/send.2.html'
+const TCP = 'https://man7.org/linux/man-pages/man7/tcp.7.html'
+const GETADDRINFO = 'https://man7.org/linux/man-pages/man3/getaddrinfo.3.html'
+
+type Row = readonly [
+  code: string,
+  says: string,
+  dial: FailureRow['dial'],
+  ends: boolean,
+  siblings: FailureRow['siblings'],
+  source: string,
+]
+
+const ROWS: readonly Row[] = [
+  ['EAI_AGAIN', 'the name server did not answer', 'again', false, 'unharmed', GETADDRINFO],
+  ['ENOTFOUND', 'the name server does not know the host', 'again', false, 'unharmed', GETADDRINFO],
+  ['ECONNREFUSED', 'nobody listens at that address', 'again', true, 'suspect', CONNECT],
+  ['ECONNRESET', 'the other end has forgotten the connection', 'again', true, 'suspect', SEND],
+  ['ECONNABORTED', 'the connection was aborted', 'again', true, 'suspect', CONNECT],
+  ['EPIPE', 'the connection was already closed', 'again', true, 'suspect', SEND],
+  ['ETIMEDOUT', 'the other end does not answer', 'again', true, 'suspect', TCP],
+  ['EHOSTUNREACH', 'no route to the host', 'again', true, 'suspect', CONNECT],
+  ['EHOSTDOWN', 'the host is down', 'again', true, 'suspect', CONNECT],
+  ['ENETUNREACH', 'no route to the network', 'again', true, 'suspect', CONNECT],
+  ['ENETDOWN', 'the network is down', 'again', true, 'suspect', CONNECT],
+  ['08000', 'connection exception', 'again', true, 'suspect', ERRCODES],
+  ['08001', 'a proxy could not reach the server', 'again', true, 'suspect', ERRCODES],
+  ['08003', 'the connection does not exist', 'again', true, 'suspect', ERRCODES],
+  ['08006', 'connection failure', 'again', true, 'suspect', ERRCODES],
+  ['25P03', 'idle in a transaction for too long', 'fail', true, 'unharmed', TIMEOUTS],
+  ['25P04', 'a transaction took too long', 'fail', true, 'unharmed', TIMEOUTS],
+  ['28000', 'this user may not log in', 'fail', true, 'unharmed', ERRCODES],
+  ['28P01', 'wrong password', 'password', true, 'unharmed', ERRCODES],
+  ['3D000', 'no such database', 'fail', true, 'unharmed', ERRCODES],
+  ['53300', 'too many connections', 'again', true, 'unharmed', ERRCODES],
+  ['57P01', 'ended by an administrator', 'again', true, 'suspect', SHUTDOWN],
+  ['57P02', 'ended by a crash of the server', 'again', true, 'condemned', SHUTDOWN],
+  ['57P03', 'the server is starting up or shutting down', 'again', true, 'suspect', SHUTDOWN],
+  ['57P05', 'idle for too long', 'again', true, 'unharmed', TIMEOUTS],
+]
+
+/** Every code that Thaw knows. A code that is not here answers a statement, and concerns nobody but its caller. */
+export const FAILURES: ReadonlyMap<string, FailureRow> = new Map(
+  ROWS.map(([code, says, dial, ends, siblings, source]) => [code, { code, says, dial, ends, siblings, source }]),
+)
+
+/** The `code` that an error carries, wherever it comes from. */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
+  return typeof error.code === 'string' ? error.code : undefined
+}
+
+/** What the error's code says, if Thaw knows it. */
+export function classify(error: unknown): FailureRow | undefined {
+  const code = codeOf(error)
+  return code === undefined ? undefined : FAILURES.get(code)
+}

@@ -1,0 +1,58 @@
+/** What happened, for whoever wants to watch: past tense, one union, nothing secret, free when nobody listens. */
+
+import type { Condemnation } from './gate.ts'
+
+/** An idle connection that stopped being one: by the gate's verdict, or because it did not answer the probe. */
+export type StaleReason = Condemnation | 'unanswered'
+
+export type ThawEvent =
+  /** The clocks prove that the process was frozen. */
+  | { readonly type: 'thawed'; readonly gapMillis: number }
+  /** The event loop was swept at the door: so many idle connections were looked at, so many turned out dead. */
+  | { readonly type: 'swept'; readonly idle: number; readonly dead: number }
+  /** A connection was asked whether it lives. */
+  | { readonly type: 'probed'; readonly alive: boolean; readonly tookMillis: number; readonly silenceMillis: number }
+  /** An idle connection was found dead or too old, and destroyed. `code` where the server or the socket gave one. */
+  | { readonly type: 'stale'; readonly reason: StaleReason; readonly silenceMillis: number; readonly code?: string }
+  /** A new connection was made. */
+  | { readonly type: 'connected'; readonly tookMillis: number; readonly attempts: number }
+  /** A caller got a connection: trusted unasked, proven by a probe, or new. */
+  | { readonly type: 'acquired'; readonly how: 'trusted' | 'probed' | 'new' }
+  /** A dial, or a statement that was certainly not executed, is tried again. */
+  | { readonly type: 'retried'; readonly what: 'dial' | 'statement'; readonly delayMillis: number; readonly code?: string }
+  /** The pool has ended. `destroyed` connections were still in use when the time was up. */
+  | { readonly type: 'drained'; readonly destroyed: number }
+
+export type ThawListener = (event: ThawEvent) => void
+
+/** A list of listeners. */
+export interface Events {
+  /** Is anybody listening? Ask before building an event. */
+  readonly active: boolean
+  /** Adds a listener and returns the function that removes it. */
+  subscribe(listener: ThawListener): () => void
+  emit(event: ThawEvent): void
+}
+
+/** A listener that throws is not allowed to hurt the pool: what it throws is dropped. */
+export function createEvents(): Events {
+  const listeners = new Set<ThawListener>()
+  return {
+    get active() {
+      return listeners.size > 0
+    },
+    subscribe(listener) {
+      // One entry per subscription, so that subscribing the same function twice and unsubscribing once leaves one.
+      const entry: ThawListener = (event) => listener(event)
+      listeners.add(entry)
+      return () => void listeners.delete(entry)
+    },
+    emit(event) {
+      for (const listener of listeners) {
+        try {
+          listener(event)
+        } catch {}
+      }
+    },
+  }
+}

@@ -1,0 +1,41 @@
+/** Where are we running, and what follows from that for a pool? Looked up once, from the environment alone. */
+
+/** The platforms whose processes keep sockets of their own. */
+export type Platform = 'node' | 'lambda' | 'lambda-managed-instances' | 'vercel'
+
+/** What a pool is like on a platform unless its user says otherwise. */
+export interface PlatformDefaults {
+  readonly platform: Platform
+  /** Connections per pool. */
+  readonly max: number
+  /** How long an unused connection is kept. */
+  readonly idleTimeoutMillis: number
+}
+
+/** Environment variables, as `process.env` has them. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+const DEFAULTS: Readonly<Record<Platform, PlatformDefaults>> = {
+  // node-postgres' own.
+  node: { platform: 'node', max: 10, idleTimeoutMillis: 10_000 },
+  // One request at a time per process, which is then frozen for minutes: a timer cannot close the connection, and the next
+  // request wants it. AWS's NAT gateway and load balancer forget a flow after 350 s.
+  lambda: { platform: 'lambda', max: 1, idleTimeoutMillis: 300_000 },
+  // Each of 8 threads per CPU imports the handler for itself, and is never frozen.
+  'lambda-managed-instances': { platform: 'lambda-managed-instances', max: 2, idleTimeoutMillis: 10_000 },
+  // Many requests share a process, which is suspended when nothing is pending: hold on to little, for a short time.
+  vercel: { platform: 'vercel', max: 5, idleTimeoutMillis: 5_000 },
+}
+
+/** The platform's defaults, by the variables that it documents as its own. */
+export function platformDefaults(env: Environment = environment()): PlatformDefaults {
+  // Before Lambda: a Vercel function runs on Lambda and shows its variables too. `vercel dev` sets the region "dev1".
+  if (env['VERCEL'] && env['VERCEL_REGION'] && env['VERCEL_REGION'] !== 'dev1') return DEFAULTS.vercel
+  if (env['AWS_LAMBDA_MAX_CONCURRENCY']) return DEFAULTS['lambda-managed-instances']
+  if (env['AWS_LAMBDA_FUNCTION_NAME']) return DEFAULTS.lambda
+  return DEFAULTS.node
+}
+
+function environment(): Environment {
+  return (globalThis as { process?: { env?: Environment } }).process?.env ?? {}
+}
