@@ -80,3 +80,9 @@ export function classify(error: unknown): FailureRow | undefined {
   const code = codeOf(error)
   return code === undefined ? undefined : FAILURES.get(code)
 }
+
+/** Could silence alone have killed the connection that died of this? Not where the server gave another reason. */
+export function blamesSilence(error: unknown): boolean {
+  const row = classify(error)
+  return row === undefined || row.code === '57P05' || row.code.startsWith('E')
+}

@@ -26,6 +26,8 @@ export const DRIFT_MILLIS = 250
 export const GAP_MILLIS = 250
 /** A gap that, across an invocation boundary, no healthy runtime shows. */
 export const LONG_GAP_MILLIS = 1000
+/** A timer later than this was held up by more than a busy event loop. */
+export const LATE_MILLIS: number = GAP_MILLIS
 /** How far the local clock may lie behind an outside one. Wider than DRIFT_MILLIS: headers have whole seconds and travel time. */
 export const OUTSIDE_DRIFT_MILLIS = 2000
 

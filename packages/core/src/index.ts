@@ -5,7 +5,7 @@
  */
 
 export { backoffMillis } from './backoff.ts'
-export { classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
+export { blamesSilence, classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
 export { type Clock, elapsedMillis, type Reading, read, systemClock, type Timer } from './clock.ts'
 export { type Deadline, startDeadline } from './deadline.ts'
 export {
@@ -20,7 +20,7 @@ export {
   type WireFacts,
 } from './errors.ts'
 export { createEvents, type Events, type StaleReason, type ThawEvent, type ThawListener } from './events.ts'
-export { type FreezeEvidence, type FreezeHints, weighFreeze } from './freeze.ts'
+export { type FreezeEvidence, type FreezeHints, LATE_MILLIS, weighFreeze } from './freeze.ts'
 export { type Condemnation, type GateRules, judge, type Standing, type Verdict } from './gate.ts'
 export { fatalSilenceMillis, learnDeath, learnSurvival, type ShortestDeath } from './idle-limit.ts'
 export { checkOptions, type OptionRule, type OptionRules } from './options.ts'

@@ -1,1 +1,51 @@
-export {}
+/**
+ * node-postgres for serverless. `import { Pool } from '@thaw/pg'` where you wrote `from 'pg'`: everything else that `pg`
+ * exports is exported here too.
+ *
+ * @module
+ */
+
+import { OptionError } from '@thaw/core'
+import pg from 'pg'
+import { Client } from './client.ts'
+import { Pool } from './pool.ts'
+
+export { AcquireTimeoutError, ConnectError, OptionError, ThawError, type ThawEvent, type ThawListener, TransactionOpenError } from '@thaw/core'
+export type * from 'pg'
+export { Client } from './client.ts'
+export type { EndOptions, PoolConfig, ThawOptions } from './options.ts'
+export { Pool, type PoolConstructor, type PoolStats } from './pool.ts'
+
+/** node-postgres' own, the same objects. */
+export const Connection: typeof pg.Connection = pg.Connection
+export const DatabaseError: typeof pg.DatabaseError = pg.DatabaseError
+export const defaults: typeof pg.defaults = pg.defaults
+export const escapeIdentifier: typeof pg.escapeIdentifier = pg.escapeIdentifier
+export const escapeLiteral: typeof pg.escapeLiteral = pg.escapeLiteral
+export const Query: typeof pg.Query = pg.Query
+export const Result: typeof pg.Result = pg.Result
+export const TypeOverrides: typeof pg.TypeOverrides = pg.TypeOverrides
+export const types: typeof pg.types = pg.types
+
+/** What `import pg from 'pg'` gives, with Thaw's Pool and Client in their places. */
+export type ThawPg = Omit<typeof pg, 'Pool' | 'Client' | 'native'> & { readonly Pool: typeof Pool; readonly Client: typeof Client }
+
+const thawPg = Object.defineProperties({}, { ...Object.getOwnPropertyDescriptors(pg), ...ours() }) as ThawPg
+export default thawPg
+
+function ours(): PropertyDescriptorMap {
+  return {
+    Pool: { value: Pool, enumerable: true },
+    Client: { value: Client, enumerable: true },
+    // Not enumerable, as in pg: a spread of this object must not throw.
+    native: { get: refuseNative, enumerable: false },
+  }
+}
+
+function refuseNative(): never {
+  throw new OptionError({
+    option: 'native',
+    allowed: 'the JavaScript client',
+    message: '@thaw/pg does not work with pg-native, whose socket cannot be watched. Use Pool and Client of "@thaw/pg" itself.',
+  })
+}

@@ -1,0 +1,86 @@
+/** Why a connection could not be made, and whether to dial again. */
+
+import { AcquireTimeoutError, type AcquireStage, classify, codeOf, ConnectError, type ConnectStage, type WireFacts } from '@thaw/core'
+import { saysLost } from './peer.ts'
+
+/** `again`: with backoff. `password`: once more, with a new password if a function gives it. `fail`: at once. */
+export type DialVerdict = 'again' | 'password' | 'fail'
+
+/** What to do about a failed dial. What we do not know is not repeated. */
+export function judgeDial(error: unknown): DialVerdict {
+  return classify(error)?.dial ?? (saysLost(error) ? 'again' : 'fail')
+}
+
+/** Did the server itself answer? Then the address is right, and waiting for it is worth the while. */
+export function cameFromServer(error: unknown): boolean {
+  return /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '') && typeof (error as { severity?: unknown }).severity === 'string'
+}
+
+/** Where a dial was going. */
+export interface Target {
+  readonly host: string
+  readonly port: number
+  readonly database: string
+}
+
+function address({ host, port, database }: Target): string {
+  return `database "${database}" at ${host.startsWith('/') ? host : `${host}:${port}`}`
+}
+
+/** The failure of the last of `attempts` dials, with where it went and what may help. */
+export function connectError(error: unknown, target: Target, attempts: number, tookMillis: number): ConnectError {
+  const wire = wireFacts(error)
+  const stage = stageOf(error, wire)
+  const said = error instanceof Error && error.message ? error.message : (wire.code ?? 'no reason given')
+  const tries = attempts === 1 ? 'one attempt' : `${attempts} attempts`
+  return new ConnectError({
+    stage,
+    attempts,
+    wire,
+    cause: error,
+    message: `Could not connect to ${address(target)} (${tries} in ${Math.round(tookMillis)} ms): ${said}. ${ADVICE[stage]}`,
+  })
+}
+
+const ADVICE: Readonly<Record<ConnectStage, string>> = {
+  dns: 'Is the host name right, and does the name server answer?',
+  tcp: 'Is PostgreSQL running there, and may this network reach it?',
+  tls: "Check the `ssl` option against the server's certificate.",
+  startup: 'The address answers, but the server let nobody in.',
+}
+
+/** A caller's time is up. `max` and `waitedMillis` are for people; the text begins as node-postgres' own does, for their predicates. */
+export function acquireTimeout(
+  stage: AcquireStage,
+  waitedMillis: number,
+  max: number,
+  target: Target | undefined,
+  cause: unknown,
+): AcquireTimeoutError {
+  const where = target ? address(target) : 'the database'
+  const detail: Record<AcquireStage, string> = {
+    wait: `all ${max} connections to ${where} were in use. Release clients sooner, or raise max.`,
+    connect: `no new connection to ${where} could be made in time.`,
+    probe: `the idle connections to ${where} did not answer in time.`,
+  }
+  return new AcquireTimeoutError({
+    stage,
+    waitedMillis,
+    cause,
+    message: `timeout exceeded when trying to connect: after ${Math.round(waitedMillis)} ms (connectionTimeoutMillis) ${detail[stage]}`,
+  })
+}
+
+/** With several addresses for a name (Happy Eyeballs), Node wraps their failures: the first tells as much as any. */
+function wireFacts(error: unknown): WireFacts {
+  const first = error instanceof AggregateError ? error.errors[0] : error
+  const { errno, syscall } = (first ?? {}) as WireFacts
+  return { code: codeOf(error) ?? codeOf(first), errno, syscall }
+}
+
+function stageOf(error: unknown, { code = '', syscall }: WireFacts): ConnectStage {
+  if (syscall === 'getaddrinfo' || code.startsWith('EAI_') || code === 'ENOTFOUND') return 'dns'
+  if (syscall === 'connect') return 'tcp'
+  if (/TLS|SSL|CERT/.test(code) || (error instanceof Error && /SSL/.test(error.message))) return 'tls'
+  return 'startup'
+}

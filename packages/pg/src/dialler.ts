@@ -1,0 +1,121 @@
+/** Opening connections: how many at once, how often again, and after what pause. Remembers dials, not connections. */
+
+import { backoffMillis, type Clock, type Timer } from '@thaw/core'
+import { cameFromServer, judgeDial, type Target } from './dial-failure.ts'
+import type { PeerClient, Release } from './peer.ts'
+
+/** Endpoints that answered once in this process: their address is no typing error. */
+const reached = new Set<string>()
+
+/** What a dialler needs of its pool. */
+export interface DialHost {
+  readonly clock: Clock
+  /** The password is asked of a function, which may have a newer one. */
+  readonly asksPassword: boolean
+  /** Makes a client and connects it. Calls back once. Returns the client, or throws if it cannot be made at all. */
+  open(done: (error: Error | undefined, client: PeerClient | undefined, release: Release) => void): PeerClient | undefined
+  /** A connection stands. */
+  opened(client: PeerClient, release: Release, dial: Dial): void
+  /** A dial failed. `final`: dialling again would not help. Otherwise `remainingMillis` is asked next. */
+  failed(error: Error, dial: Dial, final: boolean): void
+  /** How long the first of those who still wait will go on waiting. Undefined: nobody waits. */
+  remainingMillis(): number | undefined
+  /** Dialling again, in so many milliseconds. */
+  retrying(error: Error, delayMillis: number): void
+  /** It may be dialled again now. */
+  resume(): void
+}
+
+/** One attempt, or the last of several. */
+export interface Dial {
+  readonly target: Target | undefined
+  /** Attempts since the last one that succeeded. */
+  readonly attempts: number
+  readonly tookMillis: number
+}
+
+export class Dialler {
+  readonly #host: DialHost
+  #outstanding = 0
+  #failures = 0
+  #pause: Timer | undefined
+  #passwordRefused = false
+
+  constructor(host: DialHost) {
+    this.#host = host
+  }
+
+  /** Dials that have not ended yet. */
+  get outstanding(): number {
+    return this.#outstanding
+  }
+
+  /** Is there a pause between two attempts, or a failure that makes us dial one at a time until one succeeds? */
+  get mayDial(): boolean {
+    return this.#pause === undefined && (this.#failures === 0 || this.#outstanding === 0)
+  }
+
+  dial(): void {
+    const { clock } = this.#host
+    const startedAt = clock.mono()
+    let client: PeerClient | undefined
+    const end = (): Dial => {
+      this.#outstanding--
+      return { target: client && targetOf(client), attempts: this.#failures + 1, tookMillis: clock.mono() - startedAt }
+    }
+    this.#outstanding++
+    try {
+      client = this.#host.open((error, opened, release) => {
+        if (opened) this.#succeed(opened, release, end())
+        else this.#fail(error ?? new Error('The client gave neither a connection nor an error'), end())
+      })
+    } catch (error) {
+      this.#host.failed(error as Error, end(), true)
+    }
+  }
+
+  /** Stops the pause, if there is one. */
+  stop(): void {
+    if (this.#pause !== undefined) this.#host.clock.clearTimer(this.#pause)
+    this.#pause = undefined
+  }
+
+  #succeed(client: PeerClient, release: Release, dial: Dial): void {
+    this.#failures = 0
+    this.#passwordRefused = false
+    if (dial.target) reached.add(key(dial.target))
+    this.#host.opened(client, release, dial)
+  }
+
+  #fail(error: Error, dial: Dial): void {
+    this.#failures++
+    if (dial.target && cameFromServer(error)) reached.add(key(dial.target))
+    const verdict = judgeDial(error)
+    const askAgain = verdict === 'password' && this.#host.asksPassword && !this.#passwordRefused
+    this.#passwordRefused = askAgain
+    const final = verdict === 'fail' || (verdict === 'password' && !askAgain)
+    this.#host.failed(error, dial, final)
+    const remaining = this.#host.remainingMillis()
+    if (final || this.#pause !== undefined || remaining === undefined) return this.#host.resume()
+    const delay = askAgain ? 0 : backoffMillis(this.#failures - 1, remaining, this.#host.clock.random())
+    this.#pause = this.#host.clock.setTimer(() => {
+      this.#pause = undefined
+      this.#host.resume()
+    }, delay)
+    this.#host.retrying(error, delay)
+  }
+}
+
+/** Has this endpoint ever answered in this process? */
+export function wasReached(target: Target | undefined): boolean {
+  return target !== undefined && reached.has(key(target))
+}
+
+
+function key({ host, port }: Target): string {
+  return `${host}:${port}`
+}
+
+function targetOf(client: PeerClient): Target {
+  return { host: client.host, port: client.port, database: client.database ?? '' }
+}

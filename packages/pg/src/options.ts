@@ -1,0 +1,117 @@
+/** The options of a pool: node-postgres' own, by their names, and ours. */
+
+import { type Clock, checkOptions, OptionError, type OptionRules, platformDefaults, systemClock } from '@thaw/core'
+import type { PoolConfig as PgPoolConfig } from 'pg'
+
+/** What Thaw adds to node-postgres' options. */
+export interface ThawOptions {
+  /**
+   * A connection that the server has proven alive less than this long ago is handed out unasked. Default 500: HikariCP's
+   * figure, the shortest in the field. 0 asks every time.
+   */
+  readonly trustMillis?: number | undefined
+  /**
+   * How long an idle connection may take to answer when asked whether it lives, before it is destroyed. Default 500: above
+   * the 200 ms after which Linux first repeats a lost packet, with room for a round trip across an ocean.
+   */
+  readonly probeTimeoutMillis?: number | undefined
+  /**
+   * How long the statement may go on that was still running when its client was given back, before the connection is
+   * destroyed. Default 30 000. Until it ends the connection is lent to nobody.
+   */
+  readonly releaseTimeoutMillis?: number | undefined
+  /**
+   * Keep a connection after the server answered a statement of `pool.query()` with an ordinary error. Default false, as
+   * node-postgres, which opens a new connection after each unique violation.
+   */
+  readonly keepOnSqlError?: boolean | undefined
+  /** Time and chance. Default: the runtime's own. Inject another to test freezes without waiting for one. */
+  readonly clock?: Clock | undefined
+}
+
+/**
+ * Every option of `pg.Pool`, and Thaw's. What differs from node-postgres when an option is not given:
+ *
+ * - `connectionTimeoutMillis` is 10 000 (node-postgres waits for ever; 0 still means that).
+ * - `max` and `idleTimeoutMillis` follow the platform: 10 and 10 000 on a server, 1 and 300 000 on Lambda, 5 and 5 000 on Vercel.
+ */
+export type PoolConfig = PgPoolConfig & ThawOptions
+
+/** Long enough for a database that restarts or wakes up, short enough to end before most platforms end the request. */
+export const CONNECTION_TIMEOUT_MILLIS = 10_000
+
+const RULES: OptionRules = {
+  trustMillis: { type: 'number', min: 0 },
+  probeTimeoutMillis: { type: 'number', min: 1, max: 60_000 },
+  releaseTimeoutMillis: { type: 'number', min: 0 },
+  keepOnSqlError: { type: 'boolean' },
+  clock: { type: 'object' },
+  max: { type: 'number', min: 0, integer: true },
+  min: { type: 'number', min: 0, integer: true },
+  maxUses: { type: 'number', min: 0 },
+  maxLifetimeSeconds: { type: 'number', min: 0 },
+  idleTimeoutMillis: { type: 'number', min: 0 },
+  connectionTimeoutMillis: { type: 'number', min: 0 },
+}
+
+const END_RULES: OptionRules = { timeoutMillis: { type: 'number', min: 0 } }
+
+/** How to end a pool. */
+export interface EndOptions {
+  /**
+   * After this long, connections that are still in use are destroyed and `end()` resolves. Default: none, as
+   * node-postgres, which waits until each client has been given back.
+   */
+  readonly timeoutMillis?: number | undefined
+}
+
+/** What a pool's own code reads of its options, each with its default. */
+export interface Settings {
+  readonly clock: Clock
+  readonly trustMillis: number
+  readonly probeTimeoutMillis: number
+  readonly releaseTimeoutMillis: number
+  readonly keepOnSqlError: boolean
+}
+
+export function settingsOf(config: ThawOptions): Settings {
+  return {
+    clock: config.clock ?? systemClock,
+    trustMillis: Number(config.trustMillis ?? 500),
+    probeTimeoutMillis: Number(config.probeTimeoutMillis ?? 500),
+    releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),
+    keepOnSqlError: config.keepOnSqlError ?? false,
+  }
+}
+
+/**
+ * Checks the options and fills in what depends on the platform.
+ *
+ * @throws {OptionError} naming the option, the value and what is allowed.
+ */
+export function preparePoolOptions(config: PoolConfig = {}, Client?: unknown): object {
+  if (typeof config !== 'object') {
+    throw new OptionError({
+      option: 'config',
+      allowed: 'an object',
+      message: `new Pool() takes an object, but was given a ${typeof config}. For a URL write new Pool({ connectionString: url }).`,
+    })
+  }
+  checkOptions(config, RULES, 'pass')
+  const platform = platformDefaults()
+  const prepared: Record<string, unknown> = { ...config }
+  // Not enumerable in the options of another pool, from which people make new ones.
+  if ('password' in config) prepared['password'] = config.password
+  if (Client) prepared['Client'] = Client
+  prepared['max'] ||= prepared['poolSize'] || platform.max
+  // null switches both off, as in node-postgres.
+  if (prepared['idleTimeoutMillis'] === undefined) prepared['idleTimeoutMillis'] = platform.idleTimeoutMillis
+  if (prepared['connectionTimeoutMillis'] === undefined) prepared['connectionTimeoutMillis'] = CONNECTION_TIMEOUT_MILLIS
+  return prepared
+}
+
+/** @throws {OptionError} naming the option, the value and what is allowed. */
+export function checkEndOptions(options: EndOptions): EndOptions {
+  checkOptions(options, END_RULES, 'refuse')
+  return options
+}

@@ -1,0 +1,94 @@
+/**
+ * The slice of pg and pg-pool that Thaw leans on beyond their public types. Everything undocumented that we touch is named
+ * here, once, with the versions in which it was read: pg 8.11 to 8.23, pg-pool 3.6 to 3.14.
+ */
+
+import type { EventEmitter } from 'node:events'
+import type { Duplex } from 'node:stream'
+import pg from 'pg'
+
+/** A net.Socket or TLSSocket, or whatever the `stream` option made. */
+export interface PeerStream extends Duplex {
+  /** Bytes handed to the socket so far, whether or not they have left. */
+  readonly bytesWritten?: number
+}
+
+/** pg's Connection: the protocol on one socket. */
+export interface PeerConnection extends EventEmitter {
+  /** Replaced by the TLS socket once the handshake begins: never keep it. */
+  readonly stream: PeerStream
+  ssl: boolean | Record<string, unknown>
+}
+
+/** pg's Client. What is optional here is missing in older versions, in pg-native, or in clients made by users. */
+export interface PeerClient extends pg.PoolClient {
+  readonly connection: PeerConnection & pg.Connection
+  /** False from the first connection error on. */
+  readonly _queryable?: boolean
+  /** True from `end()` on. */
+  readonly _ending?: boolean
+  /** False while a statement is running, or the server has not yet said that it is ready for the next. */
+  readonly readyForQuery?: boolean
+  ref?(): void
+}
+
+/** What waits in pg-pool's queue. `timedOut` is pg-pool's; the times are ours. */
+export interface PendingItem {
+  readonly callback: ConnectCallback
+  readonly timedOut?: boolean
+}
+
+export type Release = (error?: Error | boolean) => void
+export type ConnectCallback = (error: Error | undefined, client: PeerClient | undefined, release: Release) => void
+export type IdleListener = (error: Error) => void
+
+/** A client in pg-pool's list of idle ones, newest last. */
+export interface IdleItem {
+  readonly client: PeerClient
+  readonly idleListener: IdleListener
+  readonly timeoutId: NodeJS.Timeout | undefined
+}
+
+/** pg-pool's Pool, with the members that it shares with nobody. */
+export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'options' | 'query' | 'connect' | 'end' | 'emit'> {
+  emit(name: string | symbol, ...values: unknown[]): boolean
+  readonly options: pg.PoolOptions & { Client?: unknown; poolSize?: number }
+  Client: new (options: unknown) => PeerClient
+  readonly Promise: PromiseConstructor
+  readonly log: (...messages: unknown[]) => void
+  _clients: PeerClient[]
+  readonly _idle: IdleItem[]
+  readonly _pendingQueue: Item[]
+  ending: boolean
+  ended: boolean
+  _endCallback: (() => void) | undefined
+  _isAboveMin(): boolean
+  _pulseQueue(): void
+  _remove(client: PeerClient, callback?: () => void): void
+  _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void
+  _release(client: PeerClient, idleListener: IdleListener, error?: Error | boolean): void
+  newClient(item: PendingItem): void
+}
+
+/** The same class as `pg.Pool`, seen with its private members, so that they can be overridden. */
+export function peerPool<Item extends PendingItem>(): new (options?: object) => PeerPool<Item> {
+  return pg.Pool as unknown as new (options?: object) => PeerPool<Item>
+}
+
+/**
+ * Failures for which pg has nothing but a message. Matched whole, and only here; `classify.test.ts` fails when pg changes them.
+ *
+ * - `Connection terminated unexpectedly`: the socket ended without an error (pg/lib/client.js).
+ * - `Connection terminated due to connection timeout`: pg-pool gave up on a dial (pg-pool/index.js).
+ * - `timeout expired`: the client itself gave up on a dial (pg/lib/client.js).
+ */
+const LOST_MESSAGES: ReadonlySet<string> = new Set([
+  'Connection terminated unexpectedly',
+  'Connection terminated due to connection timeout',
+  'timeout expired',
+])
+
+/** Does pg say, in its own words and without a code, that the connection is gone? */
+export function saysLost(error: unknown): boolean {
+  return error instanceof Error && !('code' in error) && LOST_MESSAGES.has(error.message)
+}

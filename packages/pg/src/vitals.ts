@@ -1,0 +1,80 @@
+/** What is known about one client: read at the door, written when the server speaks. */
+
+import { type Clock, elapsedMillis, type Reading, read, type Standing } from '@thaw/core'
+import type { PeerClient } from './peer.ts'
+import { preferP256 } from './tls.ts'
+
+/** The server's word in each ReadyForQuery: idle, in a transaction, in a failed one. Undefined before the first. */
+export type TransactionStatus = 'I' | 'T' | 'E' | undefined
+
+/** One client's record, for as long as the client exists. */
+export interface Vitals {
+  readonly bornAt: Reading
+  readonly generation: number
+  readonly maxAgeMillis: number
+  /** When the server last said that it is ready. */
+  provenAt: Reading
+  /** When it was last given back. */
+  idleSince: Reading
+  status: TransactionStatus
+  /** In a caller's hands. */
+  lent: boolean
+  /** When the probe that is on its way was sent, on the monotonic clock. Undefined: none is. */
+  askedAt: number | undefined
+  /** Answered a probe since it was last lent. */
+  probed: boolean
+}
+
+/** Told when a client's connection is lost (not by our own closing), and when its socket has closed for whatever reason. */
+export interface VitalsListener {
+  lost(client: PeerClient, error: Error): void
+  closed(client: PeerClient): void
+}
+
+/**
+ * Begins to watch a client, before its first byte. From here on it has an error listener until it is garbage: an `error`
+ * event without one would end the process, and pg-pool takes its own off while a client is lent.
+ */
+export function watch(client: PeerClient, clock: Clock, generation: number, maxAgeMillis: number, listener?: VitalsListener): Vitals {
+  const now = read(clock)
+  const vitals: Vitals = {
+    bornAt: now,
+    generation,
+    maxAgeMillis,
+    provenAt: now,
+    idleSince: now,
+    status: undefined,
+    lent: false,
+    askedAt: undefined,
+    probed: false,
+  }
+  client.on('error', (error) => listener?.lost(client, error))
+  client.on('end', () => listener?.closed(client))
+  // A client made by a user's factory may have no connection: it is lent as node-postgres would lend it.
+  client.connection?.on('readyForQuery', (message?: { status?: TransactionStatus }) => {
+    vitals.provenAt = read(clock)
+    vitals.status = message?.status
+  })
+  if (client.connection) preferP256(client.connection)
+  return vitals
+}
+
+/** Does the socket itself say that it is dead? Free to ask; a "no" proves nothing. */
+export function isBroken(client: PeerClient): boolean {
+  if (client._queryable === false || client._ending) return true
+  const stream = client.connection?.stream
+  return stream !== undefined && (stream.destroyed || stream.readableEnded || !stream.writable)
+}
+
+/** The record as the gate wants it. */
+export function standing(client: PeerClient, vitals: Vitals, now: Reading): Standing {
+  return {
+    broken: isBroken(client),
+    generation: vitals.generation,
+    provenAt: vitals.provenAt.mono,
+    silenceMillis: elapsedMillis(vitals.provenAt, now),
+    idleMillis: elapsedMillis(vitals.idleSince, now),
+    ageMillis: elapsedMillis(vitals.bornAt, now),
+    maxAgeMillis: vitals.maxAgeMillis,
+  }
+}
