@@ -25,19 +25,27 @@ export type ThawEvent =
 
 export type ThawListener = (event: ThawEvent) => void
 
+/** How often each event has happened. */
+export type EventCounts = Record<ThawEvent['type'], number>
+
 /** A list of listeners. */
 export interface Events {
+  /** How often each event has happened. Where no event object is worth making, count here. */
+  readonly counts: EventCounts
   /** Is anybody listening? Ask before building an event. */
   readonly active: boolean
   /** Adds a listener and returns the function that removes it. */
   subscribe(listener: ThawListener): () => void
+  /** Counts the event and tells it to everybody. */
   emit(event: ThawEvent): void
 }
 
 /** A listener that throws is not allowed to hurt the pool: what it throws is dropped. */
 export function createEvents(): Events {
   const listeners = new Set<ThawListener>()
+  const counts: EventCounts = { thawed: 0, swept: 0, probed: 0, stale: 0, connected: 0, acquired: 0, retried: 0, drained: 0 }
   return {
+    counts,
     get active() {
       return listeners.size > 0
     },
@@ -48,6 +56,7 @@ export function createEvents(): Events {
       return () => void listeners.delete(entry)
     },
     emit(event) {
+      counts[event.type]++
       for (const listener of listeners) {
         try {
           listener(event)

@@ -19,7 +19,7 @@ export {
   TransactionOpenError,
   type WireFacts,
 } from './errors.ts'
-export { createEvents, type Events, type StaleReason, type ThawEvent, type ThawListener } from './events.ts'
+export { createEvents, type EventCounts, type Events, type StaleReason, type ThawEvent, type ThawListener } from './events.ts'
 export { type FreezeEvidence, type FreezeHints, LATE_MILLIS, weighFreeze } from './freeze.ts'
 export { type Condemnation, type GateRules, judge, type Standing, type Verdict } from './gate.ts'
 export { fatalSilenceMillis, learnDeath, learnSurvival, type ShortestDeath } from './idle-limit.ts'

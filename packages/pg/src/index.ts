@@ -14,7 +14,8 @@ export { AcquireTimeoutError, ConnectError, OptionError, ThawError, type ThawEve
 export type * from 'pg'
 export { Client } from './client.ts'
 export type { EndOptions, PoolConfig, ThawOptions } from './options.ts'
-export { Pool, type PoolConstructor, type PoolStats } from './pool.ts'
+export type { DropInPool, PoolConstructor, PoolStats } from './drop-in-pool.ts'
+export { Pool } from './pool.ts'
 
 /** node-postgres' own, the same objects. */
 export const Connection: typeof pg.Connection = pg.Connection

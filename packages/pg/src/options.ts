@@ -115,3 +115,13 @@ export function checkEndOptions(options: EndOptions): EndOptions {
   checkOptions(options, END_RULES, 'refuse')
   return options
 }
+
+/** libpq keeps its socket to itself: nothing can be watched, swept or probed there. */
+export function refuseNativeClient(Client: { name: string; prototype?: object }): void {
+  if (process.env['NODE_PG_FORCE_NATIVE'] === undefined && !(Client.prototype && 'isConnected' in Client.prototype)) return
+  throw new OptionError({
+    option: 'Client',
+    allowed: 'pg.Client or a class that extends it',
+    message: '@thaw/pg does not work with pg-native. Remove NODE_PG_FORCE_NATIVE, and use the Client of "pg" instead of "pg".native.',
+  })
+}

@@ -1,62 +1,41 @@
 /**
- * The pool: everything that is remembered about connections. The story in order: `connect` puts a caller into pg-pool's
- * queue; `_pulseQueue` lends the idle connections that pass the gate, has the others proven, and dials for who is left.
+ * The pool, as overrides of pg-pool's. The story in order: `connect` puts a caller into pg-pool's queue; `_pulseQueue` lends
+ * the idle connections that pass the door, has the others proven, and dials for who is left.
  */
 
 import {
-  blamesSilence,
+  BUDGET_TOKENS,
   classify,
   codeOf,
   createEvents,
-  type Deadline,
   earn,
-  elapsedMillis,
-  fatalSilenceMillis,
-  judge,
-  learnDeath,
-  learnSurvival,
-  LATE_MILLIS,
-  OptionError,
-  type Reading,
   type RetryBudget,
   read,
-  type ShortestDeath,
-  type StaleReason,
   spend,
   startDeadline,
   sweep,
-  type ThawEvent,
   type ThawListener,
   TransactionOpenError,
-  BUDGET_TOKENS,
-  weighFreeze,
 } from '@thaw/core'
 import pg from 'pg'
 import { acquireTimeout, connectError } from './dial-failure.ts'
 import { type Dial, Dialler, wasReached } from './dialler.ts'
-import { checkEndOptions, type EndOptions, type PoolConfig, preparePoolOptions, type Settings, settingsOf } from './options.ts'
+import { Door } from './door.ts'
+import type { DropInPool, PoolConstructor, PoolStats } from './drop-in-pool.ts'
+import { checkEndOptions, type EndOptions, type PoolConfig, preparePoolOptions, refuseNativeClient, type Settings, settingsOf } from './options.ts'
 import { type ConnectCallback, type IdleListener, type PeerClient, type PendingItem, peerPool, type Release } from './peer.ts'
-import { probe } from './probe.ts'
 import { type Callback, promisify } from './promisify.ts'
-import { isBroken, standing, type Vitals, watch } from './vitals.ts'
-
-/** A caller in the queue. */
-interface Waiter extends PendingItem {
-  /** When it began to wait, on the monotonic clock; later, if the process was frozen meanwhile. */
-  since: number
-}
+import { isBroken } from './vitals.ts'
+import { type Waiter, WaitingRoom } from './waiting-room.ts'
 
 /** An address that has never answered in this process may be a typing error: that must not cost ten seconds. */
 const UNREACHED_PATIENCE_MILLIS = 800
-/** Of its maximal lifetime a connection gets a random share between this and all, so that a pool does not renew itself at once. */
-const LEAST_LIFETIME_SHARE = 0.9
 /** How long a server may take to close its end of a connection that we have left, before we close ours by force. */
 const CLOSE_MILLIS = 1000
 /** How often a statement that was certainly not executed is sent again: two deaths in a row are luck, three are an outage. */
 const MOST_REPEATS = 2
-
-/** What happened so far, by the names of the events, and what is there now. */
-export type PoolStats = Readonly<Record<ThawEvent['type'] | 'total' | 'idle' | 'waiting' | 'generation', number>>
+/** node-postgres' own words. */
+const ENDED = 'Cannot use a pool after calling end on the pool'
 
 class ThawPool extends peerPool<Waiter>() {
   // A literal: minifiers rename classes, and ORMs look for "Pool" in the name.
@@ -64,40 +43,41 @@ class ThawPool extends peerPool<Waiter>() {
 
   readonly #settings: Settings
   readonly #events = createEvents()
-  readonly #counts: Record<ThawEvent['type'], number> = {
-    thawed: 0,
-    swept: 0,
-    probed: 0,
-    stale: 0,
-    connected: 0,
-    acquired: 0,
-    retried: 0,
-    drained: 0,
-  }
-  readonly #vitals = new WeakMap<PeerClient, Vitals>()
+  readonly #door: Door
   readonly #dialler: Dialler
-  #generation = 0
-  #doubtedAt = Number.NEGATIVE_INFINITY
-  #lastLook: Reading | undefined
-  #shortestDeath: ShortestDeath = Number.POSITIVE_INFINITY
-  #sweeping = false
-  #isUnlent = false
-  #budget: RetryBudget = BUDGET_TOKENS
-  #alarm: Deadline | undefined
-  #alarmAt = Number.POSITIVE_INFINITY
+  readonly #waiting: WaitingRoom
   #lastFailure: { readonly error: Error; readonly dial: Dial } | undefined
+  #budget: RetryBudget = BUDGET_TOKENS
+  #isUnlent = false
 
   constructor(config?: PoolConfig, Client?: unknown) {
     super(preparePoolOptions(config, Client))
-    refuseNative(this.Client)
-    this.#settings = settingsOf(config ?? {})
+    refuseNativeClient(this.Client)
+    const settings = settingsOf(config ?? {})
+    this.#settings = settings
+    this.#door = new Door({
+      settings,
+      events: this.#events,
+      maxLifetimeMillis: Number(this.options.maxLifetimeSeconds) * 1000 || Number.POSITIVE_INFINITY,
+      idle: () => this._idle,
+      idleTimeoutMillis: () => (this._isAboveMin() && Number(this.options.idleTimeoutMillis)) || Number.POSITIVE_INFINITY,
+      remove: (client) => this._remove(client),
+      abandoned: (client) => this.#takeBack(client),
+      resume: () => this._pulseQueue(),
+    })
+    this.#waiting = new WaitingRoom({
+      clock: settings.clock,
+      queue: () => this._pendingQueue,
+      patienceMillis: () => this.#patienceMillis(),
+      timeUp: (waitedMillis) => this.#timeUp(waitedMillis),
+    })
     this.#dialler = new Dialler({
-      clock: this.#settings.clock,
+      clock: settings.clock,
       asksPassword: typeof this.options.password === 'function',
       open: (done) => this.#open(done),
       opened: (client, release, dial) => this.#opened(client, release, dial),
       failed: (error, dial, final) => this.#dialFailed(error, dial, final),
-      remainingMillis: () => this.#remainingMillis(),
+      remainingMillis: () => this.#waiting.remainingMillis(),
       retrying: (error, delayMillis) => this.#tellRetried('dial', delayMillis, error),
       resume: () => this._pulseQueue(),
     })
@@ -120,110 +100,30 @@ class ThawPool extends peerPool<Waiter>() {
     if (this.ended || this._pendingQueue.length === 0) return super._pulseQueue()
     this.#lendIdle()
     while (this.#mayDial()) this.#dialler.dial()
-    this.#setAlarm()
+    this.#waiting.setAlarm()
   }
 
   #lendIdle(): void {
     if (this._idle.length === 0) return
-    const now = read(this.#settings.clock)
-    this.#lookForFreeze(now)
-    while (this._pendingQueue.length > 0 && this._idle.length > 0) {
-      const index = this.#findTrusted(now)
-      if (index === -1) break
-      const [item] = this._idle.splice(index, 1)
-      const waiter = this._pendingQueue.shift()
-      if (!item || !waiter) break
+    const now = this.#door.look()
+    while (this._pendingQueue.length > 0) {
+      const item = this.#door.takeTrusted(now)
+      const waiter = item && this._pendingQueue.shift()
+      if (!waiter) break
       clearTimeout(item.timeoutId)
       item.client.ref?.()
       this._acquireClient(item.client, waiter, item.idleListener, false)
     }
-    if (this._pendingQueue.length > 0 && this._idle.length > 0) this.#vet()
-  }
-
-  /** The newest idle connection that may be lent unasked. Whatever the gate condemns on the way is destroyed. */
-  #findTrusted(now: Reading): number {
-    for (let index = this._idle.length - 1; index >= 0; index--) {
-      const client = this._idle[index]?.client
-      const verdict = client && this.#judge(client, now)
-      if (verdict === 'trust') return index
-      if (client && verdict && verdict !== 'ask') this.#destroyStale(client, verdict, now)
-    }
-    return -1
-  }
-
-  #judge(client: PeerClient, now: Reading): ReturnType<typeof judge> {
-    return judge(standing(client, this.#vitalsOf(client), now), {
-      generation: this.#generation,
-      doubtedAt: this.#doubtedAt,
-      trustMillis: this.#settings.trustMillis,
-      idleTimeoutMillis: (this._isAboveMin() && this.options.idleTimeoutMillis) || Number.POSITIVE_INFINITY,
-      fatalSilenceMillis: fatalSilenceMillis(this.#shortestDeath),
-    })
-  }
-
-  /** Only disagreeing clocks are certain here; a gap that moved both shows as silence anyway. */
-  #lookForFreeze(now: Reading): void {
-    if (this.#lastLook && weighFreeze(this.#lastLook, now) === 'certain') {
-      this.#doubtedAt = now.mono
-      this.#counts.thawed++
-      if (this.#events.active) this.#events.emit({ type: 'thawed', gapMillis: elapsedMillis(this.#lastLook, now) })
-    }
-    this.#lastLook = now
-  }
-
-  /** Sweeps once for all idle connections and all who wait, then probes, side by side, what still stands and is not trusted. */
-  #vet(): void {
-    if (this.#sweeping || this._idle.every(({ client }) => this.#vitalsOf(client).askedAt !== undefined)) return
-    this.#sweeping = true
-    const idle = this._idle.length
-    sweep(this.#settings.clock, () => {
-      this.#sweeping = false
-      const now = read(this.#settings.clock)
-      for (const { client } of [...this._idle]) {
-        const verdict = this.#judge(client, now)
-        if (verdict === 'ask') this.#ask(client, now)
-        else if (verdict !== 'trust') this.#destroyStale(client, verdict, now)
-      }
-      this.#counts.swept++
-      if (this.#events.active) this.#events.emit({ type: 'swept', idle, dead: Math.max(0, idle - this._idle.length) })
-      this._pulseQueue()
-    })
-  }
-
-  #ask(client: PeerClient, now: Reading): void {
-    const vitals = this.#vitalsOf(client)
-    if (vitals.askedAt !== undefined) return
-    vitals.askedAt = now.mono
-    const silenceMillis = elapsedMillis(vitals.provenAt, now)
-    probe(client, this.#settings.clock, this.#settings.probeTimeoutMillis, (alive) => {
-      vitals.askedAt = undefined
-      this.#counts.probed++
-      const then = read(this.#settings.clock)
-      if (this.#events.active) this.#events.emit({ type: 'probed', alive, tookMillis: elapsedMillis(now, then), silenceMillis })
-      if (alive) this.#proven(client, vitals, silenceMillis)
-      else if (this._clients.includes(client)) {
-        // Siblings that have answered since the question was put are above suspicion.
-        this.#doubtedAt = Math.max(this.#doubtedAt, now.mono)
-        this.#destroyStale(client, 'unanswered', then)
-      }
-      this._pulseQueue()
-    })
-  }
-
-  #proven(client: PeerClient, vitals: Vitals, silenceMillis: number): void {
-    vitals.probed = true
-    this.#shortestDeath = learnSurvival(this.#shortestDeath, silenceMillis)
-    const index = this._idle.findIndex((item) => item.client === client)
-    if (index !== -1) this._idle.push(...this._idle.splice(index, 1))
+    if (this._pendingQueue.length > 0 && this._idle.length > 0) this.#door.vet()
   }
 
   override _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void {
-    const vitals = this.#vitalsOf(client)
+    const vitals = this.#door.vitalsOf(client)
     // While we dialled, everybody was served by connections that came back. This one goes straight to the idle ones.
     const isForNobody = isNew && this._pendingQueue.length === 0
     if (!isForNobody) {
-      this.#counts.acquired++
       if (this.#events.active) this.#events.emit({ type: 'acquired', how: isNew ? 'new' : vitals.probed ? 'probed' : 'trusted' })
+      else this.#events.counts.acquired++
     }
     vitals.lent = true
     vitals.probed = false
@@ -252,14 +152,13 @@ class ThawPool extends peerPool<Waiter>() {
       throw error
     }
     const client = this._clients[index]
-    if (client) this.#vitalsOf(client)
+    if (client) this.#door.vitalsOf(client)
     return client
   }
 
   #opened(client: PeerClient, release: Release, dial: Dial): void {
     this.#lastFailure = undefined
-    this.#counts.connected++
-    if (this.#events.active) this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts })
+    this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts })
     const waiter = this._pendingQueue.shift()
     if (waiter) waiter.callback(undefined, client, release)
     else release()
@@ -268,9 +167,9 @@ class ThawPool extends peerPool<Waiter>() {
 
   #dialFailed(error: Error, dial: Dial, final: boolean): void {
     this.#lastFailure = { error, dial }
-    if (classify(error)?.siblings === 'suspect') this.#doubtedAt = this.#settings.clock.mono()
-    if (final) this.#reject(this._pendingQueue.shift(), error)
-    else this.#giveUp(this.#settings.clock.mono())
+    if (classify(error)?.siblings === 'suspect') this.#door.doubtAll()
+    if (final) this.#waiting.reject(this._pendingQueue.shift(), error)
+    else this.#waiting.giveUp()
   }
 
   /** How long a caller may wait for a connection: shorter while the address has never answered. */
@@ -278,26 +177,6 @@ class ThawPool extends peerPool<Waiter>() {
     const timeout = Number(this.options.connectionTimeoutMillis) || Number.POSITIVE_INFINITY
     const failed = this.#lastFailure
     return failed && !wasReached(failed.dial.target) ? Math.min(timeout, UNREACHED_PATIENCE_MILLIS) : timeout
-  }
-
-  #remainingMillis(): number | undefined {
-    const first = this._pendingQueue[0]
-    return first && first.since + this.#patienceMillis() - this.#settings.clock.mono()
-  }
-
-  /** Rejects everybody whose time is up. They queue in the order of their coming. */
-  #giveUp(now: number): void {
-    // The time for which the process was frozen is nobody's fault, and was nobody's chance.
-    const late = now - this.#alarmAt
-    if (late > LATE_MILLIS) {
-      for (const waiter of this._pendingQueue) waiter.since += late
-      this.#alarmAt = now
-    }
-    const patience = this.#patienceMillis()
-    for (let first = this._pendingQueue[0]; first && now - first.since >= patience; first = this._pendingQueue[0]) {
-      this._pendingQueue.shift()
-      this.#reject(first, this.#timeUp(now - first.since))
-    }
   }
 
   #timeUp(waitedMillis: number): Error {
@@ -310,27 +189,10 @@ class ThawPool extends peerPool<Waiter>() {
     return acquireTimeout(stage, waitedMillis, this.options.max, failed?.dial.target, failed?.error)
   }
 
-  #reject(waiter: Waiter | undefined, error: Error): void {
-    waiter?.callback(error, undefined, () => {})
-  }
-
-  /** One timer for all who wait. It costs the hot path nothing: nobody waits there. */
-  #setAlarm(): void {
-    const remaining = this.#remainingMillis()
-    if (this.#alarm || remaining === undefined || remaining === Number.POSITIVE_INFINITY) return
-    this.#alarmAt = this.#settings.clock.mono() + Math.max(0, remaining)
-    this.#alarm = startDeadline(this.#settings.clock, Math.max(0, remaining), () => {
-      this.#alarm = undefined
-      this.#giveUp(this.#settings.clock.mono())
-      this.#alarmAt = Number.POSITIVE_INFINITY
-      this.#setAlarm()
-    }, true)
-  }
-
   // ------------------------------------------------------------------ release
 
   override _release(client: PeerClient, idleListener: IdleListener, error?: Error | boolean): void {
-    const vitals = this.#vitalsOf(client)
+    const vitals = this.#door.vitalsOf(client)
     if (!error && client.readyForQuery === false && !isBroken(client)) {
       return this.#whenFinished(client, (finished) => this._release(client, idleListener, finished ? undefined : true))
     }
@@ -364,50 +226,11 @@ class ThawPool extends peerPool<Waiter>() {
     client.once('end', () => deadline.cancel())
   }
 
-  #destroyStale(client: PeerClient, reason: StaleReason, now: Reading): void {
-    const silenceMillis = elapsedMillis(this.#vitalsOf(client).provenAt, now)
-    this.#tellStale(reason, silenceMillis)
-    if (reason === 'broken' || reason === 'unanswered') this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)
-    // Dead or condemned: nobody is there to read a Terminate.
-    if (reason !== 'idle' && reason !== 'lifetime') client.connection?.stream.destroy()
-    this._remove(client)
-  }
-
-  // -------------------------------------------------------------------- watch
-
-  #vitalsOf(client: PeerClient): Vitals {
-    const known = this.#vitals.get(client)
-    if (known) return known
-    const { clock } = this.#settings
-    const share = LEAST_LIFETIME_SHARE + (1 - LEAST_LIFETIME_SHARE) * clock.random()
-    const maxAgeMillis = Number(this.options.maxLifetimeSeconds) * 1000 * share || Number.POSITIVE_INFINITY
-    const vitals = watch(client, clock, this.#generation, maxAgeMillis, {
-      lost: (lost, error) => this.#lost(lost, error),
-      closed: (closed) => this.#closed(closed),
-    })
-    this.#vitals.set(client, vitals)
-    return vitals
-  }
-
-  /** A connection that stood is lost, and we did not close it: its siblings have to prove themselves. */
-  #lost(client: PeerClient, error: Error): void {
-    if (client._ending) return
-    const vitals = this.#vitalsOf(client)
-    const now = read(this.#settings.clock)
-    const says = classify(error)
-    if (says?.siblings === 'condemned') this.#generation++
-    else if (says?.siblings !== 'unharmed') this.#doubtedAt = Math.max(this.#doubtedAt, vitals.askedAt ?? now.mono)
-    if (vitals.lent) return
-    const silenceMillis = elapsedMillis(vitals.provenAt, now)
-    if (blamesSilence(error)) this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)
-    this.#tellStale('broken', silenceMillis, error)
-  }
-
-  /** The socket of a lent client has closed: its place in the pool is free, whether or not its holder ever gives it back. */
-  #closed(client: PeerClient): void {
-    // Its holder, who hears of it now, gets the chance to give it back in the ordinary way.
+  /** Its place in the pool is free, whether or not its holder ever gives it back. */
+  #takeBack(client: PeerClient): void {
+    // The holder, who hears of it now, gets the chance to give it back in the ordinary way.
     sweep(this.#settings.clock, () => {
-      if (this.#vitalsOf(client).lent) this._remove(client, () => this._pulseQueue())
+      if (this.#door.vitalsOf(client).lent) this._remove(client, () => this._pulseQueue())
     })
   }
 
@@ -460,7 +283,7 @@ class ThawPool extends peerPool<Waiter>() {
 
   #finish(client: PeerClient, release: Release, done: Callback<pg.QueryResult>, result: pg.QueryResult | undefined): void {
     this.#budget = earn(this.#budget)
-    const { status } = this.#vitalsOf(client)
+    const { status } = this.#door.vitalsOf(client)
     release()
     if (status !== 'T' && status !== 'E') return done(undefined, result)
     done(
@@ -498,10 +321,9 @@ class ThawPool extends peerPool<Waiter>() {
           })
     this._endCallback = () => {
       deadline?.cancel()
-      this.#alarm?.cancel()
+      this.#waiting.close()
       this.#dialler.stop()
-      this.#counts.drained++
-      if (this.#events.active) this.#events.emit({ type: 'drained', destroyed })
+      this.#events.emit({ type: 'drained', destroyed })
       promised.callback(undefined)
     }
     this._pulseQueue()
@@ -510,7 +332,7 @@ class ThawPool extends peerPool<Waiter>() {
 
   #destroyAll(): number {
     const clients = [...this._clients]
-    for (const waiter of this._pendingQueue.splice(0)) this.#reject(waiter, new Error(ENDED))
+    this.#waiting.clear(new Error(ENDED))
     for (const client of clients) {
       client.connection?.stream.destroy()
       this._remove(client)
@@ -533,11 +355,11 @@ class ThawPool extends peerPool<Waiter>() {
 
   stats(): PoolStats {
     return {
-      ...this.#counts,
+      ...this.#events.counts,
       total: this.totalCount,
       idle: this.idleCount,
       waiting: this.waitingCount,
-      generation: this.#generation,
+      generation: this.#door.generation,
     }
   }
 
@@ -546,23 +368,10 @@ class ThawPool extends peerPool<Waiter>() {
     return Math.max(0, this._pendingQueue.length - this.#dialler.outstanding)
   }
 
-  #tellStale(reason: StaleReason, silenceMillis: number, error?: Error): void {
-    this.#counts.stale++
-    if (this.#events.active) this.#events.emit({ type: 'stale', reason, silenceMillis, ...withCode(error) })
-  }
-
   #tellRetried(what: 'dial' | 'statement', delayMillis: number, error: Error): void {
-    this.#counts.retried++
-    if (this.#events.active) this.#events.emit({ type: 'retried', what, delayMillis, ...withCode(error) })
+    const code = codeOf(error)
+    this.#events.emit({ type: 'retried', what, delayMillis, ...(code !== undefined && { code }) })
   }
-}
-
-/** node-postgres' own words. */
-const ENDED = 'Cannot use a pool after calling end on the pool'
-
-function withCode(error: Error | undefined): { code?: string } {
-  const code = codeOf(error)
-  return code === undefined ? {} : { code }
 }
 
 /** A cursor, a stream, a Query made by the caller: it has state, and cannot be sent twice. */
@@ -570,44 +379,7 @@ function isSubmittable(text: unknown): boolean {
   return typeof (text as { submit?: unknown } | null)?.submit === 'function'
 }
 
-/** libpq keeps its socket to itself: nothing can be watched, swept or probed there. */
-function refuseNative(Client: { name: string; prototype?: object }): void {
-  if (process.env['NODE_PG_FORCE_NATIVE'] === undefined && !(Client.prototype && 'isConnected' in Client.prototype)) return
-  throw new OptionError({
-    option: 'Client',
-    allowed: 'pg.Client or a class that extends it',
-    message: '@thaw/pg does not work with pg-native. Remove NODE_PG_FORCE_NATIVE, and use the Client of "pg" instead of "pg".native.',
-  })
-}
-
-/**
- * `pg.Pool` that survives freezes, dead sockets and restarts. The same class to everyone who looks (`instanceof`, events,
- * callbacks, `options`); see {@link PoolConfig} for what differs.
- */
-export interface Pool extends pg.Pool {
-  /** As `pg.Pool`: no new callers; resolves when every client has been given back and closed. */
-  end(): Promise<void>
-  end(callback: () => void): void
-  /**
-   * The same, but never longer than `timeoutMillis`: then the connections still in use are destroyed, and who still waits
-   * for one is refused.
-   *
-   * @throws {OptionError} when the option is absurd.
-   */
-  end(options: EndOptions): Promise<void>
-  end(options: EndOptions, callback: () => void): void
-  /** Tells `listener` about everything that happens from now on. Returns the function that stops it. */
-  subscribe(listener: ThawListener): () => void
-  /** What has happened so far, counted. */
-  stats(): PoolStats
-}
-
-/** The constructor of {@link Pool}, in every form that node-postgres has. */
-export interface PoolConstructor {
-  /** @throws {OptionError} naming an option that is absurd or misspelt, before anything is opened. */
-  new (config?: PoolConfig, Client?: unknown): Pool
-  readonly prototype: Pool
-}
-
 /** See {@link PoolConstructor}. */
 export const Pool: PoolConstructor = ThawPool as unknown as PoolConstructor
+/** See {@link DropInPool}. */
+export type Pool = DropInPool

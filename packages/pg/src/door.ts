@@ -1,0 +1,198 @@
+/**
+ * The door: all that is remembered about connections, and the one place that decides whether an idle one may be lent.
+ * Judges, sweeps, asks, and has what is dead or too old destroyed. It never dials and knows nothing of callers.
+ */
+
+import {
+  blamesSilence,
+  classify,
+  codeOf,
+  type Events,
+  elapsedMillis,
+  fatalSilenceMillis,
+  judge,
+  learnDeath,
+  learnSurvival,
+  type Reading,
+  read,
+  type ShortestDeath,
+  type StaleReason,
+  sweep,
+  type Verdict,
+  weighFreeze,
+} from '@thaw/core'
+import type { Settings } from './options.ts'
+import type { IdleItem, PeerClient } from './peer.ts'
+import { probe } from './probe.ts'
+import { standing, type Vitals, watch } from './vitals.ts'
+
+/** What the door needs of its pool. */
+export interface DoorHost {
+  readonly settings: Settings
+  readonly events: Events
+  /** The idle clients, newest last: pg-pool's own list. */
+  idle(): IdleItem[]
+  /** After how long an idle connection is too many now. Infinity: never. */
+  idleTimeoutMillis(): number
+  /** The longest that a connection may live. Infinity: for ever. */
+  readonly maxLifetimeMillis: number
+  /** Takes the client out of the pool. */
+  remove(client: PeerClient): void
+  /** The socket of a lent client has closed. */
+  abandoned(client: PeerClient): void
+  /** Something has become known: look again. */
+  resume(): void
+}
+
+/** Of its maximal lifetime a connection gets a random share between this and all, so that a pool does not renew itself at once. */
+const LEAST_LIFETIME_SHARE = 0.9
+
+export class Door {
+  readonly #host: DoorHost
+  readonly #vitals = new WeakMap<PeerClient, Vitals>()
+  #generation = 0
+  #doubtedAt = Number.NEGATIVE_INFINITY
+  #lastLook: Reading | undefined
+  #shortestDeath: ShortestDeath = Number.POSITIVE_INFINITY
+  #isSweeping = false
+
+  constructor(host: DoorHost) {
+    this.#host = host
+  }
+
+  /** Grows on proof that the server is another one. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Reads the clocks, and doubts every connection if they prove a freeze. A gap that moved both alike shows as silence anyway. */
+  look(): Reading {
+    const now = read(this.#host.settings.clock)
+    if (this.#lastLook && weighFreeze(this.#lastLook, now) === 'certain') {
+      this.#doubtedAt = now.mono
+      this.#host.events.emit({ type: 'thawed', gapMillis: elapsedMillis(this.#lastLook, now) })
+    }
+    this.#lastLook = now
+    return now
+  }
+
+  /** Takes the newest idle connection that may be lent unasked out of the list. What the gate condemns on the way is destroyed. */
+  takeTrusted(now: Reading): IdleItem | undefined {
+    const idle = this.#host.idle()
+    for (let index = idle.length - 1; index >= 0; index--) {
+      const item = idle[index]
+      if (!item) continue
+      const verdict = this.#judge(item.client, now)
+      if (verdict === 'trust') return idle.splice(index, 1)[0]
+      if (verdict !== 'ask') this.#destroy(item.client, verdict, now)
+    }
+    return undefined
+  }
+
+  /** Sweeps once for all idle connections, then asks, side by side, every one that still stands and is not trusted. */
+  vet(): void {
+    const isUnderWay = this.#host.idle().every(({ client }) => this.vitalsOf(client).askedAt !== undefined)
+    if (this.#isSweeping || isUnderWay) return
+    this.#isSweeping = true
+    const before = this.#host.idle().length
+    sweep(this.#host.settings.clock, () => {
+      this.#isSweeping = false
+      const now = read(this.#host.settings.clock)
+      for (const { client } of [...this.#host.idle()]) {
+        const verdict = this.#judge(client, now)
+        if (verdict === 'ask') this.#ask(client, now)
+        else if (verdict !== 'trust') this.#destroy(client, verdict, now)
+      }
+      this.#host.events.emit({ type: 'swept', idle: before, dead: Math.max(0, before - this.#host.idle().length) })
+      this.#host.resume()
+    })
+  }
+
+  /** Something that concerns every connection has happened: each must prove itself before it is lent again. */
+  doubtAll(since: number = this.#host.settings.clock.mono()): void {
+    this.#doubtedAt = Math.max(this.#doubtedAt, since)
+  }
+
+  /** The client's record. The first call begins to watch it: make it before the client's first byte. */
+  vitalsOf(client: PeerClient): Vitals {
+    const known = this.#vitals.get(client)
+    if (known) return known
+    const { clock } = this.#host.settings
+    const share = LEAST_LIFETIME_SHARE + (1 - LEAST_LIFETIME_SHARE) * clock.random()
+    const vitals = watch(client, clock, this.#generation, this.#host.maxLifetimeMillis * share, {
+      lost: (lost, error) => this.#lost(lost, error),
+      closed: (closed) => {
+        if (this.vitalsOf(closed).lent) this.#host.abandoned(closed)
+      },
+    })
+    this.#vitals.set(client, vitals)
+    return vitals
+  }
+
+  #judge(client: PeerClient, now: Reading): Verdict {
+    return judge(standing(client, this.vitalsOf(client), now), {
+      generation: this.#generation,
+      doubtedAt: this.#doubtedAt,
+      trustMillis: this.#host.settings.trustMillis,
+      idleTimeoutMillis: this.#host.idleTimeoutMillis(),
+      fatalSilenceMillis: fatalSilenceMillis(this.#shortestDeath),
+    })
+  }
+
+  #ask(client: PeerClient, now: Reading): void {
+    const vitals = this.vitalsOf(client)
+    if (vitals.askedAt !== undefined) return
+    vitals.askedAt = now.mono
+    const { settings, events } = this.#host
+    const silenceMillis = elapsedMillis(vitals.provenAt, now)
+    probe(client, settings.clock, settings.probeTimeoutMillis, (alive) => {
+      vitals.askedAt = undefined
+      const then = read(settings.clock)
+      events.emit({ type: 'probed', alive, tookMillis: elapsedMillis(now, then), silenceMillis })
+      if (alive) this.#proven(client, vitals, silenceMillis)
+      else if (this.#isIdle(client)) {
+        // Siblings that have answered since the question was put are above suspicion.
+        this.doubtAll(now.mono)
+        this.#destroy(client, 'unanswered', then)
+      }
+      this.#host.resume()
+    })
+  }
+
+  /** Moves it to the end of the list: it is now the one of which we know most. */
+  #proven(client: PeerClient, vitals: Vitals, silenceMillis: number): void {
+    vitals.probed = true
+    this.#shortestDeath = learnSurvival(this.#shortestDeath, silenceMillis)
+    const idle = this.#host.idle()
+    const index = idle.findIndex((item) => item.client === client)
+    if (index !== -1) idle.push(...idle.splice(index, 1))
+  }
+
+  #destroy(client: PeerClient, reason: StaleReason, now: Reading): void {
+    const silenceMillis = elapsedMillis(this.vitalsOf(client).provenAt, now)
+    if (reason === 'broken' || reason === 'unanswered') this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)
+    // Dead or condemned: nobody is there to read a Terminate.
+    if (reason !== 'idle' && reason !== 'lifetime') client.connection?.stream.destroy()
+    this.#host.events.emit({ type: 'stale', reason, silenceMillis })
+    this.#host.remove(client)
+  }
+
+  /** A connection that stood is lost, and we did not close it: its siblings have to prove themselves. */
+  #lost(client: PeerClient, error: Error): void {
+    if (client._ending) return
+    const vitals = this.vitalsOf(client)
+    const now = read(this.#host.settings.clock)
+    const says = classify(error)
+    if (says?.siblings === 'condemned') this.#generation++
+    else if (says?.siblings !== 'unharmed') this.doubtAll(vitals.askedAt ?? now.mono)
+    if (vitals.lent) return
+    const silenceMillis = elapsedMillis(vitals.provenAt, now)
+    if (blamesSilence(error)) this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)
+    const code = codeOf(error)
+    this.#host.events.emit({ type: 'stale', reason: 'broken', silenceMillis, ...(code !== undefined && { code }) })
+  }
+
+  #isIdle(client: PeerClient): boolean {
+    return this.#host.idle().some((item) => item.client === client)
+  }
+}
