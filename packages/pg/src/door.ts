@@ -55,6 +55,7 @@ export class Door {
   #lastLook: Reading | undefined
   #shortestDeath: ShortestDeath = Number.POSITIVE_INFINITY
   #isSweeping = false
+  #justProven: PeerClient | undefined
 
   constructor(host: DoorHost) {
     this.#host = host
@@ -130,13 +131,14 @@ export class Door {
   }
 
   #judge(client: PeerClient, now: Reading): Verdict {
-    return judge(standing(client, this.vitalsOf(client), now), {
+    const verdict = judge(standing(client, this.vitalsOf(client), now), {
       generation: this.#generation,
       doubtedAt: this.#doubtedAt,
       trustMillis: this.#host.settings.trustMillis,
       idleTimeoutMillis: this.#host.idleTimeoutMillis(),
       fatalSilenceMillis: fatalSilenceMillis(this.#shortestDeath),
     })
+    return verdict === 'ask' && client === this.#justProven ? 'trust' : verdict
   }
 
   #ask(client: PeerClient, now: Reading): void {
@@ -149,8 +151,8 @@ export class Door {
       vitals.askedAt = undefined
       const then = read(settings.clock)
       events.emit({ type: 'probed', alive, tookMillis: elapsedMillis(now, then), silenceMillis })
-      if (alive) this.#proven(client, vitals, silenceMillis)
-      else if (this.#isIdle(client)) {
+      if (alive) return this.#proven(client, vitals, silenceMillis)
+      if (this.#isIdle(client)) {
         // Siblings that have answered since the question was put are above suspicion.
         this.doubtAll(now.mono)
         this.#destroy(client, 'unanswered', then)
@@ -159,13 +161,16 @@ export class Door {
     })
   }
 
-  /** Moves it to the end of the list: it is now the one of which we know most. */
+  /** Moves it to the end of the list, as the one of which we know most, and lends it to who waits, however short the trust. */
   #proven(client: PeerClient, vitals: Vitals, silenceMillis: number): void {
     vitals.probed = true
     this.#shortestDeath = learnSurvival(this.#shortestDeath, silenceMillis)
     const idle = this.#host.idle()
     const index = idle.findIndex((item) => item.client === client)
     if (index !== -1) idle.push(...idle.splice(index, 1))
+    this.#justProven = client
+    this.#host.resume()
+    this.#justProven = undefined
   }
 
   #destroy(client: PeerClient, reason: StaleReason, now: Reading): void {

@@ -119,15 +119,11 @@ class ThawPool extends peerPool<Waiter>() {
 
   override _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void {
     const vitals = this.#door.vitalsOf(client)
-    // While we dialled, everybody was served by connections that came back. This one goes straight to the idle ones.
-    const isForNobody = isNew && this._pendingQueue.length === 0
-    if (!isForNobody) {
-      if (this.#events.active) this.#events.emit({ type: 'acquired', how: isNew ? 'new' : vitals.probed ? 'probed' : 'trusted' })
-      else this.#events.counts.acquired++
-    }
+    if (!isNew) this.#tellAcquired(vitals.probed ? 'probed' : 'trusted')
     vitals.lent = true
     vitals.probed = false
-    this.#isUnlent = isForNobody
+    // While we dialled, everybody was served by connections that came back. This one goes straight to the idle ones.
+    this.#isUnlent = isNew && this._pendingQueue.length === 0
     try {
       super._acquireClient(client, item, idleListener, isNew)
     } finally {
@@ -160,6 +156,7 @@ class ThawPool extends peerPool<Waiter>() {
     this.#lastFailure = undefined
     this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts })
     const waiter = this._pendingQueue.shift()
+    if (waiter) this.#tellAcquired('new')
     if (waiter) waiter.callback(undefined, client, release)
     else release()
     this._pulseQueue()
@@ -261,13 +258,14 @@ class ThawPool extends peerPool<Waiter>() {
       if (failure || !client) return done(failure)
       const { connection } = client
       const handedOver = connection?.stream.bytesWritten
+      let isRefused = false
       let settled = false
       const settle = (error: Error | null | undefined, result?: pg.QueryResult) => {
         // pg calls back twice after a value that it cannot bind.
         if (settled) return
         settled = true
         if (!error) return this.#finish(client, release, done, result)
-        const isUnsent = isBroken(client) && handedOver !== undefined && connection.stream.bytesWritten === handedOver
+        const isUnsent = isBroken(client) && (isRefused || (handedOver !== undefined && connection.stream.bytesWritten === handedOver))
         release(this.#mayKeep(client, error) ? undefined : error)
         if (!isUnsent || repeats === 0 || !this.#spend() || isSubmittable(text)) return done(error)
         this.#tellRetried('statement', 0, error)
@@ -275,6 +273,9 @@ class ThawPool extends peerPool<Waiter>() {
       }
       try {
         client.query(text as string, values as unknown[], settle as (error: Error, result: pg.QueryResult) => void)
+        // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
+        // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
+        isRefused = connection?.stream.errored != null
       } catch (error) {
         settle(error as Error)
       }
@@ -366,6 +367,12 @@ class ThawPool extends peerPool<Waiter>() {
   /** As pg-pool counts: a caller for whom we are dialling is not waiting. */
   override get waitingCount(): number {
     return Math.max(0, this._pendingQueue.length - this.#dialler.outstanding)
+  }
+
+  #tellAcquired(how: 'trusted' | 'probed' | 'new'): void {
+    if (this.#events.active) this.#events.emit({ type: 'acquired', how })
+    // The hot path: nothing is made that nobody reads.
+    else this.#events.counts.acquired++
   }
 
   #tellRetried(what: 'dial' | 'statement', delayMillis: number, error: Error): void {

@@ -50,8 +50,9 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
   }
   client.on('error', (error) => listener?.lost(client, error))
   client.on('end', () => listener?.closed(client))
+  // In front of pg's own listener, which calls the statement's callback, which gives the client back and wants to know.
   // A client made by a user's factory may have no connection: it is lent as node-postgres would lend it.
-  client.connection?.on('readyForQuery', (message?: { status?: TransactionStatus }) => {
+  client.connection?.prependListener('readyForQuery', (message?: { status?: TransactionStatus }) => {
     vitals.provenAt = read(clock)
     vitals.status = message?.status
   })
