@@ -1,0 +1,37 @@
+import { lstat, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { NOBODY } from './account.ts'
+import { isAlive } from './process-state.ts'
+
+const NAME = /^thaw-postgres-(\d+)-/
+
+/** Makes a folder for one server. The name carries our pid, so that others can tell when it is garbage. */
+export async function createDataFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), `thaw-postgres-${process.pid}-`))
+}
+
+/**
+ * Deletes the folders of processes that are gone. Rarely finds any: a server deletes its own folder when its parent dies,
+ * unless it was killed in the same moment.
+ */
+export async function sweepDataFolders(): Promise<void> {
+  const names = await readdir(tmpdir()).catch(() => [])
+  await Promise.all(names.filter(isGarbage).map((name) => sweepFolder(join(tmpdir(), name))))
+}
+
+function isGarbage(name: string): boolean {
+  const owner = NAME.exec(name)?.[1]
+  return owner !== undefined && !isAlive(Number(owner))
+}
+
+async function sweepFolder(path: string): Promise<void> {
+  try {
+    const { uid } = await lstat(path)
+    // /tmp is everybody's: a name like ours is no proof that the folder is.
+    const isOurs = uid === process.getuid?.() || (uid === NOBODY && process.getuid?.() === 0)
+    if (isOurs) await rm(path, { recursive: true, force: true, maxRetries: 3 })
+  } catch {
+    // Another process sweeps at the same time, or the folder is not ours to delete: neither is our concern.
+  }
+}

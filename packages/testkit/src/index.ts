@@ -1,0 +1,23 @@
+/**
+ * Real faults for tests: a real PostgreSQL, a proxy that cuts its connections, a process that freezes, clocks that stop.
+ *
+ * @module
+ */
+
+export { type AdminResult, type PostgresOptions, type PostgresServer, startPostgres } from './postgres.ts'
+export type { StopMode } from './postmaster.ts'
+export type { Ambush, LoseAnswerOptions, LoseRequestOptions } from './ambush.ts'
+export type { CutKind, FaultKind, ServerSide, SuddenCut } from './fault-kinds.ts'
+export { type CutOptions, type Delay, type FaultProxy, type FaultProxyOptions, startFaultProxy } from './fault-proxy.ts'
+export type { Flow, FlowChunk, FlowCutOptions, FlowState } from './flow.ts'
+export type { FaultCounters, Traffic } from './traffic.ts'
+export type { UncaughtOrigin } from './call-wire.ts'
+export { type FreezableOptions, type FreezableProcess, type ProcessEnd, spawnFreezable, type UncaughtError } from './freezable-process.ts'
+export { freezePid, thawPid } from './freezer.ts'
+export { type Handlers, type ServeOptions, serve } from './serve.ts'
+export { buildClockShim, type ClockShim, type ClockShimOptions } from './clock-shim.ts'
+export { createFakeClock, type FakeClock, type FakeClockOptions, type FreezeOptions, type StoppedClocks } from './fake-clock.ts'
+export { type FlakyDns, type FlakyDnsOptions, failDns } from './flaky-dns.ts'
+export { createSeededRandom } from './seeded-random.ts'
+export { type Session, sessionsOf, terminateSessions, waitForSessions } from './sessions.ts'
+export { createStoppableClock, type StoppableClock } from './stoppable-clock.ts'
