@@ -76,7 +76,7 @@ export function peerPool<Item extends PendingItem>(): new (options?: object) => 
 }
 
 /**
- * Failures for which pg has nothing but a message. Matched whole, and only here; `classify.test.ts` fails when pg changes them.
+ * Failures for which pg has nothing but a message. Matched whole, and only here; `peer.test.ts` fails when pg changes them.
  *
  * - `Connection terminated unexpectedly`: the socket ended without an error (pg/lib/client.js).
  * - `Connection terminated due to connection timeout`: pg-pool gave up on a dial (pg-pool/index.js).

@@ -1,0 +1,39 @@
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { saysLost } from './peer.ts'
+
+let server: PostgresServer
+let proxy: FaultProxy
+beforeAll(async () => {
+  server = await startPostgres()
+  proxy = await startFaultProxy(server)
+})
+afterAll(async () => {
+  await proxy.close()
+  await server.close()
+})
+
+test('pg says in the words we know that a connection has ended', async () => {
+  const client = new pg.Client(proxy.urlFor(server.url))
+  await client.connect()
+  const error = new Promise<Error>((resolve) => client.once('error', resolve))
+  proxy.cut('fin')
+  expect(saysLost(await error)).toBe(true)
+})
+
+test('pg and pg-pool say in the words we know that a dial took too long', async () => {
+  await proxy.deafen()
+  const connectionString = proxy.urlFor(server.url)
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 20 })
+  expect(saysLost(await client.connect().catch((error) => error))).toBe(true)
+  const pool = new pg.Pool({ connectionString, connectionTimeoutMillis: 20 })
+  expect(saysLost(await pool.connect().catch((error) => error))).toBe(true)
+  await proxy.accept()
+})
+
+test('an error with a code, or in other words, is not taken for one of these', () => {
+  expect(saysLost(new Error('Connection terminated unexpectedly, or so'))).toBe(false)
+  expect(saysLost(Object.assign(new Error('timeout expired'), { code: '57014' }))).toBe(false)
+  expect(saysLost('timeout expired')).toBe(false)
+})
