@@ -267,7 +267,7 @@ class ThawPool extends peerPool<Waiter>() {
         if (!error) return this.#finish(client, release, done, result)
         const isUnsent = isBroken(client) && (isRefused || (handedOver !== undefined && connection.stream.bytesWritten === handedOver))
         release(this.#mayKeep(client, error) ? undefined : error)
-        if (!isUnsent || repeats === 0 || !this.#spend() || isSubmittable(text)) return done(error)
+        if (!isUnsent || repeats === 0 || this.ending || isSubmittable(text) || !this.#spend()) return done(error)
         this.#tellRetried('statement', 0, error)
         this.#send(text, values, done, repeats - 1)
       }
@@ -336,7 +336,8 @@ class ThawPool extends peerPool<Waiter>() {
     this.#waiting.clear(new Error(ENDED))
     for (const client of clients) {
       client.connection?.stream.destroy()
-      this._remove(client)
+      // One that is still being dialled leaves by its own failure, which also stops pg-pool's timer.
+      if (!client.connection || this.#door.vitalsOf(client).status !== undefined) this._remove(client)
     }
     this._pulseQueue()
     return clients.length
