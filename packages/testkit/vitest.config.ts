@@ -1,5 +1,7 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 // Real servers and processes on a loaded machine: the limit is there to name the test that hangs, not to time it.
-const config: ViteUserConfig = defineConfig({ test: { include: ['src/**/*.test.ts'], maxWorkers: 4, testTimeout: 30_000, hookTimeout: 30_000 } })
+const config: ViteUserConfig = defineConfig({
+  test: { include: ['src/**/*.test.ts'], maxWorkers: 4, testTimeout: 30_000, hookTimeout: 30_000 },
+})
 export default config

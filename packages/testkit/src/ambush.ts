@@ -1,12 +1,15 @@
-import type { Flow } from './flow.ts'
 import type { ServerSide, SuddenCut } from './fault-kinds.ts'
+import type { Flow } from './flow.ts'
 
 // A bare protocol Sync is 5 bytes, 27 in TLS; the shortest useful query message is longer. So probes do not set off an ambush.
 const MIN_BYTES = 32
 
 /** Which request an ambush waits for, and what the client then sees. */
 export interface LoseRequestOptions {
-  /** Passes over chunks shorter than this. Default: 32, so that a bare `Sync` (5 bytes, 27 in TLS) is no request. */
+  /**
+   * Passes over chunks shorter than this. Default: 32, so that a bare `Sync` (5 bytes, 27 in TLS) is no request; 0 with `containing`, so
+   * that `COMMIT` (12 bytes) is one.
+   */
   readonly minBytes?: number
   /** Waits for a chunk with this text in it, such as a part of the SQL. For connections without TLS. */
   readonly containing?: string
@@ -75,7 +78,7 @@ export function createAmbushes(): Ambushes {
   }
 }
 
-function matches(chunk: Buffer, { minBytes = MIN_BYTES, containing }: LoseRequestOptions): boolean {
+function matches(chunk: Buffer, { containing, minBytes = containing === undefined ? MIN_BYTES : 0 }: LoseRequestOptions): boolean {
   return chunk.length >= minBytes && (containing === undefined || chunk.includes(containing))
 }
 

@@ -61,7 +61,10 @@ async function compile(compiler: string, folder: string): Promise<string> {
   try {
     await promisify(execFile)(compiler, ['-shared', '-fPIC', '-O2', '-o', library, source, '-ldl'])
   } catch (cause) {
-    throw new Error(`buildClockShim needs a C compiler, and '${compiler}' did not do. Install one (Debian: gcc and libc6-dev), or name it.`, { cause })
+    throw new Error(
+      `buildClockShim needs a C compiler, and '${compiler}' did not do. Install one (Debian: gcc and libc6-dev), or name it.`,
+      { cause },
+    )
   }
   if (!existsSync(library)) throw new Error(`The C compiler '${compiler}' reported success, but wrote no ${library}.`)
   return library

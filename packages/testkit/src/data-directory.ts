@@ -3,9 +3,9 @@ import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Account } from './account.ts'
 import type { PostgresBinaries } from './postgres-binaries.ts'
+import { testCertificate, testCertificateKey } from './test-certificate.ts'
 import { spawnTethered, type Tethered } from './tether.ts'
 import { within } from './within.ts'
-import { testCertificate, testCertificateKey } from './test-certificate.ts'
 
 // Takes about 600 ms.
 const INITDB_LIMIT_MILLIS = 60_000
@@ -21,7 +21,12 @@ export interface DataDirectory {
 }
 
 /** Runs initdb in `folder`, and puts the certificate in place when asked to. Throws with the end of the log when initdb fails. */
-export async function initDataDirectory(folder: string, account: Account, binaries: PostgresBinaries, tls: boolean): Promise<DataDirectory> {
+export async function initDataDirectory(
+  folder: string,
+  account: Account,
+  binaries: PostgresBinaries,
+  tls: boolean,
+): Promise<DataDirectory> {
   const directory = { folder, data: join(folder, 'data'), password: randomBytes(12).toString('hex'), account, binaries }
   const passwordFile = await writeOwned(account, join(folder, 'password'), directory.password)
   const { exited } = await run(directory, [

@@ -4,6 +4,7 @@ import type { Flow, FlowCutOptions } from './flow.ts'
 import { findFreePort } from './free-port.ts'
 import type { FlowSetting } from './live-flow.ts'
 import { createReception } from './reception.ts'
+import { reroute } from './reroute.ts'
 import { createCounters, type FaultCounters } from './traffic.ts'
 
 /** How to start a proxy. */
@@ -32,7 +33,7 @@ export interface Delay {
 export interface FaultProxy extends AsyncDisposable {
   readonly host: string
   readonly port: number
-  /** The same URL, through the proxy. */
+  /** The same URL, through the proxy. Throws if it is no URL. */
   urlFor(url: string): string
 
   /**
@@ -45,7 +46,7 @@ export interface FaultProxy extends AsyncDisposable {
 
   /** Refuses new connections from now on (ECONNREFUSED). Open flows go on. The port stays ours. */
   refuse(): void
-  /** Accepts new connections, and relays them: undoes {@link refuse}, {@link deafen} and {@link away}. Throws if somebody took the port meanwhile. */
+  /** Accepts new connections, and relays them: undoes {@link refuse}, {@link deafen} and {@link away}. Throws if somebody took the port meanwhile, or after {@link close}. */
   accept(): Promise<void>
   /** Accepts new connections, and never answers them. Open flows go on. Those that were accepted deaf stay deaf. */
   deafen(): Promise<void>
@@ -69,7 +70,7 @@ export interface FaultProxy extends AsyncDisposable {
   readonly flows: readonly Flow[]
   /** Calls `listener` with each new flow, before its first byte. Returns a function that ends it. */
   onFlow(listener: (flow: Flow) => void): () => void
-  /** Ends the proxy and all of its flows, both sides. Safe to call twice. */
+  /** Ends the proxy and all of its flows, and resolves when both sides of each have ended. Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -100,14 +101,10 @@ export async function startFaultProxy(
     reception.isDeaf = isDeaf
     await reception.open(port)
   }
-  const close = async (): Promise<void> => {
-    reception.shut()
-    for (const flow of reception.flows) flow.destroy()
-  }
   return {
     host: '127.0.0.1',
     port,
-    urlFor: (url) => rerouted(url, port),
+    urlFor: (url) => reroute(url, '127.0.0.1', port),
     cut,
     refuse: () => reception.shut(),
     accept: () => welcome(false),
@@ -124,14 +121,7 @@ export async function startFaultProxy(
       return reception.flows
     },
     onFlow: reception.onFlow,
-    close,
-    [Symbol.asyncDispose]: close,
+    close: reception.close,
+    [Symbol.asyncDispose]: reception.close,
   }
-}
-
-function rerouted(url: string, port: number): string {
-  const through = new URL(url)
-  through.hostname = '127.0.0.1'
-  through.port = String(port)
-  return through.href
 }

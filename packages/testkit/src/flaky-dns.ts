@@ -71,7 +71,10 @@ function patch(): void {
   const lookup = (host: string, ...rest: unknown[]): void => {
     const name = names.get(host)
     // Whatever else the arguments are, they are what the original takes.
-    if (!name) return Reflect.apply(lookupAsEver, dns, [host, ...rest])
+    if (!name) {
+      Reflect.apply(lookupAsEver, dns, [host, ...rest])
+      return
+    }
     const callback = rest.at(-1) as LookupCallback
     const { all } = optionsOf(rest[0])
     const found = lookUp(name)

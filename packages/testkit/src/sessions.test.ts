@@ -36,6 +36,8 @@ test('ends the sessions of one application', async () => {
 
 test('waits, and says what there is when the wait was in vain', async () => {
   await using _plain = await dial('waiting')
-  await expect(waitForSessions(server, 'waiting', 3, 30)).rejects.toThrow(/'waiting' should have come to 3 sessions within 30 ms, but has 1: \d+ \(idle\)/)
+  await expect(waitForSessions(server, 'waiting', 3, 30)).rejects.toThrow(
+    /'waiting' should have come to 3 sessions within 30 ms, but has 1: \d+ \(idle\)/,
+  )
   await expect(waitForSessions(server, 'nobody', 1, 0)).rejects.toThrow(/has 0: none/)
 })

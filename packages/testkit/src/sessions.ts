@@ -50,7 +50,9 @@ export async function waitForSessions(
     if (sessions.length === count) return sessions
     if (performance.now() >= limit) {
       const list = sessions.map((session) => `${session.pid} (${session.state})`).join(', ') || 'none'
-      throw new Error(`'${applicationName}' should have come to ${count} sessions within ${timeoutMillis} ms, but has ${sessions.length}: ${list}.`)
+      throw new Error(
+        `'${applicationName}' should have come to ${count} sessions within ${timeoutMillis} ms, but has ${sessions.length}: ${list}.`,
+      )
     }
     await sleep(POLL_MILLIS)
   }

@@ -96,3 +96,16 @@ test('a timer that is cleared does not fire, stopped or not', async () => {
   await sleep(30)
   expect(fires).toBe(0)
 })
+
+test('a timer may take longer than setTimeout can', async () => {
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+  const clock = createStoppableClock()
+  let fires = 0
+  const timer = clock.setTimer(() => fires++, 2 ** 31 + 1_000)
+  await sleep(20)
+  clock.clearTimer(timer)
+  process.off('warning', onWarning)
+  expect([fires, warnings]).toEqual([0, []])
+})

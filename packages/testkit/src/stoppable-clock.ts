@@ -31,6 +31,9 @@ interface Hand {
   add(millis: number): void
 }
 
+// setTimeout fires at once when it is told to wait longer. `run` then waits for the rest.
+const LONGEST_TIMEOUT_MILLIS = 2 ** 31 - 1
+
 /** Makes a clock that shows the real time until it is told otherwise. */
 export function createStoppableClock(): StoppableClock {
   const wall = createHand(() => Date.now())
@@ -40,12 +43,15 @@ export function createStoppableClock(): StoppableClock {
   const arm = (timer: HeldTimer): void => {
     const run = (): void => {
       // The real timer counts the freeze; the clock that it was set by may not have.
-      if (timer.dueMillis > mono.read()) return arm(timer)
+      if (timer.dueMillis > mono.read()) {
+        arm(timer)
+        return
+      }
       timers.delete(timer)
       timer.callback()
     }
     // Rounded up, because a real timer that fires a fraction early would be armed again for nothing.
-    timer.real = setTimeout(run, Math.ceil(timer.dueMillis - mono.read()))
+    timer.real = setTimeout(run, Math.min(LONGEST_TIMEOUT_MILLIS, Math.ceil(timer.dueMillis - mono.read())))
     if (timer.isBackground) timer.real.unref()
   }
   const disarm = (timer: HeldTimer): void => clearTimeout(timer.real)

@@ -9,7 +9,8 @@ export interface Tethered {
 }
 
 // The server must not inherit the pipe, or it would keep itself alive; `detached` keeps a Ctrl-C in the terminal from
-// reaching it before us. The folder goes only when the tether broke: whoever stops the server in order decides for himself.
+// reaching it before us. The folder goes only when the tether broke: whoever stops the server in order decides for himself. A second
+// attempt, because initdb's own child may still be writing.
 const SCRIPT = `
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -20,7 +21,9 @@ exec 3<&-
 wait $command
 code=$?
 kill $watchdog 2>/dev/null
-[ -e "$0/orphaned" ] && rm -rf "$0"
+if [ -e "$0/orphaned" ]; then
+  rm -rf "$0" || { sleep 1; rm -rf "$0"; }
+fi
 exit $code`
 
 /** Runs a command as `account`, writing what it says to the open file `log`. If we die, it gets SIGINT and `folder` is deleted. */
