@@ -37,6 +37,9 @@ interface Globals {
   readonly setImmediate?: (callback: () => void) => unknown
 }
 
+/** The longest timer that there is, 24 days: its 32 bits hold no more, and Node makes 1 ms of what is longer. */
+const LONGEST_TIMER_MILLIS = 2 ** 31 - 1
+
 // Looked up on each call, not captured: fake-timer libraries replace the globals after we were imported.
 const globals = globalThis as unknown as Globals
 
@@ -45,7 +48,7 @@ export const systemClock: Clock = {
   wall: () => globals.Date.now(),
   mono: () => globals.performance.now(),
   setTimer(callback, millis, background) {
-    const timer = globals.setTimeout(callback, millis)
+    const timer = globals.setTimeout(callback, Math.min(millis, LONGEST_TIMER_MILLIS))
     if (background) timer.unref?.()
     return timer
   },

@@ -40,7 +40,7 @@ export interface Events {
   emit(event: ThawEvent): void
 }
 
-/** A listener that throws is not allowed to hurt the pool: what it throws is dropped. */
+/** A listener that throws, at once or as a promise, is not allowed to hurt the pool: what it throws is dropped. */
 export function createEvents(): Events {
   const listeners = new Set<ThawListener>()
   const counts: EventCounts = { thawed: 0, swept: 0, probed: 0, stale: 0, connected: 0, acquired: 0, retried: 0, drained: 0 }
@@ -57,9 +57,11 @@ export function createEvents(): Events {
     },
     emit(event) {
       counts[event.type]++
-      for (const listener of listeners) {
+      // A copy: whoever subscribes while being told hears of the next event, not of this one.
+      for (const listener of [...listeners]) {
         try {
-          listener(event)
+          const told: unknown = listener(event)
+          if (told instanceof Promise) told.catch(() => {})
         } catch {}
       }
     },

@@ -18,7 +18,7 @@ export type OptionRules = Readonly<Record<string, OptionRule>>
  */
 export function checkOptions(options: object, rules: OptionRules, others: 'refuse' | 'pass'): void {
   for (const [name, value] of Object.entries(options)) {
-    const rule = rules[name]
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
     if (rule) {
       if (value !== undefined && value !== null && !accepts(rule, value)) throw wrongValue(name, value, rule)
       continue

@@ -1,0 +1,105 @@
+import { expect, test, vi } from 'vitest'
+import { systemClock } from './clock.ts'
+import { createEvents, type ThawEvent } from './events.ts'
+import { sweep } from './sweep.ts'
+
+const drained: ThawEvent = { type: 'drained', destroyed: 0 }
+const thawed: ThawEvent = { type: 'thawed', gapMillis: 60_000 }
+
+test('every listener is told, in the order of their coming', () => {
+  const events = createEvents()
+  const told: string[] = []
+  events.subscribe(({ type }) => told.push(`first ${type}`))
+  events.subscribe(({ type }) => told.push(`second ${type}`))
+  events.emit(thawed)
+  events.emit(drained)
+  expect(told).toEqual(['first thawed', 'second thawed', 'first drained', 'second drained'])
+})
+
+test('an event is handed on as it is', () => {
+  const events = createEvents()
+  const listener = vi.fn()
+  events.subscribe(listener)
+  events.emit(thawed)
+  expect(listener.mock.calls[0]?.[0]).toBe(thawed)
+})
+
+test('nobody listens until somebody subscribes, and after all have left', () => {
+  const events = createEvents()
+  expect(events.active).toBe(false)
+  const leave = events.subscribe(() => {})
+  const alsoLeave = events.subscribe(() => {})
+  leave()
+  expect(events.active).toBe(true)
+  alsoLeave()
+  expect(events.active).toBe(false)
+  events.emit(drained)
+})
+
+test('whoever has left is not told any more, and may leave twice', () => {
+  const events = createEvents()
+  const listener = vi.fn()
+  const leave = events.subscribe(listener)
+  leave()
+  leave()
+  events.emit(drained)
+  expect(listener).not.toHaveBeenCalled()
+})
+
+test('a function that subscribed twice and left once is told once', () => {
+  const events = createEvents()
+  const listener = vi.fn()
+  const leave = events.subscribe(listener)
+  events.subscribe(listener)
+  leave()
+  leave()
+  events.emit(drained)
+  expect(listener).toHaveBeenCalledOnce()
+})
+
+test('what a listener throws hurts nobody', () => {
+  const events = createEvents()
+  const listener = vi.fn()
+  events.subscribe(() => {
+    throw new Error('mine')
+  })
+  events.subscribe(listener)
+  expect(() => events.emit(drained)).not.toThrow()
+  expect(listener).toHaveBeenCalledOnce()
+})
+
+test('an asynchronous listener that fails does not end the process', async () => {
+  const events = createEvents()
+  // vitest fails the run on an unhandled rejection, as Node would end the process.
+  events.subscribe(async () => {
+    throw new Error('mine')
+  })
+  events.emit(drained)
+  await new Promise<void>((resolve) => sweep(systemClock, resolve))
+})
+
+test('whoever subscribes while being told hears of the next event, not of this one', () => {
+  const events = createEvents()
+  let told = 0
+  // Leaves and comes back: in a list that is walked while it grows this would never end.
+  const again = () => {
+    if (++told > 10) throw new Error('does not end')
+    leave()
+    leave = events.subscribe(again)
+  }
+  let leave = events.subscribe(again)
+  events.emit(drained)
+  expect(told).toBe(1)
+  events.emit(drained)
+  expect(told).toBe(2)
+})
+
+test('two lists know nothing of each other', () => {
+  const one = createEvents()
+  const other = createEvents()
+  const listener = vi.fn()
+  one.subscribe(listener)
+  other.emit(drained)
+  expect(listener).not.toHaveBeenCalled()
+  expect(other.active).toBe(false)
+})

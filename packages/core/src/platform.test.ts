@@ -1,0 +1,50 @@
+import { expect, test, vi } from 'vitest'
+import { type Environment, type PlatformDefaults, platformDefaults } from './platform.ts'
+
+const NODE: PlatformDefaults = { platform: 'node', max: 10, idleTimeoutMillis: 10_000 }
+const LAMBDA: PlatformDefaults = { platform: 'lambda', max: 1, idleTimeoutMillis: 300_000 }
+const MANAGED: PlatformDefaults = { platform: 'lambda-managed-instances', max: 2, idleTimeoutMillis: 10_000 }
+const VERCEL: PlatformDefaults = { platform: 'vercel', max: 5, idleTimeoutMillis: 5000 }
+
+const rows: readonly [sentence: string, env: Environment, defaults: PlatformDefaults][] = [
+  ['a server', {}, NODE],
+  ['a server with variables of its own', { NODE_ENV: 'production', AWS_REGION: 'eu-central-1' }, NODE],
+  ['a Lambda function', { AWS_LAMBDA_FUNCTION_NAME: 'orders' }, LAMBDA],
+  ['a Lambda function on managed instances', { AWS_LAMBDA_FUNCTION_NAME: 'orders', AWS_LAMBDA_MAX_CONCURRENCY: '16' }, MANAGED],
+  ['a Vercel function', { VERCEL: '1', VERCEL_REGION: 'fra1' }, VERCEL],
+  ['a Vercel function, which shows the variables of Lambda too', { VERCEL: '1', VERCEL_REGION: 'fra1', AWS_LAMBDA_FUNCTION_NAME: 'x' }, VERCEL],
+  ['`vercel dev` on a laptop', { VERCEL: '1', VERCEL_REGION: 'dev1' }, NODE],
+  ['`vercel build`, where no region is set', { VERCEL: '1' }, NODE],
+  ['a region without Vercel', { VERCEL_REGION: 'fra1' }, NODE],
+  ['variables that are set to nothing', { VERCEL: '', VERCEL_REGION: '', AWS_LAMBDA_FUNCTION_NAME: '', AWS_LAMBDA_MAX_CONCURRENCY: '' }, NODE],
+]
+
+test.each(rows)('the defaults of %s', (_, env, defaults) => {
+  expect(platformDefaults(env)).toEqual(defaults)
+})
+
+test('no connection of a freezing platform outlives what its network forgets: 350 s on AWS', () => {
+  for (const { idleTimeoutMillis } of [LAMBDA, VERCEL]) expect(idleTimeoutMillis).toBeLessThan(350_000)
+})
+
+test('without an environment given, that of the process is read at the time of asking', () => {
+  vi.stubEnv('VERCEL', undefined)
+  vi.stubEnv('AWS_LAMBDA_MAX_CONCURRENCY', undefined)
+  vi.stubEnv('AWS_LAMBDA_FUNCTION_NAME', 'orders')
+  try {
+    expect(platformDefaults()).toEqual(LAMBDA)
+    vi.stubEnv('AWS_LAMBDA_FUNCTION_NAME', undefined)
+    expect(platformDefaults()).toEqual(NODE)
+  } finally {
+    vi.unstubAllEnvs()
+  }
+})
+
+test.each([[undefined], [{}], [{ env: undefined }]])('a runtime whose process is %o is a server', (process) => {
+  vi.stubGlobal('process', process)
+  try {
+    expect(platformDefaults()).toEqual(NODE)
+  } finally {
+    vi.unstubAllGlobals()
+  }
+})
