@@ -1,0 +1,101 @@
+/** The command as people run it: another process, its output, its exit code, what it leaves behind. */
+
+import { type ChildProcess, execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import type { FaultResult, LabResult } from './lab.ts'
+
+const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
+
+interface Run {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+describe('a run', () => {
+  test('shows plain pg failing where Thaw does not, and errors only where nothing else is honest', async () => {
+    const { code, stdout, stderr } = await run(
+      '--json',
+      '--seed',
+      '7',
+      '--fault',
+      'rst-on-next-byte',
+      '--fault',
+      'database-away',
+      '--fault',
+      'answer-lost',
+    )
+    // The lab ends with 2 if a fault did not strike, so 0 says that they did.
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const result: LabResult = JSON.parse(stdout)
+    expect(result.complaints).toEqual([])
+    expect(result.faults.map(({ name }) => name)).toEqual(['rst-on-next-byte', 'database-away', 'answer-lost'])
+    const [reset, away, lost] = result.faults as [FaultResult, FaultResult, FaultResult]
+    for (const { pg, thaw } of [reset, away]) {
+      expect(pg.failed).toBeGreaterThan(0)
+      expect(thaw).toMatchObject({ calls: 12, failed: 0, unknown: 0, isCapped: false })
+    }
+    expect(away.thaw.worstWaitMillis).toBeGreaterThan(1_500)
+    expect(lost.pg).toMatchObject({ calls: 13, failed: 0, unknown: 1 })
+    expect(lost.thaw).toMatchObject({ calls: 13, failed: 0, rowsTwice: 0 })
+    expect(result.total.thaw).toMatchObject({ failed: 0, rowsTwice: 0, rowsMissing: 0, crashes: 0 })
+  })
+
+  test('prints a line for each fault and a table where there is no terminal', async () => {
+    const { code, stdout } = await run('--fault', 'none', '--seed', '1')
+    expect(code).toBe(0)
+    expect(stdout).toContain('1/1 none: plain pg failed 0 of 12 calls')
+    expect(stdout).toMatch(/\| \*\*all\*\* \|/)
+    expect(stdout).toContain('--seed 1')
+  })
+
+  test('leaves nothing behind when it is interrupted', async () => {
+    const { child, ended } = start('--fault', 'silent-drop')
+    for await (const chunk of child.stdout ?? []) if (String(chunk).includes('starting')) break
+    await expect.poll(() => dataFolders(child)).toHaveLength(2)
+    child.kill('SIGINT')
+    expect(await ended).toMatchObject({ code: 130, stderr: 'freeze-lab: interrupted.\n' })
+    expect(await dataFolders(child)).toEqual([])
+  })
+})
+
+describe('what cannot be run', () => {
+  test('ends with a message and code 2', async () => {
+    const { code, stdout, stderr } = await run('--fault', 'nope')
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(stderr).toMatch(/^freeze-lab: There is no fault 'nope'\./)
+  })
+
+  test('does so without a stack or a password when the database is not there', async () => {
+    const { code, stderr } = await run('--url', 'postgres://shop:secret@127.0.0.1:1/shop')
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: 'freeze-lab: The database at 127.0.0.1:1 cannot be used: connect ECONNREFUSED 127.0.0.1:1\n',
+    })
+  })
+})
+
+function run(...args: readonly string[]): Promise<Run> {
+  return start(...args).ended
+}
+
+function start(...args: readonly string[]): { readonly child: ChildProcess; readonly ended: Promise<Run> } {
+  // The tests' own environment would turn on colours and the like.
+  const child = execFile(process.execPath, [MAIN, ...args], { env: { ...process.env, NODE_OPTIONS: '' } })
+  const output = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.on('data', (text: string) => {
+      output[name] += text
+    })
+  }
+  return { child, ended: once(child, 'close').then(([code]) => ({ code, ...output })) }
+}
+
+// The testkit names the folders of its servers after the process that started them.
+async function dataFolders({ pid }: ChildProcess): Promise<string[]> {
+  return (await readdir(tmpdir())).filter((name) => name.startsWith(`thaw-postgres-${pid}-`))
+}

@@ -1,0 +1,56 @@
+/** The command: reads the options, runs the lab, tells what came of it. */
+
+import { runLab } from './lab.ts'
+import { LabError } from './lab-error.ts'
+import { type Command, helpText, parseCommand } from './options.ts'
+import { createJsonReporter, createLineReporter, createLiveReporter, type Reporter } from './reporter.ts'
+
+const FAILED = 1
+const COULD_NOT_RUN = 2
+const INTERRUPTED = 130
+
+process.exitCode = await main(process.argv.slice(2))
+
+async function main(args: readonly string[]): Promise<number> {
+  const interruption = new AbortController()
+  try {
+    const command = parseCommand(args)
+    if (command.wantsHelp) {
+      console.log(helpText())
+      return 0
+    }
+    listenForSignals(interruption)
+    using reporter = chooseReporter(command)
+    const result = await runLab(command, reporter, interruption.signal)
+    reporter.ended(result)
+    return result.complaints.length === 0 ? 0 : FAILED
+  } catch (error) {
+    for (const text of explain(error)) console.error(text)
+    if (!interruption.signal.aborted) return COULD_NOT_RUN
+    console.error('freeze-lab: interrupted.')
+    return INTERRUPTED
+  }
+}
+
+/** What went wrong, and what then went wrong in tidying up: a schema that could not be dropped must not go unmentioned. */
+function explain(error: unknown): unknown[] {
+  if (error instanceof SuppressedError) return [...explain(error.suppressed), ...explain(error.error)]
+  if (error instanceof Error && error.name === 'AbortError') return []
+  // What the lab says itself is for people. Anything else is a bug, whose stack we want to see.
+  return [error instanceof LabError ? `freeze-lab: ${error.message}` : error]
+}
+
+/** The first Ctrl-C stops in order: processes, servers, schemas. The second one does not wait for that. */
+function listenForSignals(interruption: AbortController): void {
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      if (interruption.signal.aborted) process.exit(INTERRUPTED)
+      interruption.abort()
+    })
+  }
+}
+
+function chooseReporter(command: Command): Reporter {
+  if (command.isJson) return createJsonReporter()
+  return process.stdout.isTTY && process.env['TERM'] !== 'dumb' ? createLiveReporter(command) : createLineReporter(command)
+}

@@ -1,0 +1,88 @@
+/** The command line. */
+
+import { randomInt } from 'node:crypto'
+import { parseArgs } from 'node:util'
+import { FAULTS, findFault } from './faults.ts'
+import type { LabOptions } from './lab.ts'
+import { LabError } from './lab-error.ts'
+
+/** What was asked for. */
+export interface Command extends LabOptions {
+  readonly isJson: boolean
+  readonly wantsHelp: boolean
+}
+
+/** Reads the arguments. Throws a {@link LabError} that says what is wrong, and what would be right. */
+export function parseCommand(args: readonly string[]): Command {
+  const { fault: names = [], json = false, seed, url, help = false } = parse(args)
+  return {
+    faults: names.length === 0 ? FAULTS : [...new Set(names)].map(findFault),
+    isJson: json,
+    seed: seed === undefined ? randomInt(1_000_000) : parseSeed(seed),
+    url: url === undefined ? undefined : parseUrl(url),
+    wantsHelp: help,
+  }
+}
+
+/** What `--help` prints. */
+export function helpText(): string {
+  const width = Math.max(...FAULTS.map(({ name }) => name.length))
+  return `Runs one order API on plain pg and on Thaw, side by side, in real processes that are frozen while their connections die.
+
+Usage: pnpm start [options]
+
+  --fault <name>  only this fault; can be given several times
+  --seed <n>      the order of the requests; printed by each run, to repeat it
+  --url <url>     your own database (postgres://…) instead of one that is started for the occasion. The lab
+                  makes a schema thaw_lab_… and drops it in the end, cuts connections only at its own
+                  proxy, and ends no sessions but its own.
+  --json          one JSON document, and nothing else
+  --help          this text
+
+Exit code: 0, or 1 if Thaw failed a call that it should not have, or 2 if the lab could not do its work.
+
+Faults:
+
+${FAULTS.map(({ name, happens }) => `  ${name.padEnd(width)}  ${happens}`).join('\n')}
+`
+}
+
+function parse(args: readonly string[]) {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      strict: true,
+      options: {
+        fault: { type: 'string', multiple: true },
+        seed: { type: 'string' },
+        url: { type: 'string' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    })
+    return values
+  } catch (error) {
+    throw new LabError(`${(error as Error).message.replace(/\.$/, '')}. See --help.`)
+  }
+}
+
+function parseSeed(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  throw new LabError(`--seed takes a whole number of at most nine digits, not '${text}'.`)
+}
+
+// The text of a URL is never repeated in an error: it holds a password.
+function parseUrl(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol !== 'postgres:' && url?.protocol !== 'postgresql:') {
+    throw new LabError(
+      '--url takes a URL such as postgres://user:password@host:5432/database. Other forms, and lists of hosts, are not understood.',
+    )
+  }
+  if (url.hostname === '' || url.searchParams.has('host')) {
+    throw new LabError(
+      '--url needs a host name or an address in its usual place: the lab puts a TCP proxy in between, so sockets of the file system will not do.',
+    )
+  }
+  return url
+}

@@ -1,0 +1,67 @@
+/** One fault, once, on one driver: start an instance, warm it up, let the fault do its worst, count. */
+
+import { spawnFreezable, startFaultProxy } from '@thaw/testkit'
+import { type Call, observeCall } from './call.ts'
+import { type Database, until } from './database.ts'
+import type { Fault } from './faults.ts'
+import { type Figures, tally } from './figures.ts'
+import { LabError } from './lab-error.ts'
+import { createRequests } from './requests.ts'
+import { createScene, settleProxy } from './scene.ts'
+
+/** The two drivers that are compared. */
+export type Driver = 'pg' | 'thaw'
+
+/** What a round needs. */
+export interface RoundSetting {
+  readonly driver: Driver
+  readonly database: Database
+  readonly seed: number
+  readonly signal: AbortSignal
+  readonly tell: (step: string) => void
+}
+
+const INSTANCE = new URL('./instance.ts', import.meta.url)
+// Two fewer than the pool's limit: a pool whose connections all hang can then still show what it does with new ones.
+const WARM_CALLS = 8
+// Sessions of an instance that was killed end when their statements have.
+const GONE_LIMIT_MILLIS = 15_000
+
+/** Plays the round. Throws a {@link LabError} if the fault did not strike, so that nobody reads figures that mean nothing. */
+export async function playRound(fault: Fault, { driver, database, seed, signal, tell }: RoundSetting): Promise<Figures> {
+  signal.throwIfAborted()
+  tell('starting')
+  const calls: Promise<Call>[] = []
+  const requests = createRequests(seed, fault.name)
+  await using proxy = await startFaultProxy(database.target)
+  await using instance = await spawnFreezable(INSTANCE, {
+    args: [driver],
+    env: { DATABASE_URL: database.urlThrough(proxy.port), ORDERS_TABLE: database.table },
+  })
+  const kill = (): void => void instance.kill()
+  signal.addEventListener('abort', kill)
+  try {
+    await warmUp(Array.from({ length: WARM_CALLS }, () => observeCall(instance, requests.read(), false)))
+    // A connection that is still being opened when the fault strikes would be struck in a way that the fault does not mean.
+    await settleProxy(proxy, database.quietMillis, signal)
+    const warmCount = proxy.flows.filter(({ state }) => state === 'open').length
+    const scene = createScene({ database, proxy, instance, requests, warmCount, signal, tell }, fault.name, calls)
+    await fault.play(scene)
+    tell('two more calls')
+    for (const event of requests.pair()) await scene.call(event)
+    const ended = await Promise.all(calls)
+    signal.throwIfAborted()
+    tell('counting')
+    await instance.kill()
+    await proxy.close()
+    await until('the sessions of the instance to be gone', async () => (await database.countSessions()) === 0, signal, GONE_LIMIT_MILLIS)
+    return tally(ended, await database.countRows(), instance.uncaught)
+  } finally {
+    signal.removeEventListener('abort', kill)
+  }
+}
+
+async function warmUp(calls: readonly Promise<Call>[]): Promise<void> {
+  const failed = (await Promise.all(calls)).find(({ failure }) => failure !== undefined)
+  if (failed) throw new LabError(`The database does not answer, before anything was done to it: ${failed.failure}`)
+}

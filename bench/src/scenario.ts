@@ -1,0 +1,49 @@
+/** What a scenario is, and what it reports. */
+
+import type { PostgresServer } from '@thaw/testkit'
+
+/** A measured value, with the quartiles around it where it is the median of many. */
+export interface Figure {
+  readonly value: number
+  readonly low?: number
+  readonly high?: number
+  /** What went wrong instead, or is wrong with the value: "failed", "no answer". Shown beside it. */
+  readonly remark?: string
+}
+
+export type Unit = 'ms' | 'µs' | 'round trips' | 'bytes' | 'kB' | 'tests'
+
+/** One row of a table. */
+export interface Row {
+  readonly measured: string
+  readonly unit: Unit
+  readonly pg?: Figure
+  readonly thaw?: Figure
+  readonly ratio?: Figure
+  /** In words, and whether it is met. Without one the row is for information. */
+  readonly target?: { readonly says: string; readonly met: boolean }
+}
+
+/** What a scenario found. */
+export interface Report {
+  readonly rows: readonly Row[]
+  /** Said below the table. */
+  readonly notes?: readonly string[]
+}
+
+/** What a scenario may use. */
+export interface Setting {
+  /** A fraction of the samples: to see that everything runs, not to quote. */
+  readonly quick: boolean
+  /** The PostgreSQL that the scenarios share. Started at the first call. */
+  postgres(): Promise<PostgresServer>
+  /** Tells whoever waits what is going on. */
+  progress(text: string): void
+}
+
+export interface Scenario {
+  /** As on the command line. */
+  readonly name: string
+  readonly title: string
+  run(setting: Setting): Promise<Report>
+}

@@ -1,0 +1,13 @@
+/** Every scenario, the long ones last. */
+
+import { firstAnswer } from './first-answer.ts'
+import { hotPath } from './hot-path.ts'
+import { importTime } from './import-time.ts'
+import { matrix } from './matrix.ts'
+import { memory } from './memory.ts'
+import { roundTrips } from './round-trips.ts'
+import type { Scenario } from './scenario.ts'
+import { schedules } from './schedules.ts'
+import { size } from './size.ts'
+
+export const scenarios: readonly Scenario[] = [hotPath, firstAnswer, roundTrips, size, importTime, memory, schedules, matrix]

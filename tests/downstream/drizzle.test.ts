@@ -1,0 +1,98 @@
+/**
+ * Drizzle on a pool of one connection.
+ *
+ * Its transaction takes a client, sends BEGIN, and gives the client back in a `finally` that begins after the BEGIN: when that fails, the client is
+ * never given back. On node-postgres the place is lost for ever; Thaw frees it when the socket closes.
+ */
+
+import { Pool } from '@thaw/pg'
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import { sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+
+let server: PostgresServer
+let proxy: FaultProxy
+let pool: pg.Pool
+
+beforeAll(async () => {
+  server = await startPostgres()
+})
+afterAll(() => server.close())
+
+beforeEach(async () => {
+  proxy = await startFaultProxy(server)
+  await server.query('DROP TABLE IF EXISTS notes')
+  await server.query('CREATE TABLE notes (text text)')
+})
+afterEach(() => proxy.close())
+
+const config = () => ({ connectionString: proxy.urlFor(server.url), max: 1, connectionTimeoutMillis: 2_000 })
+
+async function notes(): Promise<string[]> {
+  const { rows } = await server.query<{ text: string }>('SELECT text FROM notes ORDER BY text')
+  return rows.map((row) => row.text)
+}
+
+/** Writes a note in a transaction that may be hurt half way. */
+async function note(text: string, hurt?: () => void): Promise<void> {
+  await drizzle({ client: pool }).transaction(async (tx) => {
+    await tx.execute(sql`INSERT INTO notes VALUES (${text})`)
+    hurt?.()
+    await tx.execute(sql`INSERT INTO notes VALUES (${text})`)
+  })
+}
+
+/** Cuts the connection, and begins a transaction on it before the news of that can arrive. */
+async function beginOnDeadConnection(): Promise<void> {
+  await drizzle({ client: pool }).execute(sql`SELECT 1`)
+  expect(proxy.cut('rst')).toBe(1)
+  await expect(note('lost')).rejects.toThrow('begin')
+}
+
+describe('a Drizzle transaction on node-postgres', () => {
+  test('keeps the place of a connection that died before BEGIN', async () => {
+    pool = new pg.Pool(config())
+    // Without this the death of a client that is lent out would end this process.
+    pool.on('connect', (client) => client.on('error', () => {}))
+    await beginOnDeadConnection()
+    await expect(note('never')).rejects.toThrow('timeout exceeded when trying to connect')
+    expect(await notes()).toEqual([])
+  })
+})
+
+describe('a Drizzle transaction on Thaw', () => {
+  beforeEach(() => {
+    pool = new Pool(config())
+  })
+  afterEach(() => pool.end())
+
+  test('commits', async () => {
+    await note('kept')
+    expect(await notes()).toEqual(['kept', 'kept'])
+  })
+
+  test('does not notice that its connection died before', async () => {
+    await pool.end()
+    pool = new Pool({ ...config(), trustMillis: 0 })
+    await note('before')
+    expect(proxy.cut('rst')).toBe(1)
+    await note('after')
+    expect(await notes()).toEqual(['after', 'after', 'before', 'before'])
+  })
+
+  test('gives back the place of a connection that died before BEGIN', async () => {
+    await beginOnDeadConnection()
+    await note('next')
+    expect(await notes()).toEqual(['next', 'next'])
+  })
+
+  for (const kind of ['fin', 'rst'] as const) {
+    test(`gives back the place of a connection that died half way, by ${kind}`, async () => {
+      await expect(note('lost', () => expect(proxy.cut(kind)).toBe(1))).rejects.toThrow()
+      await note('next')
+      expect(await notes()).toEqual(['next', 'next'])
+    })
+  }
+})

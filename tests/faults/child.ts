@@ -1,0 +1,161 @@
+/** The process under test: one pool at a time, plain or Thaw's, told by the parent what to do. It is really frozen. */
+
+import { Pool as ThawPool } from '@thaw/pg'
+import { createStoppableClock, failDns, type FlakyDns, type StoppableClock, serve } from '@thaw/testkit'
+import pg from 'pg'
+
+export type Driver = 'pg' | 'thaw'
+export type Kind = 'read' | 'write' | 'transaction'
+
+/** How to make the pool. */
+export interface OpenOrder {
+  readonly driver: Driver
+  readonly config: pg.PoolConfig
+  /** Connections to have idle afterwards. */
+  readonly idle: number
+  /** Thaw's clock can be stopped and set. Default: the system's. */
+  readonly ownClock: boolean
+  /** node-postgres tells users to listen. Default: they do. */
+  readonly listens?: boolean
+}
+
+/** What the process's clocks do while it is silent. */
+export interface Silence {
+  readonly wallMillis: number
+  readonly monoMillis: number
+  /** From now until the next burst. */
+  readonly stopMono: boolean
+}
+
+/** Calls to make: all at once, but for the last, which comes when the others have ended. */
+export interface BurstOrder {
+  readonly kind: Kind
+  readonly tokens: readonly string[]
+  /** How long each statement runs at the server. Default: 0. */
+  readonly sleepSeconds?: number
+  /** A call that has not ended by then is reported as hanging, and left to itself. */
+  readonly capMillis: number
+}
+
+/** What became of one call. */
+export interface CallReport {
+  readonly token: string
+  readonly ended: 'ok' | 'failed' | 'hangs'
+  readonly millis: number
+  readonly code?: string | undefined
+  readonly message?: string | undefined
+}
+
+/** The pool when all is over, and `max` callers at once have come and gone. */
+export interface Audit {
+  readonly total: number
+  readonly idle: number
+  readonly waiting: number
+  /** So many of them got a connection that answered. */
+  readonly acquired: number
+}
+
+/** After so many turns of the event loop without news the kernel's list of sockets that are ready is empty. */
+const QUIET_TURNS = 3
+
+let pool: pg.Pool
+let clock: StoppableClock | undefined
+let dns: FlakyDns | undefined
+let flying: Promise<CallReport[]> | undefined
+
+serve({
+  async open({ driver, config, idle, ownClock, listens = true }: OpenOrder) {
+    clock = ownClock ? createStoppableClock() : undefined
+    pool = driver === 'pg' ? new pg.Pool(config) : new ThawPool({ ...config, clock })
+    if (driver === 'pg' && listens) pool.on('error', () => {})
+    const clients = await Promise.all(Array.from({ length: idle }, () => pool.connect()))
+    for (const client of clients) client.release()
+  },
+  async fallSilent({ wallMillis, monoMillis, stopMono }: Silence) {
+    // A socket that was ready in the last turn may come before the request in the first turn after the freeze.
+    for (let turn = 0; turn < QUIET_TURNS; turn++) await new Promise((resolve) => setImmediate(resolve))
+    clock?.addWall(wallMillis)
+    clock?.subtractMono(-monoMillis)
+    if (stopMono) clock?.stop('mono')
+  },
+  async burst({ kind, tokens, capMillis }: BurstOrder): Promise<CallReport[]> {
+    clock?.resume()
+    const call = (token: string) => report(token, capMillis, CALLS[kind](token, 0))
+    const together = await Promise.all(tokens.slice(0, -1).map(call))
+    return [...together, await call(tokens.at(-1) ?? '')]
+  },
+  launch({ kind, tokens, capMillis, sleepSeconds = 0 }: BurstOrder) {
+    flying = Promise.all(tokens.map((token) => report(token, capMillis, CALLS[kind](token, sleepSeconds))))
+  },
+  landed: () => flying,
+  async audit(capMillis: number): Promise<Audit> {
+    const { max } = pool.options
+    const clients: pg.PoolClient[] = []
+    const acquire = async () => {
+      const client = await pool.connect()
+      clients.push(client)
+      await client.query('SELECT 1')
+    }
+    const reports = await Promise.all(Array.from({ length: max }, () => report('', capMillis, acquire())))
+    for (const client of clients) client.release()
+    const { totalCount: total, idleCount: idle, waitingCount: waiting } = pool
+    return { total, idle, waiting, acquired: reports.filter(({ ended }) => ended === 'ok').length }
+  },
+  async end(capMillis: number): Promise<CallReport> {
+    return report('', capMillis, pool instanceof ThawPool ? pool.end({ timeoutMillis: capMillis / 2 }) : pool.end())
+  },
+  failDns({ times }: { readonly times: number }) {
+    dns = failDns({ host: 'localhost', times })
+  },
+  dnsFailures: () => dns?.failures,
+  /** Whatever the cell has left behind must not disturb the next. */
+  discard() {
+    dns?.restore()
+    flying = undefined
+    for (const client of clientsOf(pool)) client.on('error', () => {}).connection.stream.destroy()
+  },
+})
+
+const READ = 'SELECT $1::text AS token FROM pg_sleep($2)'
+const WRITE = 'INSERT INTO ledger (token) SELECT $1::text FROM pg_sleep($2)'
+
+const CALLS: Readonly<Record<Kind, (token: string, seconds: number) => Promise<unknown>>> = {
+  async read(token, seconds) {
+    const { rows } = await pool.query<{ token: string }>(READ, [token, seconds])
+    if (rows.length !== 1 || rows[0]?.token !== token) throw new Error(`Asked for ${token}, but was told ${JSON.stringify(rows)}`)
+  },
+  write: (token, seconds) => pool.query(WRITE, [token, seconds]),
+  // As node-postgres' documentation has it.
+  async transaction(token, seconds) {
+    const client = await pool.connect()
+    try {
+      await client.query('BEGIN')
+      await client.query(WRITE, [token, seconds])
+      await client.query('COMMIT')
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => {})
+      throw error
+    } finally {
+      client.release()
+    }
+  },
+}
+
+async function report(token: string, capMillis: number, call: Promise<unknown>): Promise<CallReport> {
+  const start = performance.now()
+  let timer: NodeJS.Timeout | undefined
+  const cap = new Promise<'hangs'>((resolve) => {
+    timer = setTimeout(() => resolve('hangs'), capMillis)
+  })
+  const done = call.then(
+    () => ({ ended: 'ok' as const }),
+    (error: Error & { code?: string }) => ({ ended: 'failed' as const, code: error.code, message: `${error.name}: ${error.message}` }),
+  )
+  const outcome = await Promise.race([done, cap.then((ended) => ({ ended }))]).finally(() => clearTimeout(timer))
+  return { token, millis: Math.round(performance.now() - start), ...outcome }
+}
+
+/** pg-pool keeps its clients to itself. */
+function clientsOf(from: pg.Pool): (pg.Client & { readonly connection: { readonly stream: { destroy(): void } } })[] {
+  return (from as unknown as { _clients: ReturnType<typeof clientsOf> })._clients
+}

@@ -1,0 +1,61 @@
+/** What a cell's observations mean. */
+
+import type { CallReport } from './child.ts'
+import type { Observations } from './cell.ts'
+import type { Cell } from './matrix.ts'
+
+/** What plain `pg` did, in the words of the fault. */
+export type Outcome = 'passes' | 'fails' | 'hangs'
+
+/** The longest that a call may take on Thaw: four probe deadlines, or the two seconds of a database that is away and the last pause. */
+const PATIENCE_MILLIS = 5_000
+
+/** Everything that a user would complain of, one line each. Empty: nobody would have noticed. */
+export function complaints(cell: Cell, seen: Observations): string[] {
+  const calls = [...seen.calls, ...seen.flying]
+  const failed = calls.filter(({ ended }) => ended === 'failed')
+  const { acquired, total, idle, waiting } = seen.audit
+  const found = [
+    ...calls.filter(({ ended, millis }) => ended === 'hangs' || millis > PATIENCE_MILLIS).map((call) => `hangs: ${told(call)}`),
+    ...failed.slice(cell.fault.mayFail ?? 0).map((call) => `fails: ${told(call)}`),
+    ...seen.uncaught.map((error) => `crashes: ${error}`),
+    ...(cell.kind === 'read' ? [] : calls.map((call) => wrongRows(call, seen.rows.get(call.token) ?? 0)).filter((line) => line !== undefined)),
+  ]
+  if (acquired !== 10) found.push(`slots lost: of 10 callers at once ${acquired} got a connection`)
+  if (waiting !== 0 || idle !== total) found.push(`slots lost: ${total} connections, of which ${idle} idle, and ${waiting} waiting, when all was over`)
+  if (seen.end.ended !== 'ok') found.push(`end() ${told(seen.end)}`)
+  if (seen.sessionsLeft !== 0) found.push(`${seen.sessionsLeft} sessions left at the server after end()`)
+  return found
+}
+
+/** What plain `pg` makes of a cell: only its calls and crashes count, so that it is not blamed for more than the user sees at once. */
+export function outcomeOf(seen: Observations): Outcome {
+  const calls = [...seen.calls, ...seen.flying]
+  if (calls.some(({ ended }) => ended === 'hangs')) return 'hangs'
+  return calls.some(({ ended }) => ended === 'failed') || seen.uncaught.length > 0 ? 'fails' : 'passes'
+}
+
+/** In one line, for people. */
+export function summary(seen: Observations): string {
+  const calls = [...seen.flying, ...seen.calls]
+  const words = new Map<string, number>()
+  for (const call of calls) words.set(said(call), (words.get(said(call)) ?? 0) + 1)
+  const list = [...words].map(([word, count]) => `${count} × ${word}`)
+  if (seen.uncaught.length > 0) list.push(`${seen.uncaught.length} uncaught`)
+  if (seen.audit.acquired < 10) list.push(`then ${seen.audit.acquired} of 10 slots`)
+  return list.join(', ')
+}
+
+function wrongRows({ token, ended }: CallReport, rows: number): string | undefined {
+  if (rows > 1) return `doubled: ${token} is in the ledger ${rows} times`
+  return ended === 'ok' && rows === 0 ? `lost: ${token} was reported as written, but is not in the ledger` : undefined
+}
+
+function said({ ended, code, message = '', millis }: CallReport): string {
+  if (ended === 'ok') return 'ok'
+  return ended === 'hangs' ? `> ${millis / 1000} s`.replace(/(\.\d)\d*/, '$1') : (code ?? message.replace(/^Error: /, ''))
+}
+
+function told(call: CallReport): string {
+  return `${call.token || 'it'} ${call.ended} after ${call.millis} ms${call.message ? ` (${call.code ?? 'no code'}) ${call.message}` : ''}`
+}

@@ -1,0 +1,126 @@
+/** What the documents show compiles, and what they point at is there. */
+
+import { execFile } from 'node:child_process'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, posix } from 'node:path'
+import { promisify } from 'node:util'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { find, ROOT, read } from './repository.ts'
+import { fileOf, isCompiled, type Snippet, snippetsOf, sourceOf } from './snippets.ts'
+
+const run = promisify(execFile)
+
+/** Inside node_modules, so that it finds what these tests depend on, and nobody else finds it. */
+const PLACE = join(ROOT, 'tests/node_modules/.snippets')
+/** Languages that nothing here compiles. Whoever writes TypeScript under another name escapes the compiler. */
+const UNCOMPILED = ['', 'diff', 'json', 'mermaid', 'sh', 'sql', 'text', 'yaml']
+/** A fragment helps nobody who copies it. */
+const MOST_FRAGMENTS = 3
+
+const pages = new Map<string, string>()
+let snippets: Snippet[] = []
+
+beforeAll(async () => {
+  for (const page of await find('*.md', 'docs/**/*.md', 'packages/*/README.md', 'apps/*/README.md', 'bench/*.md'))
+    pages.set(page, await read(page))
+  snippets = [...pages].flatMap(([page, text]) => snippetsOf(page, text))
+})
+
+describe('the snippets', () => {
+  test('compile', async () => {
+    expect(snippets.filter(isCompiled).length).toBeGreaterThan(5)
+    expect(await compile(snippets.filter(isCompiled))).toEqual([])
+  })
+
+  test('would not pass if one of them were wrong', async () => {
+    const page = [
+      '# Page',
+      '',
+      '1. So:',
+      '   ```ts',
+      "   import { Pool } from '@thaw/pg'",
+      '   new Pool({ trustMilis: 1 })',
+      '   ```',
+    ].join('\n')
+    expect(await compile(snippetsOf('planted.md', page))).toEqual([
+      expect.stringMatching(/^planted\.md\/line-5\.ts\(6,\d+\): .*trustMilis/),
+    ])
+  })
+
+  test('are named ts or tsx where they are TypeScript', () => {
+    const others = snippets.filter(({ info: [language = ''] }) => !['ts', 'tsx', ...UNCOMPILED].includes(language))
+    expect(others.map(({ page, line, info }) => `${page}:${line} ${info[0]}`)).toEqual([])
+  })
+
+  test('are fragments in few places only', () => {
+    const fragments = snippets.filter(({ info }) => info.includes('nocheck'))
+    expect(fragments.length, fragments.map(({ page, line }) => `${page}:${line}`).join(', ')).toBeLessThanOrEqual(MOST_FRAGMENTS)
+  })
+})
+
+describe('the links', () => {
+  test('lead somewhere in this repository, or out of it', async () => {
+    const files = new Set(await find('**/*', '.github/**/*'))
+    const dead: string[] = []
+    for (const [page, text] of pages) {
+      for (const target of linksOf(text)) {
+        const [path = '', anchor] = target.split('#')
+        const file = path === '' ? page : posix.normalize(posix.join(dirname(page), path)).replace(/\/$/, '')
+        if (!files.has(file)) dead.push(`${page}: ${target}`)
+        else if (anchor && pages.has(file) && !anchorsOf(pages.get(file) ?? '').has(anchor))
+          dead.push(`${page}: ${target} (no such heading)`)
+      }
+    }
+    expect(dead).toEqual([])
+  })
+})
+
+/** Compiles them all, each a module of its own, and returns what the compiler says. */
+async function compile(wanted: readonly Snippet[]): Promise<string[]> {
+  await rm(PLACE, { recursive: true, force: true })
+  for (const snippet of wanted) {
+    const file = join(PLACE, fileOf(snippet))
+    await mkdir(dirname(file), { recursive: true })
+    await writeFile(file, sourceOf(snippet))
+  }
+  const compilerOptions = {
+    types: ['node'],
+    noUnusedLocals: false,
+    noUnusedParameters: false,
+    isolatedDeclarations: false,
+    declaration: false,
+    jsx: 'preserve',
+  }
+  const config = { extends: join(ROOT, 'tsconfig.base.json'), compilerOptions, files: wanted.map(fileOf) }
+  await writeFile(join(PLACE, 'tsconfig.json'), JSON.stringify(config))
+  await writeFile(join(PLACE, 'package.json'), JSON.stringify({ type: 'module' }))
+  try {
+    await run(join(ROOT, 'node_modules/.bin/tsc'), ['--pretty', 'false'], { cwd: PLACE })
+    return []
+  } catch (error) {
+    const { stdout } = error as { stdout?: string }
+    if (!stdout) throw error
+    return stdout.trim().split('\n')
+  }
+}
+
+/** Where the links of a page lead, but for those that leave the repository. */
+function linksOf(markdown: string): string[] {
+  const prose = markdown.replace(/^\s*(`{3,})[\s\S]*?^\s*\1\s*$/gm, '').replace(/`[^`\n]*`/g, '')
+  const targets = [...prose.matchAll(/\]\(([^)\s]+)/g), ...prose.matchAll(/^\[[^\]]+\]:\s*(\S+)/gm)].map((match) => match[1] ?? '')
+  return targets.filter((target) => !/^[a-z]+:/.test(target))
+}
+
+/** The names that GitHub gives to the headings of a page. */
+function anchorsOf(markdown: string): Set<string> {
+  const headings = [...markdown.matchAll(/^#+ (.*)$/gm)].map((match) => match[1] ?? '')
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+        .trim()
+        .replace(/\s/g, '-'),
+    ),
+  )
+}

@@ -1,0 +1,65 @@
+/** What is published can be resolved, from ES modules and CommonJS, with types: as publint and Are The Types Wrong see it. */
+
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Packed, packAll } from '../package/packed.ts'
+import { find, ROOT, read } from './repository.ts'
+
+const run = promisify(execFile)
+const BIN = join(ROOT, 'tests/node_modules/.bin')
+
+interface Manifest {
+  readonly name: string
+  readonly private?: boolean
+  readonly [field: string]: unknown
+}
+
+const manifests: Manifest[] = []
+for (const path of await find('packages/*/package.json')) manifests.push(JSON.parse(await read(path)) as Manifest)
+const published = manifests.filter((manifest) => !manifest.private)
+
+let packed: Packed
+
+beforeAll(async () => {
+  packed = await packAll()
+})
+afterAll(() => packed[Symbol.asyncDispose]())
+
+describe.for(published)('$name', ({ name, ...manifest }) => {
+  test('has nothing that publint finds', async () => {
+    expect(await complaints('publint', ['run', tarball(), '--strict'])).toBe('')
+  })
+
+  test('has types that are not wrong', async () => {
+    expect(await complaints('attw', [tarball(), '--profile', 'strict', '--no-color', '--no-emoji'])).toBe('')
+  })
+
+  test('says the same of itself as its siblings', async () => {
+    const house = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
+    const { version, license, type, engines, sideEffects, scripts } = manifest as Record<string, unknown>
+    expect({ version, license, type, engines, sideEffects }).toEqual({
+      version: house.version,
+      license: house.license,
+      type: 'module',
+      engines: house.engines,
+      sideEffects: false,
+    })
+    expect(Object.keys(scripts as object)).toEqual(['build', 'test', 'check'])
+  })
+
+  const tarball = () => packed.tarballs.get(name) ?? ''
+})
+
+/** What the program prints when it fails, and nothing when it does not. */
+async function complaints(program: string, args: readonly string[]): Promise<string> {
+  try {
+    await run(join(BIN, program), args, { cwd: ROOT })
+    return ''
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string }
+    return stdout + stderr || String(error)
+  }
+}

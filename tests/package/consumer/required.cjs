@@ -1,0 +1,3 @@
+const thaw = require('@thaw/pg')
+
+require('./use.cjs')(thaw, require('pg'), thaw.default)

@@ -1,0 +1,35 @@
+// Compiled by the test, as an ES module, and once more as CommonJS: see types.cts.
+
+import thaw, { Client, OptionError, Pool, type PoolClient, type PoolConfig, type QueryResult, type ThawEvent, types } from '@thaw/pg'
+import type pg from 'pg'
+
+const config: PoolConfig = { connectionString: 'postgres://localhost/app', max: 5, trustMillis: 0 }
+const pool: Pool = new Pool(config)
+const stock: pg.Pool = pool
+const same: pg.Pool = new thaw.Pool(config)
+const client: pg.Client = new Client({ host: 'localhost' })
+
+interface Note {
+  readonly text: string
+}
+
+export async function notes(): Promise<Note[]> {
+  const lent: PoolClient = await pool.connect()
+  try {
+    const result: QueryResult<Note> = await lent.query<Note>('SELECT text FROM notes WHERE id = $1', [1])
+    return result.rows
+  } finally {
+    lent.release()
+  }
+}
+
+pool.query('SELECT 1', (error: Error, result: QueryResult) => console.log(error, result.rowCount))
+pool.on('error', (error) => console.log(error.message))
+const stop: () => void = pool.subscribe((event: ThawEvent) => console.log(event.type))
+const idle: number = pool.stats().idle
+types.setTypeParser(types.builtins.INT8, Number)
+// @ts-expect-error: an option of nobody
+new Pool({ trustMilis: 0 })
+
+export { client, idle, OptionError, same, stock, stop }
+export const ended: Promise<void> = pool.end({ timeoutMillis: 100 })
