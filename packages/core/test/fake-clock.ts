@@ -80,7 +80,8 @@ export function createFakeClock({ seed = 1, turns = true }: { seed?: number; tur
     mono: () => mono,
     now: () => now,
     setTimer(callback, millis) {
-      const timer = { due: mono + Math.max(1, millis), callback }
+      // Whole milliseconds, as in libuv: with fractions `now` could stop short of a timer for ever.
+      const timer = { due: Math.ceil(mono + Math.max(1, millis)), callback }
       timers.add(timer)
       return timer
     },
