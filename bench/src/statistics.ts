@@ -3,7 +3,7 @@
 import type { Figure } from './scenario.ts'
 
 /** The value below which `share` of the values lie, interpolated between its neighbours. */
-export function quantile(values: readonly number[], share: number): number {
+function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b)
   const place = (sorted.length - 1) * share
   const below = sorted[Math.floor(place)] ?? Number.NaN

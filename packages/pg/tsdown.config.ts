@@ -1,4 +1,12 @@
 import { defineConfig, type UserConfig } from 'tsdown'
 
-const config: UserConfig = defineConfig({ entry: 'src/index.ts', format: ['esm', 'cjs'], platform: 'node', sourcemap: true, dts: true, fixedExtension: true, outputOptions: { exports: 'named' } })
+const config: UserConfig = defineConfig({
+  entry: 'src/index.ts',
+  format: ['esm', 'cjs'],
+  platform: 'node',
+  sourcemap: true,
+  dts: true,
+  fixedExtension: true,
+  outputOptions: { exports: 'named' },
+})
 export default config

@@ -45,7 +45,7 @@ const IDLE_TIMEOUT_MILLIS = 120_000
 /** Long enough for the process to be frozen in its middle. */
 const QUERY_SECONDS = 0.25
 /** For plain pg long enough to call it hanging; for Thaw beyond each of its own limits. */
-export const CAP_MILLIS: Readonly<Record<Driver, number>> = { pg: 2_000, thaw: 12_000 }
+const CAP_MILLIS: Readonly<Record<Driver, number>> = { pg: 2_000, thaw: 12_000 }
 const END_MILLIS: Readonly<Record<Driver, number>> = { pg: 500, thaw: 4_000 }
 const FAREWELL_MILLIS = 3_000
 
@@ -107,7 +107,8 @@ async function launch({ server, child, app }: Scene, order: BurstOrder): Promise
   await child.call('launch', order)
   let active = 0
   const look = async (): Promise<void> => {
-    while (active === 0) active = (await sessionsOf(server, app)).filter(({ state, query }) => state === 'active' && query.includes('pg_sleep')).length
+    while (active === 0)
+      active = (await sessionsOf(server, app)).filter(({ state, query }) => state === 'active' && query.includes('pg_sleep')).length
   }
   const looking = look()
   await until('the statement runs', () => active > 0)

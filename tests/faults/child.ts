@@ -1,7 +1,7 @@
 /** The process under test: one pool at a time, plain or Thaw's, told by the parent what to do. It is really frozen. */
 
 import { Pool as ThawPool } from '@thaw/pg'
-import { createStoppableClock, failDns, type FlakyDns, type StoppableClock, serve } from '@thaw/testkit'
+import { createStoppableClock, type FlakyDns, failDns, type StoppableClock, serve } from '@thaw/testkit'
 import pg from 'pg'
 
 export type Driver = 'pg' | 'thaw'

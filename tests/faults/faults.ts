@@ -2,7 +2,14 @@
 
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type CutKind, type FaultProxy, type FreezableProcess, type PostgresServer, terminateSessions, waitForSessions } from '@thaw/testkit'
+import {
+  type CutKind,
+  type FaultProxy,
+  type FreezableProcess,
+  type PostgresServer,
+  terminateSessions,
+  waitForSessions,
+} from '@thaw/testkit'
 import { until } from './until.ts'
 
 /** What a fault can lay its hands on. */
@@ -155,8 +162,16 @@ async function cutHandshakes(scene: Scene): Promise<Struck> {
 }
 
 const SILENT_CUTS = [
-  { name: 'FIN at the next byte', how: "the host has forgotten the connection, and answers the next byte with a FIN", kind: 'fin-on-next-byte' },
-  { name: 'RST at the next byte', how: 'a NAT has forgotten the connection, and answers the next byte with an RST', kind: 'rst-on-next-byte' },
+  {
+    name: 'FIN at the next byte',
+    how: 'the host has forgotten the connection, and answers the next byte with a FIN',
+    kind: 'fin-on-next-byte',
+  },
+  {
+    name: 'RST at the next byte',
+    how: 'a NAT has forgotten the connection, and answers the next byte with an RST',
+    kind: 'rst-on-next-byte',
+  },
 ] as const
 
 const IDLE_FAULTS: readonly Omit<Fault, 'frozen'>[] = [
@@ -182,10 +197,45 @@ export const FAULTS: readonly Fault[] = [
   })),
   { name: 'database away 2 s', sentence: 'FIN, then refused dials, then back', frozen: true, plain: 'fails', strike: goAway },
   { name: 'request lost', sentence: 'RST instead of delivery', frozen: false, plain: 'fails', mayFail: 1, strike: loseRequest },
-  { name: 'answer lost', sentence: 'executed, then RST instead of the answer', frozen: false, plain: 'fails', mayFail: 1, strike: loseAnswer },
+  {
+    name: 'answer lost',
+    sentence: 'executed, then RST instead of the answer',
+    frozen: false,
+    plain: 'fails',
+    mayFail: 1,
+    strike: loseAnswer,
+  },
   { name: 'DNS fails', sentence: 'connections gone, EAI_AGAIN twice', frozen: false, plain: 'fails', byName: true, strike: failNames },
-  { name: 'too many connections', sentence: 'connections gone, 53300 until their sessions end', frozen: false, plain: 'fails', limited: true, strike: fillServer },
-  { name: 'server restarted', sentence: 'stopped and started during the freeze', frozen: true, plain: 'fails', ownServer: true, strike: serverRestarts },
-  { name: 'TLS session cut', sentence: 'connections gone, two handshakes cut in the middle', frozen: false, plain: 'fails', strike: cutHandshakes },
-  { name: 'frozen in mid-query', sentence: 'frozen while a statement runs, then RST', frozen: true, plain: 'fails', mayFail: 1, midQuery: true, strike: cutNow('rst') },
+  {
+    name: 'too many connections',
+    sentence: 'connections gone, 53300 until their sessions end',
+    frozen: false,
+    plain: 'fails',
+    limited: true,
+    strike: fillServer,
+  },
+  {
+    name: 'server restarted',
+    sentence: 'stopped and started during the freeze',
+    frozen: true,
+    plain: 'fails',
+    ownServer: true,
+    strike: serverRestarts,
+  },
+  {
+    name: 'TLS session cut',
+    sentence: 'connections gone, two handshakes cut in the middle',
+    frozen: false,
+    plain: 'fails',
+    strike: cutHandshakes,
+  },
+  {
+    name: 'frozen in mid-query',
+    sentence: 'frozen while a statement runs, then RST',
+    frozen: true,
+    plain: 'fails',
+    mayFail: 1,
+    midQuery: true,
+    strike: cutNow('rst'),
+  },
 ]

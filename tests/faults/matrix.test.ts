@@ -10,7 +10,7 @@
 
 import { type PostgresServer, startPostgres } from '@thaw/testkit'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { createLedger, runCell, type Observations } from './cell.ts'
+import { createLedger, type Observations, runCell } from './cell.ts'
 import type { Driver } from './child.ts'
 import { FAULTS } from './faults.ts'
 import { createLanes, createMutex } from './lanes.ts'

@@ -1,7 +1,7 @@
 /** What a cell's observations mean. */
 
-import type { CallReport } from './child.ts'
 import type { Observations } from './cell.ts'
+import type { CallReport } from './child.ts'
 import type { Cell } from './matrix.ts'
 
 /** What plain `pg` did, in the words of the fault. */
@@ -19,10 +19,13 @@ export function complaints(cell: Cell, seen: Observations): string[] {
     ...calls.filter(({ ended, millis }) => ended === 'hangs' || millis > PATIENCE_MILLIS).map((call) => `hangs: ${told(call)}`),
     ...failed.slice(cell.fault.mayFail ?? 0).map((call) => `fails: ${told(call)}`),
     ...seen.uncaught.map((error) => `crashes: ${error}`),
-    ...(cell.kind === 'read' ? [] : calls.map((call) => wrongRows(call, seen.rows.get(call.token) ?? 0)).filter((line) => line !== undefined)),
+    ...(cell.kind === 'read'
+      ? []
+      : calls.map((call) => wrongRows(call, seen.rows.get(call.token) ?? 0)).filter((line) => line !== undefined)),
   ]
   if (acquired !== 10) found.push(`slots lost: of 10 callers at once ${acquired} got a connection`)
-  if (waiting !== 0 || idle !== total) found.push(`slots lost: ${total} connections, of which ${idle} idle, and ${waiting} waiting, when all was over`)
+  if (waiting !== 0 || idle !== total)
+    found.push(`slots lost: ${total} connections, of which ${idle} idle, and ${waiting} waiting, when all was over`)
   if (seen.end.ended !== 'ok') found.push(`end() ${told(seen.end)}`)
   if (seen.sessionsLeft !== 0) found.push(`${seen.sessionsLeft} sessions left at the server after end()`)
   return found

@@ -19,7 +19,7 @@ export interface Call {
 }
 
 /** Nobody waits longer for an order API. Plain pg would: for minutes, or for ever. */
-export const CAP_MILLIS = 5_000
+const CAP_MILLIS = 5_000
 
 /** Calls the handler and watches. A frozen instance gets the call when it thaws. Never rejects. */
 export async function observeCall(instance: FreezableProcess, event: OrderEvent, wasSent: boolean): Promise<Call> {

@@ -37,7 +37,7 @@ export interface Scene extends SceneParts {
 }
 
 /** Longer than the 500 ms for which Thaw trusts a connection unasked. */
-export const FREEZE_MILLIS = 700
+const FREEZE_MILLIS = 700
 
 /** Sets the scene. All calls go to `calls`. */
 export function createScene(parts: SceneParts, faultName: string, calls: Promise<Call>[]): Scene {

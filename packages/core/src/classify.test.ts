@@ -2,7 +2,11 @@ import { expect, test } from 'vitest'
 import { blamesSilence, classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
 
 const all = [...FAILURES.values()]
-const codes = (wanted: (row: FailureRow) => boolean) => all.filter(wanted).map(({ code }) => code).sort()
+const codes = (wanted: (row: FailureRow) => boolean) =>
+  all
+    .filter(wanted)
+    .map(({ code }) => code)
+    .sort()
 
 test.each(all.map((row) => [row.code, row] as const))('%s is a SQLSTATE or an errno, is explained, and has a source', (code, row) => {
   expect(FAILURES.get(code)).toBe(row)
@@ -31,8 +35,25 @@ test('only a wrong password is asked for once more', () => {
 
 test('everything else is dialled again', () => {
   expect(codes(({ dial }) => dial === 'again')).toEqual([
-    '08000', '08001', '08003', '08006', '53300', '57P01', '57P02', '57P03', '57P05',
-    'EAI_AGAIN', 'ECONNABORTED', 'ECONNREFUSED', 'ECONNRESET', 'EHOSTDOWN', 'EHOSTUNREACH', 'ENETDOWN', 'ENETUNREACH', 'ENOTFOUND', 'EPIPE',
+    '08000',
+    '08001',
+    '08003',
+    '08006',
+    '53300',
+    '57P01',
+    '57P02',
+    '57P03',
+    '57P05',
+    'EAI_AGAIN',
+    'ECONNABORTED',
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'EHOSTDOWN',
+    'EHOSTUNREACH',
+    'ENETDOWN',
+    'ENETUNREACH',
+    'ENOTFOUND',
+    'EPIPE',
     'ETIMEDOUT',
   ])
 })
@@ -43,7 +64,15 @@ test('only a crash of the server condemns the siblings', () => {
 
 test('what concerns one session or one caller leaves the siblings unharmed', () => {
   expect(codes(({ siblings }) => siblings === 'unharmed')).toEqual([
-    '25P03', '25P04', '28000', '28P01', '3D000', '53300', '57P05', 'EAI_AGAIN', 'ENOTFOUND',
+    '25P03',
+    '25P04',
+    '28000',
+    '28P01',
+    '3D000',
+    '53300',
+    '57P05',
+    'EAI_AGAIN',
+    'ENOTFOUND',
   ])
 })
 

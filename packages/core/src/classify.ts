@@ -27,14 +27,7 @@ const SEND = 'https://man7.org/linux/man-pages/man2/send.2.html'
 const TCP = 'https://man7.org/linux/man-pages/man7/tcp.7.html'
 const GETADDRINFO = 'https://man7.org/linux/man-pages/man3/getaddrinfo.3.html'
 
-type Row = readonly [
-  code: string,
-  says: string,
-  dial: FailureRow['dial'],
-  ends: boolean,
-  siblings: FailureRow['siblings'],
-  source: string,
-]
+type Row = readonly [code: string, says: string, dial: FailureRow['dial'], ends: boolean, siblings: FailureRow['siblings'], source: string]
 
 const ROWS: readonly Row[] = [
   ['EAI_AGAIN', 'the name server did not answer', 'again', false, 'unharmed', GETADDRINFO],

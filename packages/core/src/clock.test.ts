@@ -15,15 +15,17 @@ test.each(rows)('the elapsed time is the larger answer: %s', (_, wall, mono, ela
   expect(elapsedMillis({ wall: 1000, mono: 1000 }, { wall: 1000 + wall, mono: 1000 + mono })).toBe(elapsed)
 })
 
-test.each<[Stopped, number]>([['none', 5000], ['mono', 5000], ['wall', 5000], ['both', 0]])(
-  'a freeze of 5 s that stops %s clocks is read as %i ms',
-  (stopped, elapsed) => {
-    const clock = createFakeClock()
-    const before = read(clock)
-    clock.freeze(5000, stopped)
-    expect(elapsedMillis(before, read(clock))).toBe(elapsed)
-  },
-)
+test.each<[Stopped, number]>([
+  ['none', 5000],
+  ['mono', 5000],
+  ['wall', 5000],
+  ['both', 0],
+])('a freeze of 5 s that stops %s clocks is read as %i ms', (stopped, elapsed) => {
+  const clock = createFakeClock()
+  const before = read(clock)
+  clock.freeze(5000, stopped)
+  expect(elapsedMillis(before, read(clock))).toBe(elapsed)
+})
 
 test('both clocks are read', () => {
   expect(read({ ...systemClock, wall: () => 7, mono: () => 3 })).toEqual({ wall: 7, mono: 3 })

@@ -22,14 +22,18 @@ export interface Deadline {
 export function startDeadline(clock: Clock, millis: number, expire: (lateMillis: number) => void, background = false): Deadline {
   const due = clock.mono() + millis
   let open = true
-  const timer = clock.setTimer(() => {
-    const lateMillis = Math.max(0, clock.mono() - due)
-    sweep(clock, () => {
-      if (!open) return
-      open = false
-      expire(lateMillis)
-    })
-  }, millis, background)
+  const timer = clock.setTimer(
+    () => {
+      const lateMillis = Math.max(0, clock.mono() - due)
+      sweep(clock, () => {
+        if (!open) return
+        open = false
+        expire(lateMillis)
+      })
+    },
+    millis,
+    background,
+  )
   return {
     cancel() {
       if (!open) return

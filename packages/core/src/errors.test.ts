@@ -5,12 +5,21 @@ import { AcquireTimeoutError, ConnectError, OptionError, ThawError } from './err
 
 type Copy = Pick<typeof source, 'AcquireTimeoutError' | 'ConnectError' | 'OptionError' | 'ThawError' | 'TransactionOpenError'>
 
-const cause = Object.assign(new Error('connect ECONNREFUSED postgres://app:hunter2@db'), { code: 'ECONNREFUSED', errno: -111, syscall: 'connect' })
+const cause = Object.assign(new Error('connect ECONNREFUSED postgres://app:hunter2@db'), {
+  code: 'ECONNREFUSED',
+  errno: -111,
+  syscall: 'connect',
+})
 
 /** One of each kind, as a pool makes them. */
 function one(copy: Copy): readonly [name: string, kind: source.ErrorKind, retryable: boolean, error: source.ThawError][] {
   return [
-    ['AcquireTimeoutError', 'acquire-timeout', true, new copy.AcquireTimeoutError({ stage: 'wait', waitedMillis: 9, message: 'All in use.', cause })],
+    [
+      'AcquireTimeoutError',
+      'acquire-timeout',
+      true,
+      new copy.AcquireTimeoutError({ stage: 'wait', waitedMillis: 9, message: 'All in use.', cause }),
+    ],
     ['ConnectError', 'connect', true, new copy.ConnectError({ stage: 'tcp', attempts: 3, message: 'No way.', cause, wire: cause })],
     ['OptionError', 'option', false, new copy.OptionError({ option: 'max', allowed: 'a number', message: 'Wrong.' })],
     ['TransactionOpenError', 'transaction-open', false, new copy.TransactionOpenError('Left open.')],
@@ -35,7 +44,8 @@ test.each(one(source))('%s as JSON or text shows neither its cause nor anything 
 })
 
 test('an error made of a failure has it as its cause, the same object', () => {
-  for (const [, kind, , error] of one(source)) expect(error.cause).toBe(kind === 'connect' || kind === 'acquire-timeout' ? cause : undefined)
+  for (const [, kind, , error] of one(source))
+    expect(error.cause).toBe(kind === 'connect' || kind === 'acquire-timeout' ? cause : undefined)
 })
 
 test('an error without a cause has no such property', () => {
@@ -53,10 +63,13 @@ test("a ConnectError carries the socket's own code, errno and syscall, which oth
   expect(error).toMatchObject({ stage: 'tcp', attempts: 3, code: 'ECONNREFUSED', errno: -111, syscall: 'connect' })
 })
 
-test.each([[{}], [{ code: undefined, errno: undefined, syscall: undefined }]])('a ConnectError has no property for what is not known (%o)', (wire) => {
-  const error = new ConnectError({ stage: 'startup', attempts: 1, message: 'No way.', wire })
-  expect(Object.keys(error).sort()).toEqual(['attempts', 'kind', 'name', 'retryable', 'stage'])
-})
+test.each([[{}], [{ code: undefined, errno: undefined, syscall: undefined }]])(
+  'a ConnectError has no property for what is not known (%o)',
+  (wire) => {
+    const error = new ConnectError({ stage: 'startup', attempts: 1, message: 'No way.', wire })
+    expect(Object.keys(error).sort()).toEqual(['attempts', 'kind', 'name', 'retryable', 'stage'])
+  },
+)
 
 test('an OptionError names the option, and what would be accepted', () => {
   expect(new OptionError({ option: 'max', allowed: 'a number', message: 'Wrong.' })).toMatchObject({ option: 'max', allowed: 'a number' })
@@ -65,7 +78,7 @@ test('an OptionError names the option, and what would be accepted', () => {
 test.each<[sentence: string, value: unknown]>([
   ['an ordinary error', new Error('lost')],
   ['something that only looks like one', { name: 'ThawError', kind: 'connect', retryable: true }],
-  ["the cause of one of ours", cause],
+  ['the cause of one of ours', cause],
   ['a string', 'ThawError'],
   ['null', null],
   ['nothing', undefined],

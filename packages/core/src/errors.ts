@@ -32,10 +32,7 @@ export class ThawError extends Error {
   readonly retryable: boolean
 
   constructor(parts: ErrorParts) {
-    super(
-      `${parts.message} See docs/reference/errors.md#${parts.kind}`,
-      parts.cause === undefined ? undefined : { cause: parts.cause },
-    )
+    super(`${parts.message} See docs/reference/errors.md#${parts.kind}`, parts.cause === undefined ? undefined : { cause: parts.cause })
     this.kind = parts.kind
     this.retryable = parts.retryable
     // Not from new.target.name, which a minifier shortens.

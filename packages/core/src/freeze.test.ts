@@ -1,7 +1,16 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { runs } from '../test/runs.ts'
-import { DRIFT_MILLIS, type FreezeEvidence, type FreezeHints, GAP_MILLIS, LATE_MILLIS, LONG_GAP_MILLIS, OUTSIDE_DRIFT_MILLIS, weighFreeze } from './freeze.ts'
+import {
+  DRIFT_MILLIS,
+  type FreezeEvidence,
+  type FreezeHints,
+  GAP_MILLIS,
+  LATE_MILLIS,
+  LONG_GAP_MILLIS,
+  OUTSIDE_DRIFT_MILLIS,
+  weighFreeze,
+} from './freeze.ts'
 
 const before = { wall: 1_800_000_000_000, mono: 1000 }
 const after = (wall: number, mono: number) => ({ wall: before.wall + wall, mono: before.mono + mono })
@@ -50,19 +59,31 @@ const GRADES: readonly FreezeEvidence[] = ['none', 'possible', 'certain']
 const grade = (evidence: FreezeEvidence) => GRADES.indexOf(evidence)
 
 test('clocks that agree are never certain within one invocation', () => {
-  fc.assert(fc.property(millis, (gap) => weighFreeze(before, after(gap, gap)) !== 'certain'), runs(200))
+  fc.assert(
+    fc.property(millis, (gap) => weighFreeze(before, after(gap, gap)) !== 'certain'),
+    runs(200),
+  )
 })
 
 test('it does not matter which of the two clocks stood still', () => {
-  fc.assert(fc.property(millis, millis, (a, b) => weighFreeze(before, after(a, b)) === weighFreeze(before, after(b, a))), runs(200))
+  fc.assert(
+    fc.property(millis, millis, (a, b) => weighFreeze(before, after(a, b)) === weighFreeze(before, after(b, a))),
+    runs(200),
+  )
 })
 
 test('a hint never weakens the evidence', () => {
   fc.assert(
-    fc.property(millis, millis, fc.boolean(), fc.option(fc.integer({ min: -100_000, max: 100_000 })), (wall, mono, newInvocation, ahead) => {
-      const hints = { newInvocation, ...(ahead !== null && outside(wall, ahead)) }
-      expect(grade(weighFreeze(before, after(wall, mono), hints))).toBeGreaterThanOrEqual(grade(weighFreeze(before, after(wall, mono))))
-    }),
+    fc.property(
+      millis,
+      millis,
+      fc.boolean(),
+      fc.option(fc.integer({ min: -100_000, max: 100_000 })),
+      (wall, mono, newInvocation, ahead) => {
+        const hints = { newInvocation, ...(ahead !== null && outside(wall, ahead)) }
+        expect(grade(weighFreeze(before, after(wall, mono), hints))).toBeGreaterThanOrEqual(grade(weighFreeze(before, after(wall, mono))))
+      },
+    ),
     runs(200),
   )
 })

@@ -8,7 +8,10 @@ import { expect, test } from 'vitest'
 const here = (path: string) => new URL(path, import.meta.url)
 const text = (path: string) => readFileSync(here(path), 'utf8')
 /** What is left when comments are taken out. No string of core contains a comment's opening but those of URLs. */
-const code = (path: string) => text(path).replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*$/gm, '')
+const code = (path: string) =>
+  text(path)
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .replace(/(^|\s)\/\/.*$/gm, '')
 
 const files = readdirSync(here('.')).filter((name) => name.endsWith('.ts') && !name.endsWith('.test.ts'))
 const modules = files.map((name) => [name, code(name)] as const)
@@ -47,9 +50,12 @@ test.each(modules.filter(([name]) => name !== 'clock.ts'))('%s touches neither t
   )
 })
 
-test.each(modules.filter(([name]) => name !== 'clock.ts' && name !== 'platform.ts'))('%s reads no global that belongs to a runtime', (_, source) => {
-  expect(source).not.toMatch(/\bglobalThis\b|\bprocess\b|\bBuffer\b|\bconsole\b|\bglobal\b|\bself\b|\bwindow\b/)
-})
+test.each(modules.filter(([name]) => name !== 'clock.ts' && name !== 'platform.ts'))(
+  '%s reads no global that belongs to a runtime',
+  (_, source) => {
+    expect(source).not.toMatch(/\bglobalThis\b|\bprocess\b|\bBuffer\b|\bconsole\b|\bglobal\b|\bself\b|\bwindow\b/)
+  },
+)
 
 test('no module imports itself, by whatever way round', () => {
   const graph = new Map(modules.map(([name, source]) => [name, imported(source).map((path) => path.slice(2))]))
@@ -97,19 +103,38 @@ const TRIP = `
   return JSON.stringify(log)
 `
 
-const REPORT = [700, 'certain', 'trust', 'ask', 'generation', false, 'swept', 'trustMillis', true, 'condemned', false, 'node', 5, 9, 'drained']
+const REPORT = [
+  700,
+  'certain',
+  'trust',
+  'ask',
+  'generation',
+  false,
+  'swept',
+  'trustMillis',
+  true,
+  'condemned',
+  false,
+  'node',
+  5,
+  9,
+  'drained',
+]
 
 test('the built core runs where there are timers and clocks, and nothing else: no process, require, Buffer or setImmediate', () => {
   const timers = new Map<number, () => void>()
   let later: () => unknown[] = () => []
-  const report = run(`if (typeof process + typeof require + typeof Buffer + typeof setImmediate + typeof queueMicrotask !== 'undefined'.repeat(5)) throw new Error('not bare');${TRIP}`, {
-    setTimeout: (callback: () => void) => timers.set(timers.size + 1, callback).size,
-    clearTimeout: (timer: number) => timers.delete(timer),
-    performance: { now: () => 5 },
-    finish: (log: () => unknown[]) => {
-      later = log
+  const report = run(
+    `if (typeof process + typeof require + typeof Buffer + typeof setImmediate + typeof queueMicrotask !== 'undefined'.repeat(5)) throw new Error('not bare');${TRIP}`,
+    {
+      setTimeout: (callback: () => void) => timers.set(timers.size + 1, callback).size,
+      clearTimeout: (timer: number) => timers.delete(timer),
+      performance: { now: () => 5 },
+      finish: (log: () => unknown[]) => {
+        later = log
+      },
     },
-  })
+  )
   expect(report).toEqual(REPORT)
   for (const callback of timers.values()) callback()
   expect([...later()]).toEqual([...REPORT, 'expired'])
@@ -124,7 +149,10 @@ test('merely loading the built core needs no global at all', () => {
 test('where there are turns of the loop the built core sweeps with them', () => {
   const queue: (() => void)[] = []
   const swept: unknown[] = []
-  run(`core.sweep(core.systemClock, () => swept.push(true)); return '0'`, { swept, setImmediate: (callback: () => void) => void queue.push(callback) })
+  run(`core.sweep(core.systemClock, () => swept.push(true)); return '0'`, {
+    swept,
+    setImmediate: (callback: () => void) => void queue.push(callback),
+  })
   let turns = 0
   for (let next = queue.shift(); next && swept.length === 0; next = queue.shift()) {
     turns++

@@ -54,18 +54,43 @@ const refused: readonly [sentence: string, options: object, message: string, all
   ],
   ['a fraction', { max: 1.5 }, 'Option "max" is 1.5, but must be a whole number, 1 or more.', 'a whole number, 1 or more'],
   ['what is no number', { max: Number.NaN }, 'Option "max" is NaN, but must be a whole number, 1 or more.', 'a whole number, 1 or more'],
-  ['minus infinity', { max: Number.NEGATIVE_INFINITY }, 'Option "max" is -Infinity, but must be a whole number, 1 or more.', 'a whole number, 1 or more'],
-  ['a numeric string out of bounds', { max: '0' }, 'Option "max" is "0", but must be a whole number, 1 or more.', 'a whole number, 1 or more'],
+  [
+    'minus infinity',
+    { max: Number.NEGATIVE_INFINITY },
+    'Option "max" is -Infinity, but must be a whole number, 1 or more.',
+    'a whole number, 1 or more',
+  ],
+  [
+    'a numeric string out of bounds',
+    { max: '0' },
+    'Option "max" is "0", but must be a whole number, 1 or more.',
+    'a whole number, 1 or more',
+  ],
   ['an empty environment variable', { max: '' }, 'Option "max" is "", but must be a whole number, 1 or more.', 'a whole number, 1 or more'],
-  ['white space', { trustMillis: '  ' }, 'Option "trustMillis" is a string of 2 characters, but must be a number, 0 or more.', 'a number, 0 or more'],
-  ['a number with a unit', { trustMillis: '500ms' }, 'Option "trustMillis" is a string of 5 characters, but must be a number, 0 or more.', 'a number, 0 or more'],
+  [
+    'white space',
+    { trustMillis: '  ' },
+    'Option "trustMillis" is a string of 2 characters, but must be a number, 0 or more.',
+    'a number, 0 or more',
+  ],
+  [
+    'a number with a unit',
+    { trustMillis: '500ms' },
+    'Option "trustMillis" is a string of 5 characters, but must be a number, 0 or more.',
+    'a number, 0 or more',
+  ],
   ['true for a number', { max: true }, 'Option "max" is true, but must be a whole number, 1 or more.', 'a whole number, 1 or more'],
   ['a bigint', { max: 5n }, 'Option "max" is a bigint, but must be a whole number, 1 or more.', 'a whole number, 1 or more'],
   ['a string for a boolean', { hedge: 'false' }, 'Option "hedge" is a string of 5 characters, but must be a boolean.', 'a boolean'],
   ['a number for a boolean', { hedge: 0 }, 'Option "hedge" is 0, but must be a boolean.', 'a boolean'],
   ['an array for a function', { onConnect: [] }, 'Option "onConnect" is an array, but must be a function.', 'a function'],
   ['a function for an object', { clock: () => {} }, 'Option "clock" is a function, but must be an object.', 'an object'],
-  ['an object for a number', { max: { secret: 'hunter2' } }, 'Option "max" is an object, but must be a whole number, 1 or more.', 'a whole number, 1 or more'],
+  [
+    'an object for a number',
+    { max: { secret: 'hunter2' } },
+    'Option "max" is an object, but must be a whole number, 1 or more.',
+    'a whole number, 1 or more',
+  ],
 ]
 
 test.each(refused)('%s is refused, with the option, the value and what is allowed', (_, options, message, allowed) => {
@@ -108,11 +133,14 @@ test.each(['colour', 'trust', 'trustSeconds', 'statement_timeout', 'password', '
   },
 )
 
-test.each(['constructor', 'toString', 'hasOwnProperty', '__proto__'])('%s, which every object inherits, is an unknown name like others', (name) => {
-  const options = Object.fromEntries([[name, 'x']])
-  expect(refusal(options, 'pass')).toBeUndefined()
-  expect(refusal(options)?.message).toContain(`There is no option "${name}".`)
-})
+test.each(['constructor', 'toString', 'hasOwnProperty', '__proto__'])(
+  '%s, which every object inherits, is an unknown name like others',
+  (name) => {
+    const options = Object.fromEntries([[name, 'x']])
+    expect(refusal(options, 'pass')).toBeUndefined()
+    expect(refusal(options)?.message).toContain(`There is no option "${name}".`)
+  },
+)
 
 test('the first wrong option is the one that is told', () => {
   expect(refusal({ hedge: true, max: 0, trustMillis: -1 })?.option).toBe('max')

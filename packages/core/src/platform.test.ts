@@ -12,11 +12,19 @@ const rows: readonly [sentence: string, env: Environment, defaults: PlatformDefa
   ['a Lambda function', { AWS_LAMBDA_FUNCTION_NAME: 'orders' }, LAMBDA],
   ['a Lambda function on managed instances', { AWS_LAMBDA_FUNCTION_NAME: 'orders', AWS_LAMBDA_MAX_CONCURRENCY: '16' }, MANAGED],
   ['a Vercel function', { VERCEL: '1', VERCEL_REGION: 'fra1' }, VERCEL],
-  ['a Vercel function, which shows the variables of Lambda too', { VERCEL: '1', VERCEL_REGION: 'fra1', AWS_LAMBDA_FUNCTION_NAME: 'x' }, VERCEL],
+  [
+    'a Vercel function, which shows the variables of Lambda too',
+    { VERCEL: '1', VERCEL_REGION: 'fra1', AWS_LAMBDA_FUNCTION_NAME: 'x' },
+    VERCEL,
+  ],
   ['`vercel dev` on a laptop', { VERCEL: '1', VERCEL_REGION: 'dev1' }, NODE],
   ['`vercel build`, where no region is set', { VERCEL: '1' }, NODE],
   ['a region without Vercel', { VERCEL_REGION: 'fra1' }, NODE],
-  ['variables that are set to nothing', { VERCEL: '', VERCEL_REGION: '', AWS_LAMBDA_FUNCTION_NAME: '', AWS_LAMBDA_MAX_CONCURRENCY: '' }, NODE],
+  [
+    'variables that are set to nothing',
+    { VERCEL: '', VERCEL_REGION: '', AWS_LAMBDA_FUNCTION_NAME: '', AWS_LAMBDA_MAX_CONCURRENCY: '' },
+    NODE,
+  ],
 ]
 
 test.each(rows)('the defaults of %s', (_, env, defaults) => {

@@ -109,8 +109,14 @@ class Auditor implements Watcher, Deliveries {
     this.#lent.add(socket)
     if (isNew || !provenAt) return
     this.#hold(provenAt.now > this.#doubtedAt, 'a connection was lent unasked that had been proven before the doubt')
-    this.#hold(seen(provenAt, here) < this.#setup.trustMillis || seen(provenAt, here) === 0, 'a connection was lent unasked after a long silence')
-    this.#hold(seen(this.#idleSince.get(socket) ?? here, here) <= this.#setup.idleTimeoutMillis, 'a connection was lent that had idled too long')
+    this.#hold(
+      seen(provenAt, here) < this.#setup.trustMillis || seen(provenAt, here) === 0,
+      'a connection was lent unasked after a long silence',
+    )
+    this.#hold(
+      seen(this.#idleSince.get(socket) ?? here, here) <= this.#setup.idleTimeoutMillis,
+      'a connection was lent that had idled too long',
+    )
     this.#hold(seen(this.#bornAt.get(socket) ?? here, here) <= this.#setup.maxAgeMillis, 'a connection was lent that is too old')
   }
 
@@ -125,7 +131,11 @@ class Auditor implements Watcher, Deliveries {
   }
 
   /** A call has ended: in time, by true time less what the process stood still; and not before, unless it was served. */
-  ended(call: { readonly from: Stamp; readonly frozen: number; readonly within: number }, served: boolean, bound: number = call.within): void {
+  ended(
+    call: { readonly from: Stamp; readonly frozen: number; readonly within: number },
+    served: boolean,
+    bound: number = call.within,
+  ): void {
     const took = this.#clock.now() - call.from.now - (this.#clock.frozenMillis() - call.frozen)
     this.#hold(took <= bound, `a call took ${took} ms instead of ${bound}`)
     if (!served) this.#hold(this.#clock.mono() - call.from.mono >= call.within, 'a caller was refused too early')
@@ -259,7 +269,10 @@ const action: fc.Arbitrary<Action> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ act: fc.constant('release'), which }) },
   { weight: 6, arbitrary: fc.record({ act: fc.constant('wait'), millis }) },
   { weight: 3, arbitrary: fc.record({ act: fc.constant('freeze'), millis, stopped }) },
-  { weight: 3, arbitrary: fc.record({ act: fc.constant('kill'), which: fc.oneof(which, fc.constant('all' as const)), how, late: fc.boolean() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ act: fc.constant('kill'), which: fc.oneof(which, fc.constant('all' as const)), how, late: fc.boolean() }),
+  },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('crash'), how: fc.constantFrom('57P02', 'silently') }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('be'), mood: fc.constantFrom<ServerMood>('well', 'well', 'deaf', 'refusing') }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant('set clock'), by: fc.integer({ min: -5000, max: 5000 }) }) },

@@ -39,9 +39,13 @@ test('a runtime without turns is swept at once', () => {
 
 test('zero turns call back at once', () => {
   let swept = false
-  sweep(createFakeClock(), () => {
-    swept = true
-  }, 0)
+  sweep(
+    createFakeClock(),
+    () => {
+      swept = true
+    },
+    0,
+  )
   expect(swept).toBe(true)
 })
 

@@ -47,7 +47,7 @@ export function createFakeClock({ seed = 1, turns = true }: { seed?: number; tur
   let frozen = 0
   let state = seed >>> 0
   let kernel = QUIET
-  let immediates: (() => void)[] = []
+  const immediates: (() => void)[] = []
   const timers = new Set<FakeTimer>()
 
   const isDue = (timer: FakeTimer) => timer.due <= mono

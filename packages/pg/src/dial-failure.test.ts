@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { acquireTimeout, cameFromServer, connectError, judgeDial } from './dial-failure.ts'
 
 const target = { host: 'db.example', port: 5432, database: 'shop' }
-const socketError = (code: string, syscall: string, message = `${syscall} ${code}`) => Object.assign(new Error(message), { code, syscall, errno: -111 })
+const socketError = (code: string, syscall: string, message = `${syscall} ${code}`) =>
+  Object.assign(new Error(message), { code, syscall, errno: -111 })
 const serverError = (code: string) => Object.assign(new Error('as the server says'), { code, severity: 'FATAL' })
 
 describe('whether to dial again', () => {

@@ -1,6 +1,6 @@
 /** Why a connection could not be made, and whether to dial again. */
 
-import { AcquireTimeoutError, type AcquireStage, classify, codeOf, ConnectError, type ConnectStage, type WireFacts } from '@thaw/core'
+import { type AcquireStage, AcquireTimeoutError, ConnectError, type ConnectStage, classify, codeOf, type WireFacts } from '@thaw/core'
 import { saysLost } from './peer.ts'
 
 /** `again`: with backoff. `password`: once more, with a new password if a function gives it. `fail`: at once. */

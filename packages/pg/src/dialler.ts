@@ -111,7 +111,6 @@ export function wasReached(target: Target | undefined): boolean {
   return target !== undefined && reached.has(key(target))
 }
 
-
 function key({ host, port }: Target): string {
   return `${host}:${port}`
 }

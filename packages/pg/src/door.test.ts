@@ -1,6 +1,6 @@
+import type { Clock, ThawEvent } from '@thaw/core'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Clock, ThawEvent } from '@thaw/core'
 import { Pool, type PoolConfig } from './index.ts'
 
 let server: PostgresServer

@@ -10,11 +10,19 @@ import pg from 'pg'
 import { Client } from './client.ts'
 import { Pool } from './pool.ts'
 
-export { AcquireTimeoutError, ConnectError, OptionError, ThawError, type ThawEvent, type ThawListener, TransactionOpenError } from '@thaw/core'
+export {
+  AcquireTimeoutError,
+  ConnectError,
+  OptionError,
+  ThawError,
+  type ThawEvent,
+  type ThawListener,
+  TransactionOpenError,
+} from '@thaw/core'
 export type * from 'pg'
 export { Client } from './client.ts'
-export type { EndOptions, PoolConfig, ThawOptions } from './options.ts'
 export type { DropInPool, PoolConstructor, PoolStats } from './drop-in-pool.ts'
+export type { EndOptions, PoolConfig, ThawOptions } from './options.ts'
 export { Pool } from './pool.ts'
 
 /** node-postgres' own, the same objects. */

@@ -38,7 +38,7 @@ export interface ThawOptions {
 export type PoolConfig = PgPoolConfig & ThawOptions
 
 /** Long enough for a database that restarts or wakes up, short enough to end before most platforms end the request. */
-export const CONNECTION_TIMEOUT_MILLIS = 10_000
+const CONNECTION_TIMEOUT_MILLIS = 10_000
 
 const RULES: OptionRules = {
   trustMillis: { type: 'number', min: 0 },

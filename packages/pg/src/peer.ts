@@ -72,7 +72,9 @@ export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'optio
 
 /** The same class as `pg.Pool`, seen with its private members, so that they can be overridden. */
 export function peerPool<Item extends PendingItem>(): new (options?: object) => PeerPool<Item> {
-  return pg.Pool as unknown as new (options?: object) => PeerPool<Item>
+  return pg.Pool as unknown as new (
+    options?: object,
+  ) => PeerPool<Item>
 }
 
 /**

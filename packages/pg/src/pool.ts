@@ -22,7 +22,15 @@ import { acquireTimeout, connectError } from './dial-failure.ts'
 import { type Dial, Dialler, wasReached } from './dialler.ts'
 import { Door } from './door.ts'
 import type { DropInPool, PoolConstructor, PoolStats } from './drop-in-pool.ts'
-import { checkEndOptions, type EndOptions, type PoolConfig, preparePoolOptions, refuseNativeClient, type Settings, settingsOf } from './options.ts'
+import {
+  checkEndOptions,
+  type EndOptions,
+  type PoolConfig,
+  preparePoolOptions,
+  refuseNativeClient,
+  type Settings,
+  settingsOf,
+} from './options.ts'
 import { type ConnectCallback, type IdleListener, type PeerClient, type PendingItem, peerPool, type Release } from './peer.ts'
 import { type Callback, promisify } from './promisify.ts'
 import { isBroken } from './vitals.ts'
@@ -244,7 +252,8 @@ class ThawPool extends peerPool<Waiter>() {
   query(text: unknown, values?: unknown, callback?: Callback<pg.QueryResult>): Promise<pg.QueryResult> | undefined {
     if (typeof text === 'function') {
       const promised = promisify(this.Promise, text as Callback<pg.QueryResult>)
-      setImmediate(() => promised.callback(new Error('Passing a function as the first parameter to pool.query is not supported')))
+      const refused = new Error('Passing a function as the first parameter to pool.query is not supported')
+      process.nextTick(() => promised.callback(refused))
       return promised.result
     }
     const isTwoArguments = typeof values === 'function'
