@@ -81,7 +81,7 @@ function parseUrl(text: string): URL {
   }
   if (url.hostname === '' || url.searchParams.has('host')) {
     throw new LabError(
-      '--url needs a host name or an address in its usual place: the lab puts a TCP proxy in between, so sockets of the file system will not do.',
+      '--url needs a host name or an address in its usual place: a TCP proxy goes in between, so sockets of the file system will not do.',
     )
   }
   return url

@@ -61,10 +61,11 @@ export function createLiveReporter({ faults: wanted, seed }: LabOptions): Report
   const draw = (): void => {
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(0)
     const filled = Math.round((BAR_WIDTH * results.length) / faults.length)
-    const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)} ${results.length}/${faults.length}, ${seconds} s, --seed ${seed}`
+    const bar = '█'.repeat(filled) + '░'.repeat(BAR_WIDTH - filled)
+    const progress = `${bar} ${results.length}/${faults.length}, ${seconds} s, --seed ${seed}`
     const what = current ? `${wrap(current.happens)}\n  plain pg: ${steps.pg}   Thaw: ${steps.thaw}` : `${preparation} …`
     const names = faults.map(({ name }) => name)
-    screen(`${terminalTable(names, results, current?.name)}\n\n${bar}\n${what}`)
+    screen(`${terminalTable(names, results, current?.name)}\n\n${progress}\n${what}`)
   }
   const timer = setInterval(draw, FRAME_MILLIS)
   const leave = (): void => {
@@ -108,5 +109,6 @@ function wrap(text: string): string {
 
 function describe(figures: Figures): string {
   const { calls, rowsTwice, crashes } = figures
-  return `failed ${showFailed(figures)} of ${calls} calls, worst wait ${showWait(figures)}, ${plural(rowsTwice, 'row')} twice, ${plural(crashes, 'crash')}`
+  const harm = `${plural(rowsTwice, 'row')} twice, ${plural(crashes, 'crash')}`
+  return `failed ${showFailed(figures)} of ${calls} calls, worst wait ${showWait(figures)}, ${harm}`
 }

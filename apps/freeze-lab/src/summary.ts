@@ -26,10 +26,12 @@ function verdict({ total, faults }: LabResult): string {
 
 function describe(figures: Omit<Figures, 'errors'>): string {
   const { failed, unknown, worstWaitMillis, isCapped, rowsTwice, rowsMissing, crashes } = figures
+  const honest = unknown === 0 ? '' : ` (and ${unknown} where an error is the only honest answer)`
+  const lost = rowsMissing === 0 ? '' : ` and lost ${plural(rowsMissing, 'row')}`
   return [
-    `failed ${failed === 0 ? 'no call' : plural(failed, 'call')} without need${unknown === 0 ? '' : ` (and ${unknown} where an error is the only honest answer)`}`,
+    `failed ${failed === 0 ? 'no call' : plural(failed, 'call')} without need${honest}`,
     isCapped ? `let somebody wait for more than ${worstWaitMillis / 1000} s` : `let nobody wait longer than ${showWait(figures)}`,
-    `wrote ${rowsTwice === 0 ? 'no row' : plural(rowsTwice, 'row')} twice${rowsMissing === 0 ? '' : ` and lost ${plural(rowsMissing, 'row')}`}`,
+    `wrote ${rowsTwice === 0 ? 'no row' : plural(rowsTwice, 'row')} twice${lost}`,
     crashes === 0 ? 'and never crashed the process' : `and would have crashed the process ${plural(crashes, 'time')}`,
   ].join(', ')
 }

@@ -25,6 +25,9 @@ export type { DropInPool, PoolConstructor, PoolStats } from './drop-in-pool.ts'
 export type { EndOptions, PoolConfig, ThawOptions } from './options.ts'
 export { Pool } from './pool.ts'
 
+/** The type of what pg exports by that name. Older `@types/pg` do not know every name. */
+type Exported<Name extends string> = Name extends keyof typeof pg ? (typeof pg)[Name] : unknown
+
 /** node-postgres' own, the same objects. */
 export const Connection: typeof pg.Connection = pg.Connection
 export const DatabaseError: typeof pg.DatabaseError = pg.DatabaseError
@@ -32,8 +35,8 @@ export const defaults: typeof pg.defaults = pg.defaults
 export const escapeIdentifier: typeof pg.escapeIdentifier = pg.escapeIdentifier
 export const escapeLiteral: typeof pg.escapeLiteral = pg.escapeLiteral
 export const Query: typeof pg.Query = pg.Query
-export const Result: typeof pg.Result = pg.Result
-export const TypeOverrides: typeof pg.TypeOverrides = pg.TypeOverrides
+export const Result: Exported<'Result'> = pg.Result
+export const TypeOverrides: Exported<'TypeOverrides'> = pg.TypeOverrides
 export const types: typeof pg.types = pg.types
 
 /** What `import pg from 'pg'` gives, with Thaw's Pool and Client in their places. */

@@ -94,3 +94,8 @@ const LOST_MESSAGES: ReadonlySet<string> = new Set([
 export function saysLost(error: unknown): boolean {
   return error instanceof Error && !('code' in error) && LOST_MESSAGES.has(error.message)
 }
+
+/** A cursor, a stream, a Query made by the caller: it has state, and cannot be sent twice. */
+export function isSubmittable(text: unknown): boolean {
+  return typeof (text as { submit?: unknown } | null)?.submit === 'function'
+}

@@ -31,7 +31,15 @@ import {
   type Settings,
   settingsOf,
 } from './options.ts'
-import { type ConnectCallback, type IdleListener, type PeerClient, type PendingItem, peerPool, type Release } from './peer.ts'
+import {
+  type ConnectCallback,
+  type IdleListener,
+  isSubmittable,
+  type PeerClient,
+  type PendingItem,
+  peerPool,
+  type Release,
+} from './peer.ts'
 import { type Callback, promisify } from './promisify.ts'
 import { isBroken } from './vitals.ts'
 import { type Waiter, WaitingRoom } from './waiting-room.ts'
@@ -42,6 +50,8 @@ const UNREACHED_PATIENCE_MILLIS = 800
 const CLOSE_MILLIS = 1000
 /** How often a statement that was certainly not executed is sent again: two deaths in a row are luck, three are an outage. */
 const MOST_REPEATS = 2
+const LEFT_OPEN =
+  'A statement sent by pool.query() left a transaction open. It was rolled back, because the next pool.query() may take another connection. Take one for all of it: const client = await pool.connect().'
 /** node-postgres' own words. */
 const ENDED = 'Cannot use a pool after calling end on the pool'
 
@@ -296,12 +306,7 @@ class ThawPool extends peerPool<Waiter>() {
     const { status } = this.#door.vitalsOf(client)
     release()
     if (status !== 'T' && status !== 'E') return done(undefined, result)
-    done(
-      new TransactionOpenError(
-        'A statement sent by pool.query() left a transaction open. It was rolled back, because the next pool.query() may take another connection. ' +
-          'Take one for the whole transaction: const client = await pool.connect().',
-      ),
-    )
+    done(new TransactionOpenError(LEFT_OPEN))
   }
 
   #mayKeep(client: PeerClient, error: Error): boolean {
@@ -323,12 +328,10 @@ class ThawPool extends peerPool<Waiter>() {
     const promised = promisify<void>(this.Promise, callback)
     this.ending = true
     let destroyed = 0
-    const deadline =
-      timeoutMillis === undefined
-        ? undefined
-        : startDeadline(this.#settings.clock, timeoutMillis, () => {
-            destroyed = this.#destroyAll()
-          })
+    const destroy = () => {
+      destroyed = this.#destroyAll()
+    }
+    const deadline = timeoutMillis === undefined ? undefined : startDeadline(this.#settings.clock, timeoutMillis, destroy)
     this._endCallback = () => {
       deadline?.cancel()
       this.#waiting.close()
@@ -389,11 +392,6 @@ class ThawPool extends peerPool<Waiter>() {
     const code = codeOf(error)
     this.#events.emit({ type: 'retried', what, delayMillis, ...(code !== undefined && { code }) })
   }
-}
-
-/** A cursor, a stream, a Query made by the caller: it has state, and cannot be sent twice. */
-function isSubmittable(text: unknown): boolean {
-  return typeof (text as { submit?: unknown } | null)?.submit === 'function'
 }
 
 /** See {@link PoolConstructor}. */
