@@ -61,8 +61,6 @@ async function bundle(contents: string, external: string[]): Promise<Bundle> {
 function importedNames(text: string): string {
   const list = /import\{([^}]*)\}from"@thaw\/core"/.exec(text)?.[1]
   if (list === undefined) throw new Error('The bundle of @thaw/pg imports nothing from @thaw/core.')
-  return list
-    .split(',')
-    .map((item) => item.split(' as ')[0])
-    .join(',')
+  // What is both used and exported again appears twice.
+  return [...new Set(list.split(',').map((item) => item.split(' as ')[0]))].join(',')
 }

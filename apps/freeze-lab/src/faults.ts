@@ -16,6 +16,8 @@ export interface Fault {
   readonly happens: string
   /** What a database must be for it: the lab's own, or one that is reached by name. Default: any. */
   readonly needs?: 'own-server' | 'host-name'
+  /** How many of the pool's ten connections are open when it strikes. Default 8: a pool can show what it does with new ones. */
+  readonly warmCalls?: number
   /** Freezes the instance, strikes, thaws it, and makes sure that the fault struck. Two more calls follow. */
   play(scene: Scene): Promise<void>
 }
@@ -61,10 +63,13 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'silent-drop',
     happens: 'The connections are forgotten and nobody says so: bytes vanish, and no answer ever comes.',
-    async play(scene) {
-      await playCut('drop')(scene)
-      scene.mustStrike('bytes swallowed', scene.proxy.counters.bytesLost, 1)
-    },
+    play: playSilentDrop,
+  },
+  {
+    name: 'silent-drop-full',
+    happens: 'The same with all ten connections: nobody can be served before one of the dead is given up.',
+    warmCalls: 10,
+    play: playSilentDrop,
   },
   {
     name: 'database-away',
@@ -183,6 +188,11 @@ function playCutOnNextByte(kind: 'fin-on-next-byte' | 'rst-on-next-byte'): Fault
     // The cut above only lies in wait.
     scene.mustStrike('connections that met their end', scene.proxy.counters.struck[kind], 1)
   }
+}
+
+async function playSilentDrop(scene: Scene): Promise<void> {
+  await playCut('drop')(scene)
+  scene.mustStrike('bytes swallowed', scene.proxy.counters.bytesLost, 1)
 }
 
 async function countRefused(port: number): Promise<number> {

@@ -22,7 +22,6 @@ export interface RoundSetting {
 }
 
 const INSTANCE = new URL('./instance.ts', import.meta.url)
-// Two fewer than the pool's limit: a pool whose connections all hang can then still show what it does with new ones.
 const WARM_CALLS = 8
 // Sessions of an instance that was killed end when their statements have.
 const GONE_LIMIT_MILLIS = 15_000
@@ -41,7 +40,7 @@ export async function playRound(fault: Fault, { driver, database, seed, signal, 
   const kill = (): void => void instance.kill()
   signal.addEventListener('abort', kill)
   try {
-    await warmUp(Array.from({ length: WARM_CALLS }, () => observeCall(instance, requests.read(), false)))
+    await warmUp(Array.from({ length: fault.warmCalls ?? WARM_CALLS }, () => observeCall(instance, requests.read(), false)))
     // A connection that is still being opened when the fault strikes would be struck in a way that the fault does not mean.
     await settleProxy(proxy, database.quietMillis, signal)
     const warmCount = proxy.flows.filter(({ state }) => state === 'open').length

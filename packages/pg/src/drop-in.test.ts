@@ -48,6 +48,7 @@ describe('the same class to everyone who looks', () => {
 
   test('pg-native is refused, by name', () => {
     expect(() => (thaw as unknown as typeof stock).native).toThrow(/does not work with pg-native/)
+    expect(() => (everything.native as typeof stock).Pool).toThrow(/does not work with pg-native/)
   })
 
   test('options stay where pg-pool has them, the password hidden', () => {

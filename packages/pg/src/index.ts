@@ -39,6 +39,13 @@ export const Result: Exported<'Result'> = pg.Result
 export const TypeOverrides: Exported<'TypeOverrides'> = pg.TypeOverrides
 export const types: typeof pg.types = pg.types
 
+/**
+ * Not there: pg-native's socket cannot be watched. Touching it throws, so that nobody runs on it, or without it, unawares.
+ *
+ * @throws {OptionError} on any use.
+ */
+export const native: never = new Proxy({}, { get: refuseNative }) as never
+
 /** What `import pg from 'pg'` gives, with Thaw's Pool and Client in their places. */
 export type ThawPg = Omit<typeof pg, 'Pool' | 'Client' | 'native'> & { readonly Pool: typeof Pool; readonly Client: typeof Client }
 
