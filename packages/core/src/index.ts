@@ -23,6 +23,16 @@ export { createEvents, type EventCounts, type Events, type StaleReason, type Tha
 export { type FreezeEvidence, type FreezeHints, LATE_MILLIS, weighFreeze } from './freeze.ts'
 export { type Condemnation, type GateRules, judge, type Standing, type Verdict } from './gate.ts'
 export { fatalSilenceMillis, learnDeath, learnSurvival, type ShortestDeath } from './idle-limit.ts'
+export {
+  currentInvocation,
+  type Invocation,
+  type InvocationStorage,
+  joinPlatforms,
+  type Leak,
+  type PoolMember,
+  poolMembers,
+  runInvocation,
+} from './invocation.ts'
 export { checkOptions, type OptionRule, type OptionRules } from './options.ts'
 export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'

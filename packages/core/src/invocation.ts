@@ -1,0 +1,86 @@
+/**
+ * Where drivers and platforms meet. Neither imports the other: a platform says which invocation is running, a pool says how it
+ * can be told of one. Kept under a symbol of the whole process, so that two copies of this package agree.
+ */
+
+import type { FreezeHints } from './freeze.ts'
+
+/** One call of the user's handler. A runtime may serve several at once. */
+export interface Invocation {
+  /** The platform's own id for it, for logs and errors. */
+  readonly id: string
+  /**
+   * When everything inside must have ended, in milliseconds since the epoch: the moment at which the platform ends the
+   * invocation, less the time to answer with an error. Infinity: not known.
+   */
+  readonly deadlineAt: number
+  /** Aborts at the deadline, with a `DeadlineError` as its reason. */
+  readonly signal: AbortSignal
+}
+
+/** A client that an invocation took by `connect()` and has not given back when it ended. */
+export interface Leak {
+  /** The stack of the `connect()`, without its first line. */
+  readonly acquiredAt: string
+}
+
+/** A pool, as platforms know it. None of these throws. */
+export interface PoolMember {
+  /** An invocation has begun: looks at the clocks, and has the newest idle connection proven before the first statement wants it. */
+  begin(invocation: Invocation, hints: FreezeHints): void
+  /** An invocation has ended: destroys the clients that it never gave back, and reports them. */
+  finish(invocation: Invocation): readonly Leak[]
+  /** Closes the connections that are idle. Resolves when their sockets are closed. The pool itself stays open. */
+  closeIdle(): Promise<void>
+}
+
+/** The slice of `AsyncLocalStorage` that Thaw uses. */
+export interface InvocationStorage {
+  getStore(): Invocation | undefined
+  run<Result>(invocation: Invocation, work: () => Result): Result
+}
+
+interface Registry {
+  storage?: InvocationStorage
+  readonly members: Set<WeakRef<PoolMember>>
+}
+
+const REGISTRY = Symbol.for('thaw')
+
+function registry(): Registry {
+  const holder = globalThis as { [REGISTRY]?: Registry }
+  holder[REGISTRY] ??= { members: new Set() }
+  return holder[REGISTRY]
+}
+
+/** The invocation that the caller belongs to, if a platform's wrapper has told us of one. About 30 ns. */
+export function currentInvocation(): Invocation | undefined {
+  return registry().storage?.getStore()
+}
+
+/** Runs `work`, and whatever it starts, as part of the invocation. The first platform in the process brings the storage for all. */
+export function runInvocation<Result>(invocation: Invocation, create: () => InvocationStorage, work: () => Result): Result {
+  const shared = registry()
+  shared.storage ??= create()
+  return shared.storage.run(invocation, work)
+}
+
+/** Makes a pool known to platforms for as long as it lives. Returns the function that ends it earlier. */
+export function joinPlatforms(member: PoolMember): () => void {
+  const { members } = registry()
+  const reference = new WeakRef(member)
+  members.add(reference)
+  return () => void members.delete(reference)
+}
+
+/** Every pool of the process that has been used. */
+export function poolMembers(): PoolMember[] {
+  const { members } = registry()
+  const found: PoolMember[] = []
+  for (const reference of members) {
+    const member = reference.deref()
+    if (member) found.push(member)
+    else members.delete(reference)
+  }
+  return found
+}
