@@ -22,6 +22,7 @@ export {
 export { createEvents, type EventCounts, type Events, type StaleReason, type ThawEvent, type ThawListener } from './events.ts'
 export { type FreezeEvidence, type FreezeHints, LATE_MILLIS, weighFreeze } from './freeze.ts'
 export { type Condemnation, type GateRules, judge, type Standing, type Verdict } from './gate.ts'
+export { GRAMMAR_WORDS, HARMLESS_FUNCTIONS, HARMLESS_OPERATORS } from './harmless.ts'
 export { fatalSilenceMillis, learnDeath, learnSurvival, type ShortestDeath } from './idle-limit.ts'
 export {
   currentInvocation,
@@ -36,4 +37,5 @@ export {
 export { checkOptions, type OptionRule, type OptionRules } from './options.ts'
 export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
+export { classifyStatement, createStatementCache, type Statement } from './statement.ts'
 export { sweep } from './sweep.ts'

@@ -1,0 +1,156 @@
+/**
+ * What is this text that is about to be sent to PostgreSQL: a read, which may be repeated, or something that may not?
+ *
+ * Decided by what the text shows, and only where all of it is understood. There is no catalog here: whatever could be an effect counts as one.
+ */
+
+import { GRAMMAR_WORDS, HARMLESS_FUNCTIONS, HARMLESS_OPERATORS } from './harmless.ts'
+import { outlineOf } from './outline.ts'
+
+/** What a text sent to PostgreSQL is, as far as it shows. */
+export interface Statement {
+  /**
+   * - `read`: certainly one statement that only reads, and calls only functions of PostgreSQL that have no effect. Or no statement at all.
+   * - `write`: anything else that may write.
+   * - `transaction`: BEGIN, COMMIT, ROLLBACK, SAVEPOINT, PREPARE TRANSACTION, SET LOCAL and the like.
+   * - `session`: changes what belongs to the session, see `sessionState`. It may write as well.
+   * - `unknown`: several statements, or not understood. Counts as the worst.
+   */
+  readonly kind: 'read' | 'write' | 'transaction' | 'session' | 'unknown'
+  /** One INSERT, UPDATE, DELETE or MERGE, perhaps after WITH: it cannot commit before its end. Not DO, CALL, VACUUM, EXPLAIN ANALYZE. */
+  readonly plainWrite: boolean
+  /**
+   * May it end a transaction, or commit before its own end: COMMIT, END, ROLLBACK, ABORT, PREPARE TRANSACTION, CALL, DO, VACUUM, CONCURRENTLY, several
+   * statements, whatever is not understood.
+   */
+  readonly mayCommit: boolean
+  /**
+   * Does it leave something in the session that dies with the connection: SET and RESET, LISTEN, PREPARE, a cursor WITH HOLD, temporary objects, LOAD,
+   * DISCARD, `set_config` but for `true` as its last argument, session-level advisory locks? What a function of the user's own does, no text shows.
+   */
+  readonly sessionState: boolean
+}
+
+/** Statements by what they begin with. What begins with none of these is not understood. */
+const READ = startsWith('select|values|table|with|show')
+const PLAIN_WRITE = startsWith('insert|update|delete|merge|with .*\\)(?:insert|update|delete|merge)')
+const OTHER_WRITE = startsWith(
+  'alter|analy[sz]e|close|comment|copy|create|declare|drop|execute|fetch|grant|import|lock|move|notify|reassign|refresh|revoke|security|truncate',
+)
+const MAY_COMMIT = startsWith('call|checkpoint|cluster|do|reindex|vacuum')
+const CONTROL = startsWith('begin|release|rollback|savepoint|set (?:local|transaction|constraints)|start')
+const CONTROL_ENDS = startsWith('abort|commit|end|prepare transaction|rollback(?!(?: work| transaction)? to )')
+const SESSION = startsWith('deallocate|discard|listen|load|prepare|reset|set|unlisten')
+
+/** EXPLAIN and its options: what follows is explained, and executed perhaps. */
+const EXPLAIN = /^explain(?![\w$])(?:\((?!\(|(?:select|values|table|with)(?![\w$]))[^()]*\)|(?: (?:analy[sz]e|verbose)(?![\w$]))*) ?/
+
+/** Words with an effect wherever they stand (but behind a dot), OPERATOR(schema.name), and how row locks are asked for. UPDATE is among the words. */
+const EFFECT = /(?<![\w$.{])(?:insert|update|delete|merge|into|operator(?=\()|for (?:key )?share)(?![\w$])/
+
+/**
+ * A function with one argument can be called like a column: `(5).pg_advisory_lock`, `$1.nextval`, and `x.nextval` where x is the alias of a function. So
+ * there is no dot behind anything but a name, and no name behind a dot that is one of PostgreSQL's functions with an effect and one argument.
+ */
+const CALL_BY_DOT =
+  /(?:[)\]]|\$\d+)\.(?!\*)|(?<!pg_catalog\}?)\.\{?(?:pg_|lo_|binary_upgrade_|brin_|gin_|(?:nextval|setseed|ts_stat)(?![\w$]))/
+
+/** What may be a call: a name before a parenthesis. */
+const CALL = /(?<![\w$.{}])[\w$.{}]+\(/g
+/** Before a name that is called nothing: an operand, behind which only an alias or grammar can stand, `f(x) over (`; a type's `::`; AS; WITH. */
+const BEFORE_NO_CALL = /(?:[)\]'}] ?|::|(?<![\w$.{])(?:as|with|recursive) )$/
+/** Words that together are grammar, although the last one alone could be a function. */
+const PHRASE =
+  /(?<![\w$.{])(?:(?:group|order|partition) by|group by (?:rollup|cube)|grouping sets|(?:character|bit) varying|time zone|(?:left|right|full|outer|inner|cross) join)$/
+/** Longer than what is to be seen before a name. */
+const BEFORE_LENGTH = 20
+/** Behind the parenthesis: no function takes a query that has no parentheses of its own. Or the columns of a name in WITH. */
+const NO_ARGUMENT = /(?:select|with)(?![\w$])|[^()]*\)as(?: (?:not )?materialized)?\((?:select|with)(?![\w$])/y
+
+/** What leaves something in the session, wherever it stands. */
+const LEAVES_STATE =
+  /(?<![\w$])\{?(?:setseed|pg_(?:try_)?advisory_(?!xact)|pg_replication_origin_session_|dblink_(?:connect|open)|set_config\}?\((?![^()]*, ?true\)))|(?<![\w$.{])(?:create (?:or replace )?(?:g?lo[bc]al )?temp(?:orary)?|(?<!(?:insert|merge) )into (?:g?lo[bc]al )?temp(?:orary)?|with hold)(?![\w$])|^create .*[ {]pg_temp\}?\.| into \{?pg_temp\}?\./
+
+const NOT_UNDERSTOOD: Statement = { kind: 'unknown', plainWrite: false, mayCommit: true, sessionState: true }
+
+/** Longer texts are not remembered. */
+const LONGEST_REMEMBERED = 4000
+
+/** Says what a text is. Pure. */
+export function classifyStatement(text: string): Statement {
+  const outline = outlineOf(text)
+  if (outline === undefined) return NOT_UNDERSTOOD
+  const [statement, ...others] = outline
+    .split(';')
+    .filter((part) => part.trim() !== '')
+    .map((part) => judge(part.trim()))
+  if (!statement) return { kind: 'read', plainWrite: false, mayCommit: false, sessionState: false }
+  if (others.length > 0) return { ...NOT_UNDERSTOOD, sessionState: [statement, ...others].some(({ sessionState }) => sessionState) }
+  // The transaction in which a read is repeated would answer for itself.
+  return statement.kind === 'read' && /transaction_read_only/i.test(text) ? { ...statement, kind: 'write' } : statement
+}
+
+/**
+ * Remembers what texts are, so that one that is sent again costs a look-up. Holds the `limit` texts that came last (default: 500, more than most
+ * applications have), and none above 4,000 characters: a text that long is rarely sent twice, and holding it costs more than reading it.
+ */
+export function createStatementCache(limit: number = 500): (text: string) => Statement {
+  const known = new Map<string, Statement>()
+  return (text) => {
+    const remembered = known.get(text)
+    if (remembered) return remembered
+    const statement = classifyStatement(text)
+    if (text.length > LONGEST_REMEMBERED) return statement
+    if (known.size >= limit) known.delete(known.keys().next().value ?? text)
+    known.set(text, statement)
+    return statement
+  }
+}
+
+function startsWith(words: string): RegExp {
+  return new RegExp(`^\\(*(?:${words})(?![\\w$])`)
+}
+
+/** Says what one statement is, by its outline. */
+function judge(outline: string): Statement {
+  const body = outline.replace(EXPLAIN, '')
+  const ends = CONTROL_ENDS.test(body)
+  const controls = ends || CONTROL.test(body)
+  const mayCommit = ends || MAY_COMMIT.test(body)
+  const plainWrite = PLAIN_WRITE.test(body)
+  const sessionState = LEAVES_STATE.test(body) || (!controls && SESSION.test(body))
+  const reads = READ.test(body)
+  if (!(controls || sessionState || reads || plainWrite || mayCommit || OTHER_WRITE.test(body))) return NOT_UNDERSTOOD
+  return {
+    kind: controls ? 'transaction' : sessionState ? 'session' : reads && !hasEffect(body) ? 'read' : 'write',
+    plainWrite: plainWrite && body === outline,
+    mayCommit: mayCommit || /(?<![\w$.{])concurrently(?![\w$])/.test(body),
+    sessionState,
+  }
+}
+
+function hasEffect(body: string): boolean {
+  if (EFFECT.test(body) || CALL_BY_DOT.test(body)) return true
+  for (const [operator] of body.matchAll(/[~!@#^&|`?%+*/<>=-]+/g)) if (!isHarmlessOperator(operator)) return true
+  const hasDistinctOn = /distinct on\(/.test(body)
+  for (const { 0: call, index } of body.matchAll(CALL)) {
+    const name = call.slice(0, -1)
+    if (isHarmlessName(name)) continue
+    const before = body.slice(Math.max(0, index - BEFORE_LENGTH), index)
+    // Behind DISTINCT ON (…) there can be a call.
+    if (BEFORE_NO_CALL.test(before) && !(hasDistinctOn && before.endsWith(')'))) continue
+    NO_ARGUMENT.lastIndex = index + call.length
+    if (!PHRASE.test(before + name) && !NO_ARGUMENT.test(body)) return true
+  }
+  return false
+}
+
+function isHarmlessName(name: string): boolean {
+  return GRAMMAR_WORDS.has(name) || HARMLESS_FUNCTIONS.has(name.replace(/[{}]/g, '').replace(/^pg_catalog\./, ''))
+}
+
+/** PostgreSQL gives signs back at the end of what could be an operator of the standard: `1*-1` is `*`, then `-`. */
+function isHarmlessOperator(operator: string): boolean {
+  const standard = /^[+*/<>=-]+$/.test(operator) ? operator.replace(/[+-]+$/, '') : operator
+  return standard === '' || HARMLESS_OPERATORS.has(operator) || HARMLESS_OPERATORS.has(standard)
+}
