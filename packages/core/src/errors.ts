@@ -5,10 +5,21 @@
  * Checked by brand, not by `instanceof`, so that two copies of this package agree: `ThawError.is(error)`, `error.kind`.
  */
 
+import type { LostStatement, Outcome, OutcomeReason, Verdict } from './outcome.ts'
+
 const BRAND = Symbol.for('thaw.error')
 
 /** The stable name of what happened. Switch on this, not on messages. */
-export type ErrorKind = 'acquire-timeout' | 'connect' | 'option' | 'transaction-open'
+export type ErrorKind =
+  | 'acquire-timeout'
+  | 'commit-rolled-back'
+  | 'connect'
+  | 'connection-lost'
+  | 'deadline'
+  | 'option'
+  | 'outcome-unknown'
+  | 'replication-unconfirmed'
+  | 'transaction-open'
 
 /** What a socket or server error carries and other people's predicates read (Prisma's, for one). */
 export interface WireFacts {
@@ -84,9 +95,106 @@ export class ConnectError extends ThawError {
     this.name = 'ConnectError'
     this.stage = parts.stage
     this.attempts = parts.attempts
-    const { code, errno, syscall } = parts.wire
-    Object.assign(this, { ...(code && { code }), ...(errno && { errno }), ...(syscall && { syscall }) })
+    adopt(this, parts.wire)
   }
+}
+
+/**
+ * The connection was lost under a statement, and nothing of the statement remains: it was not executed, or rolled back with its
+ * transaction, or it only read. `code`, `errno` and `syscall` are those of the loss, which is the `cause`.
+ */
+export class ConnectionLostError extends ThawError {
+  /** `not-executed`, or for a read that was sent: `unknown`, which does no harm. */
+  readonly outcome: Outcome
+  /** How that is known. */
+  readonly reason: OutcomeReason
+  declare readonly code?: string
+  declare readonly errno?: number
+  declare readonly syscall?: string
+
+  constructor(parts: { verdict: Verdict; message: string; cause?: unknown; wire: WireFacts }) {
+    super({ kind: 'connection-lost', retryable: true, message: parts.message, cause: parts.cause })
+    this.name = 'ConnectionLostError'
+    this.outcome = parts.verdict.outcome
+    this.reason = parts.verdict.reason
+    adopt(this, parts.wire)
+  }
+}
+
+/** What the connection knew of a statement whose outcome is unknown. */
+export interface UnknownEvidence {
+  /** What the statement is, as far as a lexer can tell. */
+  readonly statement: LostStatement['kind']
+  /** Inside a transaction that was begun by hand. */
+  readonly inTransaction: boolean
+  /** The server had begun to answer. */
+  readonly answered: boolean
+  /** The server's last words, as SQLSTATE, if there were any. */
+  readonly lastWords?: string
+}
+
+/**
+ * The connection was lost after the statement was sent, and nobody on this side can know whether it was executed. Look before
+ * you send it again: it may be stored already.
+ *
+ * `code` is `08007`, "transaction resolution unknown" of the SQL standard. The loss itself is only the `cause`, so that nobody's retry by
+ * socket code runs a write twice.
+ */
+export class OutcomeUnknownError extends ThawError {
+  readonly outcome = 'unknown'
+  /** https://www.postgresql.org/docs/current/errcodes-appendix.html, class 08 */
+  readonly code = '08007'
+  readonly reason: OutcomeReason
+  readonly evidence: UnknownEvidence
+
+  constructor(parts: { reason: OutcomeReason; evidence: UnknownEvidence; message: string; cause?: unknown }) {
+    super({ kind: 'outcome-unknown', retryable: false, message: parts.message, cause: parts.cause })
+    this.name = 'OutcomeUnknownError'
+    this.reason = parts.reason
+    this.evidence = parts.evidence
+  }
+}
+
+/**
+ * Time is up: the statement's (`query_timeout`), or the invocation's. Nothing of the statement remains. For a write that had been
+ * sent the error is an {@link OutcomeUnknownError} with this one as its `cause`.
+ */
+export class DeadlineError extends ThawError {
+  /** How long was waited. */
+  readonly waitedMillis: number
+
+  constructor(parts: { waitedMillis: number; message: string; cause?: unknown }) {
+    super({ kind: 'deadline', retryable: true, message: parts.message, cause: parts.cause })
+    this.name = 'DeadlineError'
+    this.waitedMillis = parts.waitedMillis
+  }
+}
+
+/** COMMIT was answered with ROLLBACK: a statement of the transaction had failed, so the server has thrown it all away. Nothing was stored. */
+export class CommitRolledBackError extends ThawError {
+  readonly outcome = 'not-executed'
+
+  constructor(message: string) {
+    super({ kind: 'commit-rolled-back', retryable: false, message })
+    this.name = 'CommitRolledBackError'
+  }
+}
+
+/**
+ * The server has committed, but was ended before its synchronous replicas confirmed. The statement is done; if that server is lost, so may
+ * it be. Do not send it again.
+ */
+export class ReplicationUnconfirmedError extends ThawError {
+  readonly outcome = 'executed'
+
+  constructor(parts: { message: string; cause?: unknown }) {
+    super({ kind: 'replication-unconfirmed', retryable: false, message: parts.message, cause: parts.cause })
+    this.name = 'ReplicationUnconfirmedError'
+  }
+}
+
+function adopt(error: ThawError, { code, errno, syscall }: WireFacts): void {
+  Object.assign(error, { ...(code && { code }), ...(errno && { errno }), ...(syscall && { syscall }) })
 }
 
 /** An option was given that Thaw cannot work with. Thrown where the option is given, before anything is opened. */

@@ -1,6 +1,7 @@
 /** What happened, for whoever wants to watch: past tense, one union, nothing secret, free when nobody listens. */
 
 import type { Condemnation } from './gate.ts'
+import type { LostStatement, Outcome, OutcomeReason } from './outcome.ts'
 
 /** An idle connection that stopped being one: by the gate's verdict, or because it did not answer the probe. */
 export type StaleReason = Condemnation | 'unanswered'
@@ -20,6 +21,20 @@ export type ThawEvent =
   | { readonly type: 'acquired'; readonly how: 'trusted' | 'probed' | 'new' }
   /** A dial, or a statement that was certainly not executed, is tried again. */
   | { readonly type: 'retried'; readonly what: 'dial' | 'statement'; readonly delayMillis: number; readonly code?: string }
+  /**
+   * A statement lost its connection. What became of it, what it was, and whether it was sent again or its caller was told. `code` where
+   * the server or the socket gave one.
+   */
+  | {
+      readonly type: 'outcome'
+      readonly outcome: Outcome
+      readonly reason: OutcomeReason
+      readonly statement: LostStatement['kind']
+      readonly action: 'repeated' | 'reported'
+      readonly code?: string
+    }
+  /** A connection was lost that had state of its session on it: SET, LISTEN, PREPARE, temporary tables, session locks. */
+  | { readonly type: 'sessionLost' }
   /** The pool has ended. `destroyed` connections were still in use when the time was up. */
   | { readonly type: 'drained'; readonly destroyed: number }
 
@@ -43,7 +58,18 @@ export interface Events {
 /** A listener that throws, at once or as a promise, is not allowed to hurt the pool: what it throws is dropped. */
 export function createEvents(): Events {
   const listeners = new Set<ThawListener>()
-  const counts: EventCounts = { thawed: 0, swept: 0, probed: 0, stale: 0, connected: 0, acquired: 0, retried: 0, drained: 0 }
+  const counts: EventCounts = {
+    thawed: 0,
+    swept: 0,
+    probed: 0,
+    stale: 0,
+    sessionLost: 0,
+    connected: 0,
+    acquired: 0,
+    retried: 0,
+    outcome: 0,
+    drained: 0,
+  }
   return {
     counts,
     get active() {

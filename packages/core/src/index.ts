@@ -11,12 +11,18 @@ export { type Deadline, startDeadline } from './deadline.ts'
 export {
   type AcquireStage,
   AcquireTimeoutError,
+  CommitRolledBackError,
   ConnectError,
+  ConnectionLostError,
   type ConnectStage,
+  DeadlineError,
   type ErrorKind,
   OptionError,
+  OutcomeUnknownError,
+  ReplicationUnconfirmedError,
   ThawError,
   TransactionOpenError,
+  type UnknownEvidence,
   type WireFacts,
 } from './errors.ts'
 export { createEvents, type EventCounts, type Events, type StaleReason, type ThawEvent, type ThawListener } from './events.ts'
@@ -35,6 +41,15 @@ export {
   runInvocation,
 } from './invocation.ts'
 export { checkOptions, type OptionRule, type OptionRules } from './options.ts'
+export {
+  hingesOnDirectness,
+  judgeLoss,
+  type LossEvidence,
+  type LostStatement,
+  type Outcome,
+  type OutcomeReason,
+  type Verdict as OutcomeVerdict,
+} from './outcome.ts'
 export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
 export { classifyStatement, createStatementCache, type Statement } from './statement.ts'

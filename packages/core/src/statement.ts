@@ -20,8 +20,8 @@ export interface Statement {
   /** One INSERT, UPDATE, DELETE or MERGE, perhaps after WITH: it cannot commit before its end. Not DO, CALL, VACUUM, EXPLAIN ANALYZE. */
   readonly plainWrite: boolean
   /**
-   * May it end a transaction, or commit before its own end: COMMIT, END, ROLLBACK, ABORT, PREPARE TRANSACTION, CALL, DO, VACUUM, CONCURRENTLY, several
-   * statements, whatever is not understood.
+   * May it store a transaction, or commit before its own end: COMMIT, END, PREPARE TRANSACTION, ROLLBACK PREPARED, CALL, DO, VACUUM, CONCURRENTLY, several
+   * statements, whatever is not understood. ROLLBACK is none of these: with or without it nothing remains.
    */
   readonly mayCommit: boolean
   /**
@@ -38,8 +38,8 @@ const OTHER_WRITE = startsWith(
   'alter|analy[sz]e|close|comment|copy|create|declare|drop|execute|fetch|grant|import|lock|move|notify|reassign|refresh|revoke|security|truncate',
 )
 const MAY_COMMIT = startsWith('call|checkpoint|cluster|do|reindex|vacuum')
-const CONTROL = startsWith('begin|release|rollback|savepoint|set (?:local|transaction|constraints)|start')
-const CONTROL_ENDS = startsWith('abort|commit|end|prepare transaction|rollback(?!(?: work| transaction)? to )')
+const CONTROL = startsWith('abort|begin|release|rollback|savepoint|set (?:local|transaction|constraints)|start')
+const CONTROL_STORES = startsWith('commit|end|prepare transaction|rollback prepared')
 const SESSION = startsWith('deallocate|discard|listen|load|prepare|reset|set|unlisten')
 
 /** EXPLAIN and its options: what follows is explained, and executed perhaps. */
@@ -114,9 +114,9 @@ function startsWith(words: string): RegExp {
 /** Says what one statement is, by its outline. */
 function judge(outline: string): Statement {
   const body = outline.replace(EXPLAIN, '')
-  const ends = CONTROL_ENDS.test(body)
-  const controls = ends || CONTROL.test(body)
-  const mayCommit = ends || MAY_COMMIT.test(body)
+  const stores = CONTROL_STORES.test(body)
+  const controls = stores || CONTROL.test(body)
+  const mayCommit = stores || MAY_COMMIT.test(body)
   const plainWrite = PLAIN_WRITE.test(body)
   const sessionState = LEAVES_STATE.test(body) || (!controls && SESSION.test(body))
   const reads = READ.test(body)

@@ -23,7 +23,7 @@ export interface Target {
   readonly database: string
 }
 
-function address({ host, port, database }: Target): string {
+export function address({ host, port, database }: Target): string {
   return `database "${database}" at ${host.startsWith('/') ? host : `${host}:${port}`}`
 }
 

@@ -115,6 +115,6 @@ function key({ host, port }: Target): string {
   return `${host}:${port}`
 }
 
-function targetOf(client: PeerClient): Target {
+export function targetOf(client: PeerClient): Target {
   return { host: client.host, port: client.port, database: client.database ?? '' }
 }

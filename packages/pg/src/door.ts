@@ -5,8 +5,10 @@
 
 import {
   blamesSilence,
+  type Clock,
   classify,
   codeOf,
+  createStatementCache,
   type Events,
   elapsedMillis,
   fatalSilenceMillis,
@@ -17,14 +19,18 @@ import {
   read,
   type ShortestDeath,
   type StaleReason,
+  type Statement,
   sweep,
   type Verdict,
   weighFreeze,
 } from '@thaw/core'
+import { isInterruption } from './interruption.ts'
+import type { Loss } from './lost-statement.ts'
 import type { Settings } from './options.ts'
 import type { IdleItem, PeerClient } from './peer.ts'
 import { probe } from './probe.ts'
 import { standing, type Vitals, watch } from './vitals.ts'
+import { attach, type StatementHost } from './watched-client.ts'
 
 /** What the door needs of its pool. */
 export interface DoorHost {
@@ -47,7 +53,7 @@ export interface DoorHost {
 /** Of its maximal lifetime a connection gets a random share between this and all, so that a pool does not renew itself at once. */
 const LEAST_LIFETIME_SHARE = 0.9
 
-export class Door {
+export class Door implements StatementHost {
   readonly #host: DoorHost
   readonly #vitals = new WeakMap<PeerClient, Vitals>()
   #generation = 0
@@ -56,9 +62,15 @@ export class Door {
   #shortestDeath: ShortestDeath = Number.POSITIVE_INFINITY
   #isSweeping = false
   #justProven: PeerClient | undefined
+  #isDirect = false
+  readonly clock: Clock
+  readonly probeTimeoutMillis: number
+  readonly classify: (text: string) => Statement = createStatementCache()
 
   constructor(host: DoorHost) {
     this.#host = host
+    this.clock = host.settings.clock
+    this.probeTimeoutMillis = host.settings.probeTimeoutMillis
   }
 
   /** Grows on proof that the server is another one. */
@@ -114,6 +126,36 @@ export class Door {
     this.#doubtedAt = Math.max(this.#doubtedAt, since)
   }
 
+  /** The server is not the one it was: what was connected before is of no use. */
+  condemnAll(): void {
+    this.#generation++
+  }
+
+  /** For a client that somebody has held on to, which the gate never sees. */
+  mustProve(client: PeerClient): boolean {
+    const now = this.look()
+    const { provenAt } = this.vitalsOf(client)
+    return provenAt.mono <= this.#doubtedAt || elapsedMillis(provenAt, now) >= this.#host.settings.trustMillis
+  }
+
+  /** Has it been found out that PostgreSQL itself is at the other end? Until then: no. */
+  get isDirect(): boolean {
+    return this.#isDirect
+  }
+
+  foundDirect(isDirect: boolean): void {
+    this.#isDirect = isDirect
+  }
+
+  reported(loss: Loss): void {
+    this.tellOutcome(loss, 'reported')
+  }
+
+  tellOutcome({ verdict, evidence, cause }: Loss, action: 'repeated' | 'reported'): void {
+    const code = codeOf(cause)
+    this.#host.events.emit({ type: 'outcome', ...verdict, statement: evidence.statement.kind, action, ...(code !== undefined && { code }) })
+  }
+
   /** The client's record. The first call begins to watch it: make it before the client's first byte. */
   vitalsOf(client: PeerClient): Vitals {
     const known = this.#vitals.get(client)
@@ -127,6 +169,7 @@ export class Door {
       },
     })
     this.#vitals.set(client, vitals)
+    attach(client, vitals, this)
     return vitals
   }
 
@@ -179,7 +222,14 @@ export class Door {
     // Dead or condemned: nobody is there to read a Terminate.
     if (reason !== 'idle' && reason !== 'lifetime') client.connection?.stream.destroy()
     this.#host.events.emit({ type: 'stale', reason, silenceMillis })
+    this.#sessionLost(this.vitalsOf(client))
     this.#host.remove(client)
+  }
+
+  #sessionLost(vitals: Vitals): void {
+    if (vitals.sessionState !== 'left') return
+    vitals.sessionState = 'lost'
+    this.#host.events.emit({ type: 'sessionLost' })
   }
 
   /** A connection that stood is lost, and we did not close it: its siblings have to prove themselves. */
@@ -188,8 +238,9 @@ export class Door {
     const vitals = this.vitalsOf(client)
     const now = read(this.#host.settings.clock)
     const says = classify(error)
+    this.#sessionLost(vitals)
     if (says?.siblings === 'condemned') this.#generation++
-    else if (says?.siblings !== 'unharmed') this.doubtAll(vitals.askedAt ?? now.mono)
+    else if (says?.siblings !== 'unharmed' && !isInterruption(error)) this.doubtAll(vitals.askedAt ?? now.mono)
     if (vitals.lent) return
     const silenceMillis = elapsedMillis(vitals.provenAt, now)
     if (blamesSilence(error)) this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)

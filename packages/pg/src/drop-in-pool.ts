@@ -2,7 +2,7 @@
 
 import type { EventCounts, ThawListener } from '@thaw/core'
 import type pg from 'pg'
-import type { EndOptions, PoolConfig } from './options.ts'
+import type { ConnectOptions, EndOptions, PoolConfig } from './options.ts'
 
 /** What happened so far, by the names of the events, and what is there now. */
 export type PoolStats = Readonly<EventCounts & Record<'total' | 'idle' | 'waiting' | 'generation', number>>
@@ -12,6 +12,11 @@ export type PoolStats = Readonly<EventCounts & Record<'total' | 'idle' | 'waitin
  * callbacks, `options`); see {@link PoolConfig} for what differs.
  */
 export interface DropInPool extends pg.Pool {
+  /** As `pg.Pool`: a client of the caller's own, until it is given back by `release()`. */
+  connect(): Promise<pg.PoolClient>
+  connect(callback: (error: Error | undefined, client: pg.PoolClient | undefined, done: (release?: unknown) => void) => void): void
+  /** The same, but whoever waits may lose interest. */
+  connect(options: ConnectOptions): Promise<pg.PoolClient>
   /** As `pg.Pool`: no new callers; resolves when every client has been given back and closed. */
   end(): Promise<void>
   end(callback: () => void): void

@@ -12,8 +12,14 @@ import { Pool } from './pool.ts'
 
 export {
   AcquireTimeoutError,
+  CommitRolledBackError,
   ConnectError,
+  ConnectionLostError,
+  DeadlineError,
   OptionError,
+  type Outcome,
+  OutcomeUnknownError,
+  ReplicationUnconfirmedError,
   ThawError,
   type ThawEvent,
   type ThawListener,
@@ -22,7 +28,7 @@ export {
 export type * from 'pg'
 export { Client } from './client.ts'
 export type { DropInPool, PoolConstructor, PoolStats } from './drop-in-pool.ts'
-export type { EndOptions, PoolConfig, ThawOptions } from './options.ts'
+export type { ConnectOptions, EndOptions, PoolConfig, QueryOptions, ThawOptions } from './options.ts'
 export { Pool } from './pool.ts'
 
 /** The type of what pg exports by that name. Older `@types/pg` do not know every name. */

@@ -32,13 +32,25 @@ export interface ThawOptions {
 /**
  * Every option of `pg.Pool`, and Thaw's. What differs from node-postgres when an option is not given:
  *
+ * - `keepAlive` is on, from the tenth second of silence (`keepAliveInitialDelayMillis`); node-postgres has it off.
  * - `connectionTimeoutMillis` is 10 000 (node-postgres waits for ever; 0 still means that).
  * - `max` and `idleTimeoutMillis` follow the platform: 10 and 10 000 on a server, 1 and 300 000 on Lambda, 5 and 5 000 on Vercel.
  */
 export type PoolConfig = PgPoolConfig & ThawOptions
 
+/** See {@link ThawOptions.trustMillis}. */
+export const DEFAULT_TRUST_MILLIS = 500
+/** See {@link ThawOptions.probeTimeoutMillis}. */
+export const DEFAULT_PROBE_TIMEOUT_MILLIS = 500
+
 /** Long enough for a database that restarts or wakes up, short enough to end before most platforms end the request. */
 const CONNECTION_TIMEOUT_MILLIS = 10_000
+
+/**
+ * Until the kernel asks a silent peer for a sign of life: the default of Linux is two hours. Node then asks every second, ten times, so that a
+ * connection whose other end is gone dies after 20 s.
+ */
+const KEEP_ALIVE_MILLIS = 10_000
 
 const RULES: OptionRules = {
   trustMillis: { type: 'number', min: 0 },
@@ -52,6 +64,31 @@ const RULES: OptionRules = {
   maxLifetimeSeconds: { type: 'number', min: 0 },
   idleTimeoutMillis: { type: 'number', min: 0 },
   connectionTimeoutMillis: { type: 'number', min: 0 },
+}
+
+/** What Thaw adds to the configuration of one query: `pool.query({ text, values, ...options })`, `client.query({ … })`. */
+export interface QueryOptions {
+  /**
+   * Sending the statement twice does no more harm than once. Then `pool.query()` sends it once more when its connection was lost under it, though
+   * it may have been executed. Default: false. Reads need no such word.
+   */
+  readonly idempotent?: boolean | undefined
+  /**
+   * Ends the wait for a connection, or the statement itself: the server is asked to stop (CancelRequest), and the connection is closed. The caller is
+   * rejected with the signal's reason; for a write that had been sent, with an `OutcomeUnknownError` that has it as its `cause`.
+   */
+  readonly signal?: AbortSignal | undefined
+  /**
+   * node-postgres' own option, for one statement or for all (as an option of the pool), in milliseconds: how long the server may take to answer.
+   * Default: for ever. Then as with `signal`, with a `DeadlineError`. After a freeze an answer that has come in the meantime counts.
+   */
+  readonly query_timeout?: number | undefined
+}
+
+/** How to acquire a connection. */
+export interface ConnectOptions {
+  /** Whoever waits for a connection stops waiting when it aborts, and is rejected with its reason. Default: none. */
+  readonly signal?: AbortSignal | undefined
 }
 
 const END_RULES: OptionRules = { timeoutMillis: { type: 'number', min: 0 } }
@@ -77,8 +114,8 @@ export interface Settings {
 export function settingsOf(config: ThawOptions): Settings {
   return {
     clock: config.clock ?? systemClock,
-    trustMillis: Number(config.trustMillis ?? 500),
-    probeTimeoutMillis: Number(config.probeTimeoutMillis ?? 500),
+    trustMillis: Number(config.trustMillis ?? DEFAULT_TRUST_MILLIS),
+    probeTimeoutMillis: Number(config.probeTimeoutMillis ?? DEFAULT_PROBE_TIMEOUT_MILLIS),
     releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),
     keepOnSqlError: config.keepOnSqlError ?? false,
   }
@@ -106,6 +143,10 @@ export function preparePoolOptions(config: PoolConfig = {}, Client?: unknown): o
   prepared['max'] ||= prepared['poolSize'] || platform.max
   // null switches both off, as in node-postgres.
   if (prepared['idleTimeoutMillis'] === undefined) prepared['idleTimeoutMillis'] = platform.idleTimeoutMillis
+  if (prepared['keepAlive'] === undefined) {
+    prepared['keepAlive'] = true
+    prepared['keepAliveInitialDelayMillis'] ??= KEEP_ALIVE_MILLIS
+  }
   if (prepared['connectionTimeoutMillis'] === undefined) prepared['connectionTimeoutMillis'] = CONNECTION_TIMEOUT_MILLIS
   return prepared
 }

@@ -11,6 +11,8 @@ import pg from 'pg'
 export interface PeerStream extends Duplex {
   /** Bytes handed to the socket so far, whether or not they have left. */
   readonly bytesWritten?: number
+  /** Bytes that have come so far; of TLS, those that were inside. */
+  readonly bytesRead?: number
 }
 
 /** pg's Connection: the protocol on one socket. */
@@ -20,8 +22,17 @@ export interface PeerConnection extends EventEmitter {
   ssl: boolean | Record<string, unknown>
 }
 
+/** What waits in a client's queue, or runs: pg's Query, or anything else with a `submit`. */
+export interface PeerQuery {
+  readonly text?: unknown
+  callback?: ((error: Error | null, result?: unknown) => void) | undefined
+  /** Will it go by the extended protocol? pg's own Query alone has this. */
+  requiresPreparation?(): boolean
+  handleError(error: Error, connection: PeerConnection): void
+}
+
 /** pg's Client. What is optional here is missing in older versions, in pg-native, or in clients made by users. */
-export interface PeerClient extends pg.PoolClient {
+export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   readonly connection: PeerConnection & pg.Connection
   /** False from the first connection error on. */
   readonly _queryable?: boolean
@@ -29,7 +40,46 @@ export interface PeerClient extends pg.PoolClient {
   readonly _ending?: boolean
   /** False while a statement is running, or the server has not yet said that it is ready for the next. */
   readonly readyForQuery?: boolean
+  /** The backend, as it was told at login: for CancelRequest. A pooler invents both. */
+  readonly processID?: number | null
+  readonly secretKey?: number | Buffer | null
+  readonly connectionParameters?: { query_timeout?: number | string | undefined }
   ref?(): void
+}
+
+/** What a client keeps of its statements. Renamed in pg 8.19, where the old names warn. */
+interface Statements {
+  _activeQuery?: PeerQuery | null
+  activeQuery?: PeerQuery | null
+  readonly _queryQueue?: PeerQuery[]
+  readonly queryQueue?: PeerQuery[]
+  readonly _sentQueryQueue?: PeerQuery[]
+}
+
+const NONE: PeerQuery[] = []
+
+/** The statement that the server is answering. */
+export function activeQueryOf(client: object): PeerQuery | undefined {
+  const statements = client as Statements
+  return ('_activeQuery' in statements ? statements._activeQuery : statements.activeQuery) ?? undefined
+}
+
+/** Takes the statement that the server is answering away from pg. */
+export function forgetActiveQuery(client: object): void {
+  const statements = client as Statements
+  if ('_activeQuery' in statements) statements._activeQuery = null
+  else statements.activeQuery = null
+}
+
+/** Statements that were not sent yet. pg's own list. */
+export function queuedQueriesOf(client: object): PeerQuery[] {
+  const statements = client as Statements
+  return statements._queryQueue ?? statements.queryQueue ?? NONE
+}
+
+/** Statements that were sent in pipeline mode, behind the active one. pg's own list. */
+export function sentQueriesOf(client: object): PeerQuery[] {
+  return (client as Statements)._sentQueryQueue ?? NONE
 }
 
 /** What waits in pg-pool's queue. `timedOut` is pg-pool's; the times are ours. */

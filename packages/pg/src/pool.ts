@@ -3,26 +3,16 @@
  * the idle connections that pass the door, has the others proven, and dials for who is left.
  */
 
-import {
-  BUDGET_TOKENS,
-  classify,
-  codeOf,
-  createEvents,
-  earn,
-  type RetryBudget,
-  read,
-  spend,
-  startDeadline,
-  sweep,
-  type ThawListener,
-  TransactionOpenError,
-} from '@thaw/core'
-import pg from 'pg'
+import { classify, codeOf, createEvents, read, startDeadline, sweep, type ThawListener } from '@thaw/core'
+import type pg from 'pg'
 import { acquireTimeout, connectError } from './dial-failure.ts'
 import { type Dial, Dialler, wasReached } from './dialler.ts'
 import { Door } from './door.ts'
 import type { DropInPool, PoolConstructor, PoolStats } from './drop-in-pool.ts'
+import { InFlightWatch } from './in-flight-watch.ts'
+import { bound, checkSignal, interruptedBefore } from './interruption.ts'
 import {
+  type ConnectOptions,
   checkEndOptions,
   type EndOptions,
   type PoolConfig,
@@ -31,27 +21,18 @@ import {
   type Settings,
   settingsOf,
 } from './options.ts'
-import {
-  type ConnectCallback,
-  type IdleListener,
-  isSubmittable,
-  type PeerClient,
-  type PendingItem,
-  peerPool,
-  type Release,
-} from './peer.ts'
+import { type ConnectCallback, type IdleListener, type PeerClient, type PendingItem, peerPool, type Release } from './peer.ts'
+import { PoolQueries } from './pool-query.ts'
 import { type Callback, promisify } from './promisify.ts'
 import { isBroken } from './vitals.ts'
 import { type Waiter, WaitingRoom } from './waiting-room.ts'
+import { watchedClient } from './watched-client.ts'
 
 /** An address that has never answered in this process may be a typing error: that must not cost ten seconds. */
 const UNREACHED_PATIENCE_MILLIS = 800
 /** How long a server may take to close its end of a connection that we have left, before we close ours by force. */
 const CLOSE_MILLIS = 1000
-/** How often a statement that was certainly not executed is sent again: two deaths in a row are luck, three are an outage. */
-const MOST_REPEATS = 2
-const LEFT_OPEN =
-  'A statement sent by pool.query() left a transaction open. It was rolled back, because the next pool.query() may take another connection. Take one for all of it: const client = await pool.connect().'
+const DESTROYED = 'Connection destroyed by pool.end({ timeoutMillis })'
 /** node-postgres' own words. */
 const ENDED = 'Cannot use a pool after calling end on the pool'
 
@@ -64,13 +45,15 @@ class ThawPool extends peerPool<Waiter>() {
   readonly #door: Door
   readonly #dialler: Dialler
   readonly #waiting: WaitingRoom
+  readonly #queries: PoolQueries
+  readonly #watch: InFlightWatch
   #lastFailure: { readonly error: Error; readonly dial: Dial } | undefined
-  #budget: RetryBudget = BUDGET_TOKENS
   #isUnlent = false
 
   constructor(config?: PoolConfig, Client?: unknown) {
     super(preparePoolOptions(config, Client))
     refuseNativeClient(this.Client)
+    this.Client = watchedClient(this.Client) as typeof this.Client
     const settings = settingsOf(config ?? {})
     this.#settings = settings
     this.#door = new Door({
@@ -99,18 +82,65 @@ class ThawPool extends peerPool<Waiter>() {
       retrying: (error, delayMillis) => this.#tellRetried('dial', delayMillis, error),
       resume: () => this._pulseQueue(),
     })
+    this.#queries = new PoolQueries({
+      settings,
+      door: this.#door,
+      isEnding: () => this.ending,
+      // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
+      connect: (callback, signal) => (signal ? this.connect({ signal: signal as AbortSignal }, callback) : this.connect(callback)),
+      repeating: (error, loss) => {
+        this.#door.tellOutcome(loss, 'repeated')
+        this.#tellRetried('statement', 0, error)
+      },
+    })
+    this.#watch = new InFlightWatch({
+      settings,
+      clients: () => this._clients,
+      vitalsOf: (client) => this.#door.vitalsOf(client),
+      clientOptions: () => this.options,
+      foundDirect: (isDirect) => this.#door.foundDirect(isDirect),
+    })
   }
 
   // ------------------------------------------------------------------ acquire
 
-  connect(callback?: ConnectCallback): Promise<PeerClient> | undefined {
-    if (this.ending) return this.#refuse(callback as Callback<PeerClient>)
-    const promised = promisify<PeerClient>(this.Promise, callback as Callback<PeerClient> | undefined)
-    this._pendingQueue.push({ callback: promised.callback as ConnectCallback, since: this.#settings.clock.mono() })
+  connect(first?: ConnectCallback | ConnectOptions, second?: ConnectCallback): Promise<PeerClient> | undefined {
+    const callback = (typeof first === 'function' ? first : second) as Callback<PeerClient> | undefined
+    if (this.ending) return this.#refuse(callback)
+    const promised = promisify<PeerClient>(this.Promise, callback)
+    const waiter = { callback: promised.callback as ConnectCallback, since: this.#settings.clock.mono() }
+    if (typeof first === 'object' && !this.#mayWait(waiter, first)) return promised.result
+    this._pendingQueue.push(waiter)
     // pg-pool's own timing: an idle client is lent in the next tick, a new one is dialled at once.
     if (this._idle.length > 0) process.nextTick(() => this._pulseQueue())
     else this._pulseQueue()
     return promised.result
+  }
+
+  /** Whoever loses interest leaves the queue. */
+  #mayWait(waiter: { callback: ConnectCallback }, options: ConnectOptions): boolean {
+    const { callback } = waiter
+    let signal: AbortSignal | undefined
+    let over: Error | undefined
+    try {
+      signal = checkSignal(options.signal)
+      over = interruptedBefore({ timeoutMillis: 0, signal })
+    } catch (error) {
+      over = error as Error
+    }
+    if (over) process.nextTick(() => callback(over, undefined, () => {}))
+    if (over || !signal) return !over
+    const bounds = { timeoutMillis: 0, signal }
+    const lift = bound(this.#settings.clock, bounds, (reason) => {
+      const index = this._pendingQueue.indexOf(waiter as Waiter)
+      if (index !== -1) this._pendingQueue.splice(index, 1)
+      callback(reason, undefined, () => {})
+    })
+    waiter.callback = (error, client, release) => {
+      lift()
+      callback(error, client, release)
+    }
+    return true
   }
 
   /** pg-pool calls this whenever something may have become possible. */
@@ -138,8 +168,8 @@ class ThawPool extends peerPool<Waiter>() {
   override _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void {
     const vitals = this.#door.vitalsOf(client)
     if (!isNew) this.#tellAcquired(vitals.probed ? 'probed' : 'trusted')
-    vitals.lent = true
     vitals.probed = false
+    this.#watch.start()
     // While we dialled, everybody was served by connections that came back. This one goes straight to the idle ones.
     this.#isUnlent = isNew && this._pendingQueue.length === 0
     try {
@@ -252,6 +282,8 @@ class ThawPool extends peerPool<Waiter>() {
   override emit(name: string | symbol, ...values: unknown[]): boolean {
     // pg-pool tells of idle connections that die. Without a listener that would end the process.
     if (name === 'error' && this.listenerCount('error') === 0) return false
+    // Only now: what the `connect` event does to a new client is not yet its caller's doing.
+    if (name === 'acquire') this.#door.vitalsOf(values[0] as PeerClient).lent = true
     // Nobody acquired it, nobody gave it back.
     if (this.#isUnlent && (name === 'acquire' || name === 'release')) return false
     return super.emit(name, ...values)
@@ -268,55 +300,8 @@ class ThawPool extends peerPool<Waiter>() {
     }
     const isTwoArguments = typeof values === 'function'
     const promised = promisify(this.Promise, isTwoArguments ? (values as Callback<pg.QueryResult>) : callback)
-    this.#send(text, isTwoArguments ? undefined : values, promised.callback, MOST_REPEATS)
+    this.#queries.start(text, isTwoArguments ? undefined : values, promised.callback)
     return promised.result
-  }
-
-  #send(text: unknown, values: unknown, done: Callback<pg.QueryResult>, repeats: number): void {
-    this.connect((failure, client, release) => {
-      if (failure || !client) return done(failure)
-      const { connection } = client
-      const handedOver = connection?.stream.bytesWritten
-      let isRefused = false
-      let settled = false
-      const settle = (error: Error | null | undefined, result?: pg.QueryResult) => {
-        // pg calls back twice after a value that it cannot bind.
-        if (settled) return
-        settled = true
-        if (!error) return this.#finish(client, release, done, result)
-        const isUnsent = isBroken(client) && (isRefused || (handedOver !== undefined && connection.stream.bytesWritten === handedOver))
-        release(this.#mayKeep(client, error) ? undefined : error)
-        if (!isUnsent || repeats === 0 || this.ending || isSubmittable(text) || !this.#spend()) return done(error)
-        this.#tellRetried('statement', 0, error)
-        this.#send(text, values, done, repeats - 1)
-      }
-      try {
-        client.query(text as string, values as unknown[], settle as (error: Error, result: pg.QueryResult) => void)
-        // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
-        // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
-        isRefused = connection?.stream.errored != null
-      } catch (error) {
-        settle(error as Error)
-      }
-    })
-  }
-
-  #finish(client: PeerClient, release: Release, done: Callback<pg.QueryResult>, result: pg.QueryResult | undefined): void {
-    this.#budget = earn(this.#budget)
-    const { status } = this.#door.vitalsOf(client)
-    release()
-    if (status !== 'T' && status !== 'E') return done(undefined, result)
-    done(new TransactionOpenError(LEFT_OPEN))
-  }
-
-  #mayKeep(client: PeerClient, error: Error): boolean {
-    return this.#settings.keepOnSqlError && error instanceof pg.DatabaseError && !classify(error)?.ends && !isBroken(client)
-  }
-
-  #spend(): boolean {
-    const left = spend(this.#budget)
-    if (left !== undefined) this.#budget = left
-    return left !== undefined
   }
 
   // ---------------------------------------------------------------------- end
@@ -336,6 +321,7 @@ class ThawPool extends peerPool<Waiter>() {
       deadline?.cancel()
       this.#waiting.close()
       this.#dialler.stop()
+      this.#watch.stop()
       this.#events.emit({ type: 'drained', destroyed })
       promised.callback(undefined)
     }
@@ -347,7 +333,7 @@ class ThawPool extends peerPool<Waiter>() {
     const clients = [...this._clients]
     this.#waiting.clear(new Error(ENDED))
     for (const client of clients) {
-      client.connection?.stream.destroy()
+      client.connection?.stream.destroy(new Error(DESTROYED))
       // One that is still being dialled leaves by its own failure, which also stops pg-pool's timer.
       if (!client.connection || this.#door.vitalsOf(client).status !== undefined) this._remove(client)
     }

@@ -7,6 +7,18 @@ import { preferP256 } from './tls.ts'
 /** The server's word in each ReadyForQuery: idle, in a transaction, in a failed one. Undefined before the first. */
 export type TransactionStatus = 'I' | 'T' | 'E' | undefined
 
+/** What was so when the statement that runs now was handed to the socket: the evidence, if its connection is lost. */
+export interface Sending {
+  /** The socket's counters. Undefined where the socket has none. */
+  bytesWritten: number | undefined
+  bytesRead: number | undefined
+  status: TransactionStatus
+  /** The socket was in error when the write returned: the kernel took none of the bytes. */
+  isRefused: boolean
+  /** The server has warned that it committed without its replicas. */
+  isUnreplicated: boolean
+}
+
 /** One client's record, for as long as the client exists. */
 export interface Vitals {
   readonly bornAt: Reading
@@ -19,10 +31,15 @@ export interface Vitals {
   status: TransactionStatus
   /** In a caller's hands. */
   lent: boolean
+  /** Lent to a `pool.query()`, which hears of a loss first and may send its statement again. */
+  isPoolQuery: boolean
   /** When the probe that is on its way was sent, on the monotonic clock. Undefined: none is. */
   askedAt: number | undefined
   /** Answered a probe since it was last lent. */
   probed: boolean
+  /** Has a caller left state in the session (SET, LISTEN, PREPARE, …), which dies with it? And has it? */
+  sessionState: 'none' | 'left' | 'lost'
+  readonly sending: Sending
 }
 
 /** Told when a client's connection is lost (not by our own closing), and when its socket has closed for whatever reason. */
@@ -45,8 +62,11 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
     idleSince: now,
     status: undefined,
     lent: false,
+    isPoolQuery: false,
     askedAt: undefined,
     probed: false,
+    sessionState: 'none',
+    sending: { bytesWritten: undefined, bytesRead: undefined, status: undefined, isRefused: false, isUnreplicated: false },
   }
   client.on('error', (error) => listener?.lost(client, error))
   client.on('end', () => listener?.closed(client))

@@ -1,0 +1,88 @@
+/** A statement that we end ourselves, because its time is up or its caller wants nothing more of it. */
+
+import { type Clock, currentInvocation, type Deadline, DeadlineError, OptionError, read, startDeadline } from '@thaw/core'
+
+const interruptions = new WeakSet<Error>()
+
+/** Was the connection given up by us, for this reason? Then it says nothing about the server or its other connections. */
+export function isInterruption(error: Error): boolean {
+  return interruptions.has(error)
+}
+
+/** What bounds one statement, or one wait. */
+export interface Bounds {
+  /** Milliseconds. 0 or absent: no bound. */
+  readonly timeoutMillis: number
+  readonly signal: AbortSignal | undefined
+}
+
+/** What Thaw adds to the configuration of a query, and what it takes over of pg's. */
+export interface QueryBounds {
+  readonly query_timeout?: unknown
+  readonly signal?: unknown
+}
+
+/**
+ * Calls `interrupt` once, when the first bound is reached. Returns the function that lifts the bounds.
+ *
+ * The invocation's own deadline is one of them, without being asked for.
+ */
+export function bound(clock: Clock, { timeoutMillis, signal }: Bounds, interrupt: (reason: Error) => void): () => void {
+  const signals = [signal, currentInvocation()?.signal].filter((each) => each !== undefined)
+  const began = read(clock)
+  const stop = (reason: unknown) => {
+    lift()
+    const error = asError(reason)
+    interruptions.add(error)
+    interrupt(error)
+  }
+  const aborted = (event: { readonly target?: unknown }) => stop((event.target as AbortSignal).reason)
+  const late = (lateMillis: number) => stop(timeUp(timeoutMillis, clock.mono() - began.mono, lateMillis))
+  let deadline: Deadline | undefined
+  const lift = () => {
+    deadline?.cancel()
+    for (const each of signals) each.removeEventListener('abort', aborted)
+  }
+  for (const each of signals) each.addEventListener('abort', aborted)
+  if (timeoutMillis > 0) deadline = startDeadline(clock, timeoutMillis, late)
+  return lift
+}
+
+/** The bounds that a query's configuration sets. Undefined: none, and none by the invocation either. */
+export function boundsOf(config: QueryBounds | undefined, defaultTimeoutMillis: number): Bounds | undefined {
+  const timeoutMillis = Number(config?.query_timeout) || defaultTimeoutMillis
+  const signal = checkSignal(config?.signal)
+  return timeoutMillis > 0 || signal || currentInvocation() ? { timeoutMillis, signal } : undefined
+}
+
+/** @throws {OptionError} when it is not an AbortSignal. */
+export function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || signal === null) return undefined
+  if (typeof (signal as AbortSignal).addEventListener === 'function' && 'aborted' in (signal as object)) return signal as AbortSignal
+  throw new OptionError({
+    option: 'signal',
+    allowed: 'an AbortSignal',
+    message: `Option "signal" is a ${typeof signal}, but must be an AbortSignal: new AbortController().signal, or AbortSignal.timeout(5000).`,
+  })
+}
+
+/** Already over before it began: what to reject with. */
+export function interruptedBefore(bounds: Bounds | undefined): Error | undefined {
+  const over = [bounds?.signal, currentInvocation()?.signal].find((signal) => signal?.aborted)
+  if (!over) return undefined
+  const error = asError(over.reason)
+  interruptions.add(error)
+  return error
+}
+
+function timeUp(timeoutMillis: number, waitedMillis: number, lateMillis: number): DeadlineError {
+  const late = lateMillis > 250 ? ` (noticed ${Math.round(lateMillis)} ms late: the process was frozen or busy)` : ''
+  return new DeadlineError({
+    waitedMillis,
+    message: `Query read timeout: no answer within ${timeoutMillis} ms (query_timeout)${late}.`,
+  })
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error('The operation was aborted', { cause: reason })
+}

@@ -1,0 +1,196 @@
+/**
+ * `pool.query()`: one statement on whatever connection there is. Loses it a connection under way, the outcome decides whether it may go out
+ * on another: certainly not executed, a read, or declared harmless to repeat.
+ */
+
+import { BUDGET_TOKENS, classify, codeOf, earn, hingesOnDirectness, type RetryBudget, spend, TransactionOpenError } from '@thaw/core'
+import pg from 'pg'
+import type { Door } from './door.ts'
+import { isInterruption } from './interruption.ts'
+import { judgeAgain, type Loss, lossOf, wasNoRead } from './lost-statement.ts'
+import type { Settings } from './options.ts'
+import { type ConnectCallback, isSubmittable, type PeerClient, type Release } from './peer.ts'
+import type { Callback } from './promisify.ts'
+import { isBroken, type Vitals } from './vitals.ts'
+
+/** What pool queries need of their pool. */
+export interface PoolQueryHost {
+  readonly settings: Settings
+  readonly door: Door
+  isEnding(): boolean
+  connect(callback: ConnectCallback, signal: unknown): void
+  /** A statement is about to be sent again. */
+  repeating(error: Error, loss: Loss): void
+}
+
+/** One call of `pool.query()`. */
+interface Call {
+  readonly text: unknown
+  readonly values: unknown
+  readonly done: Callback<pg.QueryResult>
+  /** How often it may still be sent again, if it was certainly not executed. Two deaths in a row are luck, three are an outage. */
+  readonly repeats: number
+  /** The loss for which it is sent once more although it may have been executed. */
+  readonly secondTry?: { readonly loss: Loss; readonly how: 'inside READ ONLY' | 'as it is' }
+  /** It was refused by a standby where the primary had been. */
+  readonly wasRefused?: boolean
+}
+
+type Settle = (error: Error | null | undefined, result?: pg.QueryResult) => void
+
+const MOST_REPEATS = 2
+/** PostgreSQL's read_only_sql_transaction. */
+const READ_ONLY = '25006'
+const LEFT_OPEN =
+  'A statement sent by pool.query() left a transaction open. It was rolled back, because the next pool.query() may take another connection. Take one for all of it: const client = await pool.connect().'
+
+export class PoolQueries {
+  readonly #host: PoolQueryHost
+  #budget: RetryBudget = BUDGET_TOKENS
+  /** The generation that began when a standby was found. It tells nothing new that its connections are on one, too. */
+  #standbyGeneration: number | undefined
+
+  constructor(host: PoolQueryHost) {
+    this.#host = host
+  }
+
+  start(text: unknown, values: unknown, done: Callback<pg.QueryResult>): void {
+    this.#send({ text, values, done, repeats: MOST_REPEATS })
+  }
+
+  #send(call: Call): void {
+    const { text } = call
+    const signal = typeof text === 'object' ? (text as { signal?: unknown } | null)?.signal : undefined
+    this.#host.connect((failure, client, release) => {
+      if (failure || !client) return call.done(failure)
+      const vitals = this.#host.door.vitalsOf(client)
+      vitals.isPoolQuery = true
+      let settled = false
+      const settle: Settle = (error, result) => {
+        // pg calls back twice after a value that it cannot bind.
+        if (settled) return
+        settled = true
+        vitals.isPoolQuery = false
+        if (error) this.#failed(call, client, release, error)
+        else this.#finish(call, vitals, release, result)
+      }
+      try {
+        if (call.secondTry?.how === 'inside READ ONLY') readOnly(client, call, settle)
+        else client.query(text as string, call.values as unknown[], settle as (error: Error, result: pg.QueryResult) => void)
+      } catch (error) {
+        settle(error as Error)
+      }
+    }, signal)
+  }
+
+  #finish({ done, secondTry }: Call, vitals: Vitals, release: Release, result: pg.QueryResult | undefined): void {
+    this.#budget = earn(this.#budget)
+    const { status } = vitals
+    release()
+    // A READ ONLY transaction of ours whose COMMIT was lost has changed nothing.
+    if ((status !== 'T' && status !== 'E') || secondTry?.how === 'inside READ ONLY') return done(undefined, result)
+    done(new TransactionOpenError(LEFT_OPEN))
+  }
+
+  #failed(call: Call, client: PeerClient, release: Release, error: Error): void {
+    const loss = lossOf(error)
+    if (!loss && codeOf(error) === READ_ONLY && this.#mayBeStandby(call, client)) return this.#askRole(call, client, release, error)
+    const hasSessionState = this.#host.door.vitalsOf(client).sessionState !== 'none'
+    release(this.#mayKeep(client, error) ? undefined : error)
+    if (!loss) return call.done(wasNoRead(client, error, call.secondTry?.loss) ?? error)
+    if (call.secondTry && loss.verdict.reason !== 'unsent') return this.#reportAgain(call, client, loss, call.secondTry.loss)
+    const again = hasSessionState ? undefined : this.#again(call, loss)
+    if (again) return this.#repeat(again, error, loss)
+    if (hingesOnDirectness(loss.evidence) && !hasSessionState && this.#isRepeatable(call, loss))
+      return this.#askDirectness(call, client, error, loss)
+    this.#report(call, error, loss)
+  }
+
+  /** How to send it again. Undefined: not at all. */
+  #again(call: Call, loss: Loss): Call | undefined {
+    if (!this.#isRepeatable(call, loss)) return undefined
+    if (loss.verdict.outcome === 'not-executed') return { ...call, repeats: call.repeats - 1 }
+    if (call.secondTry || loss.verdict.outcome === 'executed') return undefined
+    if (isIdempotent(call)) return { ...call, secondTry: { loss, how: 'as it is' } }
+    return loss.verdict.reason === 'read' ? { ...call, secondTry: { loss, how: 'inside READ ONLY' } } : undefined
+  }
+
+  #isRepeatable({ text, repeats }: Call, { cause }: Loss): boolean {
+    return repeats > 0 && !this.#host.isEnding() && !isSubmittable(text) && !isInterruption(cause)
+  }
+
+  #repeat(call: Call, error: Error, loss: Loss): void {
+    const left = spend(this.#budget)
+    if (left === undefined) return this.#report(call, error, loss)
+    this.#budget = left
+    this.#host.repeating(error, loss)
+    this.#send(call)
+  }
+
+  #report({ done }: Call, error: Error, loss: Loss): void {
+    this.#host.door.reported(loss)
+    done(error)
+  }
+
+  /** Lost twice: the caller is told of his statement, not of the transaction that we put around it. */
+  #reportAgain(call: Call, client: PeerClient, { cause }: Loss, first: Loss): void {
+    const error = judgeAgain(client, { ...first, cause }, { isDirect: this.#host.door.isDirect })
+    this.#report(call, error, lossOf(error) ?? first)
+  }
+
+  /** A pooler invents the pid that it gives at login. What PostgreSQL says of itself tells whether there is one. */
+  #askDirectness(call: Call, lost: PeerClient, error: Error, loss: Loss): void {
+    this.#host.connect((failure, client, release) => {
+      if (failure || !client) return this.#report(call, error, loss)
+      client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid', (unanswered, answer) => {
+        release(unanswered ?? undefined)
+        if (unanswered) return this.#report(call, error, loss)
+        const isDirect = answer.rows[0]?.pid === client.processID
+        this.#host.door.foundDirect(isDirect)
+        const known = judgeAgain(lost, loss, { isDirect })
+        const verdict = lossOf(known) ?? loss
+        const again = this.#again(call, verdict)
+        if (again) this.#repeat(again, known, verdict)
+        else this.#report(call, known, verdict)
+      })
+    }, undefined)
+  }
+
+  #mayBeStandby({ text, wasRefused, secondTry }: Call, client: PeerClient): boolean {
+    if (wasRefused || secondTry || this.#host.isEnding() || isSubmittable(text) || isBroken(client)) return false
+    return this.#host.door.generation !== this.#standbyGeneration && this.#host.door.vitalsOf(client).status === 'I'
+  }
+
+  /** A write was refused as read-only. Is it a setting, which the user should hear of, or has the primary become a standby? */
+  #askRole(call: Call, client: PeerClient, release: Release, error: Error): void {
+    client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby', (unanswered, answer) => {
+      if (unanswered || answer.rows[0]?.standby !== true) {
+        release(!unanswered && this.#mayKeep(client, error) ? undefined : error)
+        return call.done(error)
+      }
+      this.#host.door.condemnAll()
+      this.#standbyGeneration = this.#host.door.generation
+      release(true)
+      // Dialling looks the host up anew. The statement was refused, so it was not executed.
+      this.#send({ ...call, wasRefused: true })
+    })
+  }
+
+  #mayKeep(client: PeerClient, error: Error): boolean {
+    return this.#host.settings.keepOnSqlError && error instanceof pg.DatabaseError && !classify(error)?.ends && !isBroken(client)
+  }
+}
+
+/** Where nothing can be changed: what we take for a read may be none, for all that a lexer can see. */
+function readOnly(client: PeerClient, { text, values }: Call, settle: Settle): void {
+  client.query('BEGIN READ ONLY', (failure: Error | null) => {
+    if (failure) return settle(failure)
+    client.query(text as string, values as unknown[], (error: Error | null, result: pg.QueryResult) => {
+      client.query(error ? 'ROLLBACK' : 'COMMIT', () => settle(error, result))
+    })
+  })
+}
+
+function isIdempotent({ text }: Call): boolean {
+  return (text as { idempotent?: unknown } | null)?.idempotent === true
+}

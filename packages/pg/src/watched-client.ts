@@ -1,0 +1,256 @@
+/**
+ * The user's Client class, extended so that no statement is lost without a word. It learns what was known when a statement was sent, tells
+ * the statement's caller what became of it when its connection is lost, asks a connection that was held for long before the next statement
+ * goes out, and keeps the bounds that a statement was given.
+ */
+
+import { type Clock, CommitRolledBackError, codeOf, type Statement, sweep } from '@thaw/core'
+import type pg from 'pg'
+import { requestCancel } from './cancel-request.ts'
+import { type Bounds, bound, boundsOf, interruptedBefore, type QueryBounds } from './interruption.ts'
+import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
+import {
+  activeQueryOf,
+  forgetActiveQuery,
+  isSubmittable,
+  type PeerClient,
+  type PeerConnection,
+  type PeerQuery,
+  queuedQueriesOf,
+  sentQueriesOf,
+} from './peer.ts'
+import { probe } from './probe.ts'
+import { isBroken, type Vitals } from './vitals.ts'
+
+/** What a watched client wants to know of whoever made it: a pool's door, or nobody but itself. */
+export interface StatementHost {
+  readonly clock: Clock
+  readonly probeTimeoutMillis: number
+  readonly classify: (text: string) => Statement
+  /** Is PostgreSQL itself at the other end, as far as has been found out? */
+  readonly isDirect: boolean
+  /** Must the connection prove itself before the next statement? */
+  mustProve(client: PeerClient): boolean
+  /** A statement of somebody who holds the client was lost, and he has been told. */
+  reported(loss: Loss): void
+}
+
+/** pg's Client, with the members that it shares with nobody. Read in pg 8.11 to 8.23. */
+interface PeerClientBase {
+  readonly connection: PeerConnection
+  _queryable: boolean
+  _ending: boolean
+  readyForQuery: boolean
+  readonly pipeline?: boolean
+  readonly connectionParameters: { query_timeout?: number | string | undefined }
+  query(config: unknown, values?: unknown, callback?: unknown): unknown
+  _pulseQueryQueue(): void
+  _errorAllQueries(error: Error): void
+  _handleErrorMessage(message: Error): void
+  _handleCommandComplete(message: { text: string }): void
+  _handleNotice(message: object): void
+}
+type ClientClass = new (config?: unknown) => PeerClientBase
+
+const ATTACH = Symbol.for('thaw.pg.attach')
+
+interface Attached {
+  readonly vitals: Vitals
+  readonly host: StatementHost
+  readonly queryTimeoutMillis: number
+}
+
+const extended = new WeakMap<object, ClientClass>()
+
+/** The class, extended; the same each time. A factory of something else, whose products have no protocol that we know, is left as it is. */
+export function watchedClient(Client: object): object {
+  const known = extended.get(Client)
+  if (known) return known
+  const prototype = (Client as { prototype?: Partial<PeerClientBase> }).prototype
+  if (typeof prototype?._errorAllQueries !== 'function' || typeof prototype._pulseQueryQueue !== 'function') return Client
+  const made = ATTACH in prototype ? (Client as ClientClass) : extend(Client as ClientClass)
+  extended.set(Client, made)
+  return made
+}
+
+/** Tells a watched client whose it is, and where its record is. Without effect on any other client. */
+export function attach(client: PeerClient, vitals: Vitals, host: StatementHost): void {
+  ;(client as unknown as { [ATTACH]?: (vitals: Vitals, host: StatementHost) => void })[ATTACH]?.(vitals, host)
+}
+
+function extend(Base: ClientClass): ClientClass {
+  return class Client extends Base {
+    // Survives minifiers: ORMs look at class names.
+    static override readonly name: string = (Base as { name: string }).name
+
+    #attached: Attached | undefined
+    #isAsking = false
+
+    get #self(): PeerClient {
+      return this as unknown as PeerClient
+    }
+
+    [ATTACH](vitals: Vitals, host: StatementHost): void {
+      // Our own Client in a pool is attached twice.
+      const queryTimeoutMillis = Number(this.connectionParameters.query_timeout) || this.#attached?.queryTimeoutMillis || 0
+      // pg's own timer would tell the caller and leave the statement running, and it lies after a thaw.
+      this.connectionParameters.query_timeout = 0
+      this.#attached = { vitals, host, queryTimeoutMillis }
+    }
+
+    override query(config: unknown, values?: unknown, callback?: unknown): unknown {
+      const attached = this.#attached
+      if (!attached || isSubmittable(config) || !config) return super.query(config, values, callback)
+      if (attached.vitals.lent) this.#noteSessionState(attached, config)
+      const bounds = boundsOf(typeof config === 'object' ? (config as QueryBounds) : undefined, attached.queryTimeoutMillis)
+      if (!bounds && this._queryable) return super.query(config, values, callback)
+      const plain = typeof config === 'object' && 'query_timeout' in config ? { ...config, query_timeout: undefined } : config
+      const over = interruptedBefore(bounds) ?? (this._queryable || this._ending ? undefined : new Error(NOT_QUERYABLE))
+      if (over) return this.#refuse(over, () => super.query(plain, values, callback))
+      const result = super.query(plain, values, callback)
+      if (bounds) this.#bind(attached, bounds)
+      return result
+    }
+
+    #noteSessionState({ vitals, host }: Attached, config: unknown): void {
+      const text = typeof config === 'string' ? config : (config as { text?: unknown }).text
+      if (typeof text === 'string' && host.classify(text).sessionState) vitals.sessionState = 'left'
+    }
+
+    /** pg makes the query and its promise, and we answer it, without a byte being sent. */
+    #refuse(error: Error, enqueue: () => unknown): unknown {
+      const { readyForQuery, _queryable } = this
+      this.readyForQuery = false
+      this._queryable = true
+      const result = enqueue()
+      this._queryable = _queryable
+      this.readyForQuery = readyForQuery
+      const query = queuedQueriesOf(this).pop()
+      if (query) this.#fail(query, loseQueued(this.#self, error))
+      return result
+    }
+
+    /** The query that pg has just made keeps within its bounds. */
+    #bind({ host }: Attached, bounds: Bounds): void {
+      const queue = queuedQueriesOf(this)
+      const query = queue.at(-1) ?? sentQueriesOf(this).at(-1) ?? activeQueryOf(this)
+      if (!query) return
+      const done = query.callback
+      const lift = bound(host.clock, bounds, (reason) => {
+        const index = queuedQueriesOf(this).indexOf(query)
+        if (index !== -1) {
+          queuedQueriesOf(this).splice(index, 1)
+          return this.#fail(query, loseQueued(this.#self, reason))
+        }
+        requestCancel(this.#self, host.clock)
+        this.connection.stream.destroy(reason)
+      })
+      query.callback = (error, answer) => {
+        lift()
+        done?.(error, answer)
+      }
+    }
+
+    override _pulseQueryQueue(): void {
+      const attached = this.#attached
+      if (!attached || this.readyForQuery !== true || this.pipeline || queuedQueriesOf(this).length === 0) return super._pulseQueryQueue()
+      if (this.#isAsking) return
+      if (!attached.vitals.isPoolQuery && attached.host.mustProve(this.#self)) return this.#ask(attached)
+      const { sending } = attached.vitals
+      const { stream } = this.connection
+      sending.bytesWritten = stream.bytesWritten
+      sending.bytesRead = stream.bytesRead
+      sending.status = attached.vitals.status
+      sending.isUnreplicated = false
+      super._pulseQueryQueue()
+      // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
+      // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
+      sending.isRefused = stream.errored != null
+    }
+
+    /** A client that somebody has held on to never passes the door: it is swept and asked here. */
+    #ask({ host }: Attached): void {
+      this.#isAsking = true
+      sweep(host.clock, () => {
+        if (isBroken(this.#self)) return this.#answered(false, 'its end had come already')
+        probe(this.#self, host.clock, host.probeTimeoutMillis, (alive) => {
+          this.#answered(alive, `it did not answer within ${host.probeTimeoutMillis} ms when asked whether it lives`)
+        })
+      })
+    }
+
+    #answered(alive: boolean, why: string): void {
+      this.#isAsking = false
+      if (alive) return this._pulseQueryQueue()
+      const lost = new Error(`Connection found dead before a statement was sent (${why})`)
+      this._errorAllQueries(lost)
+      this.connection.stream.destroy(lost)
+    }
+
+    override _handleErrorMessage(message: Error): void {
+      const query = activeQueryOf(this)
+      // 57P01 and its like end the connection; every other error is an answer, and passes.
+      if (!query || !this.#attached || !ENDS.has(codeOf(message) ?? '')) return super._handleErrorMessage(message)
+      super._handleErrorMessage(this.#lose(this.#attached, query, message, false))
+    }
+
+    override _errorAllQueries(error: Error): void {
+      const attached = this.#attached
+      // Closed by its owner: he knows what he did.
+      if (!attached || this._ending) return super._errorAllQueries(error)
+      const active = activeQueryOf(this)
+      forgetActiveQuery(this)
+      if (active) this.#fail(active, this.#lose(attached, active, error, this.pipeline === true))
+      for (const query of sentQueriesOf(this).splice(0)) this.#fail(query, this.#lose(attached, query, error, true))
+      for (const query of queuedQueriesOf(this).splice(0)) this.#fail(query, loseQueued(this.#self, error))
+      super._errorAllQueries(error)
+    }
+
+    #lose({ vitals, host }: Attached, query: PeerQuery, cause: Error, isPipelined: boolean): Error {
+      const { classify, isDirect } = host
+      const error = loseSent(this.#self, vitals, { query, classify, isPipelined, isDirect }, cause)
+      const loss = lossOf(error)
+      if (loss && !vitals.isPoolQuery) host.reported(loss)
+      return error
+    }
+
+    #fail(query: PeerQuery, error: Error): void {
+      // As pg does: nobody's callback runs inside the socket's.
+      process.nextTick(() => query.handleError(error, this.connection))
+    }
+
+    override _handleNotice(message: object): void {
+      if (this.#attached && codeOf(message) === ADMIN_SHUTDOWN) this.#attached.vitals.sending.isUnreplicated = true
+      super._handleNotice(message)
+    }
+
+    override _handleCommandComplete(message: { text: string }): void {
+      const query = message.text === 'ROLLBACK' && this.#attached ? activeQueryOf(this) : undefined
+      if (query?.callback && this.#attached && isCommit(this.#attached.host, query))
+        answerWith(query, new CommitRolledBackError(NOT_STORED))
+      super._handleCommandComplete(message)
+    }
+  }
+}
+
+const ADMIN_SHUTDOWN = '57P01'
+/** FATAL whenever they arrive in the middle of a session. */
+const ENDS: ReadonlySet<string> = new Set([ADMIN_SHUTDOWN, '57P02', '57P05', '25P03', '25P04'])
+/** node-postgres' own words. */
+const NOT_QUERYABLE = 'Client has encountered a connection error and is not queryable'
+const NOT_STORED =
+  'COMMIT was answered with ROLLBACK: an earlier statement of the transaction had failed, so nothing of it was stored. Run ROLLBACK and the whole transaction again, once you have handled the error of that statement.'
+
+function isCommit({ classify }: StatementHost, { text }: PeerQuery): boolean {
+  const statement = typeof text === 'string' ? classify(text) : undefined
+  return statement?.kind === 'transaction' && statement.mayCommit
+}
+
+/** Whatever the server still says, the caller is told this, when the statement has ended. */
+function answerWith(query: PeerQuery, answer: Error): void {
+  const { callback } = query
+  query.callback = (error) => callback?.(error ?? answer)
+}
+
+/** A type for the class as users see it. */
+export type WatchedClient = pg.Client
