@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type FaultProxy, type FreezableProcess, type PostgresServer, sessionsOf, startFaultProxy, waitForSessions } from '@thaw/testkit'
+import pg from 'pg'
 import type { Audit, BurstOrder, CallReport, Driver, OpenOrder, Silence } from './child.ts'
 import type { Scene, Struck } from './faults.ts'
 import type { Cell } from './matrix.ts'
@@ -42,8 +43,6 @@ const FREEZE_MILLIS = 600
 const MINUTE_MILLIS = 60_000
 /** Above all ages in a cell: a connection that is dropped for its age proves nothing about the fault. */
 const IDLE_TIMEOUT_MILLIS = 120_000
-/** Long enough for the process to be frozen in its middle. */
-const QUERY_SECONDS = 0.25
 /** For plain pg long enough to call it hanging; for Thaw beyond each of its own limits. */
 const CAP_MILLIS: Readonly<Record<Driver, number>> = { pg: 2_000, thaw: 12_000 }
 const END_MILLIS: Readonly<Record<Driver, number>> = { pg: 500, thaw: 4_000 }
@@ -63,8 +62,8 @@ export async function runCell(cell: Cell, stage: Stage): Promise<Observations> {
     await child.call('open', await openOrder(cell, stage, proxy))
     const tokens = Array.from({ length: cell.idle + 1 }, (_, index) => `${id}-${index}`)
     const order: BurstOrder = { kind: cell.kind, tokens, capMillis: CAP_MILLIS[driver] }
-    if (cell.fault.midQuery) await launch(scene, { ...order, tokens: [`${id}-flying`], sleepSeconds: QUERY_SECONDS })
-    const { calls, struck } = await (cell.fault.frozen ? strikeFrozen : strikeAwake)(cell, scene, order)
+    const letGo = cell.fault.midQuery ? await launch(scene, { ...order, tokens: [`${id}-flying`] }) : undefined
+    const { calls, struck } = await (cell.fault.frozen ? strikeFrozen : strikeAwake)(cell, scene, order, letGo)
     const flying = cell.fault.midQuery ? await child.call<CallReport[]>('landed') : []
     await struck.prove()
     const dials = proxy.counters.flowsOpened - cell.idle
@@ -103,20 +102,26 @@ function isFreezeReal(cell: Cell): boolean {
   return cell.fault.frozen && cell.clock === 'clock running'
 }
 
-async function launch({ server, child, app }: Scene, order: BurstOrder): Promise<void> {
-  await child.call('launch', order)
-  let active = 0
-  const look = async (): Promise<void> => {
-    while (active === 0)
-      active = (await sessionsOf(server, app)).filter(({ state, query }) => state === 'active' && query.includes('pg_sleep')).length
-  }
-  const looking = look()
-  await until('the statement runs', () => active > 0)
-  await looking
+/** Starts a statement, which runs until it is let go: at the server then, whoever may still listen. */
+async function launch({ server, child, app }: Scene, order: BurstOrder): Promise<() => Promise<void>> {
+  const holder = new pg.Client(server.url)
+  // A cell that fails ends the server under it.
+  holder.on('error', () => {})
+  await holder.connect()
+  const { rows } = await holder.query<{ lock: number }>('SELECT pg_backend_pid() AS lock, pg_advisory_lock(pg_backend_pid())')
+  await child.call('launch', { ...order, lock: rows[0]?.lock })
+  const waiting = `SELECT FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`
+  await until('the statement runs', async () => (await holder.query(waiting, [app])).rowCount === 1)
+  return () => holder.end()
 }
 
 /** The request arrives in the frozen process first, then the fault: plain pg handles it before it hears of any death. */
-async function strikeFrozen(cell: Cell, scene: Scene, order: BurstOrder): Promise<{ calls: CallReport[]; struck: Struck }> {
+async function strikeFrozen(
+  cell: Cell,
+  scene: Scene,
+  order: BurstOrder,
+  letGo?: () => Promise<void>,
+): Promise<{ calls: CallReport[]; struck: Struck }> {
   const { child, idle, fault } = { ...scene, ...cell }
   const isReal = isFreezeReal(cell)
   await child.call('fallSilent', { wallMillis: isReal ? 0 : MINUTE_MILLIS, monoMillis: 0, stopMono: !isReal } satisfies Silence)
@@ -124,6 +129,7 @@ async function strikeFrozen(cell: Cell, scene: Scene, order: BurstOrder): Promis
   const frozenUntil = performance.now() + FREEZE_MILLIS
   const request = child.call<CallReport[]>('burst', order)
   const struck = await fault.strike({ ...scene, idle })
+  await letGo?.()
   if (isReal) await sleep(Math.max(0, frozenUntil - performance.now()))
   await child.thaw()
   const [calls] = await Promise.all([request, struck.meanwhile?.()])

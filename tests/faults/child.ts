@@ -31,8 +31,8 @@ export interface Silence {
 export interface BurstOrder {
   readonly kind: Kind
   readonly tokens: readonly string[]
-  /** How long each statement runs at the server. Default: 0. */
-  readonly sleepSeconds?: number
+  /** Each statement waits at the server for this advisory lock. Default: one that nobody holds. */
+  readonly lock?: number
   /** A call that has not ended by then is reported as hanging, and left to itself. */
   readonly capMillis: number
 }
@@ -80,12 +80,12 @@ serve({
   },
   async burst({ kind, tokens, capMillis }: BurstOrder): Promise<CallReport[]> {
     clock?.resume()
-    const call = (token: string) => report(token, capMillis, CALLS[kind](token, 0))
+    const call = (token: string) => report(token, capMillis, CALLS[kind](token, NO_LOCK))
     const together = await Promise.all(tokens.slice(0, -1).map(call))
     return [...together, await call(tokens.at(-1) ?? '')]
   },
-  launch({ kind, tokens, capMillis, sleepSeconds = 0 }: BurstOrder) {
-    flying = Promise.all(tokens.map((token) => report(token, capMillis, CALLS[kind](token, sleepSeconds))))
+  launch({ kind, tokens, capMillis, lock = NO_LOCK }: BurstOrder) {
+    flying = Promise.all(tokens.map((token) => report(token, capMillis, CALLS[kind](token, lock))))
   },
   landed: () => flying,
   async audit(capMillis: number): Promise<Audit> {
@@ -116,21 +116,22 @@ serve({
   },
 })
 
-const READ = 'SELECT $1::text AS token FROM pg_sleep($2)'
-const WRITE = 'INSERT INTO ledger (token) SELECT $1::text FROM pg_sleep($2)'
+const NO_LOCK = 0
+const READ = 'SELECT $1::text AS token FROM pg_advisory_xact_lock_shared($2)'
+const WRITE = 'INSERT INTO ledger (token) SELECT $1::text FROM pg_advisory_xact_lock_shared($2)'
 
-const CALLS: Readonly<Record<Kind, (token: string, seconds: number) => Promise<unknown>>> = {
-  async read(token, seconds) {
-    const { rows } = await pool.query<{ token: string }>(READ, [token, seconds])
+const CALLS: Readonly<Record<Kind, (token: string, lock: number) => Promise<unknown>>> = {
+  async read(token, lock) {
+    const { rows } = await pool.query<{ token: string }>(READ, [token, lock])
     if (rows.length !== 1 || rows[0]?.token !== token) throw new Error(`Asked for ${token}, but was told ${JSON.stringify(rows)}`)
   },
-  write: (token, seconds) => pool.query(WRITE, [token, seconds]),
+  write: (token, lock) => pool.query(WRITE, [token, lock]),
   // As node-postgres' documentation has it.
-  async transaction(token, seconds) {
+  async transaction(token, lock) {
     const client = await pool.connect()
     try {
       await client.query('BEGIN')
-      await client.query(WRITE, [token, seconds])
+      await client.query(WRITE, [token, lock])
       await client.query('COMMIT')
     } catch (error) {
       await client.query('ROLLBACK').catch(() => {})

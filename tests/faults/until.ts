@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const LIMIT_MILLIS = 10_000
 const POLL_MILLIS = 2
 
-/** Waits for something that a socket or a process shows a moment later. Throws, naming it, after ten seconds. */
-export async function until(what: string, isSo: () => boolean): Promise<void> {
+/** Waits for something that a socket, a process or the server shows a moment later. Throws, naming it, after ten seconds. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   const limit = performance.now() + LIMIT_MILLIS
-  while (!isSo()) {
+  while (!(await isSo())) {
     if (performance.now() > limit) throw new Error(`Waited ${LIMIT_MILLIS} ms in vain until ${what}.`)
     await sleep(POLL_MILLIS)
   }
