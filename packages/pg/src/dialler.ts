@@ -34,12 +34,16 @@ export interface Dial {
   readonly tookMillis: number
 }
 
+/** What pg's connection says of a dial before the dial itself has failed. */
+const FAILURES = ['error', 'errorMessage', 'end'] as const
+
 export class Dialler {
   readonly #host: DialHost
   #outstanding = 0
   #failures = 0
   #pause: Timer | undefined
   #passwordRefused = false
+  #isFailing = false
 
   constructor(host: DialHost) {
     this.#host = host
@@ -52,23 +56,39 @@ export class Dialler {
 
   /** Is there a pause between two attempts, or a failure that makes us dial one at a time until one succeeds? */
   get mayDial(): boolean {
-    return this.#pause === undefined && (this.#failures === 0 || this.#outstanding === 0)
+    return this.#pause === undefined && !this.#isFailing && (this.#failures === 0 || this.#outstanding === 0)
   }
 
   dial(): void {
     const { clock } = this.#host
     const startedAt = clock.mono()
+    const isSecondPassword = this.#passwordRefused
     let client: PeerClient | undefined
+    // pg-pool looks for more to dial for before it reports that a dial has failed: we have to know earlier.
+    const failing = () => {
+      this.#isFailing = true
+    }
+    const stopListening = () => {
+      for (const name of FAILURES) client?.connection?.off(name, failing)
+    }
     const end = (): Dial => {
       this.#outstanding--
+      this.#isFailing = false
+      stopListening()
       return { target: client && targetOf(client), attempts: this.#failures + 1, tookMillis: clock.mono() - startedAt }
     }
     this.#outstanding++
     try {
       client = this.#host.open((error, opened, release) => {
-        if (opened) this.#succeed(opened, release, end())
-        else this.#fail(error ?? new Error('The client gave neither a connection nor an error'), end())
+        const dial = end()
+        if (opened) return this.#succeed(opened, release, dial)
+        // The server, which may be waiting for a password that nobody has, would wait for a minute.
+        client?.connection?.stream.destroy()
+        this.#fail(error ?? new Error('The client gave neither a connection nor an error'), dial, isSecondPassword)
       })
+      for (const name of FAILURES) client?.connection?.prependListener(name, failing)
+      // From here on `onConnect` may send statements, and be told of errors.
+      client?.connection?.once('readyForQuery', stopListening)
     } catch (error) {
       this.#host.failed(error as Error, end(), true)
     }
@@ -87,15 +107,17 @@ export class Dialler {
     this.#host.opened(client, release, dial)
   }
 
-  #fail(error: Error, dial: Dial): void {
+  #fail(error: Error, dial: Dial, isSecondPassword: boolean): void {
     this.#failures++
     if (dial.target && cameFromServer(error)) reached.add(key(dial.target))
     const verdict = judgeDial(error)
-    const askAgain = verdict === 'password' && this.#host.asksPassword && !this.#passwordRefused
-    this.#passwordRefused = askAgain
+    const askAgain = verdict === 'password' && this.#host.asksPassword && !isSecondPassword
+    if (askAgain) this.#passwordRefused = true
     const final = verdict === 'fail' || (verdict === 'password' && !askAgain)
     this.#host.failed(error, dial, final)
     const remaining = this.#host.remainingMillis()
+    // Who comes later may be given a newer one.
+    if (remaining === undefined) this.#passwordRefused = false
     if (final || this.#pause !== undefined || remaining === undefined) return this.#host.resume()
     const delay = askAgain ? 0 : backoffMillis(this.#failures - 1, remaining, this.#host.clock.random())
     this.#pause = this.#host.clock.setTimer(() => {
