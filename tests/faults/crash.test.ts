@@ -1,0 +1,95 @@
+/**
+ * A connection that dies while nobody listens.
+ *
+ * What breaks: a socket that is idle, lent or half connected, in a process whose author never wrote `pool.on('error')`. With plain `pg`
+ * the event ends the process (`Unhandled 'error' event`), and everything else that it was doing. With Thaw it goes on.
+ */
+
+import {
+  type FaultProxy,
+  type FreezableProcess,
+  type PostgresServer,
+  spawnFreezable,
+  startFaultProxy,
+  startPostgres,
+  terminateSessions,
+} from '@thaw/testkit'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Driver } from './child.ts'
+import { until } from './until.ts'
+
+interface Scene {
+  readonly child: FreezableProcess
+  readonly proxy: FaultProxy
+  readonly app: string
+}
+
+let server: PostgresServer
+let lastId = 0
+
+beforeAll(async () => {
+  server = await startPostgres()
+})
+afterAll(() => server.close())
+
+const DEATHS: Readonly<Record<string, (scene: Scene) => unknown>> = {
+  'by FIN': ({ proxy }) => proxy.cut('fin'),
+  'by RST': ({ proxy }) => proxy.cut('rst'),
+  'by 57P01': ({ app }) => terminateSessions(server, app),
+}
+
+/** What nobody caught in a process whose connections died, and whether it still served afterwards. */
+async function survive(driver: Driver, strike: (scene: Scene) => Promise<unknown>) {
+  await using proxy = await startFaultProxy(server)
+  await using child = await spawnFreezable(new URL('./bystander.ts', import.meta.url))
+  const app = `bystander-${++lastId}`
+  const config = { connectionString: proxy.urlFor(server.url), application_name: app, max: 2 }
+  await child.call('open', { driver, config })
+  await strike({ child, proxy, app })
+  await until('the connections are gone', () => proxy.flows.length > 0 && proxy.flows.every(({ state }) => state === 'closed'))
+  const served = await child.call('query')
+  return { served, uncaught: child.uncaught.map(({ error }) => error.message) }
+}
+
+describe.each(Object.entries(DEATHS))('%s', (_how, die) => {
+  test('an idle connection', async () => {
+    const strike = async (scene: Scene) => {
+      await scene.child.call('query')
+      await die(scene)
+    }
+    expect((await survive('pg', strike)).uncaught.length).toBeGreaterThan(0)
+    expect(await survive('thaw', strike)).toEqual({ served: [{ one: 1 }], uncaught: [] })
+  })
+
+  test('a connection in the hands of a caller', async () => {
+    const strike = async (scene: Scene) => {
+      await scene.child.call('hold')
+      await die(scene)
+    }
+    expect((await survive('pg', strike)).uncaught.length).toBeGreaterThan(0)
+    expect(await survive('thaw', strike)).toEqual({ served: [{ one: 1 }], uncaught: [] })
+  })
+})
+
+describe('a connection that is half made', () => {
+  /** Cuts a dial where the server has accepted it, and has not answered yet. */
+  async function halfConnected(driver: Driver, kind: 'fin' | 'rst') {
+    await using proxy = await startFaultProxy(server)
+    await using child = await spawnFreezable(new URL('./bystander.ts', import.meta.url))
+    await child.call('open', { driver, config: { connectionString: proxy.urlFor(server.url), max: 2 } })
+    await proxy.deafen()
+    const call = child.call('query').then(
+      () => 'ok',
+      (error: Error) => error.message,
+    )
+    await until('a dial has arrived', () => proxy.counters.struck.deaf > 0)
+    await proxy.accept()
+    proxy.cut(kind)
+    return { said: await call, uncaught: child.uncaught.length }
+  }
+
+  test.each(['fin', 'rst'] as const)('cut by %s', async (kind) => {
+    expect((await halfConnected('pg', kind)).said).toMatch(/terminated unexpectedly|ECONNRESET/)
+    expect(await halfConnected('thaw', kind)).toEqual({ said: 'ok', uncaught: 0 })
+  })
+})

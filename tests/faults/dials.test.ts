@@ -1,0 +1,189 @@
+/**
+ * A connection that cannot be made just now.
+ *
+ * What breaks: the name server, the network, or the server turns a dial away, or never answers it, before any statement was sent. With
+ * plain `pg` the call fails at the first such dial, or waits for ever. With Thaw it is dialled again until the deadline; only where
+ * waiting cannot help it fails at once, as with plain `pg`.
+ */
+
+import { createFakeClock, type FaultProxy, failDns, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Driver } from './child.ts'
+import { createDialLog, createPool, discard, outcome } from './side-by-side.ts'
+import { until } from './until.ts'
+
+const HOST = 'db.thaw.test'
+
+let server: PostgresServer
+let proxy: FaultProxy
+let log: ReturnType<typeof createDialLog>
+const pools: pg.Pool[] = []
+
+/** A pool that has no connection yet. */
+function coldPool(driver: Driver, config: pg.PoolConfig = {}): pg.Pool {
+  log = createDialLog()
+  const pool = createPool(driver, { connectionString: proxy.urlFor(server.url), Client: log.Client, ...config })
+  pools.push(pool)
+  return pool
+}
+
+beforeAll(async () => {
+  server = await startPostgres()
+})
+beforeEach(async () => {
+  proxy = await startFaultProxy(server)
+})
+afterEach(async () => {
+  await Promise.all(pools.splice(0).map(discard))
+  await proxy.close()
+})
+afterAll(() => server.close())
+
+describe('what passes', () => {
+  test('the server shuts down, is gone, and starts up: 57P03', async () => {
+    const lingering = new pg.Client(server.url)
+    await lingering.connect()
+    // Waits for the last client to leave, and lets nobody in meanwhile.
+    const stopped = server.stop('smart')
+    await until('nobody is let in', () => outcome('pg', server.query('select')).then((code) => code === '57P03'))
+    expect(await outcome('pg', coldPool('pg').query('select'))).toBe('57P03')
+    const call = outcome('thaw', coldPool('thaw').query('select'))
+    await until('a dial of Thaw is turned away', () => log.ended.includes('57P03'))
+    await lingering.end()
+    await stopped
+    await server.start()
+    expect(await call).toBe('ok')
+  })
+
+  test('no connection is left for this role: 53300', async () => {
+    await server.query("create role crowd login password 'right' connection limit 0")
+    const crowd = {
+      user: 'crowd',
+      password: 'right',
+      connectionString: undefined,
+      host: proxy.host,
+      port: proxy.port,
+      database: 'postgres',
+    }
+    expect(await outcome('pg', coldPool('pg', crowd).query('select'))).toBe('53300')
+    const call = outcome('thaw', coldPool('thaw', crowd).query('select'))
+    await until('a dial of Thaw is turned away', () => log.ended.includes('53300'))
+    await server.query('alter role crowd connection limit -1')
+    expect(await call).toBe('ok')
+  })
+
+  test('the name server does not answer, and is asked anew for each dial', async () => {
+    const byName = { connectionString: proxy.urlFor(server.url).replace(proxy.host, HOST) }
+    using known = failDns({ host: HOST, times: 0 })
+    await coldPool('thaw', byName).query('select')
+    known.restore()
+    using dns = failDns({ host: HOST, times: 3 })
+    expect(await outcome('pg', coldPool('pg', byName).query('select'))).toBe('EAI_AGAIN')
+    expect(await outcome('thaw', coldPool('thaw', byName).query('select'))).toBe('ok')
+    expect(log.ended).toEqual(['EAI_AGAIN', 'EAI_AGAIN', 'ok'])
+    expect(dns.lookups).toBe(4)
+  })
+
+  test('nobody listens, at an address that has been reached before', async () => {
+    const warm = coldPool('thaw')
+    await warm.query('select')
+    proxy.away()
+    expect(await outcome('pg', coldPool('pg').query('select'))).toBe('ECONNREFUSED')
+    const call = outcome('thaw', coldPool('thaw').query('select'))
+    await until('several dials are refused', () => log.ended.length > 2)
+    await proxy.accept()
+    expect(await call).toBe('ok')
+    expect(new Set(log.ended)).toEqual(new Set(['ECONNREFUSED', 'ok']))
+  })
+})
+
+describe('what does not pass is bounded', () => {
+  /** Lets Thaw's time pass, and nobody else's, until the call has ended. Says how much that took. */
+  async function waitOnFakeClock(config: pg.PoolConfig): Promise<{ said: string; tookMillis: number }> {
+    const clock = createFakeClock()
+    const since = clock.mono()
+    let said: string | undefined
+    const call = outcome('thaw', coldPool('thaw', { ...config, clock } as pg.PoolConfig).query('select'))
+    call.then((word) => {
+      said = word
+    })
+    while (said === undefined) await clock.advanceAsync(5)
+    return { said, tookMillis: clock.mono() - since }
+  }
+
+  test('an address that was never reached costs 800 ms', async () => {
+    proxy.refuse()
+    expect(await outcome('pg', coldPool('pg').query('select'))).toBe('ECONNREFUSED')
+    const { said, tookMillis } = await waitOnFakeClock({})
+    expect(said).toBe('ECONNREFUSED')
+    expect(tookMillis).toBeGreaterThan(400)
+    expect(tookMillis).toBeLessThanOrEqual(805)
+    expect(log.ended.length).toBeGreaterThan(3)
+  })
+
+  test('a server that accepts and never answers costs connectionTimeoutMillis', async () => {
+    await proxy.deafen()
+    expect(await outcome('pg', coldPool('pg').query('select'))).toBe('hangs')
+    for (const connectionTimeoutMillis of [undefined, 300]) {
+      const { said, tookMillis } = await waitOnFakeClock({ connectionTimeoutMillis })
+      expect(said).toMatch(/^timeout exceeded when trying to connect/)
+      expect(tookMillis).toBeLessThanOrEqual((connectionTimeoutMillis ?? 10_000) + 5)
+    }
+    expect(proxy.flows.map(({ state }) => state)).toContain('silent')
+  })
+})
+
+describe('what waiting cannot mend fails at once, after one dial for each caller', () => {
+  test.each([
+    ['a wrong password', { password: 'wrong' }, '28P01'],
+    ['no such database', { database: 'nowhere' }, '3D000'],
+  ])('%s', async (_what, wrong, code) => {
+    const { user, password, database } = server
+    const config = { connectionString: undefined, host: proxy.host, port: proxy.port, user, password, database, max: 3, ...wrong }
+    for (const driver of ['pg', 'thaw'] as const) {
+      const pool = coldPool(driver, config)
+      const calls = await Promise.all([1, 2, 3].map(() => outcome(driver, pool.query('select'))))
+      expect(calls).toEqual([code, code, code])
+      expect(log.ended).toEqual([code, code, code])
+    }
+    expect(proxy.counters.flowsOpened).toBe(6)
+  })
+})
+
+describe('a password function', () => {
+  const rotated = (password: () => string) => ({
+    connectionString: undefined,
+    host: proxy.host,
+    port: proxy.port,
+    user: 'rotated',
+    database: 'postgres',
+    password,
+  })
+
+  test('is asked for each dial, so that a rotation harms nobody who has the new one', async () => {
+    await server.query("create role rotated login password 'first'")
+    let current = 'first'
+    const pool = coldPool(
+      'thaw',
+      rotated(() => current),
+    )
+    await pool.query('select')
+    current = 'second'
+    await server.query("alter role rotated password 'second'")
+    proxy.cut('rst')
+    expect(await outcome('thaw', pool.query('select'))).toBe('ok')
+    expect(log.ended).toEqual(['ok', 'ok'])
+  })
+
+  test('is asked once more after 28P01: its first answer was cached, and had expired', async () => {
+    await server.query("alter role rotated password 'third'")
+    const cached = () => {
+      const answers = ['second', 'third']
+      return () => answers.shift() ?? 'third'
+    }
+    expect(await outcome('pg', coldPool('pg', rotated(cached())).query('select'))).toBe('28P01')
+    expect(await outcome('thaw', coldPool('thaw', rotated(cached())).query('select'))).toBe('ok')
+    expect(log.ended).toEqual(['28P01', 'ok'])
+  })
+})
