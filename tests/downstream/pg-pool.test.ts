@@ -15,8 +15,8 @@ interface Round {
   readonly thaw: SuiteResult
 }
 
-const MOST_ROUNDS = 3
-const HOOK_TIMEOUT_MILLIS = 600_000
+const MOST_ROUNDS = 6
+const HOOK_TIMEOUT_MILLIS = 1_800_000
 
 describe('the tests of pg-pool', () => {
   const rounds: Round[] = []
