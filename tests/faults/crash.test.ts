@@ -25,12 +25,16 @@ interface Scene {
 }
 
 let server: PostgresServer
+let children: Readonly<Record<Driver, FreezableProcess>>
 let lastId = 0
 
 beforeAll(async () => {
-  server = await startPostgres()
+  const start = () => spawnFreezable(new URL('./bystander.ts', import.meta.url))
+  const [postgres, pg, thaw] = await Promise.all([startPostgres(), start(), start()])
+  server = postgres
+  children = { pg, thaw }
 })
-afterAll(() => server.close())
+afterAll(() => Promise.all([children.pg.kill(), children.thaw.kill(), server.close()]))
 
 const DEATHS: Readonly<Record<string, (scene: Scene) => unknown>> = {
   'by FIN': ({ proxy }) => proxy.cut('fin'),
@@ -41,14 +45,15 @@ const DEATHS: Readonly<Record<string, (scene: Scene) => unknown>> = {
 /** What nobody caught in a process whose connections died, and whether it still served afterwards. */
 async function survive(driver: Driver, strike: (scene: Scene) => Promise<unknown>) {
   await using proxy = await startFaultProxy(server)
-  await using child = await spawnFreezable(new URL('./bystander.ts', import.meta.url))
+  const child = children[driver]
+  const uncaughtBefore = child.uncaught.length
   const app = `bystander-${++lastId}`
   const config = { connectionString: proxy.urlFor(server.url), application_name: app, max: 2 }
   await child.call('open', { driver, config })
   await strike({ child, proxy, app })
   await until('the connections are gone', () => proxy.flows.length > 0 && proxy.flows.every(({ state }) => state === 'closed'))
   const served = await child.call('query')
-  return { served, uncaught: child.uncaught.map(({ error }) => error.message) }
+  return { served, uncaught: child.uncaught.slice(uncaughtBefore).map(({ error }) => error.message) }
 }
 
 describe.each(Object.entries(DEATHS))('%s', (_how, die) => {
@@ -75,7 +80,8 @@ describe('a connection that is half made', () => {
   /** Cuts a dial where the server has accepted it, and has not answered yet. */
   async function halfConnected(driver: Driver, kind: 'fin' | 'rst') {
     await using proxy = await startFaultProxy(server)
-    await using child = await spawnFreezable(new URL('./bystander.ts', import.meta.url))
+    const child = children[driver]
+    const uncaughtBefore = child.uncaught.length
     await child.call('open', { driver, config: { connectionString: proxy.urlFor(server.url), max: 2 } })
     await proxy.deafen()
     const call = child.call('query').then(
@@ -85,7 +91,7 @@ describe('a connection that is half made', () => {
     await until('a dial has arrived', () => proxy.counters.struck.deaf > 0)
     await proxy.accept()
     proxy.cut(kind)
-    return { said: await call, uncaught: child.uncaught.length }
+    return { said: await call, uncaught: child.uncaught.length - uncaughtBefore }
   }
 
   test.each(['fin', 'rst'] as const)('cut by %s', async (kind) => {

@@ -3,6 +3,9 @@ import stock from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Pool, type PoolConfig } from './index.ts'
 
+/** A second, which is the default, is little on a busy machine. */
+const PATIENCE = { timeout: 20_000 }
+
 let server: PostgresServer
 /** For each dial, how many others were under way when it began. */
 let besides: number[]
@@ -47,7 +50,7 @@ describe('how many dials at once', () => {
     await server.query("create role crowd login password 'right' connection limit 0")
     const pool = createPool('crowd', { max: 3 })
     const calls = Promise.all(Array.from({ length: 9 }, () => pool.query('select 1')))
-    await expect.poll(() => besides.length).toBeGreaterThan(6)
+    await expect.poll(() => besides.length, PATIENCE).toBeGreaterThan(6)
     await server.query('alter role crowd connection limit -1')
     await calls
     const alone = besides.slice(3, besides.lastIndexOf(0) + 1)
@@ -90,7 +93,7 @@ describe('the password function', () => {
     const { host, port } = proxy
     const pool = createPool('welcome', { host, port, password: () => Promise.reject(new Error('no token')) })
     await expect(pool.query('select 1')).rejects.toThrow('no token')
-    await expect.poll(() => proxy.flows.map(({ state }) => state)).toEqual(['closed'])
+    await expect.poll(() => proxy.flows.map(({ state }) => state), PATIENCE).toEqual(['closed'])
     await pool.end()
   })
 })
