@@ -11,6 +11,8 @@ export interface Call {
    * Such a call may fail: repeating it could store an order twice.
    */
   readonly wasSent: boolean
+  /** On the clock of `performance.now()`. */
+  readonly startedAtMillis: number
   readonly waitMillis: number
   /** What went wrong. `undefined`: it was answered. */
   readonly failure: string | undefined
@@ -25,7 +27,7 @@ const CAP_MILLIS = 5_000
 export async function observeCall(instance: FreezableProcess, event: OrderEvent, wasSent: boolean): Promise<Call> {
   const startedAt = performance.now()
   const end = (failure: string | undefined, isCapped: boolean): Call => {
-    return { event, wasSent, waitMillis: isCapped ? CAP_MILLIS : performance.now() - startedAt, failure, isCapped }
+    return { event, wasSent, startedAtMillis: startedAt, waitMillis: isCapped ? CAP_MILLIS : performance.now() - startedAt, failure, isCapped }
   }
   let timer: NodeJS.Timeout | undefined
   const capped = new Promise<Call>((resolve) => {

@@ -5,6 +5,7 @@ import { tally } from './figures.ts'
 const placed: Call = {
   event: { action: 'place', id: 'one', item: 'tea' },
   wasSent: false,
+  startedAtMillis: 0,
   waitMillis: 10,
   failure: undefined,
   isCapped: false,

@@ -4,11 +4,14 @@
  */
 
 import { isIP } from 'node:net'
+import type { Pool as ThawPool } from '@thaw/pg'
 import { failDns, serve } from '@thaw/testkit'
 import type pg from 'pg'
 import { createHandler } from './handler.ts'
+import { recordInstance } from './record/instance-record.ts'
 
 const [driver] = process.argv.slice(2)
+const recorder = recordInstance()
 const { DATABASE_URL: connectionString = '', ORDERS_TABLE: table = 'orders' } = process.env
 
 // The URL keeps the database's own name, so that certificates and name-based routing work; here it leads to the proxy.
@@ -20,10 +23,14 @@ const pool = new Pool({ connectionString, max: 10 })
 // Without it the first idle connection that dies ends a process on plain pg. It is well known, so pg gets it here; Thaw needs none.
 if (driver === 'pg') pool.on('error', () => {})
 
-serve({ invoke: createHandler(pool, table), setNamesFailing })
+// Thaw tells what it decides. Plain pg decides nothing that it could tell.
+if ('subscribe' in pool) (pool as ThawPool).subscribe(recorder.decided)
+
+serve({ invoke: createHandler(pool, table), setNamesFailing, takeRecord: () => recorder.record })
 
 /** Lets lookups of the database's name fail, or work again. Says how many have failed since the last call. */
 function setNamesFailing(isFailing: boolean): number {
+  recorder.namesFail(isFailing)
   const failures = names?.failures ?? 0
   names?.restore()
   names = failDns({ host: hostname, times: isFailing ? Number.POSITIVE_INFINITY : 0 })

@@ -6,6 +6,7 @@ import type { Fault } from './faults.ts'
 import { type Figures, total } from './figures.ts'
 import { LabError } from './lab-error.ts'
 import { plural } from './plural.ts'
+import type { Recording } from './record/recording.ts'
 import { type Driver, playRound } from './round.ts'
 
 /** What to run. */
@@ -22,6 +23,8 @@ export interface FaultResult {
   readonly happens: string
   readonly pg: Figures
   readonly thaw: Figures
+  /** What happened when, for each driver. */
+  readonly recordings: Readonly<Record<Driver, Recording>>
 }
 
 /** What the lab found. */
@@ -81,7 +84,13 @@ export async function runLab({ faults, seed, url }: LabOptions, listener: LabLis
       (stop) => play('pg', stop),
       (stop) => play('thaw', stop),
     )
-    const result = { name: fault.name, happens: fault.happens, pg, thaw }
+    const result = {
+      name: fault.name,
+      happens: fault.happens,
+      pg: pg.figures,
+      thaw: thaw.figures,
+      recordings: { pg: pg.recording, thaw: thaw.recording },
+    }
     results.push(result)
     listener.finished(result)
   }

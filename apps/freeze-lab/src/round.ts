@@ -6,11 +6,20 @@ import { type Database, until } from './database.ts'
 import type { Fault } from './faults.ts'
 import { type Figures, tally } from './figures.ts'
 import { LabError } from './lab-error.ts'
+import type { InstanceRecord } from './record/instance-record.ts'
+import { createRecording, type Recording } from './record/recording.ts'
+import { createWitness } from './record/witness.ts'
 import { createRequests } from './requests.ts'
 import { createScene, settleProxy } from './scene.ts'
 
 /** The two drivers that are compared. */
 export type Driver = 'pg' | 'thaw'
+
+/** What came of a round. */
+export interface RoundResult {
+  readonly figures: Figures
+  readonly recording: Recording
+}
 
 /** What a round needs. */
 export interface RoundSetting {
@@ -27,20 +36,24 @@ const WARM_CALLS = 8
 const GONE_LIMIT_MILLIS = 15_000
 
 /** Plays the round. Throws a {@link LabError} if the fault did not strike, so that nobody reads figures that mean nothing. */
-export async function playRound(fault: Fault, { driver, database, seed, signal, tell }: RoundSetting): Promise<Figures> {
+export async function playRound(fault: Fault, { driver, seed, signal, tell, ...setting }: RoundSetting): Promise<RoundResult> {
   signal.throwIfAborted()
   tell('starting')
   const calls: Promise<Call>[] = []
   const requests = createRequests(seed, fault.name)
-  await using proxy = await startFaultProxy(database.target)
-  await using instance = await spawnFreezable(INSTANCE, {
+  const witness = createWitness()
+  // Recorded, because the last thing that a server says on a connection is when it ended it.
+  await using proxy = witness.proxy(await startFaultProxy(setting.database.target, { record: true }))
+  const database = witness.database(setting.database, proxy)
+  const spawned = await spawnFreezable(INSTANCE, {
     args: [driver],
     env: { DATABASE_URL: database.urlThrough(proxy.port), ORDERS_TABLE: database.table },
   })
+  await using instance = witness.instance(spawned)
   const kill = (): void => void instance.kill()
   signal.addEventListener('abort', kill)
   try {
-    await warmUp(Array.from({ length: fault.warmCalls ?? WARM_CALLS }, () => observeCall(instance, requests.read(), false)))
+    const warmUps = await warmUp(Array.from({ length: fault.warmCalls ?? WARM_CALLS }, () => observeCall(instance, requests.read(), false)))
     // A connection that is still being opened when the fault strikes would be struck in a way that the fault does not mean.
     await settleProxy(proxy, database.quietMillis, signal)
     const warmCount = proxy.flows.filter(({ state }) => state === 'open').length
@@ -51,16 +64,20 @@ export async function playRound(fault: Fault, { driver, database, seed, signal, 
     const ended = await Promise.all(calls)
     signal.throwIfAborted()
     tell('counting')
+    const record = await instance.call<InstanceRecord>('takeRecord')
+    const recording = createRecording({ warmUps, calls: ended, flows: proxy.flows, witness, instance: record })
     await instance.kill()
     await proxy.close()
     await until('the sessions of the instance to be gone', async () => (await database.countSessions()) === 0, signal, GONE_LIMIT_MILLIS)
-    return tally(ended, await database.countRows(), instance.uncaught)
+    return { figures: tally(ended, await database.countRows(), instance.uncaught), recording }
   } finally {
     signal.removeEventListener('abort', kill)
   }
 }
 
-async function warmUp(calls: readonly Promise<Call>[]): Promise<void> {
-  const failed = (await Promise.all(calls)).find(({ failure }) => failure !== undefined)
+async function warmUp(calls: readonly Promise<Call>[]): Promise<readonly Call[]> {
+  const ended = await Promise.all(calls)
+  const failed = ended.find(({ failure }) => failure !== undefined)
   if (failed) throw new LabError(`The database does not answer, before anything was done to it: ${failed.failure}`)
+  return ended
 }
