@@ -27,7 +27,14 @@ const CAP_MILLIS = 5_000
 export async function observeCall(instance: FreezableProcess, event: OrderEvent, wasSent: boolean): Promise<Call> {
   const startedAt = performance.now()
   const end = (failure: string | undefined, isCapped: boolean): Call => {
-    return { event, wasSent, startedAtMillis: startedAt, waitMillis: isCapped ? CAP_MILLIS : performance.now() - startedAt, failure, isCapped }
+    return {
+      event,
+      wasSent,
+      startedAtMillis: startedAt,
+      waitMillis: isCapped ? CAP_MILLIS : performance.now() - startedAt,
+      failure,
+      isCapped,
+    }
   }
   let timer: NodeJS.Timeout | undefined
   const capped = new Promise<Call>((resolve) => {

@@ -2,11 +2,14 @@
 
 import { type ChildProcess, execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { startPostgres } from '@thaw/testkit'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { FaultResult, LabResult } from './lab.ts'
+import type { Recording } from './record/recording.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 
@@ -43,18 +46,34 @@ describe('a run', () => {
     expect(lost.pg).toMatchObject({ calls: 13, failed: 0, unknown: 1 })
     expect(lost.thaw).toMatchObject({ calls: 13, failed: 0, rowsTwice: 0 })
     expect(result.total.thaw).toMatchObject({ failed: 0, rowsTwice: 0, rowsMissing: 0, crashes: 0 })
+    for (const { recordings } of result.faults) for (const recording of [recordings.pg, recordings.thaw]) expectSound(recording)
+    expect(away.recordings.thaw.troubles).toMatchObject([{ kind: 'refusing' }])
+    expect(away.recordings.thaw.connections.map(({ code }) => code)).toContain('ECONNREFUSED')
+    expect(reset.recordings.pg.crashes).toHaveLength(reset.pg.crashes)
   })
 
   test('prints a line for each fault and a table where there is no terminal', async () => {
-    const { code, stdout } = await run('--fault', 'none', '--seed', '1')
+    const { code, stdout } = await run('--fault', 'none', '--seed', '1', '--no-report')
     expect(code).toBe(0)
     expect(stdout).toContain('1/1 none: plain pg failed 0 of 12 calls')
     expect(stdout).toMatch(/\| \*\*all\*\* \|/)
-    expect(stdout).toContain('--seed 1')
+    expect(stdout).toMatch(/--seed 1\n$/)
+  })
+
+  test('writes a report without a secret in it, and names it last', async () => {
+    await using server = await startPostgres()
+    const file = join(await temporaryFolder(), 'new/report.html')
+    const { code, stdout } = await run('--url', server.url, '--fault', 'rst-on-next-byte', '--seed', '1', '--report', file)
+    expect(code).toBe(0)
+    expect(stdout.trimEnd().split('\n').at(-1)).toBe(`Report: ${file}`)
+    const page = await readFile(file, 'utf8')
+    expect(page).toContain('<section id="rst-on-next-byte">')
+    expect(page).not.toContain(server.password)
+    expect(page).not.toMatch(/\w+:\/\//)
   })
 
   test('leaves nothing behind when it is interrupted', async () => {
-    const { child, ended } = start('--fault', 'silent-drop')
+    const { child, ended } = start('--fault', 'silent-drop', '--no-report')
     for await (const chunk of child.stdout ?? []) if (String(chunk).includes('starting')) break
     await expect.poll(() => dataFolders(child)).toHaveLength(2)
     child.kill('SIGINT')
@@ -78,6 +97,28 @@ describe('what cannot be run', () => {
     })
   })
 })
+
+/** What the recording of any round has to be, whatever happened in it. */
+function expectSound({ freezes, calls, connections, blows, decisions, crashes, fromMillis, toMillis }: Recording): void {
+  const [freeze] = freezes
+  expect(freezes).toEqual([{ fromMillis: expect.any(Number), toMillis: 0 }])
+  const times = [
+    ...connections.flatMap(({ dialledMillis, openedMillis, closedMillis }) => [dialledMillis, openedMillis, closedMillis]),
+    ...[...decisions, ...crashes].map(({ atMillis }) => atMillis),
+  ].filter((millis) => millis !== undefined)
+  expect(Math.min(...times)).toBeGreaterThanOrEqual(fromMillis)
+  expect(Math.max(...times)).toBeLessThanOrEqual(toMillis)
+  // The clocks of the two processes agree: a frozen one notices nothing.
+  expect(times.filter((millis) => millis > (freeze?.fromMillis ?? 0) && millis < 0)).toEqual([])
+  expect(calls.filter(({ phase }) => phase === 'warm-up')).toHaveLength(8)
+  expect(connections.filter(({ diedMillis }) => diedMillis !== undefined)).toHaveLength(blows.reduce((sum, { count }) => sum + count, 0))
+}
+
+async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'freeze-lab-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  return folder
+}
 
 function run(...args: readonly string[]): Promise<Run> {
   return start(...args).ended

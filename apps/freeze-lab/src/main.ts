@@ -3,6 +3,7 @@
 import { runLab } from './lab.ts'
 import { LabError } from './lab-error.ts'
 import { type Command, helpText, parseCommand } from './options.ts'
+import { writeReport } from './report/write-report.ts'
 import { createJsonReporter, createLineReporter, createLiveReporter, type Reporter } from './reporter.ts'
 
 const FAILED = 1
@@ -23,6 +24,10 @@ async function main(args: readonly string[]): Promise<number> {
     using reporter = chooseReporter(command)
     const result = await runLab(command, reporter, interruption.signal)
     reporter.ended(result)
+    if (command.reportFile !== undefined) {
+      await writeReport(result, command.reportFile)
+      if (!command.isJson) console.log(`\nReport: ${command.reportFile}`)
+    }
     return result.complaints.length === 0 ? 0 : FAILED
   } catch (error) {
     for (const text of explain(error)) console.error(text)

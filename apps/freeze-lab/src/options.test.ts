@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { FAULTS } from './faults.ts'
 import { LabError } from './lab-error.ts'
@@ -12,6 +13,8 @@ describe('what is not understood is refused with what would be right', () => {
     ['an argument', ['rst'], /Unexpected argument 'rst'/],
     ['an option without its value', ['--seed'], /--seed/],
     ['a seed that is no number', ['--seed', '-1.5'], /--seed/],
+    ['a report without a name', ['--report', ''], /--report takes/],
+    ['a report and none', ['--report', 'a.html', '--no-report'], /exclude each other/],
     ['a URL of another database', ['--url', 'mysql://root:secret@localhost/shop'], /takes a URL such as postgres:/],
     ['no URL at all', ['--url', 'host=localhost password=secret'], /takes a URL such as postgres:/],
     ['several hosts', ['--url', 'postgres://u:secret@one:1,two:2/shop'], /lists of hosts/],
@@ -33,6 +36,15 @@ test('all faults are played unless some are named', () => {
 test('the seed is taken, or drawn', () => {
   expect(parseCommand(['--seed', '42']).seed).toBe(42)
   expect(parseCommand([]).seed).toBeGreaterThanOrEqual(0)
+})
+
+test('the report goes where it is told, else where no version control sees it, and nowhere for machines', () => {
+  const file = (...args: string[]): string | undefined => parseCommand(args).reportFile
+  expect(file()).toMatch(/node_modules.+report\.html$/)
+  expect(file('--report', 'mine.html')).toBe(resolve('mine.html'))
+  expect(file('--no-report')).toBeUndefined()
+  expect(file('--json')).toBeUndefined()
+  expect(file('--json', '--report', 'mine.html')).toBe(resolve('mine.html'))
 })
 
 test('the help names every fault', () => {

@@ -1,6 +1,8 @@
 /** The command line. */
 
 import { randomInt } from 'node:crypto'
+import { resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { FAULTS, findFault } from './faults.ts'
 import type { LabOptions } from './lab.ts'
@@ -9,15 +11,21 @@ import { LabError } from './lab-error.ts'
 /** What was asked for. */
 export interface Command extends LabOptions {
   readonly isJson: boolean
+  /** Where the report goes. `undefined`: there is none. */
+  readonly reportFile: string | undefined
   readonly wantsHelp: boolean
 }
 
+/** In a folder of this package that is under no version control, and stays until the next run. */
+const DEFAULT_REPORT = fileURLToPath(new URL('../node_modules/.cache/freeze-lab/report.html', import.meta.url))
+
 /** Reads the arguments. Throws a {@link LabError} that says what is wrong, and what would be right. */
 export function parseCommand(args: readonly string[]): Command {
-  const { fault: names = [], json = false, seed, url, help = false } = parse(args)
+  const { fault: names = [], json = false, seed, url, help = false, ...reporting } = parse(args)
   return {
     faults: names.length === 0 ? FAULTS : [...new Set(names)].map(findFault),
     isJson: json,
+    reportFile: chooseReportFile(reporting, json),
     seed: seed === undefined ? randomInt(1_000_000) : parseSeed(seed),
     url: url === undefined ? undefined : parseUrl(url),
     wantsHelp: help,
@@ -36,7 +44,10 @@ Usage: pnpm start [options]
   --url <url>     your own database (postgres://…) instead of one that is started for the occasion. The lab
                   makes a schema thaw_lab_… and drops it in the end, cuts connections only at its own
                   proxy, and ends no sessions but its own.
-  --json          one JSON document, and nothing else
+  --report <file> where the report goes: a page of HTML with a timeline of each round. Default: a file that
+                  the next run overwrites, and whose name is printed last
+  --no-report     no report
+  --json          one JSON document, and nothing else; a report only with --report
   --help          this text
 
 Exit code: 0, or 1 if Thaw failed a call that it should not have, or 2 if the lab could not do its work.
@@ -56,6 +67,8 @@ function parse(args: readonly string[]) {
         fault: { type: 'string', multiple: true },
         seed: { type: 'string' },
         url: { type: 'string' },
+        report: { type: 'string' },
+        'no-report': { type: 'boolean' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -64,6 +77,17 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new LabError(`${(error as Error).message.replace(/\.$/, '')}. See --help.`)
   }
+}
+
+function chooseReportFile(
+  { report, 'no-report': none = false }: { readonly report?: string; readonly 'no-report'?: boolean },
+  isJson: boolean,
+) {
+  if (report === '') throw new LabError('--report takes the name of a file.')
+  if (report !== undefined && none) throw new LabError('--report and --no-report exclude each other.')
+  if (report !== undefined) return resolve(report)
+  // Machines get what they ask for, and nothing else.
+  return none || isJson ? undefined : DEFAULT_REPORT
 }
 
 function parseSeed(text: string): number {
