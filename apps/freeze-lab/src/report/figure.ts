@@ -71,7 +71,7 @@ function drawBackground({ zones, ticks }: TimeScale): Content {
   ]
 }
 
-/** The same as text: for phones, which have no pointer to hover with, for paper, and for those who cannot see the pictures. */
+/** The same as text: for phones, which have no pointer to hover with, and for those who cannot see the pictures. */
 function drawLists(recording: Recording): Markup {
   const { calls, connections, decisions, crashes } = recording
   return html`<div class="lists">

@@ -22,7 +22,7 @@ const SAMPLES: readonly (readonly [picture: Content, meaning: string])[] = [
   [[bar('failed', 2, 88, Y, 8), mark('cross', 88, 11, 'bad')], 'a call that failed'],
   [[bar('hung', 2, 84, Y, 8), mark('endless', 86, 11, 'bad')], 'a call that had no answer when the lab gave up'],
   [[bar('honest', 2, 88, Y, 8), mark('star', 88, 11, 'warn')], 'a call that failed because nobody can know whether it was executed'],
-  [mark('disc', 50, 11, 'good'), 'Thaw: good news'],
+  [mark('disc', 50, 11, 'good'), 'Thaw: a connection was proven alive, made or lent'],
   [mark('diamond', 50, 11, 'bad'), 'Thaw: something was dead or lost'],
   [mark('square', 50, 11, 'plain'), 'Thaw: something else; a number counts events that are close together'],
   [html`<rect class="zone" width="100%" height="100%"/>`, 'time before the freeze, squeezed: how long it was stands above'],
