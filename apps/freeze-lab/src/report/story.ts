@@ -22,7 +22,7 @@ export function tellStory(driver: Driver, recording: Recording, figures: Figures
 }
 
 /** How the calls ended, in one line. */
-export function tellCalls({ calls }: Pick<Recording, 'calls'>, figures: Pick<Figures, 'worstWaitMillis' | 'isCapped'>): string[] {
+function tellCalls({ calls }: Recording, figures: Figures): string[] {
   const counted = calls.filter(({ phase }) => phase === 'counted')
   const of = (pick: (call: RecordedCall) => boolean): RecordedCall[] => counted.filter(pick)
   const hung = of(({ ending, isHonest }) => ending === 'hung' && !isHonest).length
