@@ -89,16 +89,15 @@ test.each(Object.entries(SITUATIONS))('while %s', async (name, begin) => {
 })
 
 test('a socket whose other end is silently gone is closed, a second later', async () => {
-  const sockets = await Promise.all(
-    (['pg', 'thaw'] as const).map(async (driver) => {
-      const pool = openPool(driver)
-      const client = (await takeClient(pool)) as pg.PoolClient & { connection: { stream: { destroyed: boolean } } }
-      client.release()
-      proxy.cut('drop')
-      expect(await end(driver, pool)).toBe('ok')
-      return client.connection.stream
-    }),
-  )
+  const sockets: { readonly destroyed: boolean }[] = []
+  for (const driver of ['pg', 'thaw'] as const) {
+    const pool = openPool(driver)
+    const client = (await takeClient(pool)) as pg.PoolClient & { connection: { stream: { destroyed: boolean } } }
+    client.release()
+    proxy.cut('drop')
+    expect(await end(driver, pool)).toBe('ok')
+    sockets.push(client.connection.stream)
+  }
   await until("Thaw's socket is closed", () => sockets[1]?.destroyed === true)
   expect(sockets[0]?.destroyed).toBe(false)
 })

@@ -156,11 +156,15 @@ function extend(Base: ClientClass): ClientClass {
       if (!attached || this.readyForQuery !== true || this.pipeline || queuedQueriesOf(this).length === 0) return super._pulseQueryQueue()
       if (this.#isAsking) return
       if (!attached.vitals.isPoolQuery && attached.host.mustProve(this.#self)) return this.#ask(attached)
-      const { sending } = attached.vitals
+      this.#submit(attached)
+    }
+
+    #submit({ vitals }: Attached): void {
+      const { sending } = vitals
       const { stream } = this.connection
       sending.bytesWritten = stream.bytesWritten
       sending.bytesRead = stream.bytesRead
-      sending.status = attached.vitals.status
+      sending.status = vitals.status
       sending.isUnreplicated = false
       super._pulseQueryQueue()
       // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
@@ -169,19 +173,22 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     /** A client that somebody has held on to never passes the door: it is swept and asked here. */
-    #ask({ host }: Attached): void {
+    #ask(attached: Attached): void {
+      const { clock, probeTimeoutMillis } = attached.host
       this.#isAsking = true
-      sweep(host.clock, () => {
-        if (isBroken(this.#self)) return this.#answered(false, 'its end had come already')
-        probe(this.#self, host.clock, host.probeTimeoutMillis, (alive) => {
-          this.#answered(alive, `it did not answer within ${host.probeTimeoutMillis} ms when asked whether it lives`)
+      sweep(clock, () => {
+        if (isBroken(this.#self)) return this.#foundDead('its end had come already')
+        probe(this.#self, clock, probeTimeoutMillis, (alive) => {
+          if (!alive) return this.#foundDead(`it did not answer within ${probeTimeoutMillis} ms when asked whether it lives`)
+          this.#isAsking = false
+          // Unless whoever waited has lost interest meanwhile.
+          if (queuedQueriesOf(this).length > 0) this.#submit(attached)
         })
       })
     }
 
-    #answered(alive: boolean, why: string): void {
+    #foundDead(why: string): void {
       this.#isAsking = false
-      if (alive) return this._pulseQueryQueue()
       const lost = new Error(`Connection found dead before a statement was sent (${why})`)
       this._errorAllQueries(lost)
       this.connection.stream.destroy(lost)
