@@ -9,5 +9,6 @@ import { roundTrips } from './round-trips.ts'
 import type { Scenario } from './scenario.ts'
 import { schedules } from './schedules.ts'
 import { size } from './size.ts'
+import { statements } from './statements.ts'
 
-export const scenarios: readonly Scenario[] = [hotPath, firstAnswer, roundTrips, size, importTime, memory, schedules, matrix]
+export const scenarios: readonly Scenario[] = [hotPath, firstAnswer, roundTrips, size, statements, importTime, memory, schedules, matrix]

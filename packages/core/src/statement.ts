@@ -65,7 +65,7 @@ const PHRASE =
 /** Longer than what is to be seen before a name. */
 const BEFORE_LENGTH = 20
 /** Behind the parenthesis: no function takes a query that has no parentheses of its own. Or the columns of a name in WITH. */
-const NO_ARGUMENT = /(?:select|with)(?![\w$])|[^()]*\)as(?: (?:not )?materialized)?\((?:select|with)(?![\w$])/y
+const NO_ARGUMENT = /(?:select|with)(?![\w$])|values\(|[^()]*\)as(?: (?:not )?materialized)?\((?:select|with)(?![\w$])/y
 
 /** What leaves something in the session, wherever it stands. */
 const LEAVES_STATE =
