@@ -36,7 +36,7 @@ describe('query_timeout', () => {
 
   test('of a write that was sent leaves its outcome unknown', async () => {
     const pool = setting.thaw()
-    const error = await failure(pool.query({ text: SLOW_INSERT, values: ['late'], query_timeout: 500 } as pg.QueryConfig))
+    const error = await failure(pool.query({ text: SLOW_INSERT, values: ['late'], query_timeout: 500 }))
     expect(error).toBeInstanceOf(OutcomeUnknownError)
     expect(error.cause).toBeInstanceOf(DeadlineError)
     await activeBackends(setting.server, 0, 'pg_sleep')
@@ -46,7 +46,7 @@ describe('query_timeout', () => {
   test('of a statement that was still waiting for its turn: it was not executed, and the one before goes on', async () => {
     const client = await setting.thaw().connect()
     const first = client.query('SELECT 1 FROM pg_sleep(0.3)')
-    const second = client.query({ text: INSERT, values: ['queued'], query_timeout: 50 } as pg.QueryConfig)
+    const second = client.query({ text: INSERT, values: ['queued'], query_timeout: 50 })
     expect(await failure(second)).toBeInstanceOf(DeadlineError)
     expect((await first).rowCount).toBe(1)
     client.release()
@@ -80,7 +80,7 @@ describe('a signal', () => {
   test('ends a statement, at the server too', async () => {
     const pool = setting.thaw()
     const controller = new AbortController()
-    const read = failure(pool.query({ text: SLEEP, signal: controller.signal } as pg.QueryConfig))
+    const read = failure(pool.query({ text: SLEEP, signal: controller.signal }))
     await activeBackends(setting.server, 1, 'pg_sleep')
     const reason = new Error('the user went away')
     controller.abort(reason)
@@ -90,7 +90,7 @@ describe('a signal', () => {
 
   test('ends a write with its outcome unknown and the reason as the cause', async () => {
     const controller = new AbortController()
-    const write = failure(setting.thaw().query({ text: SLOW_INSERT, values: ['aborted'], signal: controller.signal } as pg.QueryConfig))
+    const write = failure(setting.thaw().query({ text: SLOW_INSERT, values: ['aborted'], signal: controller.signal }))
     await activeBackends(setting.server, 1, 'pg_sleep')
     controller.abort()
     const error = await write
@@ -101,10 +101,10 @@ describe('a signal', () => {
   test('that has aborted already: nothing is sent', async () => {
     const pool = setting.thaw()
     const signal = AbortSignal.abort()
-    expect(await failure(pool.query({ text: INSERT, values: ['never'], signal } as pg.QueryConfig))).toBe(signal.reason)
+    expect(await failure(pool.query({ text: INSERT, values: ['never'], signal }))).toBe(signal.reason)
     expect(await failure(pool.connect({ signal }))).toBe(signal.reason)
     const client = await pool.connect()
-    expect(await failure(client.query({ text: INSERT, values: ['never'], signal } as pg.QueryConfig))).toBe(signal.reason)
+    expect(await failure(client.query({ text: INSERT, values: ['never'], signal }))).toBe(signal.reason)
     expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
     client.release()
     expect(await setting.rows('never')).toBe(0)

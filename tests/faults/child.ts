@@ -44,6 +44,8 @@ export interface CallReport {
   readonly millis: number
   readonly code?: string | undefined
   readonly message?: string | undefined
+  /** What the caller was told of a statement that lost its connection. */
+  readonly outcome?: string | undefined
 }
 
 /** The pool when all is over, and `max` callers at once have come and gone. */
@@ -150,7 +152,12 @@ async function report(token: string, capMillis: number, call: Promise<unknown>):
   })
   const done = call.then(
     () => ({ ended: 'ok' as const }),
-    (error: Error & { code?: string }) => ({ ended: 'failed' as const, code: error.code, message: `${error.name}: ${error.message}` }),
+    ({ code, name, message, outcome }: Error & { code?: string; outcome?: string }) => ({
+      ended: 'failed' as const,
+      code,
+      message: `${name}: ${message}`,
+      outcome,
+    }),
   )
   const outcome = await Promise.race([done, cap.then((ended) => ({ ended }))]).finally(() => clearTimeout(timer))
   return { token, millis: Math.round(performance.now() - start), ...outcome }

@@ -117,7 +117,7 @@ describe('a write', () => {
     const pool = setting.thaw()
     await pool.query('CREATE TABLE IF NOT EXISTS once (token text PRIMARY KEY)')
     const lost = setting.proxy.loseNextAnswer({ containing: 'once' })
-    await pool.query({ text: 'INSERT INTO once VALUES ($1) ON CONFLICT DO NOTHING', values: ['a'], idempotent: true } as pg.QueryConfig)
+    await pool.query({ text: 'INSERT INTO once VALUES ($1) ON CONFLICT DO NOTHING', values: ['a'], idempotent: true })
     await lost.struck
     expect((await setting.server.query('SELECT FROM once')).rowCount).toBe(1)
   })

@@ -10,6 +10,13 @@ export type Outcome = 'passes' | 'fails' | 'hangs'
 /** The longest that a call may take on Thaw: four probe deadlines, or the two seconds of a database that is away and the last pause. */
 const PATIENCE_MILLIS = 5_000
 
+/** A read is asked again; of a write that was sent nothing is known; a transaction by hand is rolled back, or lost at its end. */
+const MAY_BE_TOLD: Readonly<Record<Cell['kind'], readonly (string | undefined)[]>> = {
+  read: [],
+  write: ['unknown'],
+  transaction: ['unknown', 'not-executed'],
+}
+
 /** Everything that a user would complain of, one line each. Empty: nobody would have noticed. */
 export function complaints(cell: Cell, seen: Observations): string[] {
   const calls = [...seen.calls, ...seen.flying]
@@ -17,7 +24,10 @@ export function complaints(cell: Cell, seen: Observations): string[] {
   const { acquired, total, idle, waiting } = seen.audit
   const found = [
     ...calls.filter(({ ended, millis }) => ended === 'hangs' || millis > PATIENCE_MILLIS).map((call) => `hangs: ${told(call)}`),
-    ...failed.slice(cell.fault.mayFail ?? 0).map((call) => `fails: ${told(call)}`),
+    ...failed.slice(cell.kind === 'read' ? 0 : (cell.fault.mayFail ?? 0)).map((call) => `fails: ${told(call)}`),
+    ...failed
+      .filter(({ outcome }) => !MAY_BE_TOLD[cell.kind].includes(outcome))
+      .map((call) => `is not told what became of it: ${told(call)}`),
     ...seen.uncaught.map((error) => `crashes: ${error}`),
     ...(cell.kind === 'read'
       ? []
@@ -49,7 +59,8 @@ export function summary(seen: Observations): string {
   return list.join(', ')
 }
 
-function wrongRows({ token, ended }: CallReport, rows: number): string | undefined {
+function wrongRows({ token, ended, outcome }: CallReport, rows: number): string | undefined {
+  if (outcome === 'not-executed' && rows > 0) return `wrong: ${token} was reported as not executed, but is in the ledger`
   if (rows > 1) return `doubled: ${token} is in the ledger ${rows} times`
   return ended === 'ok' && rows === 0 ? `lost: ${token} was reported as written, but is not in the ledger` : undefined
 }

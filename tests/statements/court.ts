@@ -81,7 +81,11 @@ export async function openCourt(dialect: 'standard' | 'backslashes' = 'standard'
 
   const look = async (): Promise<Facts> => {
     // What was notified before the listener's query is delivered before its end.
-    const [world, session] = await Promise.all([witness.query({ name: 'world', text: WORLD }), accused.query(SESSION), listener.query('select 1')])
+    const [world, session] = await Promise.all([
+      witness.query({ name: 'world', text: WORLD }),
+      accused.query(SESSION),
+      listener.query('select 1'),
+    ])
     return { ...world.rows[0], ...session.rows[0], notifications: rung }
   }
   let before = await look()

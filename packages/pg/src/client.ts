@@ -2,12 +2,18 @@
 
 import { type Clock, createStatementCache, elapsedMillis, read, systemClock } from '@thaw/core'
 import pg from 'pg'
+import type { QueryWithOptions } from './drop-in-pool.ts'
 import { DEFAULT_PROBE_TIMEOUT_MILLIS, DEFAULT_TRUST_MILLIS } from './options.ts'
 import type { PeerClient } from './peer.ts'
 import { type Vitals, watch } from './vitals.ts'
 import { attach, watchedClient } from './watched-client.ts'
 
-const Watched = watchedClient(pg.Client) as typeof pg.Client
+type ClientClass = Omit<typeof pg.Client, never> &
+  (new (
+    config?: string | pg.ClientConfig,
+  ) => pg.Client & { query: pg.Client['query'] & QueryWithOptions })
+
+const Watched = watchedClient(pg.Client) as ClientClass
 const classify = createStatementCache()
 
 /**

@@ -2,21 +2,50 @@
 
 import type { EventCounts, ThawListener } from '@thaw/core'
 import type pg from 'pg'
-import type { ConnectOptions, EndOptions, PoolConfig } from './options.ts'
+import type { ConnectOptions, EndOptions, PoolConfig, QueryOptions } from './options.ts'
 
 /** What happened so far, by the names of the events, and what is there now. */
 export type PoolStats = Readonly<EventCounts & Record<'total' | 'idle' | 'waiting' | 'generation', number>>
+
+/** One more way to call `query`: with Thaw's options in the configuration. */
+export interface QueryWithOptions {
+  <Row extends pg.QueryResultRow = pg.QueryResultRow, Values = unknown[]>(
+    config: pg.QueryConfig<Values> & QueryOptions,
+  ): Promise<pg.QueryResult<Row>>
+  <Row extends pg.QueryResultRow = pg.QueryResultRow, Values = unknown[]>(
+    config: pg.QueryConfig<Values> & QueryOptions,
+    callback: (error: Error, result: pg.QueryResult<Row>) => void,
+  ): void
+}
+
+/**
+ * `pg.PoolClient` whose statements are not lost without a word.
+ *
+ * - When the connection is lost under a statement: `OutcomeUnknownError`, or `ConnectionLostError` where nothing of it remains.
+ * - After a silence of `trustMillis` the connection is asked before the next statement goes out. It is never dialled again behind its holder's back.
+ */
+export interface DropInClient extends pg.PoolClient {
+  query: pg.PoolClient['query'] & QueryWithOptions
+}
 
 /**
  * `pg.Pool` that survives freezes, dead sockets and restarts. The same class to everyone who looks (`instanceof`, events,
  * callbacks, `options`); see {@link PoolConfig} for what differs.
  */
 export interface DropInPool extends pg.Pool {
+  /**
+   * As `pg.Pool`, and with {@link QueryOptions} in the configuration. When the connection is lost under the statement it is sent again, if it certainly
+   * was not executed, or only reads, or is `idempotent`.
+   *
+   * @throws {OutcomeUnknownError} when it may have been executed, or not.
+   * @throws {ConnectionLostError} when it was not executed, and sending it again did not help either.
+   */
+  query: pg.Pool['query'] & QueryWithOptions
   /** As `pg.Pool`: a client of the caller's own, until it is given back by `release()`. */
-  connect(): Promise<pg.PoolClient>
-  connect(callback: (error: Error | undefined, client: pg.PoolClient | undefined, done: (release?: unknown) => void) => void): void
+  connect(): Promise<DropInClient>
+  connect(callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void): void
   /** The same, but whoever waits may lose interest. */
-  connect(options: ConnectOptions): Promise<pg.PoolClient>
+  connect(options: ConnectOptions): Promise<DropInClient>
   /** As `pg.Pool`: no new callers; resolves when every client has been given back and closed. */
   end(): Promise<void>
   end(callback: () => void): void

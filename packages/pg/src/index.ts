@@ -27,7 +27,7 @@ export {
 } from '@thaw/core'
 export type * from 'pg'
 export { Client } from './client.ts'
-export type { DropInPool, PoolConstructor, PoolStats } from './drop-in-pool.ts'
+export type { DropInClient, DropInPool, PoolConstructor, PoolStats, QueryWithOptions } from './drop-in-pool.ts'
 export type { ConnectOptions, EndOptions, PoolConfig, QueryOptions, ThawOptions } from './options.ts'
 export { Pool } from './pool.ts'
 

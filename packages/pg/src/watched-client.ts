@@ -5,7 +5,6 @@
  */
 
 import { type Clock, CommitRolledBackError, codeOf, type Statement, sweep } from '@thaw/core'
-import type pg from 'pg'
 import { requestCancel } from './cancel-request.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, type QueryBounds } from './interruption.ts'
 import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
@@ -258,6 +257,3 @@ function answerWith(query: PeerQuery, answer: Error): void {
   const { callback } = query
   query.callback = (error) => callback?.(error ?? answer)
 }
-
-/** A type for the class as users see it. */
-export type WatchedClient = pg.Client
