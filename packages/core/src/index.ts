@@ -54,3 +54,14 @@ export { type Environment, type Platform, type PlatformDefaults, platformDefault
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
 export { classifyStatement, createStatementCache, type Statement } from './statement.ts'
 export { sweep } from './sweep.ts'
+export {
+  beginInvocation,
+  createInvocation,
+  createLeakReport,
+  endInvocation,
+  type InvocationParts,
+  type OpenInvocation,
+  preserveHandler,
+  type Serving,
+  serveInvocation,
+} from './wrapper.ts'

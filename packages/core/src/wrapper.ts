@@ -1,0 +1,150 @@
+/**
+ * What a platform's wrapper does when an invocation begins, and when it ends. The same on every platform; what differs (where the
+ * deadline comes from, when the end is) stays with the platform.
+ */
+
+import { type Clock, read } from './clock.ts'
+import { startDeadline } from './deadline.ts'
+import { DeadlineError } from './errors.ts'
+import type { FreezeHints } from './freeze.ts'
+import { type Invocation, type InvocationStorage, type Leak, poolMembers, runInvocation } from './invocation.ts'
+
+/** What a platform knows of an invocation that begins. */
+export interface InvocationParts {
+  /** The platform's own id for it. */
+  readonly id: string
+  /** When the platform will end it, in milliseconds since the epoch. Undefined, or not finite: not known. */
+  readonly endsAt?: number | undefined
+  /** How long before that the waits inside must have ended, so that there is time to answer with an error. */
+  readonly marginMillis: number
+  readonly clock: Clock
+  /** Ends the invocation earlier: a caller who hung up. Its reason becomes the signal's. */
+  readonly parentSignal?: AbortSignal | undefined
+}
+
+/** An invocation, as the wrapper that made it sees it. */
+export interface OpenInvocation extends Invocation {
+  /**
+   * It has ended: its timer stops, and from here on it bounds nothing. What still runs, because nobody waited for it, is held by the
+   * options of its pool alone: else a cache that refreshes itself would fail for ever once the invocation that made it is over.
+   */
+  close(): void
+}
+
+/** Makes an invocation and, where its deadline is known, starts the one timer that aborts its signal. */
+export function createInvocation({ id, endsAt, marginMillis, clock, parentSignal }: InvocationParts): OpenInvocation {
+  const controller = new AbortController()
+  const beganAt = read(clock).wall
+  const isKnown = endsAt !== undefined && Number.isFinite(endsAt)
+  let deadlineAt = isKnown ? endsAt - marginMillis : Number.POSITIVE_INFINITY
+  const expire = () => {
+    const waitedMillis = Math.max(0, clock.wall() - beganAt)
+    controller.abort(new DeadlineError({ waitedMillis, message: timeUp(waitedMillis, marginMillis) }))
+  }
+  const timer = isKnown ? startDeadline(clock, Math.max(0, deadlineAt - beganAt), expire, true) : undefined
+  const follow = () => controller.abort(parentSignal?.reason)
+  if (parentSignal?.aborted) follow()
+  else parentSignal?.addEventListener('abort', follow, { once: true })
+  return {
+    id,
+    get deadlineAt() {
+      return deadlineAt
+    },
+    signal: controller.signal,
+    close() {
+      deadlineAt = Number.POSITIVE_INFINITY
+      timer?.cancel()
+      parentSignal?.removeEventListener('abort', follow)
+    },
+  }
+}
+
+/** Tells every pool that the invocation has begun. Call it before the handler, and outside of the invocation's own scope. */
+export function beginInvocation(invocation: Invocation, hints: FreezeHints = {}): void {
+  for (const member of poolMembers()) member.begin(invocation, hints)
+}
+
+/** Closes the invocation, and has every pool take back what it never gave back. */
+export function endInvocation(invocation: OpenInvocation): Leak[] {
+  invocation.close()
+  return poolMembers().flatMap((member) => member.finish(invocation))
+}
+
+/** How to run a handler inside an invocation. */
+export interface Serving<Result> {
+  readonly invocation: OpenInvocation
+  readonly hints?: FreezeHints
+  /** Makes the storage, if this is the first platform of the process. */
+  readonly createStorage: () => InvocationStorage
+  /** Calls the user's handler. */
+  readonly work: () => Result
+  /** The invocation has ended, and these clients had not been given back. */
+  readonly ended: (leaks: readonly Leak[]) => void
+}
+
+/** Begins the invocation, runs the handler, and ends it when the handler's promise settles: before its caller hears of that. */
+export function serveInvocation<Result>({ invocation, hints, createStorage, work, ended }: Serving<Result>): Result {
+  const end = () => ended(endInvocation(invocation))
+  beginInvocation(invocation, hints)
+  let result: Result
+  try {
+    result = runInvocation(invocation, createStorage, work)
+  } catch (error) {
+    end()
+    throw error
+  }
+  if (!isThenable(result)) {
+    end()
+    return result
+  }
+  // What `then` returns resolves to the same value: the same type, to whoever only awaits it.
+  return result.then(
+    (value) => {
+      end()
+      return value
+    },
+    (error: unknown) => {
+      end()
+      throw error
+    },
+  ) as Result
+}
+
+/** What the language gives to each function for itself. */
+const MECHANICS: ReadonlySet<string | symbol> = new Set(['prototype', 'arguments', 'caller'])
+
+/**
+ * Makes what stands in for `original` look like it: its name, length, own symbols and own properties.
+ *
+ * @param length how many arguments it shows, where the platform counts them. Default: as many as `original`.
+ */
+export function preserveHandler<Wrapped extends object>(original: object, wrapped: Wrapped, length?: number): Wrapped {
+  for (const key of Reflect.ownKeys(original)) {
+    const property = Object.getOwnPropertyDescriptor(original, key)
+    if (property && !MECHANICS.has(key)) Object.defineProperty(wrapped, key, property)
+  }
+  if (length !== undefined) Object.defineProperty(wrapped, 'length', { value: length, configurable: true })
+  return wrapped
+}
+
+/** Tells of leaks in words, once for each place: a leak in a busy handler would otherwise fill the log. */
+export function createLeakReport(tell: (message: string) => void): (leaks: readonly Leak[]) => void {
+  const places = new Set<string>()
+  return (leaks) => {
+    for (const { acquiredAt } of leaks) {
+      if (places.has(acquiredAt)) continue
+      places.add(acquiredAt)
+      tell(
+        `Thaw: a client was not released when the invocation ended. Its connection was closed, or the pool would have lost a place. Write client.release() in a finally block. It was acquired\n${acquiredAt}`,
+      )
+    }
+  }
+}
+
+function timeUp(waitedMillis: number, marginMillis: number): string {
+  return `The invocation has run for ${Math.round(waitedMillis)} ms, and the platform ends it in ${Math.round(marginMillis)} ms. What still waits is given up, so that there is time to answer. Allow it more time on the platform, or do less in it.`
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+}
