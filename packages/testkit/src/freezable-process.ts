@@ -1,8 +1,8 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { type CallMessage, type ChildMessage, isOurs, type UncaughtOrigin } from './call-wire.ts'
+import { capture, describeEnd, type ProcessEnd, quote, watchEnd } from './child-life.ts'
 import { unpackError } from './error-wire.ts'
 import { freezePid, thawPid } from './freezer.ts'
-import { spawnLifeline } from './lifeline.ts'
 import { createPendingCalls, type PendingCalls } from './pending-calls.ts'
 import { within } from './within.ts'
 
@@ -18,12 +18,6 @@ export interface FreezableOptions {
   readonly cwd?: string
   /** How long the file may take to call `serve`. Default: 30 s, for a cold start on a loaded machine. */
   readonly startTimeoutMillis?: number
-}
-
-/** How a process ended: by itself with a code, or by a signal. */
-export interface ProcessEnd {
-  readonly code: number | null
-  readonly signal: NodeJS.Signals | null
 }
 
 /** An error that nobody in the child caught. */
@@ -64,10 +58,6 @@ export interface FreezableProcess extends AsyncDisposable {
 
 const START_TIMEOUT_MILLIS = 30_000
 const CALL_TIMEOUT_MILLIS = 30_000
-const OUTPUT_CHARS = 1_000_000
-const ERROR_OUTPUT_CHARS = 2_000
-// Output may come in after the end, but a grandchild that inherited the pipe must not keep us waiting.
-const OUTPUT_LIMIT_MILLIS = 250
 
 /**
  * Starts `file` in a child process of the same Node version, and resolves when it has called {@link serve}.
@@ -167,35 +157,4 @@ function receive(message: ChildMessage, calls: PendingCalls, uncaught: UncaughtE
   if (message.thaw === 'answer') calls.resolve(message.id, message.value)
   if (message.thaw === 'failure') calls.reject(message.id, unpackError(message.error))
   if (message.thaw === 'uncaught') uncaught.push({ origin: message.origin, error: unpackError(message.error) })
-}
-
-async function watchEnd(child: ChildProcess): Promise<ProcessEnd> {
-  const cutLifeline = child.pid === undefined ? () => {} : spawnLifeline(child.pid)
-  const closed = new Promise((resolve) => child.once('close', resolve))
-  const end = await new Promise<ProcessEnd>((resolve) => {
-    child.once('exit', (code, signal) => {
-      cutLifeline()
-      resolve({ code, signal })
-    })
-    child.once('error', () => child.pid === undefined && resolve({ code: null, signal: null }))
-  })
-  await within(closed, OUTPUT_LIMIT_MILLIS)
-  return end
-}
-
-function capture(stream: NodeJS.ReadableStream | null): () => string {
-  let text = ''
-  stream?.setEncoding('utf8').on('data', (more: string) => {
-    text = (text + more).slice(-OUTPUT_CHARS)
-  })
-  return () => text
-}
-
-function describeEnd({ code, signal }: ProcessEnd): string {
-  if (signal) return `signal ${signal}`
-  return code === null ? 'could not be started' : `code ${code}`
-}
-
-function quote(stderr: string): string {
-  return stderr === '' ? '' : ` It wrote to stderr:\n${stderr.slice(-ERROR_OUTPUT_CHARS)}`
 }
