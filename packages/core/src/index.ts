@@ -32,10 +32,13 @@ export { GRAMMAR_WORDS, HARMLESS_FUNCTIONS, HARMLESS_OPERATORS } from './harmles
 export { fatalSilenceMillis, learnDeath, learnSurvival, type ShortestDeath } from './idle-limit.ts'
 export {
   currentInvocation,
+  enterInvocation,
   type Invocation,
   type InvocationStorage,
   joinPlatforms,
   type Leak,
+  MEMBER,
+  memberOf,
   type PoolMember,
   poolMembers,
   runInvocation,

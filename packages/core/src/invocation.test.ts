@@ -1,6 +1,16 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, expect, test, vi } from 'vitest'
-import { currentInvocation, type Invocation, joinPlatforms, type PoolMember, poolMembers, runInvocation } from './invocation.ts'
+import {
+  currentInvocation,
+  enterInvocation,
+  type Invocation,
+  joinPlatforms,
+  MEMBER,
+  memberOf,
+  type PoolMember,
+  poolMembers,
+  runInvocation,
+} from './invocation.ts'
 
 const create = () => new AsyncLocalStorage<Invocation>()
 
@@ -30,7 +40,25 @@ describe('an invocation', () => {
   })
 })
 
+test('an invocation that is entered is found by what its caller does next', async () => {
+  const seen = await createRequest(() => enterInvocation(invocation('entered'), create))
+  expect(seen).toBe('entered')
+
+  async function createRequest(middleware: () => void): Promise<string | undefined> {
+    await Promise.resolve()
+    middleware()
+    await Promise.resolve()
+    return currentInvocation()?.id
+  }
+})
+
 describe('pools', () => {
+  test('lead to their members', () => {
+    const pool = member()
+    expect(memberOf({ [MEMBER]: pool })).toBe(pool)
+    expect(memberOf({})).toBeUndefined()
+  })
+
   test('are known until they leave', () => {
     const pool = member()
     const leave = joinPlatforms(pool)

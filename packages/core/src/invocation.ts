@@ -38,6 +38,8 @@ export interface PoolMember {
 export interface InvocationStorage {
   getStore(): Invocation | undefined
   run<Result>(invocation: Invocation, work: () => Result): Result
+  /** Where somebody else calls the handler after us. */
+  enterWith(invocation: Invocation): void
 }
 
 interface Registry {
@@ -46,6 +48,8 @@ interface Registry {
 }
 
 const REGISTRY = Symbol.for('thaw')
+/** Where a pool shows its member. */
+export const MEMBER: unique symbol = Symbol.for('thaw.member')
 
 function registry(): Registry {
   const holder = globalThis as { [REGISTRY]?: Registry }
@@ -63,6 +67,18 @@ export function runInvocation<Result>(invocation: Invocation, create: () => Invo
   const shared = registry()
   shared.storage ??= create()
   return shared.storage.run(invocation, work)
+}
+
+/** As {@link runInvocation}, for what the caller does next, itself: for middlewares, which return before the handler is called. */
+export function enterInvocation(invocation: Invocation, create: () => InvocationStorage): void {
+  const shared = registry()
+  shared.storage ??= create()
+  shared.storage.enterWith(invocation)
+}
+
+/** The member of a pool, if it is one of ours. */
+export function memberOf(pool: object): PoolMember | undefined {
+  return (pool as { [MEMBER]?: PoolMember })[MEMBER]
 }
 
 /** Makes a pool known to platforms for as long as it lives. Returns the function that ends it earlier. */

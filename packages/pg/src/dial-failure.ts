@@ -1,6 +1,15 @@
 /** Why a connection could not be made, and whether to dial again. */
 
-import { type AcquireStage, AcquireTimeoutError, ConnectError, type ConnectStage, classify, codeOf, type WireFacts } from '@thaw/core'
+import {
+  type AcquireStage,
+  AcquireTimeoutError,
+  ConnectError,
+  type ConnectStage,
+  classify,
+  codeOf,
+  DeadlineError,
+  type WireFacts,
+} from '@thaw/core'
 import { saysLost } from './peer.ts'
 
 /** `again`: with backoff. `password`: once more, with a new password if a function gives it. `fail`: at once. */
@@ -68,6 +77,15 @@ export function acquireTimeout(
     waitedMillis,
     cause,
     message: `timeout exceeded when trying to connect: after ${Math.round(waitedMillis)} ms (connectionTimeoutMillis) ${detail[stage]}`,
+  })
+}
+
+/** The invocation's time was up first. */
+export function invocationOver(cause: Error, waitedMillis: number): DeadlineError {
+  return new DeadlineError({
+    waitedMillis,
+    cause,
+    message: `The invocation's time is up, after ${Math.round(waitedMillis)} ms of waiting for a connection. Nothing was sent.`,
   })
 }
 

@@ -11,6 +11,7 @@ import {
   createStatementCache,
   type Events,
   elapsedMillis,
+  type FreezeHints,
   fatalSilenceMillis,
   judge,
   learnDeath,
@@ -79,9 +80,9 @@ export class Door implements StatementHost {
   }
 
   /** Reads the clocks, and doubts every connection if they prove a freeze. A gap that moved both alike shows as silence anyway. */
-  look(): Reading {
+  look(hints?: FreezeHints): Reading {
     const now = read(this.#host.settings.clock)
-    if (this.#lastLook && weighFreeze(this.#lastLook, now) === 'certain') {
+    if (this.#lastLook && weighFreeze(this.#lastLook, now, hints) === 'certain') {
       this.#doubtedAt = now.mono
       this.#host.events.emit({ type: 'thawed', gapMillis: elapsedMillis(this.#lastLook, now) })
     }
@@ -102,8 +103,15 @@ export class Door implements StatementHost {
     return undefined
   }
 
-  /** Sweeps once for all idle connections, then asks, side by side, every one that still stands and is not trusted. */
-  vet(): void {
+  /** An invocation begins: has the newest idle connection proven before somebody wants it, unless it is trusted anyway. */
+  prepare(hints: FreezeHints): void {
+    const now = this.look(hints)
+    const newest = this.#host.idle().at(-1)
+    if (newest && this.#judge(newest.client, now) !== 'trust') this.vet(1)
+  }
+
+  /** Sweeps once for all idle connections, then asks, side by side, those that still stand and are not trusted: the newest `most`. */
+  vet(most: number = Number.POSITIVE_INFINITY): void {
     const isUnderWay = this.#host.idle().every(({ client }) => this.vitalsOf(client).askedAt !== undefined)
     if (this.#isSweeping || isUnderWay) return
     this.#isSweeping = true
@@ -111,9 +119,10 @@ export class Door implements StatementHost {
     sweep(this.#host.settings.clock, () => {
       this.#isSweeping = false
       const now = read(this.#host.settings.clock)
-      for (const { client } of [...this.#host.idle()]) {
+      let asked = 0
+      for (const { client } of [...this.#host.idle()].reverse()) {
         const verdict = this.#judge(client, now)
-        if (verdict === 'ask') this.#ask(client, now)
+        if (verdict === 'ask') asked++ < most && this.#ask(client, now)
         else if (verdict !== 'trust') this.#destroy(client, verdict, now)
       }
       this.#host.events.emit({ type: 'swept', idle: before, dead: Math.max(0, before - this.#host.idle().length) })

@@ -5,12 +5,12 @@
 
 import { classify, codeOf, createEvents, read, startDeadline, sweep, type ThawListener } from '@thaw/core'
 import type pg from 'pg'
-import { acquireTimeout, connectError } from './dial-failure.ts'
+import { acquireTimeout, connectError, invocationOver } from './dial-failure.ts'
 import { type Dial, Dialler, wasReached } from './dialler.ts'
 import { Door } from './door.ts'
 import type { DropInPool, PoolConstructor, PoolStats } from './drop-in-pool.ts'
 import { InFlightWatch } from './in-flight-watch.ts'
-import { bound, checkSignal, interruptedBefore } from './interruption.ts'
+import { Member } from './member.ts'
 import {
   type ConnectOptions,
   checkEndOptions,
@@ -25,8 +25,9 @@ import { type ConnectCallback, type IdleListener, type PeerClient, type PendingI
 import { PoolQueries } from './pool-query.ts'
 import { type Callback, promisify } from './promisify.ts'
 import { isBroken } from './vitals.ts'
-import { type Waiter, WaitingRoom } from './waiting-room.ts'
+import { createWaiter, type Waiter, WaitingRoom } from './waiting-room.ts'
 import { watchedClient } from './watched-client.ts'
+import { whenFinished } from './when-finished.ts'
 
 /** An address that has never answered in this process may be a typing error: that must not cost ten seconds. */
 const UNREACHED_PATIENCE_MILLIS = 800
@@ -47,6 +48,7 @@ class ThawPool extends peerPool<Waiter>() {
   readonly #waiting: WaitingRoom
   readonly #queries: PoolQueries
   readonly #watch: InFlightWatch
+  readonly #member: Member
   #lastFailure: { readonly error: Error; readonly dial: Dial } | undefined
   #isUnlent = false
 
@@ -70,7 +72,13 @@ class ThawPool extends peerPool<Waiter>() {
       clock: settings.clock,
       queue: () => this._pendingQueue,
       patienceMillis: () => this.#patienceMillis(),
-      timeUp: (waitedMillis) => this.#timeUp(waitedMillis),
+      timeUp: (waitedMillis, isOver) => this.#timeUp(waitedMillis, isOver),
+    })
+    this.#member = new Member(this, {
+      idle: () => this._idle,
+      look: () => this.#door.look(),
+      prepare: (hints) => this.#door.prepare(hints),
+      remove: (client) => this._remove(client, () => this._pulseQueue()),
     })
     this.#dialler = new Dialler({
       clock: settings.clock,
@@ -87,7 +95,11 @@ class ThawPool extends peerPool<Waiter>() {
       door: this.#door,
       isEnding: () => this.ending,
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
-      connect: (callback, signal) => (signal ? this.connect({ signal: signal as AbortSignal }, callback) : this.connect(callback)),
+      connect: (callback, signal) => {
+        this.#member.expectOwn()
+        if (signal) this.connect({ signal: signal as AbortSignal }, callback)
+        else this.connect(callback)
+      },
       repeating: (error, loss) => {
         this.#door.tellOutcome(loss, 'repeated')
         this.#tellRetried('statement', 0, error)
@@ -108,39 +120,12 @@ class ThawPool extends peerPool<Waiter>() {
     const callback = (typeof first === 'function' ? first : second) as Callback<PeerClient> | undefined
     if (this.ending) return this.#refuse(callback)
     const promised = promisify<PeerClient>(this.Promise, callback)
-    const waiter = { callback: promised.callback as ConnectCallback, since: this.#settings.clock.mono() }
-    if (typeof first === 'object' && !this.#mayWait(waiter, first)) return promised.result
-    this._pendingQueue.push(waiter)
+    const waiter = createWaiter(this.#settings.clock, this.#member.note(promised.callback as ConnectCallback))
+    if (!this.#waiting.admit(waiter, typeof first === 'object' ? first : undefined)) return promised.result
     // pg-pool's own timing: an idle client is lent in the next tick, a new one is dialled at once.
     if (this._idle.length > 0) process.nextTick(() => this._pulseQueue())
     else this._pulseQueue()
     return promised.result
-  }
-
-  /** Whoever loses interest leaves the queue. */
-  #mayWait(waiter: { callback: ConnectCallback }, options: ConnectOptions): boolean {
-    const { callback } = waiter
-    let signal: AbortSignal | undefined
-    let over: Error | undefined
-    try {
-      signal = checkSignal(options.signal)
-      over = interruptedBefore({ timeoutMillis: 0, signal })
-    } catch (error) {
-      over = error as Error
-    }
-    if (over) process.nextTick(() => callback(over, undefined, () => {}))
-    if (over || !signal) return !over
-    const bounds = { timeoutMillis: 0, signal }
-    const lift = bound(this.#settings.clock, bounds, (reason) => {
-      const index = this._pendingQueue.indexOf(waiter as Waiter)
-      if (index !== -1) this._pendingQueue.splice(index, 1)
-      callback(reason, undefined, () => {})
-    })
-    waiter.callback = (error, client, release) => {
-      lift()
-      callback(error, client, release)
-    }
-    return true
   }
 
   /** pg-pool calls this whenever something may have become possible. */
@@ -224,7 +209,8 @@ class ThawPool extends peerPool<Waiter>() {
     return failed && !wasReached(failed.dial.target) ? Math.min(timeout, UNREACHED_PATIENCE_MILLIS) : timeout
   }
 
-  #timeUp(waitedMillis: number): Error {
+  #timeUp(waitedMillis: number, isOver: boolean): Error {
+    if (isOver) return invocationOver(this.#timeUp(waitedMillis, false), waitedMillis)
     const failed = this.#lastFailure
     const isDialling = failed !== undefined || this.#dialler.outstanding > 0
     if (failed?.dial.target && waitedMillis < (Number(this.options.connectionTimeoutMillis) || Number.POSITIVE_INFINITY)) {
@@ -237,9 +223,10 @@ class ThawPool extends peerPool<Waiter>() {
   // ------------------------------------------------------------------ release
 
   override _release(client: PeerClient, idleListener: IdleListener, error?: Error | boolean): void {
+    this.#member.returned(client)
     const vitals = this.#door.vitalsOf(client)
     if (!error && client.readyForQuery === false && !isBroken(client)) {
-      return this.#whenFinished(client, (finished) => this._release(client, idleListener, finished ? undefined : true))
+      return whenFinished(client, this.#settings, (finished) => this._release(client, idleListener, finished ? undefined : true))
     }
     vitals.lent = false
     vitals.idleSince = read(this.#settings.clock)
@@ -247,24 +234,10 @@ class ThawPool extends peerPool<Waiter>() {
     super._release(client, idleListener, error || inTransaction || undefined)
   }
 
-  /** Waits, not for ever, until the statement that was running at the release has ended: its result is nobody's, its effect is. */
-  #whenFinished(client: PeerClient, done: (finished: boolean) => void): void {
-    const settle = (finished: boolean) => {
-      deadline.cancel()
-      client.off('drain', drained)
-      client.off('end', ended)
-      done(finished)
-    }
-    const drained = () => settle(true)
-    const ended = () => settle(false)
-    client.on('drain', drained)
-    client.on('end', ended)
-    const deadline = startDeadline(this.#settings.clock, this.#settings.releaseTimeoutMillis, ended)
-  }
-
   /** Idempotent, unlike pg-pool's: a connection can be given up by the door, by its socket and by its holder. */
   override _remove(client: PeerClient, callback?: () => void): void {
     if (!this._clients.includes(client)) return callback?.()
+    this.#member.returned(client)
     super._remove(client, callback)
     // pg waits until the server closes its end. A server that is gone never does.
     const deadline = startDeadline(this.#settings.clock, CLOSE_MILLIS, () => client.connection?.stream.destroy(), true)
@@ -322,6 +295,7 @@ class ThawPool extends peerPool<Waiter>() {
       this.#waiting.close()
       this.#dialler.stop()
       this.#watch.stop()
+      this.#member.leave()
       this.#events.emit({ type: 'drained', destroyed })
       promised.callback(undefined)
     }

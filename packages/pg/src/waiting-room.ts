@@ -1,12 +1,24 @@
 /** Callers who wait for a connection: how long each still may, and who is told that the time is up. */
 
-import { type Clock, type Deadline, LATE_MILLIS, startDeadline } from '@thaw/core'
-import type { PendingItem } from './peer.ts'
+import { type Clock, currentInvocation, type Deadline, LATE_MILLIS, startDeadline } from '@thaw/core'
+import { type Bounds, bound, checkSignal, interruptedBefore } from './interruption.ts'
+import type { ConnectOptions } from './options.ts'
+import type { ConnectCallback, PendingItem } from './peer.ts'
 
 /** A caller in pg-pool's queue. */
 export interface Waiter extends PendingItem {
+  callback: ConnectCallback
   /** When it began to wait, on the monotonic clock; later, if the process was frozen meanwhile. */
   since: number
+  /** When the invocation that it belongs to is over, on the monotonic clock. Infinity: not known. */
+  readonly until: number
+}
+
+/** A caller who begins to wait now. */
+export function createWaiter(clock: Clock, callback: ConnectCallback): Waiter {
+  const since = clock.mono()
+  const invocation = currentInvocation()
+  return { callback, since, until: invocation ? since + invocation.deadlineAt - clock.wall() : Number.POSITIVE_INFINITY }
 }
 
 /** What a waiting room needs of its pool. */
@@ -16,8 +28,8 @@ export interface WaitingHost {
   queue(): Waiter[]
   /** How long anybody may wait. Infinity: for ever. */
   patienceMillis(): number
-  /** What to tell somebody whose time is up. */
-  timeUp(waitedMillis: number): Error
+  /** What to tell somebody whose time is up. `isOver`: his invocation's is. */
+  timeUp(waitedMillis: number, isOver: boolean): Error
 }
 
 export class WaitingRoom {
@@ -29,10 +41,45 @@ export class WaitingRoom {
     this.#host = host
   }
 
+  /** Puts somebody into the queue. Returns false if he had lost interest before; then he has been told. Whoever loses interest later leaves. */
+  admit(waiter: Waiter, options: ConnectOptions | undefined): boolean {
+    const { callback } = waiter
+    let bounds: Bounds | undefined
+    let over: Error | undefined
+    try {
+      bounds = options && { timeoutMillis: 0, signal: checkSignal(options.signal) }
+      over = bounds && interruptedBefore(bounds)
+    } catch (error) {
+      over = error as Error
+    }
+    if (over) {
+      const reason = over
+      process.nextTick(() => callback(reason, undefined, () => {}))
+      return false
+    }
+    if (bounds?.signal) {
+      const lift = bound(this.#host.clock, bounds, (reason) => {
+        const index = this.#host.queue().indexOf(waiter)
+        if (index !== -1) this.#host.queue().splice(index, 1)
+        callback(reason, undefined, () => {})
+      })
+      waiter.callback = (error, client, release) => {
+        lift()
+        callback(error, client, release)
+      }
+    }
+    this.#host.queue().push(waiter)
+    return true
+  }
+
   /** How long the first in the queue will go on waiting. Undefined: nobody waits. */
   remainingMillis(): number | undefined {
     const first = this.#host.queue()[0]
-    return first && first.since + this.#host.patienceMillis() - this.#host.clock.mono()
+    return first && this.#dueAt(first) - this.#host.clock.mono()
+  }
+
+  #dueAt({ since, until }: Waiter): number {
+    return Math.min(since + this.#host.patienceMillis(), until)
   }
 
   /** Rejects everybody whose time is up. */
@@ -45,26 +92,30 @@ export class WaitingRoom {
       for (const waiter of queue) waiter.since += late
       this.#alarmAt = now
     }
-    const patience = this.#host.patienceMillis()
-    for (let first = queue[0]; first && now - first.since >= patience; first = queue[0]) {
-      queue.shift()
-      this.reject(first, this.#host.timeUp(now - first.since))
+    // Not in the order of their coming: each may belong to another invocation.
+    for (const waiter of queue.filter((one) => this.#dueAt(one) <= now)) {
+      queue.splice(queue.indexOf(waiter), 1)
+      this.reject(waiter, this.#host.timeUp(now - waiter.since, waiter.until <= now))
     }
   }
 
   /** One timer for all who wait. It costs the hot path nothing: nobody waits there. */
   setAlarm(): void {
-    const remaining = this.remainingMillis()
-    if (this.#alarm || remaining === undefined || remaining === Number.POSITIVE_INFINITY) return
-    const millis = Math.max(0, remaining)
-    this.#alarmAt = this.#host.clock.mono() + millis
+    const queue = this.#host.queue()
+    const last = queue.at(-1)
+    if (!last || (this.#alarm && this.#dueAt(last) >= this.#alarmAt)) return
+    const earliest = queue.reduce((least, waiter) => Math.min(least, this.#dueAt(waiter)), Number.POSITIVE_INFINITY)
+    if (earliest === Number.POSITIVE_INFINITY) return
+    this.#alarm?.cancel()
+    const now = this.#host.clock.mono()
+    this.#alarmAt = Math.max(now, earliest)
     const ring = () => {
       this.#alarm = undefined
       this.giveUp()
       this.#alarmAt = Number.POSITIVE_INFINITY
       this.setAlarm()
     }
-    this.#alarm = startDeadline(this.#host.clock, millis, ring, true)
+    this.#alarm = startDeadline(this.#host.clock, this.#alarmAt - now, ring, true)
   }
 
   /** Sends everybody away with the same error. */

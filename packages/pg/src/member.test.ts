@@ -1,0 +1,240 @@
+/** What a pool does for a platform. The platform is played by core's own rules; PostgreSQL is real. */
+
+import { AsyncLocalStorage } from 'node:async_hooks'
+import {
+  beginInvocation,
+  createInvocation,
+  DeadlineError,
+  endInvocation,
+  type Invocation,
+  memberOf,
+  type OpenInvocation,
+  poolMembers,
+  runInvocation,
+  systemClock,
+} from '@thaw/core'
+import {
+  createStoppableClock,
+  type FaultProxy,
+  type PostgresServer,
+  type StoppableClock,
+  startFaultProxy,
+  startPostgres,
+  waitForSessions,
+} from '@thaw/testkit'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Pool, type PoolConfig } from './index.ts'
+
+let server: PostgresServer
+let proxy: FaultProxy
+let clock: StoppableClock
+let pool: Pool
+
+const createStorage = () => new AsyncLocalStorage<Invocation>()
+const open = (endsAt?: number): OpenInvocation => createInvocation({ id: 'a', endsAt, marginMillis: 0, clock: systemClock })
+const inside = <Result>(invocation: Invocation, work: () => Result): Result => runInvocation(invocation, createStorage, work)
+
+function createPool(config: PoolConfig = {}): Pool {
+  pool = new Pool({ connectionString: proxy.urlFor(server.url), application_name: 'member', clock, idleTimeoutMillis: 0, ...config })
+  return pool
+}
+
+/** What crossed the wire, by the proxy's count. */
+async function roundTrips(work: () => Promise<unknown>): Promise<number> {
+  const before = proxy.counters.roundTrips
+  await work()
+  return proxy.counters.roundTrips - before
+}
+
+beforeAll(async () => {
+  server = await startPostgres()
+})
+beforeEach(async () => {
+  proxy = await startFaultProxy(server)
+  clock = createStoppableClock()
+})
+afterEach(async () => {
+  await pool.end({ timeoutMillis: 1000 })
+  await proxy.close()
+})
+afterAll(() => server.close())
+
+describe('a pool', () => {
+  test('is unknown to platforms until it is used, and again when it has ended', async () => {
+    const before = poolMembers().length
+    createPool()
+    expect(poolMembers()).toHaveLength(before)
+    await pool.query('select 1')
+    await pool.query('select 1')
+    expect(poolMembers()).toHaveLength(before + 1)
+    await pool.end()
+    expect(poolMembers()).toHaveLength(before)
+    createPool()
+  })
+
+  test('leads to its member, and shows it to nobody else', () => {
+    createPool()
+    expect(memberOf(pool)).toHaveProperty('closeIdle')
+    expect(memberOf(new pg.Pool())).toBeUndefined()
+    expect(Object.keys(pool)).toEqual(Object.keys(new pg.Pool()))
+  })
+})
+
+describe('when an invocation begins', () => {
+  test('the newest idle connection is proven before the first statement wants it, and no other', async () => {
+    createPool({ max: 3 })
+    const clients = await Promise.all([pool.connect(), pool.connect(), pool.connect()])
+    for (const client of clients) client.release()
+    endInvocation(open())
+    clock.addWall(60_000)
+    const asked = await roundTrips(async () => {
+      beginInvocation(open(), { newInvocation: true })
+      await vi.waitFor(() => expect(pool.stats()).toMatchObject({ thawed: 1, probed: 1 }))
+    })
+    expect(asked).toBe(1)
+    expect(await roundTrips(() => pool.query('select 1'))).toBe(1)
+    expect(pool.stats()).toMatchObject({ probed: 1, connected: 3 })
+  })
+
+  test('soon after the last one nothing is asked', async () => {
+    createPool()
+    await pool.query('select 1')
+    beginInvocation(open(), { newInvocation: true })
+    await pool.query('select 1')
+    expect(pool.stats()).toMatchObject({ thawed: 0, swept: 0, probed: 0 })
+  })
+
+  test('an outside clock that is ahead of both of ours is believed', async () => {
+    createPool()
+    await pool.query('select 1')
+    endInvocation(open())
+    beginInvocation(open(), { newInvocation: true, outsideWall: Date.now() + 60_000 })
+    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ thawed: 1, probed: 1 }))
+  })
+
+  test('where nothing is idle nothing is asked', async () => {
+    createPool()
+    const client = await pool.connect()
+    clock.addWall(60_000)
+    beginInvocation(open(), { newInvocation: true })
+    client.release()
+    expect(pool.stats()).toMatchObject({ swept: 0, probed: 0 })
+  })
+
+  test('right after one that took long, there was no freeze', async () => {
+    createPool()
+    await pool.query('select 1')
+    clock.addWall(5000)
+    clock.subtractMono(-5000)
+    endInvocation(open())
+    beginInvocation(open(), { newInvocation: true })
+    expect(pool.stats().thawed).toBe(0)
+  })
+})
+
+describe('when an invocation ends', () => {
+  test('a client that it never gave back is closed, its transaction rolled back, and its place told', async () => {
+    createPool({ max: 1 })
+    await server.query('create table if not exists leaked (n int)')
+    const invocation = open()
+    await inside(invocation, async function forgetful() {
+      const client = await pool.connect()
+      await client.query('begin')
+      await client.query('insert into leaked values (1)')
+    })
+    const leaks = endInvocation(invocation)
+    expect(leaks).toHaveLength(1)
+    expect(leaks[0]?.acquiredAt).toContain('forgetful')
+    expect(leaks[0]?.acquiredAt.split('\n')[0]).toContain('member.test.ts')
+    await waitForSessions(server, 'member', 0)
+    expect((await pool.query('select count(*)::int as n from leaked')).rows).toEqual([{ n: 0 }])
+  })
+
+  test('who gives it back too late is told nothing, and harms nobody', async () => {
+    createPool({ max: 1 })
+    const invocation = open()
+    const client = await inside(invocation, () => pool.connect())
+    expect(endInvocation(invocation)).toHaveLength(1)
+    client.release()
+    await pool.query('select 1')
+    expect(pool.stats()).toMatchObject({ total: 1, idle: 1 })
+  })
+
+  test('clients that came back are no leaks, however they came back', async () => {
+    createPool({ max: 4 })
+    const invocation = open()
+    await inside(invocation, async () => {
+      const [kept, destroyed, running] = await Promise.all([pool.connect(), pool.connect(), pool.connect()])
+      kept.release()
+      destroyed.release(true)
+      void running.query('select pg_sleep(0.1)')
+      running.release()
+      pool.query('select pg_sleep(0.1)', () => {})
+    })
+    expect(endInvocation(invocation)).toEqual([])
+  })
+
+  test('what belongs to another invocation, or to none, is left alone', async () => {
+    createPool({ max: 3 })
+    const [one, other] = [open(), open()]
+    const [mine, yours, nobodys] = await Promise.all([
+      inside(one, () => pool.connect()),
+      inside(other, () => pool.connect()),
+      pool.connect(),
+    ])
+    expect(endInvocation(one)).toHaveLength(1)
+    await expect(mine.query('select 1')).rejects.toThrow()
+    await yours.query('select 1')
+    await nobodys.query('select 1')
+    yours.release()
+    nobodys.release()
+    expect(endInvocation(other)).toEqual([])
+  })
+})
+
+describe('the invocation’s deadline', () => {
+  test('cuts the wait for a connection short, and says so', async () => {
+    createPool({ max: 1 })
+    const client = await pool.connect()
+    const error = await inside(open(Date.now() + 100), () => pool.query('select 1')).catch((caught: unknown) => caught)
+    expect(error).toBeInstanceOf(DeadlineError)
+    expect(error).toMatchObject({ kind: 'deadline', cause: { kind: 'acquire-timeout', stage: 'wait' } })
+    client.release()
+    await pool.query('select 1')
+  })
+
+  test('is each caller’s own, whoever came first', async () => {
+    createPool({ max: 1 })
+    const client = await pool.connect()
+    const ends: string[] = []
+    const wait = (name: string, millis?: number) =>
+      inside(open(millis && Date.now() + millis), () => pool.query('select 1')).then(
+        () => ends.push(`${name} served`),
+        (error: unknown) => ends.push(`${name} ${(error as DeadlineError).kind}`),
+      )
+    const [patient, late] = [wait('patient'), wait('late', 200)]
+    await Promise.all([late, wait('early', 50)])
+    client.release()
+    await patient
+    expect(ends).toEqual(['early deadline', 'late deadline', 'patient served'])
+  })
+
+  test('cuts a dial short that nobody answers', async () => {
+    await proxy.deafen()
+    createPool()
+    await expect(inside(open(Date.now() + 100), () => pool.connect())).rejects.toMatchObject({ kind: 'deadline' })
+  })
+})
+
+test('closing what is idle resolves when the server has no session left, and the pool goes on', async () => {
+  createPool({ max: 2 })
+  const [one, two] = await Promise.all([pool.connect(), pool.connect()])
+  one.release()
+  await memberOf(pool)?.closeIdle()
+  expect(pool.stats()).toMatchObject({ total: 1, idle: 0 })
+  two.release()
+  await pool.query('select 1')
+  await memberOf(pool)?.closeIdle()
+  await waitForSessions(server, 'member', 0)
+})

@@ -1,0 +1,98 @@
+/** The pool as platforms know it: what it does when an invocation begins and ends, and who holds which client meanwhile. */
+
+import { currentInvocation, type FreezeHints, type Invocation, joinPlatforms, type Leak, MEMBER, type PoolMember } from '@thaw/core'
+import type { ConnectCallback, IdleItem, PeerClient } from './peer.ts'
+
+/** What a member needs of its pool. */
+export interface MemberHost {
+  /** The idle clients, newest last. */
+  idle(): readonly IdleItem[]
+  /** Looks at the clocks: the process is running now. */
+  look(): void
+  /** Weighs the clocks, and has the newest idle client proven if it is not trusted. */
+  prepare(hints: FreezeHints): void
+  /** Takes the client out of the pool and closes it. */
+  remove(client: PeerClient): void
+}
+
+/** A client that an invocation took by `connect()`. */
+interface Loan {
+  readonly invocation: Invocation
+  /** Has the stack as an Error has it: V8 makes text of it when somebody reads it, and nobody reads most. */
+  readonly place: { readonly stack?: string }
+}
+
+export class Member implements PoolMember {
+  readonly #host: MemberHost
+  readonly #loans = new Map<PeerClient, Loan>()
+  #leave: (() => void) | undefined
+  #isNextOurs = false
+
+  /** @param pool where platforms find this again, given the pool alone. */
+  constructor(pool: object, host: MemberHost) {
+    this.#host = host
+    Object.defineProperty(pool, MEMBER, { value: this })
+  }
+
+  begin(_invocation: Invocation, hints: FreezeHints): void {
+    this.#host.prepare(hints)
+  }
+
+  finish(invocation: Invocation): readonly Leak[] {
+    // The gap to the next invocation is counted from here, or a long handler would look like a freeze.
+    this.#host.look()
+    const leaks: Leak[] = []
+    for (const [client, loan] of this.#loans) {
+      if (loan.invocation !== invocation) continue
+      this.returned(client)
+      this.#host.remove(client)
+      leaks.push({ acquiredAt: withoutFirstLine(loan.place.stack ?? '') })
+    }
+    return leaks
+  }
+
+  async closeIdle(): Promise<void> {
+    const clients = this.#host.idle().map(({ client }) => client)
+    const closed = clients.map((client) => new Promise<void>((resolve) => client.once('end', () => resolve())))
+    for (const client of clients) this.#host.remove(client)
+    await Promise.all(closed)
+  }
+
+  /** The next `connect()` is the pool's own, for one statement: it gives the client back by itself. */
+  expectOwn(): void {
+    this.#isNextOurs = true
+  }
+
+  /**
+   * Somebody calls `connect()`. Returns the callback to use instead, which remembers to whom the client went. The first call makes
+   * the pool known to platforms: one that is never used is none of their business.
+   */
+  note(callback: ConnectCallback): ConnectCallback {
+    this.#leave ??= joinPlatforms(this)
+    const isOurs = this.#isNextOurs
+    this.#isNextOurs = false
+    const invocation = isOurs ? undefined : currentInvocation()
+    if (!invocation) return callback
+    const place: { stack?: string } = {}
+    Error.captureStackTrace(place, this.note)
+    return (error, client, release) => {
+      if (client) this.#loans.set(client, { invocation, place })
+      callback(error, client, release)
+    }
+  }
+
+  /** The client has come back, or is gone. */
+  returned(client: PeerClient): void {
+    this.#loans.delete(client)
+  }
+
+  /** The pool has ended. */
+  leave(): void {
+    this.#leave?.()
+  }
+}
+
+/** `connect()` itself, whose line says nothing to whoever looks for the leak. */
+function withoutFirstLine(stack: string): string {
+  return stack.split('\n').slice(2).join('\n')
+}
