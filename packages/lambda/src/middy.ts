@@ -1,0 +1,54 @@
+/** The same as `withThaw`, where middy calls the handler. */
+
+import { beginInvocation, endInvocation, enterInvocation, type OpenInvocation } from '@thaw/core'
+import { beginning, type ContextSlice, createStorage, isManaged } from './invocations.ts'
+import { settingsOf, type ThawOptions } from './options.ts'
+
+/** What of middy's request is read here. Middy's own, from 5 to 7, fits. */
+export interface MiddyRequest {
+  readonly context: object
+}
+
+/** A middleware for middy, from 5 to 7. */
+export interface MiddyMiddleware {
+  before(request: MiddyRequest): void
+  after(request: MiddyRequest): void
+  onError(request: MiddyRequest): void
+}
+
+/**
+ * A middleware that does for middy's handlers what `withThaw` does for others. Use it first, so that the other middlewares are inside the invocation
+ * too:
+ *
+ * `middy().use(thawMiddleware()).handler(async (event, context) => { … })`
+ *
+ * For response streaming wrap the whole instead, `withThaw(middy({ streamifyResponse: true }).handler(…))`: a middleware is told that the handler has
+ * returned, not that its stream has ended.
+ *
+ * @throws {OptionError} for an absurd or misspelt option.
+ */
+export function thawMiddleware(options: ThawOptions = {}): MiddyMiddleware {
+  const settings = settingsOf(options)
+  const open = new WeakMap<object, OpenInvocation>()
+  let last: MiddyRequest | undefined
+  const end = ({ context }: MiddyRequest): void => {
+    const invocation = open.get(context)
+    // Middy tells of an error in an `after` when it has told of the end already.
+    if (!invocation) return
+    open.delete(context)
+    settings.report(endInvocation(invocation))
+  }
+  return {
+    before(request) {
+      // Middy skips every `after` where a middleware answers in place of the handler: then the next invocation shows that this one has ended.
+      if (last && !isManaged()) end(last)
+      last = request
+      const { invocation, hints } = beginning(request.context as ContextSlice, settings)
+      open.set(request.context, invocation)
+      beginInvocation(invocation, hints)
+      enterInvocation(invocation, createStorage)
+    },
+    after: end,
+    onError: end,
+  }
+}
