@@ -19,7 +19,7 @@ function invocation(id: string): Invocation {
 }
 
 function member(): PoolMember {
-  return { begin() {}, finish: () => [], closeIdle: async () => {} }
+  return { pool: {}, begin() {}, holds: () => false, finish: () => [], closeIdle: async () => {} }
 }
 
 describe('an invocation', () => {

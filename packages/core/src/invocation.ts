@@ -26,8 +26,12 @@ export interface Leak {
 
 /** A pool, as platforms know it. None of these throws. */
 export interface PoolMember {
+  /** The pool itself, for platforms that watch its events. */
+  readonly pool: object
   /** An invocation has begun: looks at the clocks, and has the newest idle connection proven before the first statement wants it. */
   begin(invocation: Invocation, hints: FreezeHints): void
+  /** Has the invocation a client that it has not given back? Then what it answers with, such as a stream of rows, may still need it. */
+  holds(invocation: Invocation): boolean
   /** An invocation has ended: destroys the clients that it never gave back, and reports them. */
   finish(invocation: Invocation): readonly Leak[]
   /** Closes the connections that are idle. Resolves when their sockets are closed. The pool itself stays open. */

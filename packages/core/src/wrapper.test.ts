@@ -12,7 +12,14 @@ let leave = () => {}
 afterEach(() => leave())
 
 function join(parts: Partial<PoolMember> = {}): PoolMember {
-  const member: PoolMember = { begin: vi.fn(), finish: vi.fn(() => []), closeIdle: async () => {}, ...parts }
+  const member: PoolMember = {
+    pool: {},
+    begin: vi.fn(),
+    holds: () => false,
+    finish: vi.fn(() => []),
+    closeIdle: async () => {},
+    ...parts,
+  }
   leave = joinPlatforms(member)
   return member
 }
