@@ -37,7 +37,6 @@ export {
   type InvocationStorage,
   joinPlatforms,
   type Leak,
-  MEMBER,
   memberOf,
   type PoolMember,
   poolMembers,

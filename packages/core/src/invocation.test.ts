@@ -5,7 +5,6 @@ import {
   enterInvocation,
   type Invocation,
   joinPlatforms,
-  MEMBER,
   memberOf,
   type PoolMember,
   poolMembers,
@@ -55,8 +54,10 @@ test('an invocation that is entered is found by what its caller does next', asyn
 describe('pools', () => {
   test('lead to their members', () => {
     const pool = member()
-    expect(memberOf({ [MEMBER]: pool })).toBe(pool)
+    const leave = joinPlatforms(pool)
+    expect(memberOf(pool.pool)).toBe(pool)
     expect(memberOf({})).toBeUndefined()
+    leave()
   })
 
   test('are known until they leave', () => {

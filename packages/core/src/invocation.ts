@@ -52,8 +52,6 @@ interface Registry {
 }
 
 const REGISTRY = Symbol.for('thaw')
-/** Where a pool shows its member. */
-export const MEMBER: unique symbol = Symbol.for('thaw.member')
 
 function registry(): Registry {
   const holder = globalThis as { [REGISTRY]?: Registry }
@@ -80,9 +78,9 @@ export function enterInvocation(invocation: Invocation, create: () => Invocation
   shared.storage.enterWith(invocation)
 }
 
-/** The member of a pool, if it is one of ours. */
+/** The member of a pool, if it is one of ours and has been used. */
 export function memberOf(pool: object): PoolMember | undefined {
-  return (pool as { [MEMBER]?: PoolMember })[MEMBER]
+  return poolMembers().find((member) => member.pool === pool)
 }
 
 /** Makes a pool known to platforms for as long as it lives. Returns the function that ends it earlier. */

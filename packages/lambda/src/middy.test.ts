@@ -6,6 +6,8 @@ import { invocation, thawMiddleware, withThaw } from './index.ts'
 
 const told: string[] = []
 const member: PoolMember = {
+  pool: {},
+  holds: () => false,
   begin: ({ id }) => void told.push(`begin ${id}`),
   finish: ({ id }) => (told.push(`finish ${id}`) ? [] : []),
   closeIdle: async () => {},

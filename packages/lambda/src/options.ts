@@ -34,9 +34,7 @@ const MARGIN_MILLIS = 200
 export function settingsOf(options: ThawOptions): Settings {
   checkOptions(options, RULES, 'refuse')
   const { deadlineMarginMillis, onLeak, clock = systemClock } = options
-  const report = onLeak
-    ? (leaks: readonly Leak[]) => leaks.forEach((leak) => onLeak(leak))
-    : createLeakReport((message) => console.warn(message))
+  const report = onLeak ? tellEach(onLeak) : createLeakReport((message) => console.warn(message))
   return {
     marginMillis: Number(deadlineMarginMillis ?? MARGIN_MILLIS),
     clock,
@@ -45,5 +43,11 @@ export function settingsOf(options: ThawOptions): Settings {
         report(leaks)
       } catch {}
     },
+  }
+}
+
+function tellEach(onLeak: (leak: Leak) => void): (leaks: readonly Leak[]) => void {
+  return (leaks) => {
+    for (const leak of leaks) onLeak(leak)
   }
 }

@@ -24,7 +24,7 @@ afterEach(() => leave())
 function join(parts: Partial<PoolMember>): void {
   leave = joinPlatforms(Object.assign(memberKeptAlive, { begin() {}, finish: () => [], ...parts }))
 }
-const memberKeptAlive: PoolMember = { begin() {}, finish: () => [], closeIdle: async () => {} }
+const memberKeptAlive: PoolMember = { pool: {}, begin() {}, holds: () => false, finish: () => [], closeIdle: async () => {} }
 
 describe('a handler that is wrapped', () => {
   test('shows two arguments, its name and what else it has', () => {

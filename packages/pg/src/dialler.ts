@@ -43,7 +43,9 @@ export class Dialler {
   #failures = 0
   #pause: Timer | undefined
   #passwordRefused = false
-  #isFailing = false
+  readonly #dialling = new Set<PeerClient>()
+  /** Of these pg knows already that they have failed, and has not told us. */
+  readonly #failing = new Set<object>()
 
   constructor(host: DialHost) {
     this.#host = host
@@ -56,7 +58,7 @@ export class Dialler {
 
   /** Is there a pause between two attempts, or a failure that makes us dial one at a time until one succeeds? */
   get mayDial(): boolean {
-    return this.#pause === undefined && !this.#isFailing && (this.#failures === 0 || this.#outstanding === 0)
+    return this.#pause === undefined && this.#failing.size === 0 && (this.#failures === 0 || this.#outstanding === 0)
   }
 
   dial(): void {
@@ -64,17 +66,17 @@ export class Dialler {
     const startedAt = clock.mono()
     const isSecondPassword = this.#passwordRefused
     let client: PeerClient | undefined
+    const attempt = {}
     // pg-pool looks for more to dial for before it reports that a dial has failed: we have to know earlier.
-    const failing = () => {
-      this.#isFailing = true
-    }
+    const failing = () => void this.#failing.add(attempt)
     const stopListening = () => {
       for (const name of FAILURES) client?.connection?.off(name, failing)
     }
     const end = (): Dial => {
       this.#outstanding--
-      this.#isFailing = false
+      this.#failing.delete(attempt)
       stopListening()
+      if (client) this.#dialling.delete(client)
       return { target: client && targetOf(client), attempts: this.#failures + 1, tookMillis: clock.mono() - startedAt }
     }
     this.#outstanding++
@@ -89,9 +91,15 @@ export class Dialler {
       for (const name of FAILURES) client?.connection?.prependListener(name, failing)
       // From here on `onConnect` may send statements, and be told of errors.
       client?.connection?.once('readyForQuery', stopListening)
+      if (client) this.#dialling.add(client)
     } catch (error) {
       this.#host.failed(error as Error, end(), true)
     }
+  }
+
+  /** Gives up what is being dialled: each dial fails by its own failure. */
+  abandon(): void {
+    for (const { connection } of this.#dialling) connection?.stream.destroy()
   }
 
   /** Stops the pause, if there is one. */

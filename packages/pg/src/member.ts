@@ -1,16 +1,14 @@
 /** The pool as platforms know it: what it does when an invocation begins and ends, and who holds which client meanwhile. */
 
-import { currentInvocation, type FreezeHints, type Invocation, joinPlatforms, type Leak, MEMBER, type PoolMember } from '@thaw/core'
+import { currentInvocation, type FreezeHints, type Invocation, joinPlatforms, type Leak, type PoolMember } from '@thaw/core'
+import type { Door } from './door.ts'
 import type { ConnectCallback, IdleItem, PeerClient } from './peer.ts'
 
 /** What a member needs of its pool. */
 export interface MemberHost {
   /** The idle clients, newest last. */
   idle(): readonly IdleItem[]
-  /** Looks at the clocks: the process is running now. */
-  look(): void
-  /** Weighs the clocks, and has the newest idle client proven if it is not trusted. */
-  prepare(hints: FreezeHints): void
+  readonly door: Pick<Door, 'look' | 'prepare'>
   /** Takes the client out of the pool and closes it. */
   remove(client: PeerClient): void
 }
@@ -23,24 +21,28 @@ interface Loan {
 }
 
 export class Member implements PoolMember {
+  readonly pool: object
   readonly #host: MemberHost
   readonly #loans = new Map<PeerClient, Loan>()
   #leave: (() => void) | undefined
   #isNextOurs = false
 
-  /** @param pool where platforms find this again, given the pool alone. */
   constructor(pool: object, host: MemberHost) {
+    this.pool = pool
     this.#host = host
-    Object.defineProperty(pool, MEMBER, { value: this })
   }
 
   begin(_invocation: Invocation, hints: FreezeHints): void {
-    this.#host.prepare(hints)
+    this.#host.door.prepare(hints)
+  }
+
+  holds(invocation: Invocation): boolean {
+    return [...this.#loans.values()].some((loan) => loan.invocation === invocation)
   }
 
   finish(invocation: Invocation): readonly Leak[] {
     // The gap to the next invocation is counted from here, or a long handler would look like a freeze.
-    this.#host.look()
+    this.#host.door.look()
     const leaks: Leak[] = []
     for (const [client, loan] of this.#loans) {
       if (loan.invocation !== invocation) continue

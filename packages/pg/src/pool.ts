@@ -76,8 +76,7 @@ class ThawPool extends peerPool<Waiter>() {
     })
     this.#member = new Member(this, {
       idle: () => this._idle,
-      look: () => this.#door.look(),
-      prepare: (hints) => this.#door.prepare(hints),
+      door: this.#door,
       remove: (client) => this._remove(client, () => this._pulseQueue()),
     })
     this.#dialler = new Dialler({
@@ -210,6 +209,8 @@ class ThawPool extends peerPool<Waiter>() {
   }
 
   #timeUp(waitedMillis: number, isOver: boolean): Error {
+    // A dial that has outlasted a whole invocation would stand in the next one's way.
+    if (isOver && this._pendingQueue.length === 0) this.#dialler.abandon()
     if (isOver) return invocationOver(this.#timeUp(waitedMillis, false), waitedMillis)
     const failed = this.#lastFailure
     const isDialling = failed !== undefined || this.#dialler.outstanding > 0

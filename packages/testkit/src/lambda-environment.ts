@@ -24,6 +24,7 @@ export interface Deployment {
 export interface Job {
   readonly event: string
   readonly onChunk: (chunk: string) => void
+  readonly beforeThaw: () => void
   readonly resolve: (payload: unknown) => void
   readonly reject: (error: Error) => void
 }
@@ -181,7 +182,9 @@ export class LambdaEnvironment {
     }
     // The request is in the kernel when the process wakes up, with whatever happened to its other sockets meanwhile.
     give(work)
-    if (this.isFrozen) this.#switch(false)
+    if (!this.isFrozen) return
+    job.beforeThaw()
+    this.#switch(false)
   }
 
   #switch(freeze: boolean): void {

@@ -30,6 +30,11 @@ export interface LambdaOptions {
 export interface InvokeOptions {
   /** Called with each piece of a streamed response, as soon as it is there. */
   readonly onChunk?: (chunk: string) => void
+  /**
+   * Called while the process is still frozen and its request is in the kernel already: the moment for a fault of which the process must not hear before
+   * its handler runs. Not called if nothing is frozen.
+   */
+  readonly beforeThaw?: () => void
 }
 
 /** A function in the emulator. */
@@ -90,9 +95,9 @@ export function startLambda(file: string | URL, options: LambdaOptions = {}): La
     return taken
   }
   const lambda: Lambda = {
-    async invoke(event = {}, { onChunk = () => {} } = {}) {
+    async invoke(event = {}, { onChunk = () => {}, beforeThaw = () => {} } = {}) {
       const running = await take()
-      return new Promise((resolve, reject) => running.invoke({ event: JSON.stringify(event), onChunk, resolve, reject }))
+      return new Promise((resolve, reject) => running.invoke({ event: JSON.stringify(event), onChunk, beforeThaw, resolve, reject }))
     },
     async whenFrozen() {
       await environment?.settled()
