@@ -1,0 +1,218 @@
+/**
+ * Lambda, in the testkit's emulator: a process that is really frozen between invocations.
+ *
+ * What breaks: the connection dies while the function is frozen, and the request that wakes it is handled before the death is heard of. With
+ * plain `pg` the invocation fails, or hangs to Lambda's timeout, which costs the process too. With Thaw nothing is seen. Each cell runs plain
+ * `pg` first; where that passes, the cell says so, and is a control.
+ */
+
+import {
+  type CutKind,
+  type FaultProxy,
+  type Lambda,
+  type PostgresServer,
+  startFaultProxy,
+  startLambda,
+  startPostgres,
+  waitForSessions,
+} from '@thaw/testkit'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Order } from './lambda-app.ts'
+
+type Driver = 'pg' | 'thaw'
+
+const APP = new URL('./lambda-app.ts', import.meta.url)
+const MINUTE = 60_000
+/** Room for a cold start on a loaded machine; for plain pg enough to call it hanging. */
+const TIMEOUT_MILLIS: Readonly<Record<Driver, number>> = { pg: 3_000, thaw: 30_000 }
+
+let server: PostgresServer
+let proxy: FaultProxy
+let app = ''
+let count = 0
+const lambdas: Lambda[] = []
+
+beforeAll(async () => {
+  server = await startPostgres()
+  await server.query('CREATE TABLE ledger (token text NOT NULL)')
+})
+beforeEach(async () => {
+  proxy = await startFaultProxy(server)
+  app = `lambda-${++count}`
+})
+afterEach(async () => {
+  for (const lambda of lambdas.splice(0)) await lambda[Symbol.asyncDispose]()
+  await proxy.close()
+})
+afterAll(() => server.close())
+
+function deploy(driver: Driver, env: Record<string, string> = {}, options: Parameters<typeof startLambda>[1] = {}): Lambda {
+  const all = { DRIVER: driver, DATABASE_URL: proxy.urlFor(server.url), APP: app, ...env }
+  const lambda = startLambda(APP, { env: all, timeoutMillis: TIMEOUT_MILLIS[driver], ...options })
+  lambdas.push(lambda)
+  return lambda
+}
+
+const invoke = (lambda: Lambda, order: Order = {}, beforeThaw?: () => void): Promise<unknown> =>
+  lambda.invoke(order, beforeThaw ? { beforeThaw } : {})
+
+async function rowsOf(token: string): Promise<number> {
+  const { rows } = await server.query<{ n: number }>('SELECT count(*)::int AS n FROM ledger WHERE token = $1', [token])
+  return rows[0]?.n ?? 0
+}
+
+interface Cell {
+  readonly cut: CutKind
+  readonly clock: 'running' | 'stopped'
+  /** What plain pg does with it. */
+  readonly plain: 'fails' | 'hangs' | 'passes'
+}
+
+const CELLS: readonly Cell[] = (['running', 'stopped'] as const).flatMap((clock) => [
+  { cut: 'fin', clock, plain: 'fails' },
+  { cut: 'rst', clock, plain: 'fails' },
+  { cut: 'rst-on-next-byte', clock, plain: 'fails' },
+  { cut: 'drop', clock, plain: 'hangs' },
+])
+
+describe.for(CELLS)('a $cut during a freeze with the clock $clock', ({ cut, clock, plain }) => {
+  const passed = { wallMillis: MINUTE, monoMillis: clock === 'running' ? MINUTE : 0 }
+
+  async function strike(driver: Driver): Promise<{ end: string; struck: number; coldStarts: number; rows: number }> {
+    const lambda = deploy(driver)
+    await invoke(lambda, { stopMono: clock === 'stopped' })
+    await lambda.whenFrozen()
+    const token = `${app}-${driver}`
+    let struck = 0
+    const request = invoke(lambda, { token, passed }, () => {
+      struck = proxy.cut(cut)
+    })
+    const end = await request.then(
+      () => 'passes',
+      (error: Error) => (error.name === 'Sandbox.Timedout' ? 'hangs' : 'fails'),
+    )
+    return { end, struck, coldStarts: lambda.coldStarts, rows: await rowsOf(token) }
+  }
+
+  test(`plain pg ${plain}`, async () => {
+    expect(await strike('pg')).toMatchObject({ end: plain, struck: 1 })
+  })
+
+  test('is not seen on Thaw, and written once', async () => {
+    expect(await strike('thaw')).toEqual({ end: 'passes', struck: 1, coldStarts: 1, rows: 1 })
+  })
+})
+
+describe('sessions at the server', () => {
+  // A machine that is ended takes its network with it: nobody sends a FIN for a process that was killed.
+  const unplug = () => proxy.cut('drop')
+
+  test.each<Driver>(['pg', 'thaw'])('are left behind by a process that is killed, with %s', async (driver) => {
+    const lambda = deploy(driver)
+    await invoke(lambda)
+    await lambda.whenFrozen()
+    unplug()
+    expect(await lambda.shutdown()).toMatchObject({ signals: ['SIGKILL'] })
+    await waitForSessions(server, app, 1)
+  })
+
+  test.each<Driver>(['pg', 'thaw'])('are none after a shutdown that was registered, with %s', async (driver) => {
+    const lambda = deploy(driver, { SHUTDOWN: 'registered' })
+    await invoke(lambda)
+    await lambda.whenFrozen()
+    await waitForSessions(server, app, 1)
+    expect(await lambda.shutdown()).toEqual({ signals: ['SIGTERM'], end: { code: 0, signal: null } })
+    unplug()
+    await waitForSessions(server, app, 0)
+  })
+
+  test('are none while the process is frozen, if that is wanted, and the next invocation dials', async () => {
+    const lambda = deploy('thaw', { SHUTDOWN: 'before freeze' })
+    for (const token of [`${app}-1`, `${app}-2`]) {
+      await invoke(lambda, { token })
+      await lambda.whenFrozen()
+      await waitForSessions(server, app, 0)
+      expect(await rowsOf(token)).toBe(1)
+    }
+    expect(proxy.counters.flowsOpened).toBe(2)
+    expect(await lambda.shutdown()).toMatchObject({ signals: ['SIGTERM'] })
+  })
+
+  test('before the freeze cannot be closed without the wrapper: it says so, and holds nothing up for long', async () => {
+    const lambda = deploy('pg', { SHUTDOWN: 'before freeze' }, { timeoutMillis: 30_000 })
+    await invoke(lambda)
+    await lambda.whenFrozen()
+    expect(lambda.stderr).toContain('needs withThaw()')
+    await invoke(lambda)
+  })
+})
+
+describe('the deadline', () => {
+  const TIMEOUT = { timeoutMillis: 2_000 }
+
+  test('of an invocation that waits for the database: plain pg waits until Lambda kills it', async () => {
+    await proxy.deafen()
+    const lambda = deploy('pg', {}, TIMEOUT)
+    await expect(invoke(lambda)).rejects.toMatchObject({ name: 'Sandbox.Timedout' })
+  })
+
+  test('with Thaw there is an answer before that, and the process lives', async () => {
+    await proxy.deafen()
+    const lambda = deploy('thaw', {}, TIMEOUT)
+    await expect(invoke(lambda)).rejects.toMatchObject({ name: 'DeadlineError', message: expect.stringContaining('Nothing was sent') })
+    await proxy.accept()
+    expect(await invoke(lambda)).toBe('done')
+    expect(lambda.coldStarts).toBe(1)
+  })
+})
+
+describe('bad use', () => {
+  test('a client that is not released: plain pg waits for it for ever, with its transaction open', async () => {
+    const lambda = deploy('pg')
+    await invoke(lambda, { do: 'leak' })
+    await expect(invoke(lambda)).rejects.toMatchObject({ name: 'Sandbox.Timedout' })
+  })
+
+  test('a client that is not released, its transaction open: Thaw takes it back, and says where it was acquired', async () => {
+    const lambda = deploy('thaw')
+    const token = `${app}-leaked`
+    await invoke(lambda, { do: 'leak', token })
+    expect(await invoke(lambda)).toBe('done')
+    expect(lambda.stderr).toContain('lambda-app.ts')
+    expect(await rowsOf(token)).toBe(0)
+    await waitForSessions(server, app, 1)
+  })
+
+  test('work that is not awaited runs on in the next invocation, once', async () => {
+    const lambda = deploy('thaw', { MAX: '2' })
+    const token = `${app}-forgotten`
+    await invoke(lambda, { do: 'forget', token })
+    await lambda.whenFrozen()
+    await invoke(lambda)
+    await expect.poll(() => rowsOf(token)).toBe(1)
+  })
+
+  test('a pool that an earlier invocation has ended fails each later one, in node-postgres’ words', async () => {
+    const lambda = deploy('thaw')
+    await invoke(lambda, { do: 'end' })
+    await expect(invoke(lambda)).rejects.toMatchObject({
+      message: expect.stringContaining('Cannot use a pool after calling end on the pool'),
+    })
+  })
+})
+
+test('a streaming handler is in its invocation until its stream has ended', async () => {
+  const lambda = deploy('thaw', {}, { handler: 'stream' })
+  expect(await invoke(lambda)).toBe('1 2 3 4 in scope')
+})
+
+test('on a managed instance, what one invocation leaks does not take what another holds', async () => {
+  const lambda = deploy('thaw', { MAX: '2' }, { maxConcurrency: 4, threads: 1 })
+  const token = `${app}-held`
+  const held = invoke(lambda, { do: 'hold', token })
+  await waitForSessions(server, app, 1, 30_000)
+  const leaker = await invoke(lambda, { do: 'leakBesideHolder', token: 'x' })
+  expect(await held).not.toBe(leaker)
+  expect(await rowsOf(token)).toBe(1)
+  await waitForSessions(server, app, 1)
+})
