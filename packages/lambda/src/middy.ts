@@ -22,8 +22,7 @@ export interface MiddyMiddleware {
  *
  * `middy().use(thawMiddleware()).handler(async (event, context) => { … })`
  *
- * For response streaming wrap the whole instead, `withThaw(middy({ streamifyResponse: true }).handler(…))`: a middleware is told that the handler has
- * returned, not that its stream has ended.
+ * For response streaming wrap the whole middy in `withThaw` instead: a middleware is told that the handler has returned, not that its stream has ended.
  *
  * @throws {OptionError} for an absurd or misspelt option.
  */
