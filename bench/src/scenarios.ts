@@ -10,5 +10,17 @@ import type { Scenario } from './scenario.ts'
 import { schedules } from './schedules.ts'
 import { size } from './size.ts'
 import { statements } from './statements.ts'
+import { wrapper } from './wrapper.ts'
 
-export const scenarios: readonly Scenario[] = [hotPath, firstAnswer, roundTrips, size, statements, importTime, memory, schedules, matrix]
+export const scenarios: readonly Scenario[] = [
+  hotPath,
+  wrapper,
+  firstAnswer,
+  roundTrips,
+  size,
+  statements,
+  importTime,
+  memory,
+  schedules,
+  matrix,
+]
