@@ -51,6 +51,7 @@ const FAREWELL_MILLIS = 3_000
 /** Creates what cells write to. Once per server. */
 export async function createLedger(server: PostgresServer): Promise<void> {
   await server.query('CREATE TABLE ledger (token text NOT NULL)')
+  await server.query('CREATE TABLE open_gate (); GRANT SELECT ON open_gate TO PUBLIC')
 }
 
 export async function runCell(cell: Cell, stage: Stage): Promise<Observations> {
@@ -108,8 +109,10 @@ async function launch({ server, child, app }: Scene, order: BurstOrder): Promise
   // A cell that fails ends the server under it.
   holder.on('error', () => {})
   await holder.connect()
-  const { rows } = await holder.query<{ lock: number }>('SELECT pg_backend_pid() AS lock, pg_advisory_lock(pg_backend_pid())')
-  await child.call('launch', { ...order, lock: rows[0]?.lock })
+  const gate = `gate of ${app}`
+  await holder.query(`CREATE TABLE "${gate}" ()`)
+  await holder.query(`BEGIN; LOCK TABLE "${gate}"`)
+  await child.call('launch', { ...order, gate })
   const waiting = `SELECT FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`
   await until('the statement runs', async () => (await holder.query(waiting, [app])).rowCount === 1)
   return () => holder.end()

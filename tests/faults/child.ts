@@ -31,8 +31,8 @@ export interface Silence {
 export interface BurstOrder {
   readonly kind: Kind
   readonly tokens: readonly string[]
-  /** Each statement waits at the server for this advisory lock. Default: one that nobody holds. */
-  readonly lock?: number
+  /** Each statement reads this table, and so waits for whoever has locked it. Default: one that nobody locks. */
+  readonly gate?: string
   /** A call that has not ended by then is reported as hanging, and left to itself. */
   readonly capMillis: number
 }
@@ -82,12 +82,12 @@ serve({
   },
   async burst({ kind, tokens, capMillis }: BurstOrder): Promise<CallReport[]> {
     clock?.resume()
-    const call = (token: string) => report(token, capMillis, CALLS[kind](token, NO_LOCK))
+    const call = (token: string) => report(token, capMillis, CALLS[kind](token, OPEN_GATE))
     const together = await Promise.all(tokens.slice(0, -1).map(call))
     return [...together, await call(tokens.at(-1) ?? '')]
   },
-  launch({ kind, tokens, capMillis, lock = NO_LOCK }: BurstOrder) {
-    flying = Promise.all(tokens.map((token) => report(token, capMillis, CALLS[kind](token, lock))))
+  launch({ kind, tokens, capMillis, gate = OPEN_GATE }: BurstOrder) {
+    flying = Promise.all(tokens.map((token) => report(token, capMillis, CALLS[kind](token, gate))))
   },
   landed: () => flying,
   async audit(capMillis: number): Promise<Audit> {
@@ -118,22 +118,22 @@ serve({
   },
 })
 
-const NO_LOCK = 0
-const READ = 'SELECT $1::text AS token FROM pg_advisory_xact_lock_shared($2)'
-const WRITE = 'INSERT INTO ledger (token) SELECT $1::text FROM pg_advisory_xact_lock_shared($2)'
+const OPEN_GATE = 'open_gate'
+const readBehind = (gate: string) => `SELECT $1::text AS token FROM (SELECT count(*) FROM "${gate}") AS gate`
+const writeBehind = (gate: string) => `INSERT INTO ledger (token) ${readBehind(gate)}`
 
-const CALLS: Readonly<Record<Kind, (token: string, lock: number) => Promise<unknown>>> = {
-  async read(token, lock) {
-    const { rows } = await pool.query<{ token: string }>(READ, [token, lock])
+const CALLS: Readonly<Record<Kind, (token: string, gate: string) => Promise<unknown>>> = {
+  async read(token, gate) {
+    const { rows } = await pool.query<{ token: string }>(readBehind(gate), [token])
     if (rows.length !== 1 || rows[0]?.token !== token) throw new Error(`Asked for ${token}, but was told ${JSON.stringify(rows)}`)
   },
-  write: (token, lock) => pool.query(WRITE, [token, lock]),
+  write: (token, gate) => pool.query(writeBehind(gate), [token]),
   // As node-postgres' documentation has it.
-  async transaction(token, lock) {
+  async transaction(token, gate) {
     const client = await pool.connect()
     try {
       await client.query('BEGIN')
-      await client.query(WRITE, [token, lock])
+      await client.query(writeBehind(gate), [token])
       await client.query('COMMIT')
     } catch (error) {
       await client.query('ROLLBACK').catch(() => {})

@@ -36,6 +36,7 @@ export {
   type Invocation,
   type InvocationStorage,
   joinPlatforms,
+  keepInvocation,
   type Leak,
   memberOf,
   type PoolMember,

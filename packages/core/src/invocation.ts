@@ -41,7 +41,7 @@ export interface PoolMember {
 /** The slice of `AsyncLocalStorage` that Thaw uses. */
 export interface InvocationStorage {
   getStore(): Invocation | undefined
-  run<Result>(invocation: Invocation, work: () => Result): Result
+  run<Result>(invocation: Invocation | undefined, work: () => Result): Result
   /** Where somebody else calls the handler after us. */
   enterWith(invocation: Invocation): void
 }
@@ -62,6 +62,19 @@ function registry(): Registry {
 /** The invocation that the caller belongs to, if a platform's wrapper has told us of one. About 30 ns. */
 export function currentInvocation(): Invocation | undefined {
   return registry().storage?.getStore()
+}
+
+/**
+ * A callback runs in the context of whatever calls it: a socket, or another caller's release. The one that is returned runs as part of the
+ * invocation that its maker belongs to now, or of none. The same one where no platform has told us of any.
+ */
+export function keepInvocation<Parameters extends readonly unknown[]>(
+  callback: (...parameters: Parameters) => void,
+): (...parameters: Parameters) => void {
+  const { storage } = registry()
+  if (!storage) return callback
+  const invocation = storage.getStore()
+  return (...parameters) => storage.run(invocation, () => callback(...parameters))
 }
 
 /** Runs `work`, and whatever it starts, as part of the invocation. The first platform in the process brings the storage for all. */

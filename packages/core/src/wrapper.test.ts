@@ -33,7 +33,7 @@ describe('the deadline', () => {
     expect(invocation.signal.aborted).toBe(false)
     clock.advance(2)
     expect(invocation.signal.reason).toBeInstanceOf(DeadlineError)
-    expect(invocation.signal.reason).toMatchObject({ kind: 'deadline', retryable: false, waitedMillis: expect.closeTo(2800, -1) })
+    expect(invocation.signal.reason).toMatchObject({ kind: 'deadline', retryable: true, waitedMillis: expect.closeTo(2800, -1) })
   })
 
   test.each([undefined, Number.NaN, Number.POSITIVE_INFINITY])('that is %s bounds nothing and costs no timer', (endsAt) => {

@@ -9,10 +9,10 @@ export type PoolStats = Readonly<EventCounts & Record<'total' | 'idle' | 'waitin
 
 /** One more way to call `query`: with Thaw's options in the configuration. */
 export interface QueryWithOptions {
-  <Row extends pg.QueryResultRow = pg.QueryResultRow, Values = unknown[]>(
+  <Row extends pg.QueryResultRow = pg.QueryResultRow, Values extends unknown[] = unknown[]>(
     config: pg.QueryConfig<Values> & QueryOptions,
   ): Promise<pg.QueryResult<Row>>
-  <Row extends pg.QueryResultRow = pg.QueryResultRow, Values = unknown[]>(
+  <Row extends pg.QueryResultRow = pg.QueryResultRow, Values extends unknown[] = unknown[]>(
     config: pg.QueryConfig<Values> & QueryOptions,
     callback: (error: Error, result: pg.QueryResult<Row>) => void,
   ): void

@@ -3,7 +3,17 @@
  * on another: certainly not executed, a read, or declared harmless to repeat.
  */
 
-import { BUDGET_TOKENS, classify, codeOf, earn, hingesOnDirectness, type RetryBudget, spend, TransactionOpenError } from '@thaw/core'
+import {
+  BUDGET_TOKENS,
+  classify,
+  codeOf,
+  earn,
+  hingesOnDirectness,
+  keepInvocation,
+  type RetryBudget,
+  spend,
+  TransactionOpenError,
+} from '@thaw/core'
 import pg from 'pg'
 import type { Door } from './door.ts'
 import { isInterruption } from './interruption.ts'
@@ -61,26 +71,31 @@ export class PoolQueries {
   #send(call: Call): void {
     const { text } = call
     const signal = typeof text === 'object' ? (text as { signal?: unknown } | null)?.signal : undefined
-    this.#host.connect((failure, client, release) => {
-      if (failure || !client) return call.done(failure)
-      const vitals = this.#host.door.vitalsOf(client)
-      vitals.isPoolQuery = true
-      let settled = false
-      const settle: Settle = (error, result) => {
-        // pg calls back twice after a value that it cannot bind.
-        if (settled) return
-        settled = true
-        vitals.isPoolQuery = false
-        if (error) this.#failed(call, client, release, error)
-        else this.#finish(call, vitals, release, result)
-      }
-      try {
-        if (call.secondTry?.how === 'inside READ ONLY') readOnly(client, call, settle)
-        else client.query(text as string, call.values as unknown[], settle as (error: Error, result: pg.QueryResult) => void)
-      } catch (error) {
-        settle(error as Error)
-      }
-    }, signal)
+    const run: ConnectCallback = (failure, client, release) => {
+      if (failure || !client) call.done(failure)
+      else this.#run(call, client, release)
+    }
+    this.#host.connect(keepInvocation(run), signal)
+  }
+
+  #run(call: Call, client: PeerClient, release: Release): void {
+    const vitals = this.#host.door.vitalsOf(client)
+    vitals.isPoolQuery = true
+    let settled = false
+    const settle: Settle = keepInvocation((error, result) => {
+      // pg calls back twice after a value that it cannot bind.
+      if (settled) return
+      settled = true
+      vitals.isPoolQuery = false
+      if (error) this.#failed(call, client, release, error)
+      else this.#finish(call, vitals, release, result)
+    })
+    try {
+      if (call.secondTry?.how === 'inside READ ONLY') readOnly(client, call, settle)
+      else client.query(call.text as string, call.values as unknown[], settle as (error: Error, result: pg.QueryResult) => void)
+    } catch (error) {
+      settle(error as Error)
+    }
   }
 
   #finish({ done, secondTry }: Call, vitals: Vitals, release: Release, result: pg.QueryResult | undefined): void {
@@ -140,9 +155,9 @@ export class PoolQueries {
 
   /** A pooler invents the pid that it gives at login. What PostgreSQL says of itself tells whether there is one. */
   #askDirectness(call: Call, lost: PeerClient, error: Error, loss: Loss): void {
-    this.#host.connect((failure, client, release) => {
+    const ask: ConnectCallback = (failure, client, release) => {
       if (failure || !client) return this.#report(call, error, loss)
-      client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid', (unanswered, answer) => {
+      const answered = (unanswered: Error | null, answer: pg.QueryResult<{ pid: number }>) => {
         release(unanswered ?? undefined)
         if (unanswered) return this.#report(call, error, loss)
         const isDirect = answer.rows[0]?.pid === client.processID
@@ -152,8 +167,10 @@ export class PoolQueries {
         const again = this.#again(call, verdict)
         if (again) this.#repeat(again, known, verdict)
         else this.#report(call, known, verdict)
-      })
-    }, undefined)
+      }
+      client.query('SELECT pg_backend_pid() AS pid', keepInvocation(answered))
+    }
+    this.#host.connect(keepInvocation(ask), undefined)
   }
 
   #mayBeStandby({ text, wasRefused, secondTry }: Call, client: PeerClient): boolean {
@@ -163,7 +180,7 @@ export class PoolQueries {
 
   /** A write was refused as read-only. Is it a setting, which the user should hear of, or has the primary become a standby? */
   #askRole(call: Call, client: PeerClient, release: Release, error: Error): void {
-    client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby', (unanswered, answer) => {
+    const answered = (unanswered: Error | null, answer: pg.QueryResult<{ standby: boolean }>) => {
       if (unanswered || answer.rows[0]?.standby !== true) {
         release(!unanswered && this.#mayKeep(client, error) ? undefined : error)
         return call.done(error)
@@ -173,7 +190,8 @@ export class PoolQueries {
       release(true)
       // Dialling looks the host up anew. The statement was refused, so it was not executed.
       this.#send({ ...call, wasRefused: true })
-    })
+    }
+    client.query('SELECT pg_is_in_recovery() AS standby', keepInvocation(answered))
   }
 
   #mayKeep(client: PeerClient, error: Error): boolean {
@@ -183,12 +201,13 @@ export class PoolQueries {
 
 /** Where nothing can be changed: what we take for a read may be none, for all that a lexer can see. */
 function readOnly(client: PeerClient, { text, values }: Call, settle: Settle): void {
-  client.query('BEGIN READ ONLY', (failure: Error | null) => {
+  const begun = (failure: Error | null) => {
     if (failure) return settle(failure)
     client.query(text as string, values as unknown[], (error: Error | null, result: pg.QueryResult) => {
       client.query(error ? 'ROLLBACK' : 'COMMIT', () => settle(error, result))
     })
-  })
+  }
+  client.query('BEGIN READ ONLY', keepInvocation(begun))
 }
 
 function isIdempotent({ text }: Call): boolean {
