@@ -1,8 +1,10 @@
 import { defineConfig, type UserConfig } from 'tsdown'
 
+const shared: UserConfig = { platform: 'node', sourcemap: true, fixedExtension: true }
 const config: UserConfig[] = defineConfig([
-  { entry: 'src/index.ts', format: ['esm', 'cjs'], platform: 'node', sourcemap: true, dts: true, fixedExtension: true },
-  // The loop that `startLambda` runs in a process of its own.
-  { entry: 'src/lambda-runtime.ts', format: 'esm', platform: 'node', sourcemap: true, dts: false, fixedExtension: true, clean: false },
+  { ...shared, entry: 'src/index.ts', format: ['esm', 'cjs'], dts: true },
+  // What `startLambda` and `startVercel` run in a process of its own.
+  { ...shared, entry: 'src/lambda-runtime.ts', format: 'esm', dts: false, clean: false },
+  { ...shared, entry: 'src/vercel-launcher.ts', format: 'esm', dts: false, clean: false },
 ])
 export default config

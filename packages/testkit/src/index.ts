@@ -25,3 +25,11 @@ export { type Handlers, type ServeOptions, serve } from './serve.ts'
 export { type Session, sessionsOf, terminateSessions, waitForSessions } from './sessions.ts'
 export { createStoppableClock, type StoppableClock } from './stoppable-clock.ts'
 export type { FaultCounters, Traffic } from './traffic.ts'
+export {
+  type DeliveredRequest,
+  startVercel,
+  type VercelInstance,
+  type VercelOptions,
+  type VercelRequest,
+  type VercelResponse,
+} from './vercel.ts'
