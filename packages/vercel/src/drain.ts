@@ -1,0 +1,166 @@
+/**
+ * Sees to it that a pool has no idle connection when its instance is suspended: for the server, each would be a session that nobody uses and
+ * nobody ends. Holds the instance from a connection's first use until the pool has been quiet for its idle timeout and its idle connections
+ * are closed.
+ */
+
+import { type Clock, type Deadline, read, startDeadline } from '@thaw/core'
+import { endOf, type RequestContext, requestContext } from './context.ts'
+import type { PeerClient, PeerPool } from './peer-pool.ts'
+
+/** For a pool whose own idle timeout is off: an instance cannot be held for ever. Thaw's default on Vercel. */
+const QUIET_MILLIS = 5_000
+/** pg-pool's own idle timer goes first. */
+const SLACK_MILLIS = 100
+/** Before the deadline of the invocation that holds the instance. A farewell takes a round trip; Vercel's own `attachDatabasePool` leaves as much. */
+const MARGIN_MILLIS = 1_000
+/** How long a server may take to close its end of a connection that we have left, before we close ours by force. */
+const CLOSE_MILLIS = 1_000
+
+/** From the first use of a pool until it is drained. */
+interface Hold {
+  readonly drained: Promise<void>
+  readonly end: () => void
+  /** The requests whose invocations are kept open by it. */
+  readonly holders: WeakSet<RequestContext>
+  /** When the last of them will be ended, by the wall clock. Infinity: one does not say. Minus infinity: there are none. */
+  heldUntil: number
+  /** The pool has been quiet for long enough: what is idle is being closed. */
+  isClosing: boolean
+}
+
+/** What is known of a connection that the server may still know. */
+interface Use {
+  isLent: boolean
+  /** The request that took it. */
+  context: RequestContext | undefined
+}
+
+/** Keeps watch over one pool, by its events. */
+export class Drain {
+  readonly #pool: PeerPool
+  readonly #clock: Clock
+  readonly #uses = new Map<PeerClient, Use>()
+  #hold: Hold | undefined
+  #alarm: Deadline | undefined
+  #quietAt = 0
+  #isTerminating = false
+  #emptied: (() => void) | undefined
+
+  constructor(pool: PeerPool, clock: Clock) {
+    this.#pool = pool
+    this.#clock = clock
+    for (const client of pool._clients) this.#useOf(client).isLent = pool._idle.every((item) => item.client !== client)
+    pool.on('connect', (client) => this.#useOf(client))
+    pool.on('acquire', (client) => {
+      const context = requestContext()
+      Object.assign(this.#useOf(client), { isLent: true, context })
+      this.hold(context)
+    })
+    pool.on('release', (_error, client) => {
+      const use = this.#useOf(client)
+      // Not the context of now: who releases is told by the socket, and the socket is the request's that opened it.
+      const context = use.context ?? requestContext()
+      Object.assign(use, { isLent: false, context: undefined })
+      this.hold(context)
+      const isHeld = this.#hold !== undefined && this.#hold.heldUntil > this.#clock.wall()
+      // pg-pool tells of a release before it counts the client as idle.
+      if (this.#isTerminating || !isHeld) queueMicrotask(() => this.closeIdle())
+    })
+  }
+
+  /** Holds the instance, by this request too, until the pool is drained. Each call puts the drain off by the pool's idle timeout. */
+  hold(context: RequestContext | undefined): void {
+    if (this.#uses.size === 0) return
+    this.#hold ??= createHold()
+    const hold = this.#hold
+    hold.isClosing = false
+    this.#quietAt = this.#clock.mono() + (Number(this.#pool.options.idleTimeoutMillis) || QUIET_MILLIS) + SLACK_MILLIS
+    if (context?.waitUntil && !hold.holders.has(context)) {
+      hold.holders.add(context)
+      hold.heldUntil = Math.max(hold.heldUntil, endOf(context) ?? Number.POSITIVE_INFINITY)
+      context.waitUntil(hold.drained)
+    }
+    this.#alarm ??= this.#setAlarm(hold)
+  }
+
+  /** From here on, whatever is idle or becomes so is closed at once. Resolves when the server knows no connection any more. */
+  async terminate(): Promise<void> {
+    this.#isTerminating = true
+    this.closeIdle()
+    if (this.#uses.size === 0) return
+    await new Promise<void>((resolve) => {
+      this.#emptied = resolve
+    })
+  }
+
+  /** Closes the connections that are idle. The pool itself stays open. */
+  closeIdle(): void {
+    // Who waits for a connection gets these.
+    if (this.#pool.waitingCount > 0) return
+    for (const { client } of [...this.#pool._idle]) {
+      const deadline = startDeadline(this.#clock, CLOSE_MILLIS, () => client.connection?.stream.destroy())
+      client.once('end', () => deadline.cancel())
+      this.#pool._remove(client)
+    }
+  }
+
+  /** The client's record. The first call begins to watch for its end. */
+  #useOf(client: PeerClient): Use {
+    const known = this.#uses.get(client)
+    if (known) return known
+    const use: Use = { isLent: false, context: undefined }
+    this.#uses.set(client, use)
+    client.once('end', () => {
+      this.#uses.delete(client)
+      if (this.#uses.size === 0) this.#emptied?.()
+      this.#settle()
+    })
+    return use
+  }
+
+  /** One timer for any number of uses: when it rings too early, it is set again. */
+  #setAlarm(hold: Hold): Deadline {
+    const { mono, wall } = read(this.#clock)
+    const millis = Math.max(0, Math.min(this.#quietAt - mono, hold.heldUntil - MARGIN_MILLIS - wall))
+    return startDeadline(
+      this.#clock,
+      millis,
+      () => {
+        this.#alarm = undefined
+        if (this.#hold !== hold) return
+        if (!this.#isDue(hold) || this.#pool.waitingCount > 0) {
+          this.#alarm = this.#setAlarm(hold)
+          return
+        }
+        hold.isClosing = true
+        this.closeIdle()
+        this.#settle()
+      },
+      true,
+    )
+  }
+
+  #isDue(hold: Hold): boolean {
+    const { mono, wall } = read(this.#clock)
+    return mono >= this.#quietAt || wall >= hold.heldUntil - MARGIN_MILLIS
+  }
+
+  /** A connection that is lent keeps nobody: its request does that. If it was forgotten, it would keep the instance for ever. */
+  #settle(): void {
+    const hold = this.#hold
+    if (!hold || ![...this.#uses.values()].every(({ isLent }) => hold.isClosing && isLent)) return
+    this.#hold = undefined
+    this.#alarm?.cancel()
+    this.#alarm = undefined
+    hold.end()
+  }
+}
+
+function createHold(): Hold {
+  let end = () => {}
+  const drained = new Promise<void>((resolve) => {
+    end = resolve
+  })
+  return { drained, end, holders: new WeakSet(), heldUntil: Number.NEGATIVE_INFINITY, isClosing: false }
+}

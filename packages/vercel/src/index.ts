@@ -1,0 +1,10 @@
+/**
+ * Thaw on Vercel Functions: `withThaw` wraps a handler, `attachPool` sees to it that no session is left behind when the instance is suspended.
+ *
+ * @module
+ */
+
+export { currentInvocation as invocation, DeadlineError, type Invocation, type Leak, OptionError, ThawError } from '@thaw/core'
+export { attachPool } from './attach-pool.ts'
+export type { AttachablePool } from './peer-pool.ts'
+export { type VercelHandler, type WithThawOptions, withThaw } from './with-thaw.ts'

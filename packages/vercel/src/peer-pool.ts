@@ -1,0 +1,42 @@
+/**
+ * The slice of pg-pool that Thaw leans on here: its public events and counts, and two members that it shares with nobody, because it has no
+ * public way to close what is idle. Read in pg-pool 3.6 to 3.14; Thaw's own pool and Neon's extend it.
+ */
+
+import { OptionError } from '@thaw/core'
+
+/** A client of the pool. */
+export interface PeerClient {
+  once(event: 'end', listener: () => void): unknown
+  readonly connection?: { readonly stream: { destroy(): unknown } }
+}
+
+/** What `attachPool` takes: `pg.Pool`, Thaw's `Pool`, Neon's `Pool`, or whatever extends one of them. */
+export interface AttachablePool {
+  readonly options: { readonly idleTimeoutMillis?: number | null | undefined }
+  readonly totalCount: number
+  readonly idleCount: number
+  readonly waitingCount: number
+}
+
+/** The same pool, seen with what is not in its public types. */
+export interface PeerPool extends AttachablePool {
+  on(event: 'connect' | 'acquire' | 'remove', listener: (client: PeerClient) => void): unknown
+  on(event: 'release', listener: (error: unknown, client: PeerClient) => void): unknown
+  readonly _clients: readonly PeerClient[]
+  readonly _idle: readonly { readonly client: PeerClient }[]
+  _remove(client: PeerClient): void
+}
+
+/** @throws {OptionError} for what is no pool of pg-pool's. */
+export function asPeerPool(pool: unknown): PeerPool {
+  const peer = pool as Partial<PeerPool> | null | undefined
+  if (typeof peer?.on === 'function' && peer.options && Array.isArray(peer._idle) && typeof peer._remove === 'function')
+    return peer as PeerPool
+  const kind = peer?.constructor?.name ?? String(peer)
+  throw new OptionError({
+    option: 'pool',
+    allowed: 'a pool of pg, @thaw/pg or @neondatabase/serverless',
+    message: `attachPool() takes a pool, but was given ${typeof pool === 'function' ? 'a function' : `a ${kind}`}. Write attachPool(new Pool({ … })), with the Pool of "@thaw/pg" or "pg".`,
+  })
+}

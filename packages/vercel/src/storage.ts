@@ -1,0 +1,17 @@
+/** Where the storage of the running invocation comes from: a global on Edge, a module of Node's elsewhere, and no import of it here. */
+
+import type { InvocationStorage } from '@thaw/core'
+
+type StorageClass = new () => InvocationStorage
+
+interface Runtime {
+  readonly AsyncLocalStorage?: StorageClass
+  readonly process?: { getBuiltinModule?(name: string): { readonly AsyncLocalStorage: StorageClass } | undefined }
+}
+
+export function createStorage(): InvocationStorage {
+  const runtime = globalThis as Runtime
+  const AsyncLocalStorage = runtime.AsyncLocalStorage ?? runtime.process?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage
+  if (AsyncLocalStorage) return new AsyncLocalStorage()
+  throw new Error('withThaw() needs AsyncLocalStorage, which this runtime has not. Use Node 20.16 or later, or the Edge runtime.')
+}

@@ -1,0 +1,122 @@
+/**
+ * Vercel suspends an instance when no request and no `waitUntil` promise is pending. No idle timer runs from then on: what is connected stays
+ * connected at the server, for as long as the instance sleeps, and for ever after a new deployment. Vercel's own `attachDatabasePool` holds
+ * the instance by one timer for all pools. Thaw's `attachPool` holds it for each pool, until its connections are closed.
+ */
+
+import { type PostgresServer, sessionsOf, startPostgres, waitForSessions } from '@thaw/testkit'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ask, poolOf, startFunction } from './vercel-instance.ts'
+
+let server: PostgresServer
+beforeAll(async () => {
+  server = await startPostgres()
+})
+afterAll(() => server.close())
+
+const DRIVERS = ['pg', 'thaw'] as const
+
+describe('two pools of different idle times, the slower one used first', () => {
+  const twoPools = () => [poolOf(server, { idleTimeoutMillis: 300 }), poolOf(server, { idleTimeoutMillis: 1_200 })] as const
+
+  test('leave a session behind with attachDatabasePool', async () => {
+    const pools = twoPools()
+    await using instance = await startFunction({ driver: 'pg', drain: 'attachDatabasePool', pools })
+    await ask(instance, '/use?pools=1,0')
+    await instance.suspended()
+    expect(await waitForSessions(server, pools[0].application_name, 0)).toEqual([])
+    expect(await sessionsOf(server, pools[1].application_name)).toHaveLength(1)
+  })
+
+  test.each(DRIVERS)('leave none with attachPool (%s)', async (driver) => {
+    const pools = twoPools()
+    await using instance = await startFunction({ driver, drain: 'attachPool', pools })
+    for (let round = 0; round < 2; round++) {
+      await ask(instance, '/use?pools=1,0')
+      await instance.suspended()
+      for (const { application_name } of pools) expect(await sessionsOf(server, application_name)).toEqual([])
+    }
+  })
+
+  test('leave none with withThaw alone', async () => {
+    const pools = twoPools()
+    await using instance = await startFunction({ driver: 'thaw', isWrapped: true, pools })
+    await ask(instance, '/use?pools=1,0')
+    await instance.suspended()
+    for (const { application_name } of pools) expect(await sessionsOf(server, application_name)).toEqual([])
+  })
+})
+
+describe.each(DRIVERS)('attachPool (%s)', (driver) => {
+  test.each([
+    ['has no idle timeout', { idleTimeoutMillis: 0 }],
+    ['keeps a minimum', { idleTimeoutMillis: 200, min: 2 }],
+  ])('closes what is idle though the pool %s', async (_, options) => {
+    const pool = poolOf(server, options)
+    await using instance = await startFunction({ driver, drain: 'attachPool', pools: [pool] })
+    expect(await ask(instance, '/burst?calls=3')).toEqual(Array(4).fill({ ended: 'ok' }))
+    expect(instance.isSuspended).toBe(false)
+    await instance.suspended()
+    expect(await sessionsOf(server, pool.application_name)).toEqual([])
+    expect(await ask(instance, '/burst')).toEqual(Array(2).fill({ ended: 'ok' }))
+  })
+
+  test('closes what is idle before the deadline of the invocation that holds the instance', async () => {
+    const pool = poolOf(server, { idleTimeoutMillis: 60_000 })
+    await using instance = await startFunction({ driver, drain: 'attachPool', pools: [pool] }, { maxDurationMillis: 1_500 })
+    await ask(instance, '/use')
+    await instance.suspended()
+    expect(await sessionsOf(server, pool.application_name)).toEqual([])
+  })
+
+  test('is not fooled by a connection that another request opened', async () => {
+    const pool = poolOf(server, { max: 1, idleTimeoutMillis: 300 })
+    await using instance = await startFunction({ driver, drain: 'attachPool', pools: [pool] })
+    // Both wait for the same connection: who gets it second gets it from the first one's socket.
+    await Promise.all([ask(instance, '/echo?value=a'), ask(instance, '/echo?value=b')])
+    await ask(instance, '/echo?value=c')
+    await instance.suspended()
+    expect(await sessionsOf(server, pool.application_name)).toEqual([])
+  })
+
+  test('waits for work that nobody awaited, and then closes its connection', async () => {
+    await server.query('CREATE TABLE IF NOT EXISTS notes (note text)')
+    const pool = poolOf(server, { idleTimeoutMillis: 300 })
+    await using instance = await startFunction({ driver, drain: 'attachPool', pools: [pool] })
+    await ask(instance, '/use')
+    await ask(instance, `/unawaited?note=${pool.application_name}`)
+    await instance.suspended()
+    const { rows } = await server.query('SELECT note FROM notes WHERE note = $1', [pool.application_name])
+    expect(rows).toHaveLength(1)
+    expect(await sessionsOf(server, pool.application_name)).toEqual([])
+  })
+
+  test('closes at once what is used outside of requests', async () => {
+    const pool = poolOf(server, { idleTimeoutMillis: 60_000 })
+    await using _ = await startFunction({ driver, drain: 'attachPool', pools: [pool], warmUp: true })
+    await waitForSessions(server, pool.application_name, 0)
+  })
+
+  test('closes the connections at SIGTERM, and the process ends of it', async () => {
+    const pool = poolOf(server, { idleTimeoutMillis: 60_000 })
+    await using instance = await startFunction({ driver, drain: 'attachPool', pools: [pool] })
+    await ask(instance, '/burst?calls=4')
+    expect(await instance.shutdown()).toEqual({ code: null, signal: 'SIGTERM' })
+    expect(await sessionsOf(server, pool.application_name)).toEqual([])
+  })
+
+  test('leaves the end to an application that listens for SIGTERM itself', async () => {
+    const pool = poolOf(server, { idleTimeoutMillis: 60_000 })
+    await using instance = await startFunction({ driver, drain: 'attachPool', pools: [pool], farewell: true })
+    await ask(instance, '/burst?calls=4')
+    expect(await instance.shutdown()).toEqual({ code: 7, signal: null })
+    expect(instance.stdout).toContain('farewell')
+    expect(await sessionsOf(server, pool.application_name)).toEqual([])
+  })
+
+  test('attached twice listens once', async () => {
+    const pool = poolOf(server)
+    await using instance = await startFunction({ driver, drain: 'attachPool', pools: [pool] })
+    expect(await ask(instance, '/counts')).toMatchObject({ listeners: [1, 1] })
+  })
+})
