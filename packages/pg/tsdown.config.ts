@@ -1,12 +1,8 @@
 import { defineConfig, type UserConfig } from 'tsdown'
 
-const config: UserConfig = defineConfig({
-  entry: 'src/index.ts',
-  format: ['esm', 'cjs'],
-  platform: 'node',
-  sourcemap: true,
-  dts: true,
-  fixedExtension: true,
-  outputOptions: { exports: 'named' },
-})
+const shared: UserConfig = { sourcemap: true, fixedExtension: true }
+const config: UserConfig[] = defineConfig([
+  { ...shared, entry: 'src/index.ts', format: ['esm', 'cjs'], platform: 'node', dts: true, outputOptions: { exports: 'named' } },
+  { ...shared, entry: 'src/edge.ts', format: 'esm', platform: 'neutral', dts: false, clean: false },
+])
 export default config

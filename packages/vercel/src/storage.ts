@@ -9,9 +9,10 @@ interface Runtime {
   readonly process?: { getBuiltinModule?(name: string): { readonly AsyncLocalStorage: StorageClass } | undefined }
 }
 
-export function createStorage(): InvocationStorage {
+/** @throws {Error} where there is none. Asked when a handler is wrapped, not when the first request has come. */
+export function storageMaker(): () => InvocationStorage {
   const runtime = globalThis as Runtime
   const AsyncLocalStorage = runtime.AsyncLocalStorage ?? runtime.process?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage
-  if (AsyncLocalStorage) return new AsyncLocalStorage()
-  throw new Error('withThaw() needs AsyncLocalStorage, which this runtime has not. Use Node 20.16 or later, or the Edge runtime.')
+  if (AsyncLocalStorage) return () => new AsyncLocalStorage()
+  throw new Error('withThaw() needs AsyncLocalStorage, which this runtime has not. Use Node 20.16 or later, or the Edge runtime of Vercel.')
 }

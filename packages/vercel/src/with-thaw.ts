@@ -7,6 +7,7 @@ import {
   createInvocation,
   createLeakReport,
   endInvocation,
+  type InvocationStorage,
   type Leak,
   type OpenInvocation,
   OptionError,
@@ -22,7 +23,7 @@ import {
 import { attachNew } from './attach-pool.ts'
 import { endOf, requestContext } from './context.ts'
 import { afterBody, afterNodeResponse, isNodeResponse } from './ends.ts'
-import { createStorage } from './storage.ts'
+import { storageMaker } from './storage.ts'
 
 /** How to wrap. */
 export interface WithThawOptions {
@@ -80,6 +81,7 @@ interface Settings {
   readonly marginMillis: number
   readonly report: (leaks: readonly Leak[]) => void
   readonly clock: Clock
+  readonly createStorage: () => InvocationStorage
 }
 
 const RULES: OptionRules = { marginMillis: { type: 'number', min: 0 }, onLeak: { type: 'function' }, clock: { type: 'object' } }
@@ -88,7 +90,7 @@ function settingsOf(options: WithThawOptions): Settings {
   checkOptions(options, RULES, 'refuse')
   const { marginMillis = MARGIN_MILLIS, onLeak, clock = systemClock } = options
   const { console } = globalThis as { console?: { warn(message: string): void } }
-  return { marginMillis, report: onLeak ?? createLeakReport((message) => console?.warn(message)), clock }
+  return { marginMillis, report: onLeak ?? createLeakReport((message) => console?.warn(message)), clock, createStorage: storageMaker() }
 }
 
 function wrap(handler: HandlerFunction, settings: Settings): HandlerFunction {
@@ -96,7 +98,7 @@ function wrap(handler: HandlerFunction, settings: Settings): HandlerFunction {
     const { invocation, end } = begin(args, settings)
     let result: unknown
     try {
-      result = runInvocation(invocation, createStorage, () => Reflect.apply(handler, this, args))
+      result = runInvocation(invocation, settings.createStorage, () => Reflect.apply(handler, this, args))
     } catch (error) {
       end()
       throw error

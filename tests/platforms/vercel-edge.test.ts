@@ -1,0 +1,56 @@
+/** The Edge runtime: no TCP, no `node:` modules, no `process`. In the real one, from npm, and bundled as for it. */
+
+import { AsyncLocalStorage } from 'node:async_hooks'
+import * as node from '@thaw/pg'
+import { EdgeRuntime } from 'edge-runtime'
+import { build } from 'esbuild'
+import { expect, test } from 'vitest'
+
+const HERE = new URL('.', import.meta.url).pathname
+
+/** Bundles a module, and runs it in a runtime of its own. */
+async function load(source: string): Promise<EdgeRuntime> {
+  const { outputFiles, warnings } = await build({
+    stdin: { contents: source, resolveDir: HERE, loader: 'ts' },
+    bundle: true,
+    write: false,
+    format: 'iife',
+    conditions: ['edge-light'],
+    logLevel: 'silent',
+  })
+  expect(warnings).toEqual([])
+  // Vercel adds this global to the runtime, as Next.js' own sandbox does.
+  return new EdgeRuntime({ initialCode: outputFiles[0]?.text ?? '', extend: (context) => Object.assign(context, { AsyncLocalStorage }) })
+}
+
+test('withThaw wraps an Edge function, and each request has its invocation', async () => {
+  const runtime = await load(`
+    import { invocation, withThaw } from '@thaw/vercel'
+    const context = { deadline: new Date(Date.now() + 25_000).toISOString(), waitUntil: (promise) => {} }
+    globalThis[Symbol.for('@vercel/request-context')] = { get: () => context }
+    const handler = withThaw(async (request) => {
+      const before = invocation()
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      const after = invocation()
+      return Response.json({ isKept: after !== undefined && after === before, isBounded: after.deadlineAt < Date.now() + 25_000, id: after.id })
+    })
+    addEventListener('fetch', (event) => event.respondWith(handler(event.request)))
+  `)
+  const answers = await Promise.all([1, 2, 3].map(async () => (await runtime.dispatchFetch('https://edge.example')).json()))
+  expect(answers).toEqual([1, 2, 3].map((id) => ({ isKept: true, isBounded: true, id: `thaw-${id}` })))
+})
+
+test('@thaw/pg says what to use there instead', async () => {
+  const use = "import { Pool } from '@thaw/pg'\nglobalThis.pool = new Pool()"
+  await expect(load(use)).rejects.toMatchObject({
+    kind: 'option',
+    message: expect.stringMatching(/no TCP|has not.*"@thaw\/neon"/),
+  })
+})
+
+test('@thaw/pg has all of its names there, or the bundler would complain of them first', async () => {
+  const names = Object.keys(node).filter((name) => name !== 'default' && name !== 'module.exports')
+  await expect(load(`import pg, { ${names.join(', ')} } from '@thaw/pg'\nglobalThis.all = [pg, ${names.join(', ')}]`)).rejects.toThrow(
+    '"@thaw/neon"',
+  )
+})
