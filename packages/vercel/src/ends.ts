@@ -18,13 +18,22 @@ export function afterNodeResponse(response: NodeResponse, done: () => void): voi
   else response.once('close', done)
 }
 
+interface Answer {
+  readonly body: ReadableStream
+}
+
+/** A `Response` that has one, of whichever class. */
+export function hasBody(value: unknown): value is Answer {
+  const { body } = (value ?? {}) as { body?: { getReader?: unknown } | null }
+  return typeof body?.getReader === 'function'
+}
+
 /**
  * Calls back when whoever reads the body has come to its end, or has given it up. The response stays the same object, of the same class; its
  * body is replaced, and only once somebody asks for it.
  */
-export function afterBody(response: Response, done: () => void): void {
+export function afterBody(response: Answer, done: () => void): void {
   const { body } = response
-  if (!body) return done()
   let followed: ReadableStream | undefined
   Object.defineProperty(response, 'body', { configurable: true, enumerable: true, get: () => (followed ??= follow(body, done)) })
 }

@@ -22,7 +22,7 @@ import {
 } from '@thaw/core'
 import { attachNew } from './attach-pool.ts'
 import { endOf, requestContext } from './context.ts'
-import { afterBody, afterNodeResponse, isNodeResponse } from './ends.ts'
+import { afterBody, afterNodeResponse, hasBody, isNodeResponse } from './ends.ts'
 import { storageMaker } from './storage.ts'
 
 /** How to wrap. */
@@ -121,9 +121,9 @@ function wrap(handler: HandlerFunction, settings: Settings): HandlerFunction {
 function endWithBody(result: unknown, invocation: OpenInvocation, end: () => void, clock: Clock): unknown {
   const settle = (value: unknown) => {
     const isInUse = poolMembers().some((member) => member.holds(invocation))
-    if (!isInUse || !(value instanceof Response)) end()
     // Who closes the body gets the chance to give his client back afterwards.
-    else afterBody(value, () => sweep(clock, end))
+    if (isInUse && hasBody(value)) afterBody(value, () => sweep(clock, end))
+    else end()
     return value
   }
   const fail = (error: unknown) => {

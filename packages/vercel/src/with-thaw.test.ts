@@ -1,0 +1,286 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { currentInvocation, joinPlatforms, OptionError, type PoolMember } from '@thaw/core'
+import { afterEach, describe, expect, expectTypeOf, test, vi } from 'vitest'
+import { serveContexts } from '../test/serve-contexts.ts'
+import type { RequestContext } from './context.ts'
+import { withThaw } from './with-thaw.ts'
+
+const contexts = serveContexts(new AsyncLocalStorage<RequestContext>())
+const LEAK = { acquiredAt: '    at handler (app.ts:3:9)' }
+
+const told: string[] = []
+let leave = () => {}
+afterEach(() => {
+  leave()
+  told.length = 0
+})
+
+/** A pool, of which the invocation holds a client until `give` is called. */
+function joinPool({ isHolding = false } = {}) {
+  let isHeld = isHolding
+  const member: PoolMember = {
+    pool: {},
+    begin: (_, { newInvocation }) => void told.push(newInvocation ? 'begin' : 'begin beside others'),
+    holds: () => isHeld,
+    finish: () => {
+      told.push('finish')
+      return isHeld ? [LEAK] : []
+    },
+    closeIdle: async () => {},
+  }
+  leave = joinPlatforms(member)
+  return {
+    give: () => {
+      isHeld = false
+    },
+  }
+}
+
+const request = () => new Request('https://instance.vercel.app/')
+
+describe('what comes out is like what went in', () => {
+  test('a function', () => {
+    const key = Symbol('key')
+    const handler = Object.assign(
+      async function GET(this: unknown, _request: Request, _context: { id: number }) {
+        return new Response(String(this))
+      },
+      { config: { maxDuration: 5 }, [key]: 1 },
+    )
+    const wrapped = withThaw(handler)
+    expect(wrapped).not.toBe(handler)
+    expect({ name: wrapped.name, length: wrapped.length, config: wrapped.config, key: wrapped[key] }).toEqual({
+      name: 'GET',
+      length: 2,
+      config: { maxDuration: 5 },
+      key: 1,
+    })
+    expectTypeOf(wrapped).toEqualTypeOf<typeof handler>()
+  })
+
+  test('types', () => {
+    expectTypeOf(withThaw((_: IncomingMessage, response: ServerResponse) => response.end())).toEqualTypeOf<
+      (_: IncomingMessage, response: ServerResponse) => ServerResponse
+    >()
+    expectTypeOf(withThaw({ fetch: (_: Request) => new Response(), port: 1 })).toEqualTypeOf<{
+      fetch: (_: Request) => Response
+      port: number
+    }>()
+    const refused = () => {
+      // @ts-expect-error no handler
+      withThaw(new Response())
+      // @ts-expect-error no handler
+      withThaw({ GET: () => new Response() })
+      // @ts-expect-error a slip of the pen
+      withThaw(() => new Response(), { marginMilis: 1 })
+    }
+    expect(refused).toThrow(OptionError)
+  })
+
+  test('an object with fetch, private members included', async () => {
+    class App {
+      readonly base = '/api'
+      #greeting = 'hello'
+      async fetch(_request: Request) {
+        return new Response(`${this.#greeting} ${this.base} ${currentInvocation() !== undefined}`)
+      }
+    }
+    const app = new App()
+    const wrapped = withThaw(app)
+    expect([wrapped instanceof App, wrapped.base, wrapped.fetch.name]).toEqual([true, '/api', 'fetch'])
+    expect(await (await wrapped.fetch(request())).text()).toBe('hello /api true')
+    expect(Object.hasOwn(app, 'fetch')).toBe(false)
+  })
+
+  test('this is kept', async () => {
+    const routes = {
+      name: 'routes',
+      GET: withThaw(async function (this: { name: string }) {
+        return new Response(this.name)
+      }),
+    }
+    expect(await (await routes.GET()).text()).toBe('routes')
+  })
+})
+
+test.each([[undefined], [null], ['handler'], [{}], [{ GET: () => {} }], [new Response()]])('%o is no handler', (given) => {
+  expect(() => withThaw(given as never)).toThrow(expect.objectContaining({ kind: 'option', option: 'handler' }))
+})
+
+test.each([[{ marginMillis: -1 }], [{ marginMillis: 'soon' }], [{ margin: 5 }], [{ onLeak: true }]])('%o are no options', (options) => {
+  expect(() => withThaw(() => new Response(), options as never)).toThrow(expect.objectContaining({ kind: 'option' }))
+})
+
+describe('an invocation of a web handler', () => {
+  test('has the id and the deadline of the request, and holds the instance until it has ended', async () => {
+    joinPool()
+    const held: Promise<unknown>[] = []
+    const context: RequestContext = {
+      deadline: new Date(Date.now() + 10_000).toISOString(),
+      headers: { 'x-vercel-id': 'iad1::abc' },
+      waitUntil: (promise) => void held.push(promise),
+    }
+    const handler = withThaw(
+      async () => {
+        const { id, deadlineAt } = currentInvocation() ?? {}
+        return Response.json({ id, left: Math.round(((deadlineAt ?? 0) - Date.now()) / 100) })
+      },
+      { marginMillis: 1_000 },
+    )
+    const response = await contexts.run(context, handler)
+    expect(await response.json()).toEqual({ id: 'iad1::abc', left: 90 })
+    expect(told).toEqual(['begin', 'finish'])
+    await Promise.all(held)
+    expect(held).toHaveLength(1)
+  })
+
+  test('knows whether others are running', async () => {
+    joinPool()
+    let open = () => {}
+    const handler = withThaw(async (isFirst: boolean) => {
+      if (isFirst)
+        await new Promise<void>((resolve) => {
+          open = resolve
+        })
+      return new Response()
+    })
+    const first = handler(true)
+    await handler(false)
+    open()
+    await first
+    await handler(false)
+    expect(told.filter((word) => word !== 'finish')).toEqual(['begin', 'begin beside others', 'begin'])
+  })
+
+  test.each([
+    [
+      'throws',
+      () => {
+        throw new RangeError('no')
+      },
+    ],
+    ['rejects', () => Promise.reject(new RangeError('no'))],
+  ])('that %s has ended', async (_, work) => {
+    joinPool()
+    await expect((async () => withThaw(work)())()).rejects.toThrow(RangeError)
+    expect(told).toEqual(['begin', 'finish'])
+  })
+
+  test('goes on until the body has been read, if a client is still in use', async () => {
+    const pool = joinPool({ isHolding: true })
+    const onLeak = vi.fn()
+    async function* rows() {
+      try {
+        yield 'first,'
+        yield 'second'
+      } finally {
+        pool.give()
+      }
+    }
+    const original = new Response(ReadableStream.from(rows()).pipeThrough(new TextEncoderStream()))
+    const response = await withThaw(async () => original, { onLeak })()
+    expect([response, told]).toEqual([original, ['begin']])
+    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+    expect([await reader?.read(), await reader?.read(), await reader?.read()]).toMatchObject([
+      { value: 'first,' },
+      { value: 'second' },
+      { done: true },
+    ])
+    await vi.waitFor(() => expect(told).toEqual(['begin', 'finish']))
+    expect(onLeak).not.toHaveBeenCalled()
+  })
+
+  test.each(['reads it', 'gives it up'])('that forgot a client has it taken back when who reads the body %s', async (how) => {
+    joinPool({ isHolding: true })
+    const onLeak = vi.fn()
+    const response = await withThaw(async () => Response.json({}), { onLeak })()
+    if (how === 'reads it') for await (const _ of response.body ?? []);
+    else await response.body?.cancel()
+    await vi.waitFor(() => expect(onLeak).toHaveBeenCalledExactlyOnceWith([LEAK]))
+  })
+
+  test('is told when its time is up, and is over when Vercel has ended it', async () => {
+    joinPool({ isHolding: true })
+    const onLeak = vi.fn()
+    const context: RequestContext = { deadline: new Date(Date.now() + 60).toISOString() }
+    const handler = withThaw(
+      async () => {
+        const { signal } = currentInvocation() ?? {}
+        if (signal) await once(signal, 'abort')
+        told.push(String((signal?.reason as Error | undefined)?.name))
+        await new Promise(() => {})
+      },
+      { marginMillis: 30, onLeak },
+    )
+    void contexts.run(context, handler)
+    await vi.waitFor(() => expect(onLeak).toHaveBeenCalled())
+    expect(told).toEqual(['begin', 'DeadlineError', 'finish'])
+  })
+
+  test('warns of a leak on the console, once for each place', async () => {
+    joinPool({ isHolding: true })
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    const handler = withThaw(async () => new Response(null))
+    await handler()
+    await handler()
+    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('app.ts:3:9'))
+    warn.mockRestore()
+  })
+})
+
+describe('an invocation of a node handler', () => {
+  /** Serves one request, and returns what was answered. */
+  async function serve(handler: (request: IncomingMessage, response: ServerResponse) => unknown): Promise<string> {
+    const server = createServer(handler).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    try {
+      return await (await fetch(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)).text()
+    } finally {
+      server.close()
+      await once(server, 'close')
+    }
+  }
+
+  test('ends when the response has been sent, though the handler returned long before', async () => {
+    joinPool()
+    const handler = withThaw((_: IncomingMessage, response: ServerResponse) => {
+      setTimeout(() => {
+        told.push('answer')
+        response.end('late')
+      }, 20)
+    })
+    expect(await serve(handler)).toBe('late')
+    await vi.waitFor(() => expect(told).toEqual(['begin', 'answer', 'finish']))
+  })
+
+  test('goes on until the handler has ended, though the response has been sent', async () => {
+    const pool = joinPool({ isHolding: true })
+    const onLeak = vi.fn()
+    const handler = withThaw(
+      async (_: IncomingMessage, response: ServerResponse) => {
+        response.end('early')
+        await new Promise((resolve) => setTimeout(resolve, 30))
+        pool.give()
+      },
+      { onLeak },
+    )
+    expect(await serve(handler)).toBe('early')
+    await vi.waitFor(() => expect(told).toEqual(['begin', 'finish']))
+    expect(onLeak).not.toHaveBeenCalled()
+  })
+
+  test('ends when the handler throws after it has answered', async () => {
+    joinPool()
+    const handler = withThaw(async (_: IncomingMessage, response: ServerResponse) => {
+      response.end('answered')
+      throw new Error('too late')
+    })
+    const errors: Error[] = []
+    expect(await serve((incoming, outgoing) => handler(incoming, outgoing).catch((error: Error) => errors.push(error)))).toBe('answered')
+    await vi.waitFor(() => expect(told).toEqual(['begin', 'finish']))
+    expect(errors.map(({ message }) => message)).toEqual(['too late'])
+  })
+})
