@@ -1,6 +1,7 @@
 import { Agent, type IncomingHttpHeaders, request as send } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { type FreezableOptions, type FreezableProcess, type ProcessEnd, spawnFreezable } from './freezable-process.ts'
+import type { ProcessEnd } from './child-life.ts'
+import { type FreezableOptions, type FreezableProcess, spawnFreezable } from './freezable-process.ts'
 import { within } from './within.ts'
 
 /** How to start an instance. */
