@@ -5,7 +5,18 @@
 
 import { OptionError } from '@thaw/core'
 
-export { AcquireTimeoutError, ConnectError, DeadlineError, OptionError, ThawError, TransactionOpenError } from '@thaw/core'
+export {
+  AcquireTimeoutError,
+  CommitRolledBackError,
+  ConnectError,
+  ConnectionLostError,
+  DeadlineError,
+  OptionError,
+  OutcomeUnknownError,
+  ReplicationUnconfirmedError,
+  ThawError,
+  TransactionOpenError,
+} from '@thaw/core'
 
 function refuse(): never {
   throw new OptionError({
