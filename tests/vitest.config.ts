@@ -1,5 +1,10 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
+// They wait more than they compute: on two cores vitest would run one file at a time.
+const MOST_FILES = 2
+
 // Real servers, processes and package managers on a loaded machine: the limit is there to name the test that hangs, not to time it.
-const config: ViteUserConfig = defineConfig({ test: { include: ['*/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000 } })
+const config: ViteUserConfig = defineConfig({
+  test: { include: ['*/**/*.test.ts'], maxWorkers: MOST_FILES, testTimeout: 60_000, hookTimeout: 60_000 },
+})
 export default config
