@@ -36,11 +36,11 @@ export {
   type Invocation,
   type InvocationStorage,
   joinPlatforms,
-  keepInvocation,
   type Leak,
   memberOf,
   type PoolMember,
   poolMembers,
+  resumeInvocation,
   runInvocation,
 } from './invocation.ts'
 export { checkOptions, type OptionRule, type OptionRules } from './options.ts'

@@ -53,10 +53,14 @@ interface Registry {
 
 const REGISTRY = Symbol.for('thaw')
 
+let known: Registry | undefined
+
 function registry(): Registry {
+  if (known) return known
   const holder = globalThis as { [REGISTRY]?: Registry }
   holder[REGISTRY] ??= { members: new Set() }
-  return holder[REGISTRY]
+  known = holder[REGISTRY]
+  return known
 }
 
 /** The invocation that the caller belongs to, if a platform's wrapper has told us of one. About 30 ns. */
@@ -65,16 +69,12 @@ export function currentInvocation(): Invocation | undefined {
 }
 
 /**
- * A callback runs in the context of whatever calls it: a socket, or another caller's release. The one that is returned runs as part of the
- * invocation that its maker belongs to now, or of none. The same one where no platform has told us of any.
+ * A callback runs in the context of whatever calls it: a socket, or another caller's release. Runs `work` as part of the invocation that it
+ * belongs to, or of none.
  */
-export function keepInvocation<Parameters extends readonly unknown[]>(
-  callback: (...parameters: Parameters) => void,
-): (...parameters: Parameters) => void {
+export function resumeInvocation<Result>(invocation: Invocation | undefined, work: () => Result): Result {
   const { storage } = registry()
-  if (!storage) return callback
-  const invocation = storage.getStore()
-  return (...parameters) => storage.run(invocation, () => callback(...parameters))
+  return storage && storage.getStore() !== invocation ? storage.run(invocation, work) : work()
 }
 
 /** Runs `work`, and whatever it starts, as part of the invocation. The first platform in the process brings the storage for all. */

@@ -60,6 +60,11 @@ export class Member implements PoolMember {
     await Promise.all(closed)
   }
 
+  /** Makes the pool known to platforms, the first time. */
+  join(): void {
+    this.#leave ??= joinPlatforms(this)
+  }
+
   /** The next `connect()` is the pool's own, for one statement: it gives the client back by itself. */
   expectOwn(): void {
     this.#isNextOurs = true
@@ -70,7 +75,7 @@ export class Member implements PoolMember {
    * the pool known to platforms: one that is never used is none of their business.
    */
   note(callback: ConnectCallback): ConnectCallback {
-    this.#leave ??= joinPlatforms(this)
+    this.join()
     const isOurs = this.#isNextOurs
     this.#isNextOurs = false
     const invocation = isOurs ? undefined : currentInvocation()

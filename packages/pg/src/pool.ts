@@ -9,6 +9,7 @@ import { acquireTimeout, connectError, invocationOver } from './dial-failure.ts'
 import { type Dial, Dialler, wasReached } from './dialler.ts'
 import { Door } from './door.ts'
 import type { DropInPool, PoolConstructor, PoolStats } from './drop-in-pool.ts'
+import { IdleTimer } from './idle-timer.ts'
 import { InFlightWatch } from './in-flight-watch.ts'
 import { Member } from './member.ts'
 import {
@@ -50,7 +51,9 @@ class ThawPool extends peerPool<Waiter>() {
   readonly #watch: InFlightWatch
   readonly #member: Member
   #lastFailure: { readonly error: Error; readonly dial: Dial } | undefined
+  readonly #idleTimer: IdleTimer
   #isUnlent = false
+  #isReleasing = false
 
   constructor(config?: PoolConfig, Client?: unknown) {
     super(preparePoolOptions(config, Client))
@@ -63,10 +66,17 @@ class ThawPool extends peerPool<Waiter>() {
       events: this.#events,
       maxLifetimeMillis: Number(this.options.maxLifetimeSeconds) * 1000 || Number.POSITIVE_INFINITY,
       idle: () => this._idle,
-      idleTimeoutMillis: () => (this._isAboveMin() && Number(this.options.idleTimeoutMillis)) || Number.POSITIVE_INFINITY,
+      idleTimeoutMillis: () => this.#idleTimeoutMillis(),
       remove: (client) => this._remove(client),
       abandoned: (client) => this.#takeBack(client),
       resume: () => this._pulseQueue(),
+    })
+    this.#idleTimer = new IdleTimer({
+      clock: settings.clock,
+      idle: () => this._idle,
+      idleTimeoutMillis: () => this.#idleTimeoutMillis(),
+      idleSince: (client) => this.#door.vitalsOf(client).idleSince,
+      remove: (client) => this._remove(client, () => this._pulseQueue()),
     })
     this.#waiting = new WaitingRoom({
       clock: settings.clock,
@@ -99,6 +109,7 @@ class ThawPool extends peerPool<Waiter>() {
         if (signal) this.connect({ signal: signal as AbortSignal }, callback)
         else this.connect(callback)
       },
+      lendNow: (callback) => this.#lendNow(callback),
       repeating: (error, loss) => {
         this.#door.tellOutcome(loss, 'repeated')
         this.#tellRetried('statement', 0, error)
@@ -147,6 +158,18 @@ class ThawPool extends peerPool<Waiter>() {
       this._acquireClient(item.client, waiter, item.idleListener, false)
     }
     if (this._pendingQueue.length > 0 && this._idle.length > 0) this.#door.vet()
+  }
+
+  /** As `connect` and its tick would, where that has nothing to do but to take the newest. Not where somebody has wrapped `connect`. */
+  #lendNow(callback: ConnectCallback): boolean {
+    if (this._idle.length === 0 || this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT) return false
+    const item = this.#door.takeTrusted(this.#door.look())
+    if (!item) return false
+    clearTimeout(item.timeoutId)
+    item.client.ref?.()
+    this.#member.join()
+    this._acquireClient(item.client, { callback }, item.idleListener, false)
+    return true
   }
 
   override _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void {
@@ -230,9 +253,26 @@ class ThawPool extends peerPool<Waiter>() {
       return whenFinished(client, this.#settings, (finished) => this._release(client, idleListener, finished ? undefined : true))
     }
     vitals.lent = false
-    vitals.idleSince = read(this.#settings.clock)
+    // A statement of the pool's own is given back in the moment in which it was answered.
+    vitals.idleSince = vitals.isPoolQuery ? vitals.provenAt : read(this.#settings.clock)
+    vitals.isPoolQuery = false
     const inTransaction = vitals.status === 'T' || vitals.status === 'E'
-    super._release(client, idleListener, error || inTransaction || undefined)
+    this.#isReleasing = true
+    try {
+      super._release(client, idleListener, error || inTransaction || undefined)
+    } finally {
+      this.#isReleasing = false
+    }
+    this.#idleTimer.start()
+  }
+
+  /** Makes pg-pool start no timer for each release: there is one for all. */
+  override _isAboveMin(): boolean {
+    return !this.#isReleasing && super._isAboveMin()
+  }
+
+  #idleTimeoutMillis(): number {
+    return (this._clients.length > Number(this.options.min ?? 0) && Number(this.options.idleTimeoutMillis)) || Number.POSITIVE_INFINITY
   }
 
   /** Idempotent, unlike pg-pool's: a connection can be given up by the door, by its socket and by its holder. */
@@ -296,6 +336,7 @@ class ThawPool extends peerPool<Waiter>() {
       this.#waiting.close()
       this.#dialler.stop()
       this.#watch.stop()
+      this.#idleTimer.stop()
       this.#member.leave()
       this.#events.emit({ type: 'drained', destroyed })
       promised.callback(undefined)
@@ -354,6 +395,9 @@ class ThawPool extends peerPool<Waiter>() {
     this.#events.emit({ type: 'retried', what, delayMillis, ...(code !== undefined && { code }) })
   }
 }
+
+/** To know whether it is still ours. */
+const CONNECT = ThawPool.prototype.connect
 
 /** See {@link PoolConstructor}. */
 export const Pool: PoolConstructor = ThawPool as unknown as PoolConstructor

@@ -7,6 +7,18 @@ import { preferP256 } from './tls.ts'
 /** The server's word in each ReadyForQuery: idle, in a transaction, in a failed one. Undefined before the first. */
 export type TransactionStatus = 'I' | 'T' | 'E' | undefined
 
+/** ReadyForQuery, as pg passes it on. */
+export interface ReadyMessage {
+  readonly status?: TransactionStatus
+}
+
+/** Has a class of ours, which notes by itself what the server says. */
+export const WATCHED: unique symbol = Symbol.for('thaw.pg.watched')
+
+function isWatched(client: object): boolean {
+  return WATCHED in client
+}
+
 /** What was so when the statement that runs now was handed to the socket: the evidence, if its connection is lost. */
 export interface Sending {
   /** The socket's counters. Undefined where the socket has none. */
@@ -70,14 +82,19 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
   }
   client.on('error', (error) => listener?.lost(client, error))
   client.on('end', () => listener?.closed(client))
-  // In front of pg's own listener, which calls the statement's callback, which gives the client back and wants to know.
   // A client made by a user's factory may have no connection: it is lent as node-postgres would lend it.
-  client.connection?.prependListener('readyForQuery', (message?: { status?: TransactionStatus }) => {
-    vitals.provenAt = read(clock)
-    vitals.status = message?.status
-  })
-  if (client.connection) preferP256(client.connection)
+  if (!client.connection) return vitals
+  // In front of pg's own listener, which calls the statement's callback, which gives the client back and wants to know. A watched client
+  // does it in pg's own listener: a second one makes each event cost more.
+  if (!isWatched(client)) client.connection.prependListener('readyForQuery', (message?: ReadyMessage) => noteReady(vitals, clock, message))
+  preferP256(client.connection)
   return vitals
+}
+
+/** The server is ready for the next statement. */
+export function noteReady(vitals: Vitals, clock: Clock, message: ReadyMessage | undefined): void {
+  vitals.provenAt = read(clock)
+  vitals.status = message?.status
 }
 
 /** Does the socket itself say that it is dead? Free to ask; a "no" proves nothing. */

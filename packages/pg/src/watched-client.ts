@@ -19,7 +19,7 @@ import {
   sentQueriesOf,
 } from './peer.ts'
 import { probe } from './probe.ts'
-import { isBroken, type Vitals } from './vitals.ts'
+import { isBroken, noteReady, type ReadyMessage, type Vitals, WATCHED } from './vitals.ts'
 
 /** What a watched client wants to know of whoever made it: a pool's door, or nobody but itself. */
 export interface StatementHost {
@@ -48,10 +48,9 @@ interface PeerClientBase {
   _handleErrorMessage(message: Error): void
   _handleCommandComplete(message: { text: string }): void
   _handleNotice(message: object): void
+  _handleReadyForQuery(message: ReadyMessage): void
 }
 type ClientClass = new (config?: unknown) => PeerClientBase
-
-const ATTACH = Symbol.for('thaw.pg.attach')
 
 interface Attached {
   readonly vitals: Vitals
@@ -67,14 +66,14 @@ export function watchedClient(Client: object): object {
   if (known) return known
   const prototype = (Client as { prototype?: Partial<PeerClientBase> }).prototype
   if (typeof prototype?._errorAllQueries !== 'function' || typeof prototype._pulseQueryQueue !== 'function') return Client
-  const made = ATTACH in prototype ? (Client as ClientClass) : extend(Client as ClientClass)
+  const made = WATCHED in prototype ? (Client as ClientClass) : extend(Client as ClientClass)
   extended.set(Client, made)
   return made
 }
 
 /** Tells a watched client whose it is, and where its record is. Without effect on any other client. */
 export function attach(client: PeerClient, vitals: Vitals, host: StatementHost): void {
-  ;(client as unknown as { [ATTACH]?: (vitals: Vitals, host: StatementHost) => void })[ATTACH]?.(vitals, host)
+  ;(client as unknown as { [WATCHED]?: (vitals: Vitals, host: StatementHost) => void })[WATCHED]?.(vitals, host)
 }
 
 function extend(Base: ClientClass): ClientClass {
@@ -89,7 +88,7 @@ function extend(Base: ClientClass): ClientClass {
       return this as unknown as PeerClient
     }
 
-    [ATTACH](vitals: Vitals, host: StatementHost): void {
+    [WATCHED](vitals: Vitals, host: StatementHost): void {
       // Our own Client in a pool is attached twice.
       const queryTimeoutMillis = Number(this.connectionParameters.query_timeout) || this.#attached?.queryTimeoutMillis || 0
       // pg's own timer would tell the caller and leave the statement running, and it lies after a thaw.
@@ -223,6 +222,11 @@ function extend(Base: ClientClass): ClientClass {
     #fail(query: PeerQuery, error: Error): void {
       // As pg does: nobody's callback runs inside the socket's.
       process.nextTick(() => query.handleError(error, this.connection))
+    }
+
+    override _handleReadyForQuery(message: ReadyMessage): void {
+      if (this.#attached) noteReady(this.#attached.vitals, this.#attached.host.clock, message)
+      super._handleReadyForQuery(message)
     }
 
     override _handleNotice(message: object): void {
