@@ -33,6 +33,7 @@ export { fatalSilenceMillis, learnDeath, learnSurvival, type ShortestDeath } fro
 export {
   currentInvocation,
   enterInvocation,
+  hasInvocations,
   type Invocation,
   type InvocationStorage,
   joinPlatforms,

@@ -77,6 +77,11 @@ export function resumeInvocation<Result>(invocation: Invocation | undefined, wor
   return storage && storage.getStore() !== invocation ? storage.run(invocation, work) : work()
 }
 
+/** Has a platform told us of any invocation so far? If not, there is no context to get wrong. */
+export function hasInvocations(): boolean {
+  return registry().storage !== undefined
+}
+
 /** Runs `work`, and whatever it starts, as part of the invocation. The first platform in the process brings the storage for all. */
 export function runInvocation<Result>(invocation: Invocation, create: () => InvocationStorage, work: () => Result): Result {
   const shared = registry()

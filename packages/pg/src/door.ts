@@ -80,8 +80,7 @@ export class Door implements StatementHost {
   }
 
   /** Reads the clocks, and doubts every connection if they prove a freeze. A gap that moved both alike shows as silence anyway. */
-  look(hints?: FreezeHints): Reading {
-    const now = read(this.#host.settings.clock)
+  look(hints?: FreezeHints, now: Reading = read(this.#host.settings.clock)): Reading {
     if (this.#lastLook && weighFreeze(this.#lastLook, now, hints) === 'certain') {
       this.#doubtedAt = now.mono
       this.#host.events.emit({ type: 'thawed', gapMillis: elapsedMillis(this.#lastLook, now) })
@@ -97,7 +96,7 @@ export class Door implements StatementHost {
       const item = idle[index]
       if (!item) continue
       const verdict = this.#judge(item.client, now)
-      if (verdict === 'trust') return idle.splice(index, 1)[0]
+      if (verdict === 'trust') return index === idle.length - 1 ? idle.pop() : idle.splice(index, 1)[0]
       if (verdict !== 'ask') this.#destroy(item.client, verdict, now)
     }
     return undefined

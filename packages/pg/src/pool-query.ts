@@ -9,6 +9,7 @@ import {
   codeOf,
   currentInvocation,
   earn,
+  hasInvocations,
   hingesOnDirectness,
   type Invocation,
   type RetryBudget,
@@ -88,6 +89,7 @@ export class PoolQueries {
   }
 
   #connect({ text, invocation }: Call, callback: ConnectCallback): void {
+    if (!hasInvocations()) return this.#host.connect(callback, signalOf(text))
     const resumed: ConnectCallback = (...results) => resumeInvocation(invocation, () => callback(...results))
     resumeInvocation(invocation, () => this.#host.connect(resumed, signalOf(text)))
   }

@@ -3,7 +3,7 @@
  * the idle connections that pass the door, has the others proven, and dials for who is left.
  */
 
-import { classify, codeOf, createEvents, read, startDeadline, sweep, type ThawListener } from '@thaw/core'
+import { classify, codeOf, createEvents, type Reading, read, startDeadline, sweep, type ThawListener } from '@thaw/core'
 import type pg from 'pg'
 import { acquireTimeout, connectError, invocationOver } from './dial-failure.ts'
 import { type Dial, Dialler, wasReached } from './dialler.ts'
@@ -54,6 +54,7 @@ class ThawPool extends peerPool<Waiter>() {
   readonly #idleTimer: IdleTimer
   #isUnlent = false
   #isReleasing = false
+  #releasedAt: Reading | undefined
 
   constructor(config?: PoolConfig, Client?: unknown) {
     super(preparePoolOptions(config, Client))
@@ -103,12 +104,7 @@ class ThawPool extends peerPool<Waiter>() {
       settings,
       door: this.#door,
       isEnding: () => this.ending,
-      // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
-      connect: (callback, signal) => {
-        this.#member.expectOwn()
-        if (signal) this.connect({ signal: signal as AbortSignal }, callback)
-        else this.connect(callback)
-      },
+      connect: (callback, signal) => this.#connectOwn(callback, signal),
       lendNow: (callback) => this.#lendNow(callback),
       repeating: (error, loss) => {
         this.#door.tellOutcome(loss, 'repeated')
@@ -131,10 +127,7 @@ class ThawPool extends peerPool<Waiter>() {
     if (this.ending) return this.#refuse(callback)
     const promised = promisify<PeerClient>(this.Promise, callback)
     const waiter = createWaiter(this.#settings.clock, this.#member.note(promised.callback as ConnectCallback))
-    if (!this.#waiting.admit(waiter, typeof first === 'object' ? first : undefined)) return promised.result
-    // pg-pool's own timing: an idle client is lent in the next tick, a new one is dialled at once.
-    if (this._idle.length > 0) process.nextTick(() => this._pulseQueue())
-    else this._pulseQueue()
+    if (this.#waiting.mayWait(waiter, typeof first === 'object' ? first : undefined)) this.#wait(waiter)
     return promised.result
   }
 
@@ -148,7 +141,8 @@ class ThawPool extends peerPool<Waiter>() {
 
   #lendIdle(): void {
     if (this._idle.length === 0) return
-    const now = this.#door.look()
+    // The clocks were read when the server's last byte came, in this very turn.
+    const now = this.#door.look(undefined, this.#releasedAt)
     while (this._pendingQueue.length > 0) {
       const item = this.#door.takeTrusted(now)
       const waiter = item && this._pendingQueue.shift()
@@ -158,6 +152,23 @@ class ThawPool extends peerPool<Waiter>() {
       this._acquireClient(item.client, waiter, item.idleListener, false)
     }
     if (this._pendingQueue.length > 0 && this._idle.length > 0) this.#door.vet()
+  }
+
+  /** For a statement of the pool's own, which gives the client back by itself. */
+  #connectOwn(callback: ConnectCallback, signal: unknown): void {
+    if (this.connect === CONNECT && !this.ending && signal === undefined) return this.#wait(createWaiter(this.#settings.clock, callback))
+    // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
+    this.#member.expectOwn()
+    if (signal) this.connect({ signal: signal as AbortSignal }, callback)
+    else this.connect(callback)
+  }
+
+  #wait(waiter: Waiter): void {
+    this.#member.join()
+    this._pendingQueue.push(waiter)
+    // pg-pool's own timing: an idle client is lent in the next tick, a new one is dialled at once.
+    if (this._idle.length > 0) process.nextTick(() => this._pulseQueue())
+    else this._pulseQueue()
   }
 
   /** As `connect` and its tick would, where that has nothing to do but to take the newest. Not where somebody has wrapped `connect`. */
@@ -258,10 +269,12 @@ class ThawPool extends peerPool<Waiter>() {
     vitals.isPoolQuery = false
     const inTransaction = vitals.status === 'T' || vitals.status === 'E'
     this.#isReleasing = true
+    this.#releasedAt = vitals.idleSince
     try {
       super._release(client, idleListener, error || inTransaction || undefined)
     } finally {
       this.#isReleasing = false
+      this.#releasedAt = undefined
     }
     this.#idleTimer.start()
   }
@@ -296,10 +309,12 @@ class ThawPool extends peerPool<Waiter>() {
   override emit(name: string | symbol, ...values: unknown[]): boolean {
     // pg-pool tells of idle connections that die. Without a listener that would end the process.
     if (name === 'error' && this.listenerCount('error') === 0) return false
-    // Only now: what the `connect` event does to a new client is not yet its caller's doing.
-    if (name === 'acquire') this.#door.vitalsOf(values[0] as PeerClient).lent = true
-    // Nobody acquired it, nobody gave it back.
-    if (this.#isUnlent && (name === 'acquire' || name === 'release')) return false
+    if (name === 'acquire' || name === 'release') {
+      // Only now: what the `connect` event does to a new client is not yet its caller's doing.
+      if (name === 'acquire') this.#door.vitalsOf(values[0] as PeerClient).lent = true
+      // Nobody acquired it, nobody gave it back. Or nobody wants to know, as on most pools.
+      if (this.#isUnlent || this.listenerCount(name) === 0) return false
+    }
     return super.emit(name, ...values)
   }
 

@@ -41,8 +41,8 @@ export class WaitingRoom {
     this.#host = host
   }
 
-  /** Puts somebody into the queue. Returns false if he had lost interest before; then he has been told. Whoever loses interest later leaves. */
-  admit(waiter: Waiter, options: ConnectOptions | undefined): boolean {
+  /** Has somebody lost interest before he began to wait? Then he is told, and the answer is no. Whoever does later leaves the queue. */
+  mayWait(waiter: Waiter, options: ConnectOptions | undefined): boolean {
     const { callback } = waiter
     let bounds: Bounds | undefined
     let over: Error | undefined
@@ -68,7 +68,6 @@ export class WaitingRoom {
         callback(error, client, release)
       }
     }
-    this.#host.queue().push(waiter)
     return true
   }
 
