@@ -30,7 +30,7 @@ import type { Loss } from './lost-statement.ts'
 import type { Settings } from './options.ts'
 import type { IdleItem, PeerClient } from './peer.ts'
 import { probe } from './probe.ts'
-import { standing, type Vitals, watch } from './vitals.ts'
+import { standing, VITALS, type Vitals, type VitalsListener, watch } from './vitals.ts'
 import { attach, type StatementHost } from './watched-client.ts'
 
 /** What the door needs of its pool. */
@@ -56,7 +56,6 @@ const LEAST_LIFETIME_SHARE = 0.9
 
 export class Door implements StatementHost {
   readonly #host: DoorHost
-  readonly #vitals = new WeakMap<PeerClient, Vitals>()
   #generation = 0
   #doubtedAt = Number.NEGATIVE_INFINITY
   #lastLook: Reading | undefined
@@ -64,6 +63,12 @@ export class Door implements StatementHost {
   #isSweeping = false
   #justProven: PeerClient | undefined
   #isDirect = false
+  readonly #listener: VitalsListener = {
+    lost: (client, error) => this.#lost(client, error),
+    closed: (client) => {
+      if (this.vitalsOf(client).lent) this.#host.abandoned(client)
+    },
+  }
   readonly clock: Clock
   readonly probeTimeoutMillis: number
   readonly classify: (text: string) => Statement = createStatementCache()
@@ -166,17 +171,11 @@ export class Door implements StatementHost {
 
   /** The client's record. The first call begins to watch it: make it before the client's first byte. */
   vitalsOf(client: PeerClient): Vitals {
-    const known = this.#vitals.get(client)
-    if (known) return known
+    const known = (client as { [VITALS]?: Vitals })[VITALS]
+    if (known?.owner === this.#listener) return known
     const { clock } = this.#host.settings
     const share = LEAST_LIFETIME_SHARE + (1 - LEAST_LIFETIME_SHARE) * clock.random()
-    const vitals = watch(client, clock, this.#generation, this.#host.maxLifetimeMillis * share, {
-      lost: (lost, error) => this.#lost(lost, error),
-      closed: (closed) => {
-        if (this.vitalsOf(closed).lent) this.#host.abandoned(closed)
-      },
-    })
-    this.#vitals.set(client, vitals)
+    const vitals = watch(client, clock, this.#generation, this.#host.maxLifetimeMillis * share, this.#listener)
     attach(client, vitals, this)
     return vitals
   }

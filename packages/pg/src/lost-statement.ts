@@ -16,7 +16,7 @@ import { address } from './dial-failure.ts'
 import { targetOf } from './dialler.ts'
 import { isInterruption } from './interruption.ts'
 import { type PeerClient, type PeerQuery, saysLost } from './peer.ts'
-import { isBroken, type Vitals } from './vitals.ts'
+import type { Vitals } from './vitals.ts'
 
 /** Everything that is known of one loss. */
 export interface Loss {
@@ -50,11 +50,10 @@ export function loseSent(client: PeerClient, vitals: Vitals, lost: LostQuery, ca
   const { query } = lost
   const statement = typeof query.text === 'string' ? lost.classify(query.text) : UNKNOWN
   const { sending } = vitals
-  const { bytesRead, bytesWritten } = client.connection.stream
-  const isUntouched = sending.bytesWritten !== undefined && bytesWritten === sending.bytesWritten
+  const { bytesRead } = client.connection.stream
   const evidence: LossEvidence = {
     statement,
-    isUnsent: !lost.isPipelined && (sending.isRefused || (isUntouched && isBroken(client))),
+    isUnsent: !lost.isPipelined && (sending.isRefused || !sending.wasWritable),
     status: lost.isPipelined ? undefined : sending.status,
     isExtended: query.requiresPreparation?.() ?? false,
     lastWords: 'severity' in cause ? codeOf(cause) : undefined,

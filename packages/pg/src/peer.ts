@@ -9,8 +9,6 @@ import pg from 'pg'
 
 /** A net.Socket or TLSSocket, or whatever the `stream` option made. */
 export interface PeerStream extends Duplex {
-  /** Bytes handed to the socket so far, whether or not they have left. */
-  readonly bytesWritten?: number
   /** Bytes that have come so far; of TLS, those that were inside. */
   readonly bytesRead?: number
 }

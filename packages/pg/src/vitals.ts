@@ -21,8 +21,9 @@ function isWatched(client: object): boolean {
 
 /** What was so when the statement that runs now was handed to the socket: the evidence, if its connection is lost. */
 export interface Sending {
-  /** The socket's counters. Undefined where the socket has none. */
-  bytesWritten: number | undefined
+  /** pg sends nothing, without a word, to a stream that is not writable. */
+  wasWritable: boolean
+  /** The socket's counter. Undefined where the socket has none. */
   bytesRead: number | undefined
   status: TransactionStatus
   /** The socket was in error when the write returned: the kernel took none of the bytes. */
@@ -31,8 +32,13 @@ export interface Sending {
   isUnreplicated: boolean
 }
 
+/** Where a client has its record: a look-up in a WeakMap takes ten times as long, and each loan takes six of them. */
+export const VITALS: unique symbol = Symbol('thaw.pg.vitals')
+
 /** One client's record, for as long as the client exists. */
 export interface Vitals {
+  /** Whose record it is: our own Client in a pool has had another one before. */
+  readonly owner: object | undefined
   readonly bornAt: Reading
   readonly generation: number
   readonly maxAgeMillis: number
@@ -67,6 +73,7 @@ export interface VitalsListener {
 export function watch(client: PeerClient, clock: Clock, generation: number, maxAgeMillis: number, listener?: VitalsListener): Vitals {
   const now = read(clock)
   const vitals: Vitals = {
+    owner: listener,
     bornAt: now,
     generation,
     maxAgeMillis,
@@ -78,8 +85,9 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
     askedAt: undefined,
     probed: false,
     sessionState: 'none',
-    sending: { bytesWritten: undefined, bytesRead: undefined, status: undefined, isRefused: false, isUnreplicated: false },
+    sending: { wasWritable: true, bytesRead: undefined, status: undefined, isRefused: false, isUnreplicated: false },
   }
+  Object.defineProperty(client, VITALS, { value: vitals, configurable: true })
   client.on('error', (error) => listener?.lost(client, error))
   client.on('end', () => listener?.closed(client))
   // A client made by a user's factory may have no connection: it is lent as node-postgres would lend it.

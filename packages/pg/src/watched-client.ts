@@ -160,7 +160,7 @@ function extend(Base: ClientClass): ClientClass {
     #submit({ vitals }: Attached): void {
       const { sending } = vitals
       const { stream } = this.connection
-      sending.bytesWritten = stream.bytesWritten
+      sending.wasWritable = stream.writable
       sending.bytesRead = stream.bytesRead
       sending.status = vitals.status
       sending.isUnreplicated = false
