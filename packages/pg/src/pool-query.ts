@@ -23,7 +23,7 @@ import { isInterruption } from './interruption.ts'
 import { judgeAgain, type Loss, lossOf, wasNoRead } from './lost-statement.ts'
 import type { Settings } from './options.ts'
 import { type ConnectCallback, isSubmittable, type PeerClient, type Release } from './peer.ts'
-import type { Callback } from './promisify.ts'
+import { type Callback, promisify } from './promisify.ts'
 import { isBroken, type Vitals } from './vitals.ts'
 
 /** What pool queries need of their pool. */
@@ -71,7 +71,26 @@ export class PoolQueries {
     this.#host = host
   }
 
-  start(text: unknown, values: unknown, done: Callback<pg.QueryResult>): void {
+  /** With pg-pool's choice of arguments. */
+  query(
+    PromiseClass: PromiseConstructor,
+    text: unknown,
+    values: unknown,
+    callback: Callback<pg.QueryResult> | undefined,
+  ): Promise<pg.QueryResult> | undefined {
+    if (typeof text === 'function') {
+      const promised = promisify(PromiseClass, text as Callback<pg.QueryResult>)
+      const refused = new Error('Passing a function as the first parameter to pool.query is not supported')
+      process.nextTick(() => promised.callback(refused))
+      return promised.result
+    }
+    const isTwoArguments = typeof values === 'function'
+    const promised = promisify(PromiseClass, isTwoArguments ? (values as Callback<pg.QueryResult>) : callback)
+    this.#start(text, isTwoArguments ? undefined : values, promised.callback)
+    return promised.result
+  }
+
+  #start(text: unknown, values: unknown, done: Callback<pg.QueryResult>): void {
     const call: Call = { text, values, done, invocation: currentInvocation(), repeats: MOST_REPEATS }
     const run: ConnectCallback = (failure, client, release) => {
       if (failure || !client) done(failure)

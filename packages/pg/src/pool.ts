@@ -5,8 +5,7 @@
 
 import { classify, codeOf, createEvents, type Reading, read, startDeadline, sweep, type ThawListener } from '@thaw/core'
 import type pg from 'pg'
-import { acquireTimeout, connectError, invocationOver } from './dial-failure.ts'
-import { type Dial, Dialler, wasReached } from './dialler.ts'
+import { type Dial, Dialler } from './dialler.ts'
 import { Door } from './door.ts'
 import type { DropInPool, PoolConstructor, PoolStats } from './drop-in-pool.ts'
 import { IdleTimer } from './idle-timer.ts'
@@ -22,16 +21,15 @@ import {
   type Settings,
   settingsOf,
 } from './options.ts'
+import { Patience } from './patience.ts'
 import { type ConnectCallback, type IdleListener, type PeerClient, type PendingItem, peerPool, type Release } from './peer.ts'
 import { PoolQueries } from './pool-query.ts'
 import { type Callback, promisify } from './promisify.ts'
 import { isBroken } from './vitals.ts'
 import { createWaiter, type Waiter, WaitingRoom } from './waiting-room.ts'
 import { watchedClient } from './watched-client.ts'
-import { whenFinished } from './when-finished.ts'
+import { isBusy, whenFinished } from './when-finished.ts'
 
-/** An address that has never answered in this process may be a typing error: that must not cost ten seconds. */
-const UNREACHED_PATIENCE_MILLIS = 800
 /** How long a server may take to close its end of a connection that we have left, before we close ours by force. */
 const CLOSE_MILLIS = 1000
 const DESTROYED = 'Connection destroyed by pool.end({ timeoutMillis })'
@@ -50,7 +48,7 @@ class ThawPool extends peerPool<Waiter>() {
   readonly #queries: PoolQueries
   readonly #watch: InFlightWatch
   readonly #member: Member
-  #lastFailure: { readonly error: Error; readonly dial: Dial } | undefined
+  readonly #patience: Patience
   readonly #idleTimer: IdleTimer
   #isUnlent = false
   #isReleasing = false
@@ -79,10 +77,11 @@ class ThawPool extends peerPool<Waiter>() {
       idleSince: (client) => this.#door.vitalsOf(client).idleSince,
       remove: (client) => this._remove(client, () => this._pulseQueue()),
     })
+    this.#patience = new Patience(this.options)
     this.#waiting = new WaitingRoom({
       clock: settings.clock,
       queue: () => this._pendingQueue,
-      patienceMillis: () => this.#patienceMillis(),
+      patienceMillis: () => this.#patience.millis,
       timeUp: (waitedMillis, isOver) => this.#timeUp(waitedMillis, isOver),
     })
     this.#member = new Member(this, {
@@ -219,7 +218,7 @@ class ThawPool extends peerPool<Waiter>() {
   }
 
   #opened(client: PeerClient, release: Release, dial: Dial): void {
-    this.#lastFailure = undefined
+    this.#patience.succeeded()
     this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts })
     const waiter = this._pendingQueue.shift()
     if (waiter) this.#tellAcquired('new')
@@ -229,30 +228,17 @@ class ThawPool extends peerPool<Waiter>() {
   }
 
   #dialFailed(error: Error, dial: Dial, final: boolean): void {
-    this.#lastFailure = { error, dial }
+    this.#patience.failed(error, dial)
     if (classify(error)?.siblings === 'suspect') this.#door.doubtAll()
     if (final) this.#waiting.reject(this._pendingQueue.shift(), error)
     else this.#waiting.giveUp()
   }
 
-  /** How long a caller may wait for a connection: shorter while the address has never answered. */
-  #patienceMillis(): number {
-    const timeout = Number(this.options.connectionTimeoutMillis) || Number.POSITIVE_INFINITY
-    const failed = this.#lastFailure
-    return failed && !wasReached(failed.dial.target) ? Math.min(timeout, UNREACHED_PATIENCE_MILLIS) : timeout
-  }
-
   #timeUp(waitedMillis: number, isOver: boolean): Error {
+    const error = this.#patience.timeUp(waitedMillis, isOver, { probes: this._idle.length, dials: this.#dialler.outstanding })
     // A dial that has outlasted a whole invocation would stand in the next one's way.
     if (isOver && this._pendingQueue.length === 0) this.#dialler.abandon()
-    if (isOver) return invocationOver(this.#timeUp(waitedMillis, false), waitedMillis)
-    const failed = this.#lastFailure
-    const isDialling = failed !== undefined || this.#dialler.outstanding > 0
-    if (failed?.dial.target && waitedMillis < (Number(this.options.connectionTimeoutMillis) || Number.POSITIVE_INFINITY)) {
-      return connectError(failed.error, failed.dial.target, failed.dial.attempts, waitedMillis)
-    }
-    const stage = this._idle.length > 0 ? 'probe' : isDialling ? 'connect' : 'wait'
-    return acquireTimeout(stage, waitedMillis, this.options.max, failed?.dial.target, failed?.error)
+    return error
   }
 
   // ------------------------------------------------------------------ release
@@ -260,7 +246,7 @@ class ThawPool extends peerPool<Waiter>() {
   override _release(client: PeerClient, idleListener: IdleListener, error?: Error | boolean): void {
     this.#member.returned(client)
     const vitals = this.#door.vitalsOf(client)
-    if (!error && client.readyForQuery === false && !isBroken(client)) {
+    if (!error && isBusy(client) && !isBroken(client)) {
       return whenFinished(client, this.#settings, (finished) => this._release(client, idleListener, finished ? undefined : true))
     }
     vitals.lent = false
@@ -321,16 +307,7 @@ class ThawPool extends peerPool<Waiter>() {
   // -------------------------------------------------------------------- query
 
   query(text: unknown, values?: unknown, callback?: Callback<pg.QueryResult>): Promise<pg.QueryResult> | undefined {
-    if (typeof text === 'function') {
-      const promised = promisify(this.Promise, text as Callback<pg.QueryResult>)
-      const refused = new Error('Passing a function as the first parameter to pool.query is not supported')
-      process.nextTick(() => promised.callback(refused))
-      return promised.result
-    }
-    const isTwoArguments = typeof values === 'function'
-    const promised = promisify(this.Promise, isTwoArguments ? (values as Callback<pg.QueryResult>) : callback)
-    this.#queries.start(text, isTwoArguments ? undefined : values, promised.callback)
-    return promised.result
+    return this.#queries.query(this.Promise, text, values, callback)
   }
 
   // ---------------------------------------------------------------------- end

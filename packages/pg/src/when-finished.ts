@@ -1,8 +1,13 @@
-/** When does the statement end that was still running when its client was given back? */
+/** Clients that are given back while a statement runs: do they, and when does it end? */
 
 import { startDeadline } from '@thaw/core'
 import type { Settings } from './options.ts'
-import type { PeerClient } from './peer.ts'
+import { type PeerClient, queuedQueriesOf } from './peer.ts'
+
+/** Does a statement run, or wait for its turn? */
+export function isBusy(client: PeerClient): boolean {
+  return client.readyForQuery === false || queuedQueriesOf(client).length > 0
+}
 
 /** Waits for it, at most `releaseTimeoutMillis`: its result is nobody's, its effect is. Calls back once. */
 export function whenFinished(client: PeerClient, settings: Settings, done: (finished: boolean) => void): void {

@@ -1,0 +1,56 @@
+/** How long a caller waits for a connection, and what it is told when it waited in vain. Remembers why the last dial failed. */
+
+import { acquireTimeout, connectError, invocationOver } from './dial-failure.ts'
+import { type Dial, wasReached } from './dialler.ts'
+import type { PeerPool, PendingItem } from './peer.ts'
+
+/** An address that has never answered in this process may be a typing error: that must not cost ten seconds. */
+const UNREACHED_MILLIS = 800
+
+/** What the pool was doing for somebody whose time is up. */
+export interface Efforts {
+  /** Idle connections that have been asked, and have not answered. */
+  readonly probes: number
+  readonly dials: number
+}
+
+export class Patience {
+  readonly #options: PeerPool<PendingItem>['options']
+  #lastFailure: { readonly error: Error; readonly dial: Dial } | undefined
+
+  constructor(options: PeerPool<PendingItem>['options']) {
+    this.#options = options
+  }
+
+  failed(error: Error, dial: Dial): void {
+    this.#lastFailure = { error, dial }
+  }
+
+  succeeded(): void {
+    this.#lastFailure = undefined
+  }
+
+  /** Shorter while the address has never answered. Infinity: for ever. */
+  get millis(): number {
+    const failed = this.#lastFailure
+    return failed && !wasReached(failed.dial.target) ? Math.min(this.#timeoutMillis, UNREACHED_MILLIS) : this.#timeoutMillis
+  }
+
+  get #timeoutMillis(): number {
+    return Number(this.#options.connectionTimeoutMillis) || Number.POSITIVE_INFINITY
+  }
+
+  /** `isOver`: the invocation's time is up, and not only this caller's. */
+  timeUp(waitedMillis: number, isOver: boolean, efforts: Efforts): Error {
+    const error = this.#waitedInVain(waitedMillis, efforts)
+    return isOver ? invocationOver(error, waitedMillis) : error
+  }
+
+  #waitedInVain(waitedMillis: number, { probes, dials }: Efforts): Error {
+    const failed = this.#lastFailure
+    const target = failed?.dial.target
+    if (target && waitedMillis < this.#timeoutMillis) return connectError(failed.error, target, failed.dial.attempts, waitedMillis)
+    const stage = probes > 0 ? 'probe' : failed || dials > 0 ? 'connect' : 'wait'
+    return acquireTimeout(stage, waitedMillis, this.#options.max, target, failed?.error)
+  }
+}
