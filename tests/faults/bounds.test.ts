@@ -110,6 +110,38 @@ describe('a signal', () => {
     expect(await setting.rows('never')).toBe(0)
   })
 
+  test('that has aborted already: a call that pg itself refuses leaves the client as it was', async () => {
+    const client = await setting.thaw().connect()
+    const call = () => client.query({ text: INSERT, signal: AbortSignal.abort() } as pg.QueryConfig, [], 'no callback' as never)
+    expect(call).toThrow('callback is not a function')
+    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+    client.release()
+  })
+
+  test('that has aborted already: nothing is sent in pipeline mode either', async () => {
+    const pool = setting.thaw({ pipeline: true } as pg.PoolConfig)
+    const client = await pool.connect()
+    const signal = AbortSignal.abort()
+    expect(await failure(client.query({ text: INSERT, values: ['piped'], signal } as pg.QueryConfig))).toBe(signal.reason)
+    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+    client.release()
+    expect(await setting.rows('piped')).toBe(0)
+  })
+
+  test('of a call that pg itself refuses ends nobody else’s statement', async () => {
+    const client = await setting.thaw().connect()
+    const running = client.query('SELECT 1 FROM pg_sleep(0.2)')
+    const controller = new AbortController()
+    // A portal of its own cannot share the wire.
+    Object.assign(client, { pipeline: true })
+    const refused = failure(client.query({ text: 'SELECT 1', rows: 1, signal: controller.signal } as pg.QueryConfig))
+    Object.assign(client, { pipeline: false })
+    await refused
+    controller.abort()
+    expect((await running).rowCount).toBe(1)
+    client.release()
+  })
+
   test('ends the wait for a connection, and nobody else waits longer', async () => {
     const pool = setting.thaw({ max: 1 })
     const client = await pool.connect()

@@ -8,8 +8,10 @@
 
 import { Client, ConnectionLostError } from '@thaw/pg'
 import { createStoppableClock } from '@thaw/testkit'
+import type pg from 'pg'
 import { describe, expect, test } from 'vitest'
 import { failure, INSERT, useSetting } from './setting.ts'
+import { until } from './until.ts'
 
 const setting = useSetting()
 
@@ -34,6 +36,35 @@ describe('a client in somebody’s hands', () => {
       expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
     },
   )
+
+  test.each(['fin', 'rst'] as const)('whose connection has died meanwhile (%s) fails every statement as not executed', async (cut) => {
+    const pool = setting.thaw({ max: 1 })
+    const client = await pool.connect()
+    setting.proxy.cut(cut)
+    // The pool has taken its place back.
+    await until('the pool has let go of it', () => pool.totalCount === 0)
+    for (const signal of [undefined, new AbortController().signal])
+      expect(await failure(client.query({ text: INSERT, values: ['held'], signal } as pg.QueryConfig))).toMatchObject({
+        kind: 'connection-lost',
+        outcome: 'not-executed',
+      })
+    client.release()
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  })
+
+  test('is not lent to anybody else before the statement that its holder did not wait for', async () => {
+    const clock = createStoppableClock()
+    const pool = setting.thaw({ clock, max: 1 })
+    const client = await pool.connect()
+    clock.addWall(60_000)
+    const first = client.query('SELECT 1 AS n')
+    client.release()
+    expect(pool.idleCount).toBe(0)
+    const second = pool.query('SELECT 2 AS n')
+    expect((await first).rows).toEqual([{ n: 1 }])
+    expect((await second).rows).toEqual([{ n: 2 }])
+    expect(setting.proxy.counters.flowsOpened).toBe(1)
+  })
 
   test('costs one round trip more after a silence, and none otherwise', async () => {
     const clock = createStoppableClock()

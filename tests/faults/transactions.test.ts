@@ -138,3 +138,29 @@ describe('COMMIT', () => {
     }
   })
 })
+
+describe('a server that is stopped as in a crash', () => {
+  // It warns with 57P01 as well, but that is no word of success.
+  test('under a write: its outcome is unknown', async () => {
+    const client = await setting.thaw().connect()
+    const failed = failure(client.query("INSERT INTO ledger SELECT 'crashed' FROM pg_sleep(60)"))
+    await activeBackends(setting.server, 1, 'pg_sleep')
+    await setting.server.restart('immediate')
+    const error = await failed
+    client.release(error)
+    expect(error).toBeInstanceOf(OutcomeUnknownError)
+    expect(await setting.rows('crashed')).toBe(0)
+  })
+
+  test('in a transaction before its end was sent: rolled back', async () => {
+    const client = await setting.thaw().connect()
+    await client.query('BEGIN')
+    const failed = failure(client.query("INSERT INTO ledger SELECT 'half' FROM pg_sleep(60)"))
+    await activeBackends(setting.server, 1, 'pg_sleep')
+    await setting.server.restart('immediate')
+    const error = await failed
+    client.release(error)
+    expect(error).toMatchObject({ kind: 'connection-lost', outcome: 'not-executed' })
+    expect(await setting.rows('half')).toBe(0)
+  })
+})

@@ -83,6 +83,7 @@ function extend(Base: ClientClass): ClientClass {
 
     #attached: Attached | undefined
     #isAsking = false
+    #isRefusing = false
 
     get #self(): PeerClient {
       return this as unknown as PeerClient
@@ -103,11 +104,17 @@ function extend(Base: ClientClass): ClientClass {
       const bounds = boundsOf(typeof config === 'object' ? (config as QueryBounds) : undefined, attached.queryTimeoutMillis)
       if (!bounds && this._queryable) return super.query(config, values, callback)
       const plain = typeof config === 'object' && 'query_timeout' in config ? { ...config, query_timeout: undefined } : config
-      const over = interruptedBefore(bounds) ?? (this._queryable || this._ending ? undefined : new Error(NOT_QUERYABLE))
+      const over = interruptedBefore(bounds) ?? (this._queryable ? undefined : new Error(NOT_QUERYABLE))
       if (over) return this.#refuse(over, () => super.query(plain, values, callback))
+      const before = this.#newest
       const result = super.query(plain, values, callback)
-      if (bounds) this.#bind(attached, bounds)
+      // pg may have refused it, without taking it.
+      if (bounds && this.#newest !== before) this.#bind(attached, bounds)
       return result
+    }
+
+    get #newest(): PeerQuery | undefined {
+      return queuedQueriesOf(this).at(-1) ?? sentQueriesOf(this).at(-1) ?? activeQueryOf(this)
     }
 
     #noteSessionState({ vitals, host }: Attached, config: unknown): void {
@@ -117,21 +124,26 @@ function extend(Base: ClientClass): ClientClass {
 
     /** pg makes the query and its promise, and we answer it, without a byte being sent. */
     #refuse(error: Error, enqueue: () => unknown): unknown {
-      const { readyForQuery, _queryable } = this
-      this.readyForQuery = false
+      const { _queryable, _ending } = this
+      const queue = queuedQueriesOf(this)
+      const { length } = queue
+      this.#isRefusing = true
       this._queryable = true
-      const result = enqueue()
-      this._queryable = _queryable
-      this.readyForQuery = readyForQuery
-      const query = queuedQueriesOf(this).pop()
-      if (query) this.#fail(query, loseQueued(this.#self, error))
-      return result
+      this._ending = false
+      try {
+        return enqueue()
+      } finally {
+        this.#isRefusing = false
+        this._queryable = _queryable
+        this._ending = _ending
+        // pg may have refused it by itself.
+        for (const query of queue.splice(length)) this.#fail(query, loseQueued(this.#self, error))
+      }
     }
 
     /** The query that pg has just made keeps within its bounds. */
     #bind({ host }: Attached, bounds: Bounds): void {
-      const queue = queuedQueriesOf(this)
-      const query = queue.at(-1) ?? sentQueriesOf(this).at(-1) ?? activeQueryOf(this)
+      const query = this.#newest
       if (!query) return
       const done = query.callback
       const lift = bound(host.clock, bounds, (reason) => {
@@ -150,6 +162,7 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override _pulseQueryQueue(): void {
+      if (this.#isRefusing) return
       const attached = this.#attached
       if (!attached || this.readyForQuery !== true || this.pipeline || queuedQueriesOf(this).length === 0) return super._pulseQueryQueue()
       if (this.#isAsking) return
@@ -230,7 +243,7 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override _handleNotice(message: object): void {
-      if (this.#attached && codeOf(message) === ADMIN_SHUTDOWN) this.#attached.vitals.sending.isUnreplicated = true
+      if (this.#attached && isUnreplicated(message)) this.#attached.vitals.sending.isUnreplicated = true
       super._handleNotice(message)
     }
 
@@ -244,12 +257,21 @@ function extend(Base: ClientClass): ClientClass {
 }
 
 const ADMIN_SHUTDOWN = '57P01'
+/**
+ * Where PostgreSQL warns that it has committed without its replicas (src/backend/replication/syncrep.c). The name of the function, because
+ * an immediate stop warns with the same code, in `quickdie`, and means nothing of the kind; texts are translated.
+ */
+const COMMITTED_ALREADY = 'SyncRepWaitForLSN'
 /** FATAL whenever they arrive in the middle of a session. */
 const ENDS: ReadonlySet<string> = new Set([ADMIN_SHUTDOWN, '57P02', '57P05', '25P03', '25P04'])
 /** node-postgres' own words. */
 const NOT_QUERYABLE = 'Client has encountered a connection error and is not queryable'
 const NOT_STORED =
   'COMMIT was answered with ROLLBACK: an earlier statement of the transaction had failed, so nothing of it was stored. Run ROLLBACK and the whole transaction again, once you have handled the error of that statement.'
+
+function isUnreplicated(notice: { readonly routine?: unknown }): boolean {
+  return codeOf(notice) === ADMIN_SHUTDOWN && notice.routine === COMMITTED_ALREADY
+}
 
 function isCommit({ classify }: StatementHost, { text }: PeerQuery): boolean {
   const statement = typeof text === 'string' ? classify(text) : undefined
