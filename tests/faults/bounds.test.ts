@@ -112,7 +112,8 @@ describe('a signal', () => {
 
   test('that has aborted already: a call that pg itself refuses leaves the client as it was', async () => {
     const client = await setting.thaw().connect()
-    const call = () => client.query({ text: INSERT, signal: AbortSignal.abort() } as pg.QueryConfig, [], 'no callback' as never)
+    const config = { text: INSERT, signal: AbortSignal.abort() }
+    const call = () => client.query(config as never, [], 'no callback' as never)
     expect(call).toThrow('callback is not a function')
     expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
     client.release()
