@@ -28,7 +28,8 @@ async function freezeWithShim(): Promise<void> {
   await child.thaw()
   const after = await child.call<Clocks>('clocks')
   expect(after.wall - before.wall).toBeGreaterThanOrEqual(FREEZE_MILLIS - 2)
-  expect(after.mono - before.mono).toBeLessThan(FREEZE_MILLIS / 2)
+  // The monotonic clock ran while we talked to the process, for as long as a busy machine wanted; what it lacks is the freeze.
+  expect(after.wall - before.wall - (after.mono - before.mono)).toBeGreaterThanOrEqual(FREEZE_MILLIS - 4)
   await expect.poll(() => child.call<Clocks | undefined>('timerFiredAt'), { timeout: 10_000 }).toBeDefined()
   const { wall, mono } = await child.call<Clocks>('timerFiredAt')
   expect(mono - before.mono).toBeGreaterThanOrEqual(2 * FREEZE_MILLIS - 2)
