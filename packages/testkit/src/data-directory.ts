@@ -20,18 +20,24 @@ export interface DataDirectory {
   readonly binaries: PostgresBinaries
 }
 
+/** What is settled when the files are made. As the options of `startPostgres`. */
+export interface DirectoryOptions {
+  readonly tls?: boolean
+  readonly authentication?: 'scram-sha-256' | 'password'
+}
+
 /** Runs initdb in `folder`, and puts the certificate in place when asked to. Throws with the end of the log when initdb fails. */
 export async function initDataDirectory(
   folder: string,
   account: Account,
   binaries: PostgresBinaries,
-  tls: boolean,
+  { tls = false, authentication = 'scram-sha-256' }: DirectoryOptions,
 ): Promise<DataDirectory> {
   const directory = { folder, data: join(folder, 'data'), password: randomBytes(12).toString('hex'), account, binaries }
   const passwordFile = await writeOwned(account, join(folder, 'password'), directory.password)
   const { exited } = await run(directory, [
     binaries.initdb,
-    ...['-D', directory.data, '-U', 'postgres', '-A', 'scram-sha-256', `--pwfile=${passwordFile}`],
+    ...['-D', directory.data, '-U', 'postgres', `--auth=${authentication}`, `--pwfile=${passwordFile}`],
     ...['--locale=C', '-E', 'UTF8', '--no-sync', '--no-instructions'],
   ])
   const end = await within(exited, INITDB_LIMIT_MILLIS)

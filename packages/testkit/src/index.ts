@@ -18,6 +18,15 @@ export { freezePid, thawPid } from './freezer.ts'
 export { type InvokeOptions, type Lambda, type LambdaOptions, startLambda } from './lambda.ts'
 export { LambdaError } from './lambda-answer.ts'
 export type { LambdaShutdown } from './lambda-environment.ts'
+export {
+  type Neon,
+  type NeonAnswerOptions,
+  type NeonCounters,
+  type NeonDriverConfig,
+  type NeonOptions,
+  type NeonSuspendOptions,
+  startNeon,
+} from './neon.ts'
 export { type AdminResult, type PostgresOptions, type PostgresServer, startPostgres } from './postgres.ts'
 export type { StopMode } from './postmaster.ts'
 export { createSeededRandom } from './seeded-random.ts'

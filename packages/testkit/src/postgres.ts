@@ -15,6 +15,11 @@ export interface PostgresOptions {
   readonly settings?: Readonly<Record<string, string | number | boolean>>
   /** The port to listen on. Default: a free one below the range that outgoing connections use, so that it is still free after a restart. */
   readonly port?: number
+  /**
+   * How the server asks for the password: `scram-sha-256` (the default), or `password`, in clear, for drivers that send it unasked, such as
+   * Neon's.
+   */
+  readonly authentication?: 'scram-sha-256' | 'password'
 }
 
 /** What a query of {@link PostgresServer.query} returned. */
@@ -87,7 +92,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   const folder = await createDataFolder()
   try {
     const account = await chooseAccount(binaries.postgres, folder)
-    const directory = await initDataDirectory(folder, account, binaries, options.tls === true)
+    const directory = await initDataDirectory(folder, account, binaries, options)
     const settings = { ...SETTINGS, ...(options.tls ? { ssl: 'on' } : {}), ...stringify(options.settings ?? {}) }
     const { port, postmaster } = await startAnywhere(directory, options.port, settings)
     return await createServer({ directory, port, settings, ca: options.tls ? testCertificate : undefined }, postmaster)
