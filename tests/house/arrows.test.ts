@@ -26,6 +26,8 @@ const PLANTED = {
   'packages/pg/src/round.ts': "import { trip } from './trip.ts'",
   'packages/pg/src/trip.ts': "export type { round } from './round.ts'",
   'packages/neon/src/index.ts': "import { time } from '@thaw/core'\nimport { hrtime } from 'node:process'",
+  'packages/neon/src/pool.ts': "import '@thaw/pool'",
+  'packages/lambda/src/index.ts': "import '@thaw/pool'",
   'packages/testkit/src/index.ts': "import pg from 'pg'",
   'apps/lab/src/main.ts': "export { kit } from '../../../packages/testkit/src/index.ts'\nimport '@thaw/pg'",
   'bench/src/main.ts': "export * from '../../tests/helper.ts'",
@@ -46,6 +48,7 @@ test('an arrow that points elsewhere would be found', async () => {
       'apps, bench and tests import their own files, and nobody else does: packages/pg/src/app.ts → apps/lab/src/main.ts',
       'core imports nothing: packages/core/src/time.ts → node:process',
       'no cycles: packages/pg/src/round.ts → packages/pg/src/trip.ts → packages/pg/src/round.ts',
+      'only drivers import the pool: packages/lambda/src/index.ts → packages/pool',
       'packages are imported by their names: apps/lab/src/main.ts → packages/testkit/src/index.ts',
       'the tests of a package import core and the testkit, and no other package: packages/pg/src/neon.test.ts → packages/neon',
     ])

@@ -2,6 +2,7 @@
  * Who may import whom.
  *
  * apps, bench, tests → drivers, platforms → core. testkit → core. Drivers and platforms never import each other: they meet in core.
+ * What drivers share is in `packages/pool`, and in their bundles.
  */
 
 import { readFile } from 'node:fs/promises'
@@ -31,6 +32,10 @@ function isPublished(path: string): boolean {
   return path.startsWith('packages/') && !/\.test\.ts$|\.config\.ts$|^packages\/[^/]+\/(test|fixtures)\//.test(path)
 }
 
+/** What any package may import. Of these, only drivers may import the pool. */
+const COMMON: readonly (string | undefined)[] = ['packages/core', 'packages/pool']
+const DRIVERS: readonly (string | undefined)[] = ['packages/pg', 'packages/neon']
+
 const RULES: readonly Rule[] = [
   {
     name: 'core imports nothing',
@@ -38,7 +43,11 @@ const RULES: readonly Rule[] = [
   },
   {
     name: 'a package imports core, and no other package',
-    breaks: ({ from, to }) => isPublished(from) && to.startsWith('packages/') && !['packages/core', homeOf(from)].includes(homeOf(to)),
+    breaks: ({ from, to }) => isPublished(from) && to.startsWith('packages/') && ![...COMMON, homeOf(from)].includes(homeOf(to)),
+  },
+  {
+    name: 'only drivers import the pool',
+    breaks: ({ from, to }) => homeOf(to) === 'packages/pool' && !['packages/pool', ...DRIVERS].includes(homeOf(from)),
   },
   {
     name: 'the tests of a package import core and the testkit, and no other package',
@@ -46,7 +55,7 @@ const RULES: readonly Rule[] = [
       from.startsWith('packages/') &&
       !isPublished(from) &&
       to.startsWith('packages/') &&
-      !['packages/core', 'packages/testkit', homeOf(from)].includes(homeOf(to)),
+      ![...COMMON, 'packages/testkit', homeOf(from)].includes(homeOf(to)),
   },
   {
     name: 'apps, bench and tests import their own files, and nobody else does',

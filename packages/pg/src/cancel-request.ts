@@ -1,8 +1,8 @@
 /** Asking the server to stop working on a statement that nobody waits for any more. */
 
 import { type Clock, startDeadline } from '@thaw/core'
+import type { PeerClient, PeerConnection } from '@thaw/pool'
 import pg from 'pg'
-import type { PeerClient, PeerConnection } from './peer.ts'
 
 /** How long the request may take. Nobody waits for it: the statement's caller has been told already. */
 const CANCEL_MILLIS = 2000

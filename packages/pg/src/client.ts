@@ -1,12 +1,9 @@
 /** pg's Client, watched from birth. */
 
-import { type Clock, createStatementCache, elapsedMillis, read, systemClock } from '@thaw/core'
+import { type PeerClient, watchAlone, watchedClient } from '@thaw/pool'
 import pg from 'pg'
+import { driver } from './driver.ts'
 import type { QueryWithOptions } from './drop-in-pool.ts'
-import { DEFAULT_PROBE_TIMEOUT_MILLIS, DEFAULT_TRUST_MILLIS } from './options.ts'
-import type { PeerClient } from './peer.ts'
-import { type Vitals, watch } from './vitals.ts'
-import { attach, watchedClient } from './watched-client.ts'
 
 type ClientClass = Omit<typeof pg.Client, never> &
   (new (
@@ -14,7 +11,6 @@ type ClientClass = Omit<typeof pg.Client, never> &
   ) => pg.Client & { query: pg.Client['query'] & QueryWithOptions })
 
 const Watched = watchedClient(pg.Client) as ClientClass
-const classify = createStatementCache()
 
 /**
  * `pg.Client` that does not lose a statement without a word, and cannot end the process.
@@ -35,20 +31,6 @@ export class Client extends Watched {
 
   constructor(config?: string | pg.ClientConfig) {
     super(config)
-    const self = this as unknown as PeerClient
-    const vitals = watch(self, systemClock, 0, Number.POSITIVE_INFINITY)
-    attach(self, vitals, ownerless(systemClock, vitals))
-  }
-}
-
-/** Nobody but itself to ask, and nobody to tell. */
-function ownerless(clock: Clock, vitals: Vitals) {
-  return {
-    clock,
-    probeTimeoutMillis: DEFAULT_PROBE_TIMEOUT_MILLIS,
-    classify,
-    isDirect: false,
-    mustProve: () => elapsedMillis(vitals.provenAt, read(clock)) >= DEFAULT_TRUST_MILLIS,
-    reported() {},
+    watchAlone(this as unknown as PeerClient, driver)
   }
 }

@@ -1,11 +1,10 @@
-/** What users see of the pool: `pg.Pool`, and a little more. pg-pool's private members, which the pool overrides, stay private. */
+/** The pool, and what users see of it: `pg.Pool`, and a little more. pg-pool's private members, which the pool overrides, stay private. */
 
-import type { EventCounts, ThawListener } from '@thaw/core'
+import type { ThawListener } from '@thaw/core'
+import { type ConnectOptions, type EndOptions, type PoolStats, poolOver, type QueryOptions } from '@thaw/pool'
 import type pg from 'pg'
-import type { ConnectOptions, EndOptions, PoolConfig, QueryOptions } from './options.ts'
-
-/** What happened so far, by the names of the events, and what is there now. */
-export type PoolStats = Readonly<EventCounts & Record<'total' | 'idle' | 'waiting' | 'generation', number>>
+import { driver } from './driver.ts'
+import type { PoolConfig } from './pool-config.ts'
 
 /** One more way to call `query`: with Thaw's options in the configuration. */
 export interface QueryWithOptions {
@@ -69,3 +68,8 @@ export interface PoolConstructor {
   new (config?: PoolConfig, Client?: unknown): DropInPool
   readonly prototype: DropInPool
 }
+
+/** See {@link PoolConstructor}. */
+export const Pool: PoolConstructor = poolOver(driver) as unknown as PoolConstructor
+/** See {@link DropInPool}. */
+export type Pool = DropInPool

@@ -8,7 +8,7 @@
 import { OptionError } from '@thaw/core'
 import pg from 'pg'
 import { Client } from './client.ts'
-import { Pool } from './pool.ts'
+import { Pool } from './drop-in-pool.ts'
 
 export {
   AcquireTimeoutError,
@@ -25,11 +25,11 @@ export {
   type ThawListener,
   TransactionOpenError,
 } from '@thaw/core'
+export type { ConnectOptions, EndOptions, PoolStats, QueryOptions, ThawOptions } from '@thaw/pool'
 export type * from 'pg'
 export { Client } from './client.ts'
-export type { DropInClient, DropInPool, PoolConstructor, PoolStats, QueryWithOptions } from './drop-in-pool.ts'
-export type { ConnectOptions, EndOptions, PoolConfig, QueryOptions, ThawOptions } from './options.ts'
-export { Pool } from './pool.ts'
+export { type DropInClient, type DropInPool, Pool, type PoolConstructor, type QueryWithOptions } from './drop-in-pool.ts'
+export type { PoolConfig } from './pool-config.ts'
 
 /** The type of what pg exports by that name. Older `@types/pg` do not know every name. */
 type Exported<Name extends string> = Name extends keyof typeof pg ? (typeof pg)[Name] : unknown

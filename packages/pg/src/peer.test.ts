@@ -1,7 +1,7 @@
+import { saysLost } from '@thaw/pool'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { saysLost } from './peer.ts'
 
 let server: PostgresServer
 let proxy: FaultProxy

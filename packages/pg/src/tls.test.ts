@@ -1,9 +1,8 @@
+import { type PeerConnection, preferP256, TLS_GROUPS } from '@thaw/pool'
 import { startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
 import { expect, test } from 'vitest'
 import { Pool } from './index.ts'
-import type { PeerConnection } from './peer.ts'
-import { preferP256, TLS_GROUPS } from './tls.ts'
 
 test('a server that knows P-256 only is reached with one round trip less', async () => {
   // What PostgreSQL up to 17 can do, on the PostgreSQL that we have.

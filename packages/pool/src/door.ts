@@ -45,6 +45,8 @@ export interface DoorHost {
   readonly maxLifetimeMillis: number
   /** Takes the client out of the pool. */
   remove(client: PeerClient): void
+  /** As the driver's. */
+  requestCancel(client: PeerClient): void
   /** The socket of a lent client has closed. */
   abandoned(client: PeerClient): void
   /** Something has become known: look again. */
@@ -158,6 +160,10 @@ export class Door implements StatementHost {
 
   foundDirect(isDirect: boolean): void {
     this.#isDirect = isDirect
+  }
+
+  requestCancel(client: PeerClient): void {
+    this.#host.requestCancel(client)
   }
 
   reported(loss: Loss): void {

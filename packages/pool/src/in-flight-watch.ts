@@ -3,15 +3,16 @@
  * and only while somebody has a client; asks the server itself before it accuses anything.
  */
 
-import { constants } from 'node:os'
 import { type Clock, type Deadline, elapsedMillis, read, startDeadline, type Timer } from '@thaw/core'
-import pg from 'pg'
+import type { Driver } from './driver.ts'
+import { errnoOf } from './errno.ts'
 import type { Settings } from './options.ts'
 import { activeQueryOf, type PeerClient, type PeerQuery } from './peer.ts'
 import { isBroken, type Vitals } from './vitals.ts'
 
 /** What the watch needs of its pool. */
 export interface WatchHost {
+  readonly driver: Pick<Driver, 'Client' | 'Query'>
   readonly settings: Settings
   clients(): readonly PeerClient[]
   vitalsOf(client: PeerClient): Vitals
@@ -84,7 +85,12 @@ export class InFlightWatch {
     const query = activeQueryOf(client)
     const { bytesRead, isPaused } = client.connection?.stream ?? {}
     // A cursor may be waiting for its reader, and a stream for its writer: of these nobody can say who is late.
-    if (!(query instanceof pg.Query) || bytesRead === undefined || isPaused?.call(client.connection.stream) || isBroken(client)) {
+    if (
+      !(query instanceof this.#host.driver.Query) ||
+      bytesRead === undefined ||
+      isPaused?.call(client.connection.stream) ||
+      isBroken(client)
+    ) {
       this.#sights.delete(client)
       return
     }
@@ -115,16 +121,15 @@ export class InFlightWatch {
   async #isBusy(pid: number, ageSeconds: number): Promise<boolean | undefined> {
     // Not a spread: pg-pool hides the password by making it non-enumerable.
     const options = Object.defineProperties({}, Object.getOwnPropertyDescriptors(this.#host.clientOptions()))
-    const asker = new pg.Client(Object.assign(options, { connectionTimeoutMillis: ASK_MILLIS }))
+    const asker = new this.#host.driver.Client(Object.assign(options, { connectionTimeoutMillis: ASK_MILLIS }))
     asker.on('error', () => {})
-    const stream = () => (asker as unknown as PeerClient).connection.stream
-    const deadline: Deadline = startDeadline(this.#clock, ASK_MILLIS, () => stream().destroy(), true)
+    const deadline: Deadline = startDeadline(this.#clock, ASK_MILLIS, () => asker.connection.stream.destroy(), true)
     try {
       await asker.connect()
       const { rows } = await asker.query<{ asker: number; busy: boolean }>(IS_BUSY, [pid, Math.max(0, ageSeconds)])
       const [row] = rows
       if (!row) return undefined
-      const isDirect = row.asker === (asker as unknown as PeerClient).processID
+      const isDirect = row.asker === asker.processID
       this.#host.foundDirect(isDirect)
       // A pooler invents pids: there is nobody to ask after, now or later.
       if (!isDirect) this.#isPooled = true
@@ -137,6 +142,6 @@ export class InFlightWatch {
 }
 
 function fellSilent(): Error {
-  const wire = { code: 'ETIMEDOUT', errno: -constants.errno.ETIMEDOUT, syscall: 'read' }
+  const wire = { code: 'ETIMEDOUT', errno: errnoOf('ETIMEDOUT'), syscall: 'read' }
   return Object.assign(new Error('Connection fell silent: the server is not working on the statement, but no answer came'), wire)
 }

@@ -1,6 +1,5 @@
 /** What became of a statement that lost its connection, and what its caller is told. */
 
-import { constants } from 'node:os'
 import {
   ConnectionLostError,
   codeOf,
@@ -14,6 +13,7 @@ import {
 } from '@thaw/core'
 import { address } from './dial-failure.ts'
 import { targetOf } from './dialler.ts'
+import { errnoOf } from './errno.ts'
 import { isInterruption } from './interruption.ts'
 import { type PeerClient, type PeerQuery, saysLost } from './peer.ts'
 import type { Vitals } from './vitals.ts'
@@ -135,7 +135,7 @@ const ADVICE: Readonly<Record<OutcomeVerdict['reason'], string>> = {
  * to a conversation that the other end breaks off.
  */
 function wireFacts(cause: Error): WireFacts {
-  if (saysLost(cause)) return { code: 'ECONNRESET', errno: -constants.errno.ECONNRESET, syscall: 'read' }
+  if (saysLost(cause)) return { code: 'ECONNRESET', errno: errnoOf('ECONNRESET'), syscall: 'read' }
   const { errno, syscall } = cause as WireFacts
   return { code: codeOf(cause), errno, syscall }
 }

@@ -1,7 +1,7 @@
 /** The options of a pool: node-postgres' own, by their names, and ours. */
 
 import { type Clock, checkOptions, OptionError, type OptionRules, platformDefaults, systemClock } from '@thaw/core'
-import type { PoolConfig as PgPoolConfig } from 'pg'
+import type { PoolConfig } from 'pg'
 
 /** What Thaw adds to node-postgres' options. */
 export interface ThawOptions {
@@ -28,15 +28,6 @@ export interface ThawOptions {
   /** Time and chance. Default: the runtime's own. Inject another to test freezes without waiting for one. */
   readonly clock?: Clock | undefined
 }
-
-/**
- * Every option of `pg.Pool`, and Thaw's. What differs from node-postgres when an option is not given:
- *
- * - `keepAlive` is on, from the tenth second of silence (`keepAliveInitialDelayMillis`); node-postgres has it off.
- * - `connectionTimeoutMillis` is 10 000 (node-postgres waits for ever; 0 still means that).
- * - `max` and `idleTimeoutMillis` follow the platform: 10 and 10 000 on a server, 1 and 300 000 on Lambda, 5 and 5 000 on Vercel.
- */
-export type PoolConfig = PgPoolConfig & ThawOptions
 
 /** See {@link ThawOptions.trustMillis}. */
 export const DEFAULT_TRUST_MILLIS = 500
@@ -126,7 +117,7 @@ export function settingsOf(config: ThawOptions): Settings {
  *
  * @throws {OptionError} naming the option, the value and what is allowed.
  */
-export function preparePoolOptions(config: PoolConfig = {}, Client?: unknown): object {
+export function preparePoolOptions(config: PoolConfig & ThawOptions = {}, Client?: unknown): object {
   if (typeof config !== 'object') {
     throw new OptionError({
       option: 'config',
@@ -155,14 +146,4 @@ export function preparePoolOptions(config: PoolConfig = {}, Client?: unknown): o
 export function checkEndOptions(options: EndOptions): EndOptions {
   checkOptions(options, END_RULES, 'refuse')
   return options
-}
-
-/** libpq keeps its socket to itself: nothing can be watched, swept or probed there. */
-export function refuseNativeClient(Client: { name: string; prototype?: object }): void {
-  if (process.env['NODE_PG_FORCE_NATIVE'] === undefined && !(Client.prototype && 'isConnected' in Client.prototype)) return
-  throw new OptionError({
-    option: 'Client',
-    allowed: 'pg.Client or a class that extends it',
-    message: '@thaw/pg does not work with pg-native. Remove NODE_PG_FORCE_NATIVE, and use the Client of "pg" instead of "pg".native.',
-  })
 }

@@ -5,7 +5,7 @@
 
 import type { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
-import pg from 'pg'
+import type pg from 'pg'
 
 /** A net.Socket or TLSSocket, or whatever the `stream` option made. */
 export interface PeerStream extends Duplex {
@@ -118,13 +118,6 @@ export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'optio
   newClient(item: PendingItem): void
 }
 
-/** The same class as `pg.Pool`, seen with its private members, so that they can be overridden. */
-export function peerPool<Item extends PendingItem>(): new (options?: object) => PeerPool<Item> {
-  return pg.Pool as unknown as new (
-    options?: object,
-  ) => PeerPool<Item>
-}
-
 /**
  * Failures for which pg has nothing but a message. Matched whole, and only here; `peer.test.ts` fails when pg changes them.
  *
@@ -138,9 +131,17 @@ const LOST_MESSAGES: ReadonlySet<string> = new Set([
   'timeout expired',
 ])
 
-/** Does pg say, in its own words and without a code, that the connection is gone? */
+const lost = new WeakSet<object>()
+
+/** For failures of a driver's own that have neither a code nor pg's words. */
+export function markLost<Failure extends Error>(error: Failure): Failure {
+  lost.add(error)
+  return error
+}
+
+/** Does the driver say, in its own words and without a code that says it, that the connection is gone? */
 export function saysLost(error: unknown): boolean {
-  return error instanceof Error && !('code' in error) && LOST_MESSAGES.has(error.message)
+  return error instanceof Error && (lost.has(error) || (!('code' in error) && LOST_MESSAGES.has(error.message)))
 }
 
 /** A cursor, a stream, a Query made by the caller: it has state, and cannot be sent twice. */

@@ -17,10 +17,12 @@ import {
   spend,
   TransactionOpenError,
 } from '@thaw/core'
-import pg from 'pg'
+import type pg from 'pg'
 import type { Door } from './door.ts'
+import type { Driver } from './driver.ts'
 import { isInterruption } from './interruption.ts'
 import { judgeAgain, type Loss, lossOf, wasNoRead } from './lost-statement.ts'
+import { nextTick } from './next-tick.ts'
 import type { Settings } from './options.ts'
 import { type ConnectCallback, isSubmittable, type PeerClient, type Release } from './peer.ts'
 import { type Callback, promisify } from './promisify.ts'
@@ -28,6 +30,7 @@ import { isBroken, type Vitals } from './vitals.ts'
 
 /** What pool queries need of their pool. */
 export interface PoolQueryHost {
+  readonly driver: Pick<Driver, 'DatabaseError'>
   readonly settings: Settings
   readonly door: Door
   isEnding(): boolean
@@ -81,7 +84,7 @@ export class PoolQueries {
     if (typeof text === 'function') {
       const promised = promisify(PromiseClass, text as Callback<pg.QueryResult>)
       const refused = new Error('Passing a function as the first parameter to pool.query is not supported')
-      process.nextTick(() => promised.callback(refused))
+      nextTick(() => promised.callback(refused))
       return promised.result
     }
     const isTwoArguments = typeof values === 'function'
@@ -128,7 +131,7 @@ export class PoolQueries {
       if (call.secondTry?.how === 'inside READ ONLY') readOnly(client, call, settle)
       else client.query(call.text as string, call.values as unknown[], settle as (error: Error, result: pg.QueryResult) => void)
     } catch (error) {
-      process.nextTick(settle, error)
+      nextTick(() => settle(error as Error))
     }
   }
 
@@ -229,7 +232,9 @@ export class PoolQueries {
   }
 
   #mayKeep(client: PeerClient, error: Error): boolean {
-    return this.#host.settings.keepOnSqlError && error instanceof pg.DatabaseError && !classify(error)?.ends && !isBroken(client)
+    return (
+      this.#host.settings.keepOnSqlError && error instanceof this.#host.driver.DatabaseError && !classify(error)?.ends && !isBroken(client)
+    )
   }
 }
 

@@ -3,28 +3,30 @@
  * the idle connections that pass the door, has the others proven, and dials for who is left.
  */
 
-import { classify, codeOf, createEvents, type Reading, read, startDeadline, sweep, type ThawListener } from '@thaw/core'
-import type pg from 'pg'
+import { classify, createEvents, type Reading, read, startDeadline, sweep, type ThawListener } from '@thaw/core'
+import type { PoolConfig, QueryResult } from 'pg'
 import { type Dial, Dialler } from './dialler.ts'
 import { Door } from './door.ts'
-import type { DropInPool, PoolConstructor, PoolStats } from './drop-in-pool.ts'
+import type { Driver } from './driver.ts'
 import { IdleTimer } from './idle-timer.ts'
 import { InFlightWatch } from './in-flight-watch.ts'
 import { Member } from './member.ts'
+import { nextTick } from './next-tick.ts'
 import {
   type ConnectOptions,
   checkEndOptions,
   type EndOptions,
-  type PoolConfig,
   preparePoolOptions,
-  refuseNativeClient,
   type Settings,
   settingsOf,
+  type ThawOptions,
 } from './options.ts'
 import { Patience } from './patience.ts'
-import { type ConnectCallback, type IdleListener, type PeerClient, type PendingItem, peerPool, type Release } from './peer.ts'
+import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem, Release } from './peer.ts'
 import { PoolQueries } from './pool-query.ts'
 import { type Callback, promisify } from './promisify.ts'
+import type { PoolStats } from './stats.ts'
+import { tellAcquired, tellRetried } from './tell.ts'
 import { isBroken } from './vitals.ts'
 import { createWaiter, type Waiter, WaitingRoom } from './waiting-room.ts'
 import { watchedClient } from './watched-client.ts'
@@ -36,362 +38,358 @@ const DESTROYED = 'Connection destroyed by pool.end({ timeoutMillis })'
 /** node-postgres' own words. */
 const ENDED = 'Cannot use a pool after calling end on the pool'
 
-class ThawPool extends peerPool<Waiter>() {
-  // A literal: minifiers rename classes, and ORMs look for "Pool" in the name.
-  static override readonly name: string = 'Pool'
-
-  readonly #settings: Settings
-  readonly #events = createEvents()
-  readonly #door: Door
-  readonly #dialler: Dialler
-  readonly #waiting: WaitingRoom
-  readonly #queries: PoolQueries
-  readonly #watch: InFlightWatch
-  readonly #member: Member
-  readonly #patience: Patience
-  readonly #idleTimer: IdleTimer
-  #isUnlent = false
-  #isReleasing = false
-  #releasedAt: Reading | undefined
-
-  constructor(config?: PoolConfig, Client?: unknown) {
-    super(preparePoolOptions(config, Client))
-    refuseNativeClient(this.Client)
-    this.Client = watchedClient(this.Client) as typeof this.Client
-    const settings = settingsOf(config ?? {})
-    this.#settings = settings
-    this.#door = new Door({
-      settings,
-      events: this.#events,
-      maxLifetimeMillis: Number(this.options.maxLifetimeSeconds) * 1000 || Number.POSITIVE_INFINITY,
-      idle: () => this._idle,
-      idleTimeoutMillis: () => this.#idleTimeoutMillis(),
-      remove: (client) => this._remove(client),
-      abandoned: (client) => this.#takeBack(client),
-      resume: () => this._pulseQueue(),
-    })
-    this.#idleTimer = new IdleTimer({
-      clock: settings.clock,
-      idle: () => this._idle,
-      idleTimeoutMillis: () => this.#idleTimeoutMillis(),
-      idleSince: (client) => this.#door.vitalsOf(client).idleSince,
-      remove: (client) => this._remove(client, () => this._pulseQueue()),
-    })
-    this.#patience = new Patience(this.options)
-    this.#waiting = new WaitingRoom({
-      clock: settings.clock,
-      queue: () => this._pendingQueue,
-      patienceMillis: () => this.#patience.millis,
-      timeUp: (waitedMillis, isOver) => this.#timeUp(waitedMillis, isOver),
-    })
-    this.#member = new Member(this, {
-      idle: () => this._idle,
-      door: this.#door,
-      remove: (client) => this._remove(client, () => this._pulseQueue()),
-    })
-    this.#dialler = new Dialler({
-      clock: settings.clock,
-      asksPassword: typeof this.options.password === 'function',
-      open: (done) => this.#open(done),
-      opened: (client, release, dial) => this.#opened(client, release, dial),
-      failed: (error, dial, final) => this.#dialFailed(error, dial, final),
-      remainingMillis: () => this.#waiting.remainingMillis(),
-      retrying: (error, delayMillis) => this.#tellRetried('dial', delayMillis, error),
-      resume: () => this._pulseQueue(),
-    })
-    this.#queries = new PoolQueries({
-      settings,
-      door: this.#door,
-      isEnding: () => this.ending,
-      connect: (callback, signal) => this.#connectOwn(callback, signal),
-      lendNow: (callback) => this.#lendNow(callback),
-      repeating: (error, loss) => {
-        this.#door.tellOutcome(loss, 'repeated')
-        this.#tellRetried('statement', 0, error)
-      },
-    })
-    this.#watch = new InFlightWatch({
-      settings,
-      clients: () => this._clients,
-      vitalsOf: (client) => this.#door.vitalsOf(client),
-      clientOptions: () => this.options,
-      foundDirect: (isDirect) => this.#door.foundDirect(isDirect),
-    })
-  }
-
-  // ------------------------------------------------------------------ acquire
-
-  connect(first?: ConnectCallback | ConnectOptions, second?: ConnectCallback): Promise<PeerClient> | undefined {
-    const callback = (typeof first === 'function' ? first : second) as Callback<PeerClient> | undefined
-    if (this.ending) return this.#refuse(callback)
-    const promised = promisify<PeerClient>(this.Promise, callback)
-    const waiter = createWaiter(this.#settings.clock, this.#member.note(promised.callback as ConnectCallback))
-    if (this.#waiting.mayWait(waiter, typeof first === 'object' ? first : undefined)) this.#wait(waiter)
-    return promised.result
-  }
-
-  /** pg-pool calls this whenever something may have become possible. */
-  override _pulseQueue(): void {
-    if (this.ended || this._pendingQueue.length === 0) return super._pulseQueue()
-    this.#lendIdle()
-    while (this.#mayDial()) this.#dialler.dial()
-    this.#waiting.setAlarm()
-  }
-
-  #lendIdle(): void {
-    if (this._idle.length === 0) return
-    // The clocks were read when the server's last byte came, in this very turn.
-    const now = this.#door.look(undefined, this.#releasedAt)
-    while (this._pendingQueue.length > 0) {
-      const item = this.#door.takeTrusted(now)
-      const waiter = item && this._pendingQueue.shift()
-      if (!waiter) break
-      clearTimeout(item.timeoutId)
-      item.client.ref?.()
-      this._acquireClient(item.client, waiter, item.idleListener, false)
-    }
-    if (this._pendingQueue.length > 0 && this._idle.length > 0) this.#door.vet()
-  }
-
-  /** For a statement of the pool's own, which gives the client back by itself. */
-  #connectOwn(callback: ConnectCallback, signal: unknown): void {
-    if (this.connect === CONNECT && !this.ending && signal === undefined) return this.#wait(createWaiter(this.#settings.clock, callback))
-    // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
-    this.#member.expectOwn()
-    if (signal) this.connect({ signal: signal as AbortSignal }, callback)
-    else this.connect(callback)
-  }
-
-  #wait(waiter: Waiter): void {
-    this.#member.join()
-    this._pendingQueue.push(waiter)
-    // pg-pool's own timing: an idle client is lent in the next tick, a new one is dialled at once.
-    if (this._idle.length > 0) process.nextTick(() => this._pulseQueue())
-    else this._pulseQueue()
-  }
-
-  /** As `connect` and its tick would, where that has nothing to do but to take the newest. Not where somebody has wrapped `connect`. */
-  #lendNow(callback: ConnectCallback): boolean {
-    if (this._idle.length === 0 || this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT) return false
-    const item = this.#door.takeTrusted(this.#door.look())
-    if (!item) return false
-    clearTimeout(item.timeoutId)
-    item.client.ref?.()
-    this.#member.join()
-    this._acquireClient(item.client, { callback }, item.idleListener, false)
-    return true
-  }
-
-  override _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void {
-    const vitals = this.#door.vitalsOf(client)
-    if (!isNew) this.#tellAcquired(vitals.probed ? 'probed' : 'trusted')
-    vitals.probed = false
-    this.#watch.start()
-    // While we dialled, everybody was served by connections that came back. This one goes straight to the idle ones.
-    this.#isUnlent = isNew && this._pendingQueue.length === 0
-    try {
-      super._acquireClient(client, item, idleListener, isNew)
-    } finally {
-      this.#isUnlent = false
-    }
-  }
-
-  // --------------------------------------------------------------------- dial
-
-  #mayDial(): boolean {
-    // Every connection that is still idle is being asked, and will serve somebody or make room.
-    const missing = this._pendingQueue.length - this.#dialler.outstanding - this._idle.length
-    return missing > 0 && this._clients.length < this.options.max && this.#dialler.mayDial
-  }
-
-  #open(done: ConnectCallback): PeerClient | undefined {
-    const index = this._clients.length
-    try {
-      super.newClient({ callback: done })
-    } catch (error) {
-      this._clients.splice(index, 1)
-      throw error
-    }
-    const client = this._clients[index]
-    if (client) this.#door.vitalsOf(client)
-    return client
-  }
-
-  #opened(client: PeerClient, release: Release, dial: Dial): void {
-    this.#patience.succeeded()
-    this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts })
-    const waiter = this._pendingQueue.shift()
-    if (waiter) this.#tellAcquired('new')
-    if (waiter) waiter.callback(undefined, client, release)
-    else release()
-    this._pulseQueue()
-  }
-
-  #dialFailed(error: Error, dial: Dial, final: boolean): void {
-    this.#patience.failed(error, dial)
-    if (classify(error)?.siblings === 'suspect') this.#door.doubtAll()
-    if (final) this.#waiting.reject(this._pendingQueue.shift(), error)
-    else this.#waiting.giveUp()
-  }
-
-  #timeUp(waitedMillis: number, isOver: boolean): Error {
-    const error = this.#patience.timeUp(waitedMillis, isOver, { probes: this._idle.length, dials: this.#dialler.outstanding })
-    // A dial that has outlasted a whole invocation would stand in the next one's way.
-    if (isOver && this._pendingQueue.length === 0) this.#dialler.abandon()
-    return error
-  }
-
-  // ------------------------------------------------------------------ release
-
-  override _release(client: PeerClient, idleListener: IdleListener, error?: Error | boolean): void {
-    this.#member.returned(client)
-    const vitals = this.#door.vitalsOf(client)
-    if (!error && isBusy(client) && !isBroken(client)) {
-      return whenFinished(client, this.#settings, (finished) => this._release(client, idleListener, finished ? undefined : true))
-    }
-    vitals.lent = false
-    // A statement of the pool's own is given back in the moment in which it was answered.
-    vitals.idleSince = vitals.isPoolQuery ? vitals.provenAt : read(this.#settings.clock)
-    vitals.isPoolQuery = false
-    const inTransaction = vitals.status === 'T' || vitals.status === 'E'
-    this.#isReleasing = true
-    this.#releasedAt = vitals.idleSince
-    try {
-      super._release(client, idleListener, error || inTransaction || undefined)
-    } finally {
-      this.#isReleasing = false
-      this.#releasedAt = undefined
-    }
-    this.#idleTimer.start()
-  }
-
-  /** Makes pg-pool start no timer for each release: there is one for all. */
-  override _isAboveMin(): boolean {
-    return !this.#isReleasing && super._isAboveMin()
-  }
-
-  #idleTimeoutMillis(): number {
-    return (this._clients.length > Number(this.options.min ?? 0) && Number(this.options.idleTimeoutMillis)) || Number.POSITIVE_INFINITY
-  }
-
-  /** Idempotent, unlike pg-pool's: a connection can be given up by the door, by its socket and by its holder. */
-  override _remove(client: PeerClient, callback?: () => void): void {
-    if (!this._clients.includes(client)) return callback?.()
-    this.#member.returned(client)
-    super._remove(client, callback)
-    // pg waits until the server closes its end. A server that is gone never does.
-    const deadline = startDeadline(this.#settings.clock, CLOSE_MILLIS, () => client.connection?.stream.destroy(), true)
-    client.once('end', () => deadline.cancel())
-  }
-
-  /** Its place in the pool is free, whether or not its holder ever gives it back. */
-  #takeBack(client: PeerClient): void {
-    // The holder, who hears of it now, gets the chance to give it back in the ordinary way.
-    sweep(this.#settings.clock, () => {
-      if (this.#door.vitalsOf(client).lent) this._remove(client, () => this._pulseQueue())
-    })
-  }
-
-  override emit(name: string | symbol, ...values: unknown[]): boolean {
-    // pg-pool tells of idle connections that die. Without a listener that would end the process.
-    if (name === 'error' && this.listenerCount('error') === 0) return false
-    if (name === 'acquire' || name === 'release') {
-      // Only now: what the `connect` event does to a new client is not yet its caller's doing.
-      if (name === 'acquire') this.#door.vitalsOf(values[0] as PeerClient).lent = true
-      // Nobody acquired it, nobody gave it back. Or nobody wants to know, as on most pools.
-      if (this.#isUnlent || this.listenerCount(name) === 0) return false
-    }
-    return super.emit(name, ...values)
-  }
-
-  // -------------------------------------------------------------------- query
-
-  query(text: unknown, values?: unknown, callback?: Callback<pg.QueryResult>): Promise<pg.QueryResult> | undefined {
-    return this.#queries.query(this.Promise, text, values, callback)
-  }
-
-  // ---------------------------------------------------------------------- end
-
-  end(first?: EndOptions | Callback<void>, second?: Callback<void>): Promise<void> | undefined {
-    const callback = typeof first === 'function' ? first : second
-    const { timeoutMillis } = typeof first === 'object' ? checkEndOptions(first) : {}
-    if (this.ending) return this.#refuse(callback, 'Called end on pool more than once')
-    const promised = promisify<void>(this.Promise, callback)
-    this.ending = true
-    let destroyed = 0
-    const destroy = () => {
-      destroyed = this.#destroyAll()
-    }
-    const deadline = timeoutMillis === undefined ? undefined : startDeadline(this.#settings.clock, timeoutMillis, destroy)
-    this._endCallback = () => {
-      deadline?.cancel()
-      this.#waiting.close()
-      this.#dialler.stop()
-      this.#watch.stop()
-      this.#idleTimer.stop()
-      this.#member.leave()
-      this.#events.emit({ type: 'drained', destroyed })
-      promised.callback(undefined)
-    }
-    this._pulseQueue()
-    return promised.result
-  }
-
-  #destroyAll(): number {
-    const clients = [...this._clients]
-    this.#waiting.clear(new Error(ENDED))
-    for (const client of clients) {
-      client.connection?.stream.destroy(new Error(DESTROYED))
-      // One that is still being dialled leaves by its own failure, which also stops pg-pool's timer.
-      if (!client.connection || this.#door.vitalsOf(client).status !== undefined) this._remove(client)
-    }
-    this._pulseQueue()
-    return clients.length
-  }
-
-  #refuse<T>(callback: Callback<T> | undefined, message: string = ENDED): Promise<T> | undefined {
-    if (!callback) return this.Promise.reject(new Error(message))
-    callback(new Error(message))
-    return undefined
-  }
-
-  // ------------------------------------------------------------------- report
-
-  subscribe(listener: ThawListener): () => void {
-    return this.#events.subscribe(listener)
-  }
-
-  stats(): PoolStats {
-    return {
-      ...this.#events.counts,
-      total: this.totalCount,
-      idle: this.idleCount,
-      waiting: this.waitingCount,
-      generation: this.#door.generation,
-    }
-  }
-
-  /** As pg-pool counts: a caller for whom we are dialling is not waiting. */
-  override get waitingCount(): number {
-    return Math.max(0, this._pendingQueue.length - this.#dialler.outstanding)
-  }
-
-  #tellAcquired(how: 'trusted' | 'probed' | 'new'): void {
-    if (this.#events.active) this.#events.emit({ type: 'acquired', how })
-    // The hot path: nothing is made that nobody reads.
-    else this.#events.counts.acquired++
-  }
-
-  #tellRetried(what: 'dial' | 'statement', delayMillis: number, error: Error): void {
-    const code = codeOf(error)
-    this.#events.emit({ type: 'retried', what, delayMillis, ...(code !== undefined && { code }) })
-  }
+/** What the driver's class has become. */
+export interface ThawPool extends PeerPool<Waiter> {
+  query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined
 }
 
-/** To know whether it is still ours. */
-const CONNECT = ThawPool.prototype.connect
+/** Extends the driver's class. Each call makes another class. */
+export function poolOver(driver: Driver): new (config?: object, Client?: unknown) => ThawPool {
+  class ThawPool extends driver.Pool {
+    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name.
+    static override readonly name: string = 'Pool'
 
-/** See {@link PoolConstructor}. */
-export const Pool: PoolConstructor = ThawPool as unknown as PoolConstructor
-/** See {@link DropInPool}. */
-export type Pool = DropInPool
+    readonly #settings: Settings
+    readonly #events = createEvents()
+    readonly #door: Door
+    readonly #dialler: Dialler
+    readonly #waiting: WaitingRoom
+    readonly #queries: PoolQueries
+    readonly #watch: InFlightWatch
+    readonly #member: Member
+    readonly #patience: Patience
+    readonly #idleTimer: IdleTimer
+    #isUnlent = false
+    #isReleasing = false
+    #releasedAt: Reading | undefined
+
+    constructor(config?: PoolConfig & ThawOptions, Client?: unknown) {
+      super(preparePoolOptions(config, Client))
+      driver.checkClient(this.Client)
+      this.Client = watchedClient(this.Client) as typeof this.Client
+      const settings = settingsOf(config ?? {})
+      this.#settings = settings
+      this.#door = new Door({
+        settings,
+        events: this.#events,
+        maxLifetimeMillis: Number(this.options.maxLifetimeSeconds) * 1000 || Number.POSITIVE_INFINITY,
+        idle: () => this._idle,
+        idleTimeoutMillis: () => this.#idleTimeoutMillis(),
+        remove: (client) => this._remove(client),
+        requestCancel: (client) => driver.requestCancel(client, settings.clock),
+        abandoned: (client) => this.#takeBack(client),
+        resume: () => this._pulseQueue(),
+      })
+      this.#idleTimer = new IdleTimer({
+        clock: settings.clock,
+        idle: () => this._idle,
+        idleTimeoutMillis: () => this.#idleTimeoutMillis(),
+        idleSince: (client) => this.#door.vitalsOf(client).idleSince,
+        remove: (client) => this._remove(client, () => this._pulseQueue()),
+      })
+      this.#patience = new Patience(this.options)
+      this.#waiting = new WaitingRoom({
+        clock: settings.clock,
+        queue: () => this._pendingQueue,
+        patienceMillis: () => this.#patience.millis,
+        timeUp: (waitedMillis, isOver) => this.#timeUp(waitedMillis, isOver),
+      })
+      this.#member = new Member(this, {
+        idle: () => this._idle,
+        door: this.#door,
+        remove: (client) => this._remove(client, () => this._pulseQueue()),
+      })
+      this.#dialler = new Dialler({
+        clock: settings.clock,
+        asksPassword: typeof this.options.password === 'function',
+        open: (done) => this.#open(done),
+        opened: (client, release, dial) => this.#opened(client, release, dial),
+        failed: (error, dial, final) => this.#dialFailed(error, dial, final),
+        remainingMillis: () => this.#waiting.remainingMillis(),
+        retrying: (error, delayMillis) => tellRetried(this.#events, 'dial', delayMillis, error),
+        resume: () => this._pulseQueue(),
+      })
+      this.#queries = new PoolQueries({
+        driver,
+        settings,
+        door: this.#door,
+        isEnding: () => this.ending,
+        connect: (callback, signal) => this.#connectOwn(callback, signal),
+        lendNow: (callback) => this.#lendNow(callback),
+        repeating: (error, loss) => {
+          this.#door.tellOutcome(loss, 'repeated')
+          tellRetried(this.#events, 'statement', 0, error)
+        },
+      })
+      this.#watch = new InFlightWatch({
+        driver,
+        settings,
+        clients: () => this._clients,
+        vitalsOf: (client) => this.#door.vitalsOf(client),
+        clientOptions: () => this.options,
+        foundDirect: (isDirect) => this.#door.foundDirect(isDirect),
+      })
+    }
+
+    // ------------------------------------------------------------------ acquire
+
+    connect(first?: ConnectCallback | ConnectOptions, second?: ConnectCallback): Promise<PeerClient> | undefined {
+      const callback = (typeof first === 'function' ? first : second) as Callback<PeerClient> | undefined
+      if (this.ending) return this.#refuse(callback)
+      const promised = promisify<PeerClient>(this.Promise, callback)
+      const waiter = createWaiter(this.#settings.clock, this.#member.note(promised.callback as ConnectCallback))
+      if (this.#waiting.mayWait(waiter, typeof first === 'object' ? first : undefined)) this.#wait(waiter)
+      return promised.result
+    }
+
+    /** pg-pool calls this whenever something may have become possible. */
+    override _pulseQueue(): void {
+      if (this.ended || this._pendingQueue.length === 0) return super._pulseQueue()
+      this.#lendIdle()
+      while (this.#mayDial()) this.#dialler.dial()
+      this.#waiting.setAlarm()
+    }
+
+    #lendIdle(): void {
+      if (this._idle.length === 0) return
+      // The clocks were read when the server's last byte came, in this very turn.
+      const now = this.#door.look(undefined, this.#releasedAt)
+      while (this._pendingQueue.length > 0) {
+        const item = this.#door.takeTrusted(now)
+        const waiter = item && this._pendingQueue.shift()
+        if (!waiter) break
+        clearTimeout(item.timeoutId)
+        item.client.ref?.()
+        this._acquireClient(item.client, waiter, item.idleListener, false)
+      }
+      if (this._pendingQueue.length > 0 && this._idle.length > 0) this.#door.vet()
+    }
+
+    /** For a statement of the pool's own, which gives the client back by itself. */
+    #connectOwn(callback: ConnectCallback, signal: unknown): void {
+      if (this.connect === CONNECT && !this.ending && signal === undefined) return this.#wait(createWaiter(this.#settings.clock, callback))
+      // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
+      this.#member.expectOwn()
+      if (signal) this.connect({ signal: signal as AbortSignal }, callback)
+      else this.connect(callback)
+    }
+
+    #wait(waiter: Waiter): void {
+      this.#member.join()
+      this._pendingQueue.push(waiter)
+      // pg-pool's own timing: an idle client is lent in the next tick, a new one is dialled at once.
+      if (this._idle.length > 0) nextTick(() => this._pulseQueue())
+      else this._pulseQueue()
+    }
+
+    /** As `connect` and its tick would, where that has nothing to do but to take the newest. Not where somebody has wrapped `connect`. */
+    #lendNow(callback: ConnectCallback): boolean {
+      if (this._idle.length === 0 || this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT) return false
+      const item = this.#door.takeTrusted(this.#door.look())
+      if (!item) return false
+      clearTimeout(item.timeoutId)
+      item.client.ref?.()
+      this.#member.join()
+      this._acquireClient(item.client, { callback }, item.idleListener, false)
+      return true
+    }
+
+    override _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void {
+      const vitals = this.#door.vitalsOf(client)
+      if (!isNew) tellAcquired(this.#events, vitals.probed ? 'probed' : 'trusted')
+      vitals.probed = false
+      this.#watch.start()
+      // While we dialled, everybody was served by connections that came back. This one goes straight to the idle ones.
+      this.#isUnlent = isNew && this._pendingQueue.length === 0
+      try {
+        super._acquireClient(client, item, idleListener, isNew)
+      } finally {
+        this.#isUnlent = false
+      }
+    }
+
+    // --------------------------------------------------------------------- dial
+
+    #mayDial(): boolean {
+      // Every connection that is still idle is being asked, and will serve somebody or make room.
+      const missing = this._pendingQueue.length - this.#dialler.outstanding - this._idle.length
+      return missing > 0 && this._clients.length < this.options.max && this.#dialler.mayDial
+    }
+
+    #open(done: ConnectCallback): PeerClient | undefined {
+      const index = this._clients.length
+      try {
+        super.newClient({ callback: done })
+      } catch (error) {
+        this._clients.splice(index, 1)
+        throw error
+      }
+      const client = this._clients[index]
+      if (client) this.#door.vitalsOf(client)
+      return client
+    }
+
+    #opened(client: PeerClient, release: Release, dial: Dial): void {
+      this.#patience.succeeded()
+      this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts })
+      const waiter = this._pendingQueue.shift()
+      if (waiter) tellAcquired(this.#events, 'new')
+      if (waiter) waiter.callback(undefined, client, release)
+      else release()
+      this._pulseQueue()
+    }
+
+    #dialFailed(error: Error, dial: Dial, final: boolean): void {
+      this.#patience.failed(error, dial)
+      if (classify(error)?.siblings === 'suspect') this.#door.doubtAll()
+      if (final) this.#waiting.reject(this._pendingQueue.shift(), error)
+      else this.#waiting.giveUp()
+    }
+
+    #timeUp(waitedMillis: number, isOver: boolean): Error {
+      const error = this.#patience.timeUp(waitedMillis, isOver, { probes: this._idle.length, dials: this.#dialler.outstanding })
+      // A dial that has outlasted a whole invocation would stand in the next one's way.
+      if (isOver && this._pendingQueue.length === 0) this.#dialler.abandon()
+      return error
+    }
+
+    // ------------------------------------------------------------------ release
+
+    override _release(client: PeerClient, idleListener: IdleListener, error?: Error | boolean): void {
+      this.#member.returned(client)
+      const vitals = this.#door.vitalsOf(client)
+      if (!error && isBusy(client) && !isBroken(client)) {
+        return whenFinished(client, this.#settings, (finished) => this._release(client, idleListener, finished ? undefined : true))
+      }
+      vitals.lent = false
+      // A statement of the pool's own is given back in the moment in which it was answered.
+      vitals.idleSince = vitals.isPoolQuery ? vitals.provenAt : read(this.#settings.clock)
+      vitals.isPoolQuery = false
+      const inTransaction = vitals.status === 'T' || vitals.status === 'E'
+      this.#isReleasing = true
+      this.#releasedAt = vitals.idleSince
+      try {
+        super._release(client, idleListener, error || inTransaction || undefined)
+      } finally {
+        this.#isReleasing = false
+        this.#releasedAt = undefined
+      }
+      this.#idleTimer.start()
+    }
+
+    /** Makes pg-pool start no timer for each release: there is one for all. */
+    override _isAboveMin(): boolean {
+      return !this.#isReleasing && super._isAboveMin()
+    }
+
+    #idleTimeoutMillis(): number {
+      return (this._clients.length > Number(this.options.min ?? 0) && Number(this.options.idleTimeoutMillis)) || Number.POSITIVE_INFINITY
+    }
+
+    /** Idempotent, unlike pg-pool's: a connection can be given up by the door, by its socket and by its holder. */
+    override _remove(client: PeerClient, callback?: () => void): void {
+      if (!this._clients.includes(client)) return callback?.()
+      this.#member.returned(client)
+      super._remove(client, callback)
+      // pg waits until the server closes its end. A server that is gone never does.
+      const deadline = startDeadline(this.#settings.clock, CLOSE_MILLIS, () => client.connection?.stream.destroy(), true)
+      client.once('end', () => deadline.cancel())
+    }
+
+    /** Its place in the pool is free, whether or not its holder ever gives it back. */
+    #takeBack(client: PeerClient): void {
+      // The holder, who hears of it now, gets the chance to give it back in the ordinary way.
+      sweep(this.#settings.clock, () => {
+        if (this.#door.vitalsOf(client).lent) this._remove(client, () => this._pulseQueue())
+      })
+    }
+
+    override emit(name: string | symbol, ...values: unknown[]): boolean {
+      // pg-pool tells of idle connections that die. Without a listener that would end the process.
+      if (name === 'error' && this.listenerCount('error') === 0) return false
+      if (name === 'acquire' || name === 'release') {
+        // Only now: what the `connect` event does to a new client is not yet its caller's doing.
+        if (name === 'acquire') this.#door.vitalsOf(values[0] as PeerClient).lent = true
+        // Nobody acquired it, nobody gave it back. Or nobody wants to know, as on most pools.
+        if (this.#isUnlent || this.listenerCount(name) === 0) return false
+      }
+      return super.emit(name, ...values)
+    }
+
+    // -------------------------------------------------------------------- query
+
+    query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined {
+      return this.#queries.query(this.Promise, text, values, callback)
+    }
+
+    // ---------------------------------------------------------------------- end
+
+    end(first?: EndOptions | Callback<void>, second?: Callback<void>): Promise<void> | undefined {
+      const callback = typeof first === 'function' ? first : second
+      const { timeoutMillis } = typeof first === 'object' ? checkEndOptions(first) : {}
+      if (this.ending) return this.#refuse(callback, 'Called end on pool more than once')
+      const promised = promisify<void>(this.Promise, callback)
+      this.ending = true
+      let destroyed = 0
+      const destroy = () => {
+        destroyed = this.#destroyAll()
+      }
+      const deadline = timeoutMillis === undefined ? undefined : startDeadline(this.#settings.clock, timeoutMillis, destroy)
+      this._endCallback = () => {
+        deadline?.cancel()
+        this.#waiting.close()
+        this.#dialler.stop()
+        this.#watch.stop()
+        this.#idleTimer.stop()
+        this.#member.leave()
+        this.#events.emit({ type: 'drained', destroyed })
+        promised.callback(undefined)
+      }
+      this._pulseQueue()
+      return promised.result
+    }
+
+    #destroyAll(): number {
+      const clients = [...this._clients]
+      this.#waiting.clear(new Error(ENDED))
+      for (const client of clients) {
+        client.connection?.stream.destroy(new Error(DESTROYED))
+        // One that is still being dialled leaves by its own failure, which also stops pg-pool's timer.
+        if (!client.connection || this.#door.vitalsOf(client).status !== undefined) this._remove(client)
+      }
+      this._pulseQueue()
+      return clients.length
+    }
+
+    #refuse<T>(callback: Callback<T> | undefined, message: string = ENDED): Promise<T> | undefined {
+      if (!callback) return this.Promise.reject(new Error(message))
+      callback(new Error(message))
+      return undefined
+    }
+
+    // ------------------------------------------------------------------- report
+
+    subscribe(listener: ThawListener): () => void {
+      return this.#events.subscribe(listener)
+    }
+
+    stats(): PoolStats {
+      return {
+        ...this.#events.counts,
+        total: this.totalCount,
+        idle: this.idleCount,
+        waiting: this.waitingCount,
+        generation: this.#door.generation,
+      }
+    }
+
+    /** As pg-pool counts: a caller for whom we are dialling is not waiting. */
+    override get waitingCount(): number {
+      return Math.max(0, this._pendingQueue.length - this.#dialler.outstanding)
+    }
+  }
+
+  /** To know whether it is still ours. */
+  const CONNECT = ThawPool.prototype.connect
+  return ThawPool
+}

@@ -2,6 +2,7 @@
 
 import { type Clock, currentInvocation, type Deadline, LATE_MILLIS, startDeadline } from '@thaw/core'
 import { type Bounds, bound, checkSignal, interruptedBefore } from './interruption.ts'
+import { nextTick } from './next-tick.ts'
 import type { ConnectOptions } from './options.ts'
 import type { ConnectCallback, PendingItem } from './peer.ts'
 
@@ -54,7 +55,7 @@ export class WaitingRoom {
     }
     if (over) {
       const reason = over
-      process.nextTick(() => callback(reason, undefined, () => {}))
+      nextTick(() => callback(reason, undefined, () => {}))
       return false
     }
     if (bounds?.signal) {

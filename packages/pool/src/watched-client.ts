@@ -5,9 +5,9 @@
  */
 
 import { type Clock, CommitRolledBackError, codeOf, type Statement, sweep } from '@thaw/core'
-import { requestCancel } from './cancel-request.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, type QueryBounds } from './interruption.ts'
 import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
+import { nextTick } from './next-tick.ts'
 import {
   activeQueryOf,
   forgetActiveQuery,
@@ -30,6 +30,8 @@ export interface StatementHost {
   readonly isDirect: boolean
   /** Must the connection prove itself before the next statement? */
   mustProve(client: PeerClient): boolean
+  /** Asks the server to stop working on the client's statement. */
+  requestCancel(client: PeerClient): void
   /** A statement of somebody who holds the client was lost, and he has been told. */
   reported(loss: Loss): void
 }
@@ -152,7 +154,7 @@ function extend(Base: ClientClass): ClientClass {
           queuedQueriesOf(this).splice(index, 1)
           return this.#fail(query, loseQueued(this.#self, reason))
         }
-        requestCancel(this.#self, host.clock)
+        host.requestCancel(this.#self)
         this.connection.stream.destroy(reason)
       })
       query.callback = (error, answer) => {
@@ -234,7 +236,7 @@ function extend(Base: ClientClass): ClientClass {
 
     #fail(query: PeerQuery, error: Error): void {
       // As pg does: nobody's callback runs inside the socket's.
-      process.nextTick(() => query.handleError(error, this.connection))
+      nextTick(() => query.handleError(error, this.connection))
     }
 
     override _handleReadyForQuery(message: ReadyMessage): void {

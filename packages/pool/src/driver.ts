@@ -1,0 +1,28 @@
+/** What the pool leans on of its driver: pg itself, or one that is made of pg's code, such as Neon's. */
+
+import type { Clock } from '@thaw/core'
+import type { PeerClient, PeerPool } from './peer.ts'
+import type { Waiter } from './waiting-room.ts'
+
+export interface Driver {
+  /** The class that users look for with `instanceof`. */
+  readonly Pool: new (
+    options?: object,
+  ) => PeerPool<Waiter>
+  /** For a question on a connection of its own. */
+  readonly Client: new (
+    options: object,
+  ) => PeerClient
+  /** A statement of the driver's own making: one whose wait is nobody's fault but the server's. */
+  readonly Query: abstract new (
+    ...values: never[]
+  ) => object
+  /** What the server's errors are. */
+  readonly DatabaseError: abstract new (
+    ...values: never[]
+  ) => Error
+  /** Asks the server to stop working on the client's statement, on a connection of its own. */
+  requestCancel(client: PeerClient, clock: Clock): void
+  /** @throws {OptionError} where clients of that class cannot be watched. */
+  checkClient(Client: { readonly name: string; readonly prototype?: object }): void
+}

@@ -1,0 +1,17 @@
+/**
+ * The pool with a door, over any driver that is made of pg's code. Private: `@thaw/pg` and `@thaw/neon` have it in their bundles.
+ *
+ * @module
+ */
+
+export { address } from './dial-failure.ts'
+export type { Driver } from './driver.ts'
+export { bound, boundsOf, interruptedBefore, isInterruption } from './interruption.ts'
+export { watchAlone } from './lone-client.ts'
+export type { ConnectOptions, EndOptions, QueryOptions, ThawOptions } from './options.ts'
+export { markLost, type PeerClient, type PeerConnection, type PeerPool, type PeerStream, saysLost } from './peer.ts'
+export { poolOver, type ThawPool } from './pool.ts'
+export type { PoolStats } from './stats.ts'
+export { preferP256, TLS_GROUPS } from './tls.ts'
+export type { Waiter } from './waiting-room.ts'
+export { watchedClient } from './watched-client.ts'
