@@ -1,16 +1,15 @@
 /** node-postgres, as the pool sees it. */
 
 import { OptionError } from '@thaw/core'
-import type { Driver } from '@thaw/pool'
+import type { CancelConnection, Driver } from '@thaw/pool'
 import pg from 'pg'
-import { requestCancel } from './cancel-request.ts'
 
 export const driver: Driver = {
   Pool: pg.Pool as unknown as Driver['Pool'],
   Client: pg.Client as unknown as Driver['Client'],
   Query: pg.Query,
   DatabaseError: pg.DatabaseError,
-  requestCancel,
+  connectionFor: ({ connection: { ssl } }) => new (pg.Connection as unknown as new (config: object) => CancelConnection)({ ssl }),
   checkClient: refuseNativeClient,
 }
 

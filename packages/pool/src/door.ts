@@ -45,7 +45,7 @@ export interface DoorHost {
   readonly maxLifetimeMillis: number
   /** Takes the client out of the pool. */
   remove(client: PeerClient): void
-  /** As the driver's. */
+  /** Asks the server to stop working on the client's statement. */
   requestCancel(client: PeerClient): void
   /** The socket of a lent client has closed. */
   abandoned(client: PeerClient): void

@@ -1,6 +1,6 @@
 /** What the pool leans on of its driver: pg itself, or one that is made of pg's code, such as Neon's. */
 
-import type { Clock } from '@thaw/core'
+import type { CancelConnection } from './cancel-request.ts'
 import type { PeerClient, PeerPool } from './peer.ts'
 import type { Waiter } from './waiting-room.ts'
 
@@ -21,8 +21,8 @@ export interface Driver {
   readonly DatabaseError: abstract new (
     ...values: never[]
   ) => Error
-  /** Asks the server to stop working on the client's statement, on a connection of its own. */
-  requestCancel(client: PeerClient, clock: Clock): void
+  /** A connection to where the client's goes, not open yet. */
+  connectionFor(client: PeerClient): CancelConnection
   /** @throws {OptionError} where clients of that class cannot be watched. */
   checkClient(Client: { readonly name: string; readonly prototype?: object }): void
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { CancelConnection } from './cancel-request.ts'
 export { address } from './dial-failure.ts'
 export type { Driver } from './driver.ts'
 export { bound, boundsOf, interruptedBefore, isInterruption } from './interruption.ts'

@@ -5,6 +5,7 @@
 
 import { classify, createEvents, type Reading, read, startDeadline, sweep, type ThawListener } from '@thaw/core'
 import type { PoolConfig, QueryResult } from 'pg'
+import { requestCancel } from './cancel-request.ts'
 import { type Dial, Dialler } from './dialler.ts'
 import { Door } from './door.ts'
 import type { Driver } from './driver.ts'
@@ -76,7 +77,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         idle: () => this._idle,
         idleTimeoutMillis: () => this.#idleTimeoutMillis(),
         remove: (client) => this._remove(client),
-        requestCancel: (client) => driver.requestCancel(client, settings.clock),
+        requestCancel: (client) => requestCancel(client, settings.clock, driver),
         abandoned: (client) => this.#takeBack(client),
         resume: () => this._pulseQueue(),
       })

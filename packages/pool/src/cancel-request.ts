@@ -1,13 +1,14 @@
 /** Asking the server to stop working on a statement that nobody waits for any more. */
 
 import { type Clock, startDeadline } from '@thaw/core'
-import type { PeerClient, PeerConnection } from '@thaw/pool'
-import pg from 'pg'
+import type { Driver } from './driver.ts'
+import type { PeerClient, PeerConnection } from './peer.ts'
 
 /** How long the request may take. Nobody waits for it: the statement's caller has been told already. */
 const CANCEL_MILLIS = 2000
 
-interface CancelConnection extends PeerConnection {
+/** A connection that is not open yet. */
+export interface CancelConnection extends PeerConnection {
   connect(port: number | string, host?: string): void
   requestSsl(): void
   cancel(processID: number, secretKey: unknown): void
@@ -18,12 +19,11 @@ interface CancelConnection extends PeerConnection {
  * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS), with TLS where the client has it. A request
  * that fails is forgotten: the connection is given up anyway, and the server notices when it wants to answer.
  */
-export function requestCancel(client: PeerClient, clock: Clock): void {
+export function requestCancel(client: PeerClient, clock: Clock, driver: Pick<Driver, 'connectionFor'>): void {
   const { processID, secretKey, host, port } = client
   if (!processID || typeof client.connection?.ssl === 'undefined') return
   const { ssl } = client.connection
-  const Connection = pg.Connection as unknown as new (config: object) => CancelConnection
-  const connection = new Connection({ ssl })
+  const connection = driver.connectionFor(client)
   const destroy = () => connection.stream.destroy()
   const deadline = startDeadline(clock, CANCEL_MILLIS, destroy, true)
   const ask = () => connection.cancel(processID, secretKey)
