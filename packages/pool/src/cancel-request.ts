@@ -2,17 +2,10 @@
 
 import { type Clock, startDeadline } from '@thaw/core'
 import type { Driver } from './driver.ts'
-import type { PeerClient, PeerConnection } from './peer.ts'
+import type { PeerClient } from './peer.ts'
 
 /** How long the request may take. Nobody waits for it: the statement's caller has been told already. */
 const CANCEL_MILLIS = 2000
-
-/** A connection that is not open yet. */
-export interface CancelConnection extends PeerConnection {
-  connect(port: number | string, host?: string): void
-  requestSsl(): void
-  cancel(processID: number, secretKey: unknown): void
-}
 
 /**
  * Sends a CancelRequest on a connection of its own, as the protocol wants it

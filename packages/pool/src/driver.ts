@@ -1,8 +1,14 @@
 /** What the pool leans on of its driver: pg itself, or one that is made of pg's code, such as Neon's. */
 
-import type { CancelConnection } from './cancel-request.ts'
-import type { PeerClient, PeerPool } from './peer.ts'
+import type { PeerClient, PeerConnection, PeerPool } from './peer.ts'
 import type { Waiter } from './waiting-room.ts'
+
+/** A connection that is not open yet. */
+export interface CancelConnection extends PeerConnection {
+  connect(port: number | string, host?: string): void
+  requestSsl(): void
+  cancel(processID: number, secretKey: unknown): void
+}
 
 export interface Driver {
   /** The class that users look for with `instanceof`. */

@@ -4,9 +4,8 @@
  * @module
  */
 
-export type { CancelConnection } from './cancel-request.ts'
 export { address } from './dial-failure.ts'
-export type { Driver } from './driver.ts'
+export type { CancelConnection, Driver } from './driver.ts'
 export { bound, boundsOf, interruptedBefore, isInterruption } from './interruption.ts'
 export { watchAlone } from './lone-client.ts'
 export type { ConnectOptions, EndOptions, QueryOptions, ThawOptions } from './options.ts'
