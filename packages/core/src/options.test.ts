@@ -12,6 +12,7 @@ const RULES: OptionRules = {
   hedge: { type: 'boolean' },
   onConnect: { type: 'function' },
   clock: { type: 'object' },
+  ssl: { type: 'other', allowed: 'true or an object', accepts: (value) => value === true || typeof value === 'object' },
 }
 
 function refusal(options: object, others: 'refuse' | 'pass' = 'refuse'): OptionError | undefined {
@@ -38,6 +39,7 @@ const accepted: readonly [sentence: string, options: object][] = [
   ['a boolean', { hedge: false }],
   ['a function', { onConnect: () => {} }],
   ['an object', { clock: {} }],
+  ['what a rule of its own accepts', { ssl: true }],
 ]
 
 test.each(accepted)('%s is accepted', (_, options) => {
@@ -86,6 +88,12 @@ const refused: readonly [sentence: string, options: object, message: string, all
   ['an array for a function', { onConnect: [] }, 'Option "onConnect" is an array, but must be a function.', 'a function'],
   ['a function for an object', { clock: () => {} }, 'Option "clock" is a function, but must be an object.', 'an object'],
   [
+    'what a rule of its own refuses',
+    { ssl: 'require' },
+    'Option "ssl" is a string of 7 characters, but must be true or an object.',
+    'true or an object',
+  ],
+  [
     'an object for a number',
     { max: { secret: 'hunter2' } },
     'Option "max" is an object, but must be a whole number, 1 or more.',
@@ -112,6 +120,7 @@ test.each<[sentence: string, name: string, near: string]>([
   ['another case', 'TRUSTMILLIS', 'trustMillis'],
   ['another case and two slips', 'idletimeoutmili', 'idleTimeoutMillis'],
   ['two slips in a long name', 'probTimeoutMilis', 'probeTimeoutMillis'],
+  ['another case of a short name', 'Max', 'max'],
 ])('a name with %s is refused, and the right one named, whatever else is passed on', (_, name, near) => {
   for (const others of ['refuse', 'pass'] as const) {
     const error = refusal({ [name]: 1 }, others)

@@ -6,6 +6,8 @@ import { OptionError } from './errors.ts'
 export type OptionRule =
   | { readonly type: 'number'; readonly min: number; readonly max?: number; readonly integer?: boolean }
   | { readonly type: 'boolean' | 'function' | 'object' }
+  /** `allowed` says in words what `accepts` lets pass. */
+  | { readonly type: 'other'; readonly allowed: string; accepts(value: unknown): boolean }
 
 export type OptionRules = Readonly<Record<string, OptionRule>>
 
@@ -29,6 +31,7 @@ export function checkOptions(options: object, rules: OptionRules, others: 'refus
 }
 
 function accepts(rule: OptionRule, value: unknown): boolean {
+  if (rule.type === 'other') return rule.accepts(value)
   if (rule.type !== 'number') return typeof value === rule.type
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
   if (typeof number !== 'number' || Number.isNaN(number)) return false
@@ -37,6 +40,7 @@ function accepts(rule: OptionRule, value: unknown): boolean {
 }
 
 function describe(rule: OptionRule): string {
+  if (rule.type === 'other') return rule.allowed
   if (rule.type !== 'number') return `${rule.type === 'object' ? 'an' : 'a'} ${rule.type}`
   const bound = rule.max === undefined ? `${rule.min} or more` : `from ${rule.min} to ${rule.max}`
   return `a ${rule.integer ? 'whole ' : ''}number, ${bound}`
@@ -60,9 +64,9 @@ function show(value: unknown): string {
   return Array.isArray(value) ? 'an array' : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`
 }
 
-/** The one name within two slips of the pen, regardless of case. Short names are too alike to guess. */
+/** The one name within two slips of the pen, regardless of case. Short names are too alike for any slip. */
 function nearest(name: string, names: readonly string[]): string | undefined {
-  return names.find((candidate) => candidate.length > 5 && distance(name.toLowerCase(), candidate.toLowerCase()) <= 2)
+  return names.find((candidate) => distance(name.toLowerCase(), candidate.toLowerCase()) <= (candidate.length > 5 ? 2 : 0))
 }
 
 /** Levenshtein's edit distance, row by row (Wagner and Fischer 1974). */

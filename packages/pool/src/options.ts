@@ -43,18 +43,34 @@ const CONNECTION_TIMEOUT_MILLIS = 10_000
  */
 const KEEP_ALIVE_MILLIS = 10_000
 
+/** What a timer can hold: Node makes 1 ms of more, and pg-pool would end each connection as soon as it stands. */
+const LONGEST_TIMER_MILLIS = 2 ** 31 - 1
+
+const CLOCK_METHODS = ['wall', 'mono', 'setTimer', 'clearTimer', 'random'] as const satisfies readonly (keyof Clock)[]
+
 const RULES: OptionRules = {
   trustMillis: { type: 'number', min: 0 },
   probeTimeoutMillis: { type: 'number', min: 1, max: 60_000 },
   releaseTimeoutMillis: { type: 'number', min: 0 },
   keepOnSqlError: { type: 'boolean' },
-  clock: { type: 'object' },
+  clock: {
+    type: 'other',
+    allowed: `an object with ${CLOCK_METHODS.map((name) => `${name}()`).join(', ')}`,
+    accepts: (value) => CLOCK_METHODS.every((name) => typeof (value as Partial<Clock>)[name] === 'function'),
+  },
   max: { type: 'number', min: 0, integer: true },
+  poolSize: { type: 'number', min: 0, integer: true },
   min: { type: 'number', min: 0, integer: true },
   maxUses: { type: 'number', min: 0 },
-  maxLifetimeSeconds: { type: 'number', min: 0 },
+  maxLifetimeSeconds: { type: 'number', min: 0, max: Math.floor(LONGEST_TIMER_MILLIS / 1000) },
   idleTimeoutMillis: { type: 'number', min: 0 },
-  connectionTimeoutMillis: { type: 'number', min: 0 },
+  connectionTimeoutMillis: { type: 'number', min: 0, max: LONGEST_TIMER_MILLIS },
+  // pg lets any other string pass, and ends the process with a TypeError once the server offers TLS.
+  ssl: {
+    type: 'other',
+    allowed: "true, false, 'no-verify' or an object such as { ca }",
+    accepts: (value) => !value || value === true || typeof value === 'object' || value === 'true' || value === 'no-verify',
+  },
 }
 
 /** What Thaw adds to the configuration of one query: `pool.query({ text, values, ...options })`, `client.query({ … })`. */
@@ -117,7 +133,8 @@ export function settingsOf(config: ThawOptions): Settings {
  *
  * @throws {OptionError} naming the option, the value and what is allowed.
  */
-export function preparePoolOptions(config: PoolConfig & ThawOptions = {}, Client?: unknown): object {
+export function preparePoolOptions(given?: (PoolConfig & ThawOptions) | null, Client?: unknown): object {
+  const config = given ?? {}
   if (typeof config !== 'object') {
     throw new OptionError({
       option: 'config',
@@ -128,6 +145,10 @@ export function preparePoolOptions(config: PoolConfig & ThawOptions = {}, Client
   checkOptions(config, RULES, 'pass')
   const platform = platformDefaults()
   const prepared: Record<string, unknown> = { ...config }
+  for (const [name, { type }] of Object.entries(RULES)) {
+    // pg-pool takes '0' for a limit of nothing: no connection at all, or none that lives.
+    if (type === 'number' && typeof prepared[name] === 'string') prepared[name] = Number(prepared[name])
+  }
   // Not enumerable in the options of another pool, from which people make new ones.
   if ('password' in config) prepared['password'] = config.password
   if (Client) prepared['Client'] = Client
@@ -143,7 +164,8 @@ export function preparePoolOptions(config: PoolConfig & ThawOptions = {}, Client
 }
 
 /** @throws {OptionError} naming the option, the value and what is allowed. */
-export function checkEndOptions(options: EndOptions): EndOptions {
+export function checkEndOptions(given: EndOptions | null): EndOptions {
+  const options = given ?? {}
   checkOptions(options, END_RULES, 'refuse')
   return options
 }

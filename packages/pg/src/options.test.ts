@@ -1,0 +1,53 @@
+/** What may be given as an option, and what becomes of it. Nothing is dialled here. */
+
+import { createFakeClock } from '@thaw/testkit'
+import { describe, expect, test } from 'vitest'
+import { OptionError, Pool, type PoolConfig } from './index.ts'
+
+const optionsOf = (config: object) => new Pool(config as PoolConfig).options
+
+describe('a pool without options', () => {
+  test.each([undefined, null])('%s, as node-postgres', (config) => {
+    expect(new Pool(config as undefined).options.max).toBe(10)
+  })
+
+  test('end(null) ends, as node-postgres', async () => {
+    await expect(new Pool().end(null as never)).resolves.toBeUndefined()
+  })
+})
+
+test('numeric strings, which environment variables are, become numbers: pg-pool takes "0" for a limit of nothing', () => {
+  const given = { connectionTimeoutMillis: '0', maxLifetimeSeconds: '0', idleTimeoutMillis: ' 5000 ', min: '1', maxUses: '7' }
+  expect(optionsOf(given)).toMatchObject({
+    connectionTimeoutMillis: 0,
+    maxLifetimeSeconds: 0,
+    idleTimeoutMillis: 5000,
+    min: 1,
+    maxUses: 7,
+  })
+  expect(optionsOf({ max: '0' }).max).toBe(10)
+  expect(optionsOf({ poolSize: '3' }).max).toBe(3)
+})
+
+const refused: readonly [options: object, message: RegExp][] = [
+  // Node makes a timer of 1 ms of it, with which pg-pool ends each connection as soon as it stands.
+  [{ maxLifetimeSeconds: Number.POSITIVE_INFINITY }, /"maxLifetimeSeconds" is Infinity, but must be a number, from 0 to 2147483\./],
+  [{ connectionTimeoutMillis: 30 * 86_400_000 }, /"connectionTimeoutMillis" is 2592000000, but must be a number, from 0 to 2147483647\./],
+  [{ poolSize: 'many' }, /"poolSize" is a string of 4 characters, but must be a whole number, 0 or more\./],
+  [{ Max: 3 }, /no option "Max"\. Did you mean "max"\?/],
+  [{ clock: {} }, /"clock" is an object, but must be an object with wall\(\), mono\(\), /],
+  [{ clock: { ...createFakeClock(), clearTimer: undefined } }, /"clock" is an object, but must be/],
+  // pg would end the process with a TypeError when the server offers TLS.
+  [{ ssl: 'require' }, /"ssl" is a string of 7 characters, but must be true, false, 'no-verify' or an object such as \{ ca \}/],
+  [{ ssl: 'false' }, /"ssl" is a string of 5 characters/],
+  [{ ssl: 1 }, /"ssl" is 1, but must be/],
+]
+
+test.each(refused)('%o is refused', (options, message) => {
+  expect(() => optionsOf(options)).toThrow(OptionError)
+  expect(() => optionsOf(options)).toThrow(message)
+})
+
+test.each([true, false, null, undefined, '', 'true', 'no-verify', {}, { rejectUnauthorized: false }])('ssl may be %o', (ssl) => {
+  expect(optionsOf({ ssl }).ssl).toBe(ssl)
+})
