@@ -87,9 +87,10 @@ export class WaitingRoom {
     const now = this.#host.clock.mono()
     const queue = this.#host.queue()
     // The time for which the process was frozen is nobody's fault, and was nobody's chance.
-    const late = now - this.#alarmAt
+    const due = this.#alarmAt
+    const late = now - due
     if (late > LATE_MILLIS) {
-      for (const waiter of queue) waiter.since += late
+      for (const waiter of queue) if (waiter.since < due) waiter.since += late
       this.#alarmAt = now
     }
     // Not in the order of their coming: each may belong to another invocation.
@@ -123,8 +124,9 @@ export class WaitingRoom {
     for (const waiter of this.#host.queue().splice(0)) this.reject(waiter, error)
   }
 
+  /** In the next tick: a callback that throws must not take the others with it. */
   reject(waiter: Waiter | undefined, error: Error): void {
-    waiter?.callback(error, undefined, () => {})
+    if (waiter) process.nextTick(waiter.callback, error, undefined, () => {})
   }
 
   /** Stops the timer. */
