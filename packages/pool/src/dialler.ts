@@ -1,8 +1,13 @@
 /** Opening connections: how many at once, how often again, and after what pause. Remembers dials, not connections. */
 
-import { backoffMillis, type Clock, type Timer } from '@thaw/core'
+import { backoffMillis, type Clock, ConnectionLostError, OutcomeUnknownError, type Timer } from '@thaw/core'
 import { cameFromServer, judgeDial, type Target } from './dial-failure.ts'
+import { refusalOf } from './listeners.ts'
 import type { PeerClient, Release } from './peer.ts'
+import { isBroken } from './vitals.ts'
+
+/** node-postgres' own words, see `saysLost`. */
+const ENDED = 'Connection terminated unexpectedly'
 
 /** Endpoints that answered once in this process: their address is no typing error. */
 const reached = new Set<string>()
@@ -83,10 +88,12 @@ export class Dialler {
     try {
       client = this.#host.open((error, opened, release) => {
         const dial = end()
-        if (opened) return this.#succeed(opened, release, dial)
+        const unfit = opened && unfitness(opened)
+        if (unfit) release(unfit)
+        else if (opened) return this.#succeed(opened, release, dial)
         // The server, which may be waiting for a password that nobody has, would wait for a minute.
         client?.connection?.stream.destroy()
-        this.#fail(error ?? new Error('The client gave neither a connection nor an error'), dial, isSecondPassword)
+        this.#fail(unfit ?? causeOf(error) ?? new Error('The client gave neither a connection nor an error'), dial, isSecondPassword)
       })
       for (const name of FAILURES) client?.connection?.prependListener(name, failing)
       // From here on `onConnect` may send statements, and be told of errors.
@@ -134,6 +141,17 @@ export class Dialler {
     }, delay)
     this.#host.retrying(error, delay)
   }
+}
+
+/** Why a connection that stands is not lent all the same: a `connect` listener threw, or it died while `onConnect` was at work. */
+function unfitness(client: PeerClient): Error | undefined {
+  return refusalOf(client) ?? (isBroken(client) ? new Error(ENDED) : undefined)
+}
+
+/** A statement of `onConnect` that lost its connection is a dial that failed: the caller has sent nothing yet. */
+function causeOf(error: Error | undefined): Error | undefined {
+  const isLoss = error instanceof ConnectionLostError || error instanceof OutcomeUnknownError
+  return isLoss && error.cause instanceof Error ? error.cause : error
 }
 
 /** Has this endpoint ever answered in this process? */

@@ -11,6 +11,7 @@ import { Door } from './door.ts'
 import type { Driver } from './driver.ts'
 import { IdleTimer } from './idle-timer.ts'
 import { InFlightWatch } from './in-flight-watch.ts'
+import { tellListeners } from './listeners.ts'
 import { Member } from './member.ts'
 import { nextTick } from './next-tick.ts'
 import {
@@ -306,15 +307,13 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     override emit(name: string | symbol, ...values: unknown[]): boolean {
-      // pg-pool tells of idle connections that die. Without a listener that would end the process.
-      if (name === 'error' && this.listenerCount('error') === 0) return false
       if (name === 'acquire' || name === 'release') {
         // Only now: what the `connect` event does to a new client is not yet its caller's doing.
         if (name === 'acquire') this.#door.vitalsOf(values[0] as PeerClient).lent = true
         // Nobody acquired it, nobody gave it back. Or nobody wants to know, as on most pools.
         if (this.#isUnlent || this.listenerCount(name) === 0) return false
       }
-      return super.emit(name, ...values)
+      return tellListeners(this, name, values[0], () => super.emit(name, ...values))
     }
 
     // -------------------------------------------------------------------- query

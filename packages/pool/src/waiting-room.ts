@@ -126,7 +126,7 @@ export class WaitingRoom {
 
   /** In the next tick: a callback that throws must not take the others with it. */
   reject(waiter: Waiter | undefined, error: Error): void {
-    if (waiter) process.nextTick(waiter.callback, error, undefined, () => {})
+    if (waiter) nextTick(() => waiter.callback(error, undefined, () => {}))
   }
 
   /** Stops the timer. */
