@@ -1,12 +1,13 @@
 /** The Edge runtime: no TCP, no `node:` modules, no `process`. In the real one, from npm, and bundled as for it. */
 
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { fileURLToPath } from 'node:url'
 import * as node from '@thaw/pg'
 import { EdgeRuntime } from 'edge-runtime'
 import { build } from 'esbuild'
 import { expect, test } from 'vitest'
 
-const HERE = new URL('.', import.meta.url).pathname
+const HERE = fileURLToPath(new URL('.', import.meta.url))
 
 /** Bundles a module, and runs it in a runtime of its own. */
 async function load(source: string): Promise<EdgeRuntime> {

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { buildClockShim } from './clock-shim.ts'
 import { spawnFreezable } from './freezable-process.ts'
 
@@ -39,6 +40,18 @@ async function freezeWithShim(): Promise<void> {
 test("Node's own clock and timers stand still; without a compiler the error says so", async () => {
   if (canBuild) await freezeWithShim()
   else await expect(buildClockShim()).rejects.toThrow(/C compiler|LD_PRELOAD/)
+})
+
+test('a temporary folder with a space in its name, at which LD_PRELOAD would be split, holds no library', async () => {
+  if (!canBuild) return expect(buildClockShim()).rejects.toThrow(/C compiler|LD_PRELOAD/)
+  const folder = mkdtempSync(join(tmpdir(), 'two words-'))
+  onTestFinished(() => {
+    vi.unstubAllEnvs()
+    rmSync(folder, { recursive: true })
+  })
+  vi.stubEnv('TMPDIR', folder)
+  await using shim = await buildClockShim()
+  expect(shim.env['LD_PRELOAD']).toMatch(/^\/\S+clock-shim\.so/)
 })
 
 test('a compiler that is not there, or does nothing', async () => {

@@ -32,7 +32,9 @@ export async function buildClockShim({ compiler = 'cc' }: ClockShimOptions = {})
   if (process.platform !== 'linux') {
     throw new Error(`buildClockShim needs the LD_PRELOAD of Linux, and this is ${process.platform}. Inject createStoppableClock() instead.`)
   }
-  const folder = await mkdtemp(join(tmpdir(), 'thaw-clock-'))
+  // The loader splits LD_PRELOAD at spaces and colons, and knows no way to quote them.
+  const place = /[\s:]/.test(tmpdir()) ? '/tmp' : tmpdir()
+  const folder = await mkdtemp(join(place, 'thaw-clock-'))
   const close = (): Promise<void> => rm(folder, { recursive: true, force: true })
   try {
     const library = await compile(compiler, folder)

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { failureOf } from '../fixtures/plain-client.ts'
 import { type FreezableProcess, spawnFreezable } from './freezable-process.ts'
@@ -154,7 +155,7 @@ describe('start and end', () => {
   })
 
   test('serve wants a parent', () => {
-    expect(() => execFileSync(process.execPath, [CALLS.pathname], { stdio: 'pipe' })).toThrow(/Run this file by spawnFreezable/)
+    expect(() => execFileSync(process.execPath, [fileURLToPath(CALLS)], { stdio: 'pipe' })).toThrow(/Run this file by spawnFreezable/)
   })
 
   test('a frozen child dies with a parent that was killed', async () => {
