@@ -80,6 +80,14 @@ describe('a run', () => {
     expect(await ended).toMatchObject({ code: 130, stderr: 'freeze-lab: interrupted.\n' })
     expect(await dataFolders(child)).toEqual([])
   })
+
+  test('stops in order when nobody reads its output any more, as of `| head -1`', async () => {
+    await using server = await startPostgres()
+    const { child, ended } = start('--url', server.url, '--fault', 'none', '--fault', 'fin', '--no-report')
+    child.stdout?.once('data', () => child.stdout?.destroy())
+    expect(await ended).toMatchObject({ code: 2, stderr: 'freeze-lab: The output cannot be written (EPIPE), so the lab has stopped.\n' })
+    expect((await server.query("SELECT FROM pg_namespace WHERE nspname LIKE 'thaw_lab%'")).rows).toEqual([])
+  })
 })
 
 describe('what cannot be run', () => {

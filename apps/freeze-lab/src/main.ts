@@ -21,6 +21,7 @@ async function main(args: readonly string[]): Promise<number> {
       return 0
     }
     listenForSignals(interruption)
+    stopWithoutReaders(interruption)
     using reporter = chooseReporter(command)
     const result = await runLab(command, reporter, interruption.signal)
     reporter.ended(result)
@@ -30,8 +31,9 @@ async function main(args: readonly string[]): Promise<number> {
     }
     return result.complaints.length === 0 ? 0 : FAILED
   } catch (error) {
-    for (const text of explain(error)) console.error(text)
-    if (!interruption.signal.aborted) return COULD_NOT_RUN
+    const { aborted, reason } = interruption.signal
+    for (const text of explain(isAbort(error) ? reason : error)) console.error(text)
+    if (!aborted || !isAbort(reason)) return COULD_NOT_RUN
     console.error('freeze-lab: interrupted.')
     return INTERRUPTED
   }
@@ -40,9 +42,21 @@ async function main(args: readonly string[]): Promise<number> {
 /** What went wrong, and what then went wrong in tidying up: a schema that could not be dropped must not go unmentioned. */
 function explain(error: unknown): unknown[] {
   if (error instanceof SuppressedError) return [...explain(error.suppressed), ...explain(error.error)]
-  if (error instanceof Error && error.name === 'AbortError') return []
+  if (isAbort(error)) return []
   // What the lab says itself is for people. Anything else is a bug, whose stack we want to see.
   return [error instanceof LabError ? `freeze-lab: ${error.message}` : error]
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError'
+}
+
+/** `| head -1`, a full disk: without a listener Node would end at once, and leave our schemas in somebody's database. */
+function stopWithoutReaders(interruption: AbortController): void {
+  const stop = ({ code }: NodeJS.ErrnoException) =>
+    interruption.abort(new LabError(`The output cannot be written (${code}), so the lab has stopped.`))
+  process.stdout.on('error', stop)
+  process.stderr.on('error', stop)
 }
 
 /** The first Ctrl-C stops in order: processes, servers, schemas. The second one does not wait for that. */
