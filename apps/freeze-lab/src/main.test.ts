@@ -90,6 +90,18 @@ describe('a run', () => {
   })
 })
 
+test('ends with 1 when Thaw fails: here both lanes are plain pg', async () => {
+  // Whoever asks for @thaw/pg gets pg.
+  const hook =
+    "import { registerHooks } from 'node:module'; registerHooks({ resolve: (name, context, next) => next(name === '@thaw/pg' ? 'pg' : name, context) })"
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` }
+  const { code, stdout } = await startWith(env, '--fault', 'fin-on-next-byte', '--no-report').ended
+  expect(code).toBe(1)
+  expect(stdout).toContain('Thaw should have done better:')
+  expect(stdout).toMatch(/fin-on-next-byte: \d+ calls failed that should not have \(/)
+  expect(stdout).toMatch(/fin-on-next-byte: the process would have crashed \d times? \(/)
+})
+
 describe('what cannot be run', () => {
   test('ends with a message and code 2', async () => {
     const { code, stdout, stderr } = await run('--fault', 'nope')
@@ -132,9 +144,18 @@ function run(...args: readonly string[]): Promise<Run> {
   return start(...args).ended
 }
 
-function start(...args: readonly string[]): { readonly child: ChildProcess; readonly ended: Promise<Run> } {
+interface Started {
+  readonly child: ChildProcess
+  readonly ended: Promise<Run>
+}
+
+function start(...args: readonly string[]): Started {
   // The tests' own environment would turn on colours and the like.
-  const child = execFile(process.execPath, [MAIN, ...args], { env: { ...process.env, NODE_OPTIONS: '' } })
+  return startWith({ NODE_OPTIONS: '' }, ...args)
+}
+
+function startWith(env: NodeJS.ProcessEnv, ...args: readonly string[]): Started {
+  const child = execFile(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env } })
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
     child[name]?.on('data', (text: string) => {
