@@ -97,3 +97,19 @@ describe('the password function', () => {
     await pool.end()
   })
 })
+
+test('a server behind a socket of the file system, which takes the socket away when it stops, is waited for', async () => {
+  await using local = await startPostgres({ settings: { unix_socket_directories: '/tmp' } })
+  const { port, user, password, database } = local
+  const dial = { host: '/tmp', port, user, password, database }
+  const pool = new Pool({ ...dial, connectionTimeoutMillis: 60_000 })
+  await pool.query('select 1')
+  await local.stop()
+  // node-postgres gives up at once.
+  await expect(new stock.Pool(dial).query('select 1')).rejects.toMatchObject({ code: 'ENOENT', syscall: 'connect' })
+  const waiting = pool.query('select 1 as one')
+  await expect.poll(() => pool.stats().retried, PATIENCE).toBeGreaterThan(0)
+  await local.start()
+  expect((await waiting).rows).toEqual([{ one: 1 }])
+  await pool.end()
+})

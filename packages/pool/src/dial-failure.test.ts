@@ -19,6 +19,11 @@ describe('whether to dial again', () => {
     ['ERR_TLS_CERT_ALTNAME_INVALID', 'fail'],
   ])('%s: %s', (code, verdict) => expect(judgeDial(Object.assign(new Error(), { code }))).toBe(verdict))
 
+  test('no socket in the file system: again, no file: not', () => {
+    expect(judgeDial(socketError('ENOENT', 'connect'))).toBe('again')
+    expect(judgeDial(socketError('ENOENT', 'open'))).toBe('fail')
+  })
+
   test('what we do not know is not repeated', () => expect(judgeDial(new Error('who knows'))).toBe('fail'))
 })
 

@@ -17,7 +17,12 @@ export type DialVerdict = 'again' | 'password' | 'fail'
 
 /** What to do about a failed dial. What we do not know is not repeated. */
 export function judgeDial(error: unknown): DialVerdict {
-  return classify(error)?.dial ?? (saysLost(error) ? 'again' : 'fail')
+  return classify(error)?.dial ?? (saysLost(error) || isSocketGone(error) ? 'again' : 'fail')
+}
+
+/** A server takes its socket of the file system away when it stops. The same code from anything else, such as a certificate's file, is final. */
+function isSocketGone(error: unknown): boolean {
+  return codeOf(error) === 'ENOENT' && (error as WireFacts).syscall === 'connect'
 }
 
 /** Did the server itself answer? Then the address is right, and waiting for it is worth the while. */
