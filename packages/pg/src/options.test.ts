@@ -51,3 +51,10 @@ test.each(refused)('%o is refused', (options, message) => {
 test.each([true, false, null, undefined, '', 'true', 'no-verify', {}, { rejectUnauthorized: false }])('ssl may be %o', (ssl) => {
   expect(optionsOf({ ssl }).ssl).toBe(ssl)
 })
+
+test('connect() refuses an option that it does not have', async () => {
+  const pool = new Pool()
+  await expect(pool.connect({ sgnal: AbortSignal.abort() } as never)).rejects.toThrow(/no option "sgnal"\. Did you mean "signal"\?/)
+  await expect(pool.connect({ timeoutMillis: 50 } as never)).rejects.toThrow(/no option "timeoutMillis"\. Known options: signal\./)
+  await pool.end()
+})

@@ -98,6 +98,9 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** What it must be is said by whoever listens to it. */
+const CONNECT_RULES: OptionRules = { signal: { type: 'other', allowed: 'an AbortSignal', accepts: () => true } }
+
 const END_RULES: OptionRules = { timeoutMillis: { type: 'number', min: 0 } }
 
 /** How to end a pool. */
@@ -167,5 +170,11 @@ export function preparePoolOptions(given?: (PoolConfig & ThawOptions) | null, Cl
 export function checkEndOptions(given: EndOptions | null): EndOptions {
   const options = given ?? {}
   checkOptions(options, END_RULES, 'refuse')
+  return options
+}
+
+/** @throws {OptionError} naming an option that there is not. */
+export function checkConnectOptions(options: ConnectOptions): ConnectOptions {
+  checkOptions(options, CONNECT_RULES, 'refuse')
   return options
 }

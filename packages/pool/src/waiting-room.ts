@@ -3,7 +3,7 @@
 import { type Clock, currentInvocation, type Deadline, LATE_MILLIS, startDeadline } from '@thaw/core'
 import { type Bounds, bound, checkSignal, interruptedBefore } from './interruption.ts'
 import { nextTick } from './next-tick.ts'
-import type { ConnectOptions } from './options.ts'
+import { type ConnectOptions, checkConnectOptions } from './options.ts'
 import type { ConnectCallback, PendingItem } from './peer.ts'
 
 /** A caller in pg-pool's queue. */
@@ -48,7 +48,7 @@ export class WaitingRoom {
     let bounds: Bounds | undefined
     let over: Error | undefined
     try {
-      bounds = options && { timeoutMillis: 0, signal: checkSignal(options.signal) }
+      bounds = options && { timeoutMillis: 0, signal: checkSignal(checkConnectOptions(options).signal) }
       over = bounds && interruptedBefore(bounds)
     } catch (error) {
       over = error as Error
