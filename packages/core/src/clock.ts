@@ -22,6 +22,7 @@ export interface Clock {
   mono(): number
   /** Calls back once after `millis`. Keeps the process alive until then, unless it runs in the background. */
   setTimer(callback: () => void, millis: number, background?: boolean): Timer
+  /** Stops it. Does nothing when it has run, or was stopped before. */
   clearTimer(timer: Timer): void
   /** A number in [0, 1). */
   random(): number

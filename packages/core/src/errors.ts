@@ -23,8 +23,11 @@ export type ErrorKind =
 
 /** What a socket or server error carries and other people's predicates read (Prisma's, for one). */
 export interface WireFacts {
+  /** SQLSTATE or errno name: `57P01`, `ECONNRESET`. */
   readonly code?: string | undefined
+  /** The number of the system, negative as in Node. */
   readonly errno?: number | undefined
+  /** What the system was asked for: `connect`, `read`, `write`, `getaddrinfo`. */
   readonly syscall?: string | undefined
 }
 

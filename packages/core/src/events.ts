@@ -6,6 +6,7 @@ import type { LostStatement, Outcome, OutcomeReason } from './outcome.ts'
 /** An idle connection that stopped being one: by the gate's verdict, or because it did not answer the probe. */
 export type StaleReason = Condemnation | 'unanswered'
 
+/** What happened. `type` says what, and what else there is. Durations end in `Millis`. */
 export type ThawEvent =
   /** The clocks prove that the process was frozen. */
   | { readonly type: 'thawed'; readonly gapMillis: number }
@@ -38,6 +39,7 @@ export type ThawEvent =
   /** The pool has ended. `destroyed` connections were still in use when the time was up. */
   | { readonly type: 'drained'; readonly destroyed: number }
 
+/** Is told of each event, in the moment in which it happens. What it throws is dropped. */
 export type ThawListener = (event: ThawEvent) => void
 
 /** How often each event has happened. */

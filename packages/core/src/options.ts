@@ -9,6 +9,7 @@ export type OptionRule =
   /** `allowed` says in words what `accepts` lets pass. */
   | { readonly type: 'other'; readonly allowed: string; accepts(value: unknown): boolean }
 
+/** What each option accepts, by its name. */
 export type OptionRules = Readonly<Record<string, OptionRule>>
 
 /**

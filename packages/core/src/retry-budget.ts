@@ -11,6 +11,7 @@ export const BUDGET_PER_SUCCESS = 0.2
 /** A number of tokens. */
 export type RetryBudget = number
 
+/** The budget after one success. */
 export function earn(budget: RetryBudget): RetryBudget {
   return Math.min(BUDGET_TOKENS, budget + BUDGET_PER_SUCCESS)
 }
