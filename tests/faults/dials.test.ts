@@ -98,6 +98,40 @@ describe('what passes', () => {
   })
 })
 
+describe('a dial that is accepted and never answered', () => {
+  /** Its first message is lost without a word, and nobody is told. */
+  const swallowNext = (times = 1) => Array.from({ length: times }, () => proxy.loseNextRequest({ cut: 'drop' }))
+
+  test.each([1, 2])('does not stand in the way of the next (max: %i)', async (max) => {
+    swallowNext()
+    expect(await outcome('pg', coldPool('pg', { max }).query('select'))).toBe('hangs')
+    swallowNext()
+    const pool = coldPool('thaw', { max })
+    expect(await outcome('thaw', pool.query('select'))).toBe('ok')
+    expect(proxy.flows.filter(({ state }) => state === 'silent').length).toBe(2)
+    await until('none is left above max', () => pool.totalCount <= max)
+  })
+
+  test('nor in the way of others, after a failure', async () => {
+    const pool = coldPool('thaw', { max: 3 })
+    await pool.query('select')
+    proxy.away()
+    const calls = [1, 2, 3].map(() => outcome('thaw', pool.query('select')))
+    await until('dials are refused', () => log.ended.includes('ECONNREFUSED'))
+    swallowNext(2)
+    await proxy.accept()
+    expect(await Promise.all(calls)).toEqual(['ok', 'ok', 'ok'])
+  })
+
+  test('is waited for: a server that wakes up slowly is reached by the first dial', async () => {
+    proxy.setDelay({ toServerMillis: 700 })
+    const pool = coldPool('thaw', { max: 1 })
+    // Four messages one after the other, 2.8 s.
+    expect(await outcome('thaw', pool.query('select'))).toBe('ok')
+    await until('no session is left above max', () => pool.totalCount === 1 && proxy.flows.filter(({ state }) => state === 'open').length === 1)
+  })
+})
+
 describe('what does not pass is bounded', () => {
   /** Lets Thaw's time pass, and nobody else's, until the call has ended. Says how much that took. */
   async function waitOnFakeClock(config: pg.PoolConfig): Promise<{ said: string; tookMillis: number }> {

@@ -1,6 +1,6 @@
 /** Opening connections: how many at once, how often again, and after what pause. Remembers dials, not connections. */
 
-import { backoffMillis, type Clock, ConnectionLostError, OutcomeUnknownError, type Timer } from '@thaw/core'
+import { backoffMillis, type Clock, ConnectionLostError, OutcomeUnknownError, startDeadline, type Timer } from '@thaw/core'
 import { cameFromServer, judgeDial, type Target } from './dial-failure.ts'
 import { refusalOf } from './listeners.ts'
 import type { PeerClient, Release } from './peer.ts'
@@ -23,6 +23,10 @@ export interface DialHost {
   opened(client: PeerClient, release: Release, dial: Dial): void
   /** A dial failed. `final`: dialling again would not help. Otherwise `remainingMillis` is asked next. */
   failed(error: Error, dial: Dial, final: boolean): void
+  /** How many callers wait whom no idle connection will serve. */
+  missing(): number
+  /** How many connections there may be beside those that there are. Negative: there are too many. */
+  room(): number
   /** How long the first of those who still wait will go on waiting. Undefined: nobody waits. */
   remainingMillis(): number | undefined
   /** Dialling again, in so many milliseconds. */
@@ -39,18 +43,33 @@ export interface Dial {
   readonly tookMillis: number
 }
 
+/**
+ * A dial that takes longer is given company. One that was lost on the way would otherwise cost everybody all the time that they have; one whose
+ * server only wakes up slowly must not be given up for it. TCP itself sends a lost SYN again after a second (RFC 6298).
+ */
+const OVERDUE_MILLIS = 1000
+
+/** What is remembered of one dial. */
+interface Attempt {
+  client: PeerClient | undefined
+  isOverdue: boolean
+  /** Another one was faster. */
+  isSuperfluous: boolean
+}
+
 /** What pg's connection says of a dial before the dial itself has failed. */
 const FAILURES = ['error', 'errorMessage', 'end'] as const
 
 export class Dialler {
   readonly #host: DialHost
-  #outstanding = 0
   #failures = 0
   #pause: Timer | undefined
   #passwordRefused = false
-  readonly #dialling = new Set<PeerClient>()
+  /** Doubles with each dial that takes longer: a server in trouble is not asked ever more. */
+  #overdueMillis = OVERDUE_MILLIS
+  readonly #attempts = new Set<Attempt>()
   /** Of these pg knows already that they have failed, and has not told us. */
-  readonly #failing = new Set<object>()
+  readonly #failing = new Set<Attempt>()
 
   constructor(host: DialHost) {
     this.#host = host
@@ -58,47 +77,57 @@ export class Dialler {
 
   /** Dials that have not ended yet. */
   get outstanding(): number {
-    return this.#outstanding
+    return this.#attempts.size
   }
 
-  /** Is there a pause between two attempts, or a failure that makes us dial one at a time until one succeeds? */
+  /** Does somebody need it, is there a place, and is there neither a pause between two attempts nor a failure that makes us dial one at a time? */
   get mayDial(): boolean {
-    return this.#pause === undefined && this.#failing.size === 0 && (this.#failures === 0 || this.#outstanding === 0)
+    const overdue = this.#overdue().length
+    const hopeful = this.#attempts.size - overdue
+    const room = this.#host.room() + (overdue > 0 ? 1 : 0)
+    if (room <= 0 || this.#host.missing() <= hopeful) return false
+    return this.#pause === undefined && this.#failing.size === 0 && (this.#failures === 0 || hopeful === 0)
+  }
+
+  #overdue(): Attempt[] {
+    return [...this.#attempts].filter(({ isOverdue }) => isOverdue)
   }
 
   dial(): void {
     const { clock } = this.#host
     const startedAt = clock.mono()
     const isSecondPassword = this.#passwordRefused
-    let client: PeerClient | undefined
-    const attempt = {}
+    const attempt: Attempt = { client: undefined, isOverdue: false, isSuperfluous: false }
+    const overdue = startDeadline(clock, this.#overdueMillis, () => this.#late(attempt), true)
     // pg-pool looks for more to dial for before it reports that a dial has failed: we have to know earlier.
     const failing = () => void this.#failing.add(attempt)
     const stopListening = () => {
-      for (const name of FAILURES) client?.connection?.off(name, failing)
+      for (const name of FAILURES) attempt.client?.connection?.off(name, failing)
     }
     const end = (): Dial => {
-      this.#outstanding--
+      const { client } = attempt
+      overdue.cancel()
+      this.#attempts.delete(attempt)
       this.#failing.delete(attempt)
       stopListening()
-      if (client) this.#dialling.delete(client)
       return { target: client && targetOf(client), attempts: this.#failures + 1, tookMillis: clock.mono() - startedAt }
     }
-    this.#outstanding++
+    this.#attempts.add(attempt)
     try {
-      client = this.#host.open((error, opened, release) => {
+      const client = this.#host.open((error, opened, release) => {
         const dial = end()
         const unfit = opened && unfitness(opened)
         if (unfit) release(unfit)
         else if (opened) return this.#succeed(opened, release, dial)
         // The server, which may be waiting for a password that nobody has, would wait for a minute.
-        client?.connection?.stream.destroy()
+        attempt.client?.connection?.stream.destroy()
+        if (attempt.isSuperfluous) return this.#host.resume()
         this.#fail(unfit ?? causeOf(error) ?? new Error('The client gave neither a connection nor an error'), dial, isSecondPassword)
       })
+      attempt.client = client
       for (const name of FAILURES) client?.connection?.prependListener(name, failing)
       // From here on `onConnect` may send statements, and be told of errors.
       client?.connection?.once('readyForQuery', stopListening)
-      if (client) this.#dialling.add(client)
     } catch (error) {
       this.#host.failed(error as Error, end(), true)
     }
@@ -106,7 +135,21 @@ export class Dialler {
 
   /** Gives up what is being dialled: each dial fails by its own failure. */
   abandon(): void {
-    for (const { connection } of this.#dialling) connection?.stream.destroy()
+    for (const { client } of this.#attempts) client?.connection?.stream.destroy()
+  }
+
+  /** Another one is dialled beside it. If it is such a one itself, above `max`, it makes room for the next. */
+  #late(attempt: Attempt): void {
+    this.#overdueMillis *= 2
+    attempt.isOverdue = true
+    if (this.#host.room() < 0) this.#drop(attempt)
+    else this.#host.resume()
+  }
+
+  #drop(attempt: Attempt | undefined): void {
+    if (!attempt) return
+    attempt.isSuperfluous = true
+    attempt.client?.connection?.stream.destroy()
   }
 
   /** Stops the pause, if there is one. */
@@ -118,6 +161,9 @@ export class Dialler {
   #succeed(client: PeerClient, release: Release, dial: Dial): void {
     this.#failures = 0
     this.#passwordRefused = false
+    this.#overdueMillis = OVERDUE_MILLIS
+    // One that was dialled beside another is one too many.
+    if (this.#host.room() < 0) this.#drop(this.#overdue()[0] ?? [...this.#attempts].at(-1))
     if (dial.target) reached.add(key(dial.target))
     this.#host.opened(client, release, dial)
   }

@@ -107,6 +107,9 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         open: (done) => this.#open(done),
         opened: (client, release, dial) => this.#opened(client, release, dial),
         failed: (error, dial, final) => this.#dialFailed(error, dial, final),
+        // Every connection that is still idle is being asked, and will serve somebody or make room.
+        missing: () => this._pendingQueue.length - this._idle.length,
+        room: () => this.options.max - this._clients.length,
         remainingMillis: () => this.#waiting.remainingMillis(),
         retrying: (error, delayMillis) => tellRetried(this.#events, 'dial', delayMillis, error),
         resume: () => this._pulseQueue(),
@@ -148,7 +151,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     override _pulseQueue(): void {
       if (this.ended || this._pendingQueue.length === 0) return super._pulseQueue()
       this.#lendIdle()
-      while (this.#mayDial()) this.#dialler.dial()
+      while (this.#dialler.mayDial) this.#dialler.dial()
       this.#waiting.setAlarm()
     }
 
@@ -211,12 +214,6 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     // --------------------------------------------------------------------- dial
-
-    #mayDial(): boolean {
-      // Every connection that is still idle is being asked, and will serve somebody or make room.
-      const missing = this._pendingQueue.length - this.#dialler.outstanding - this._idle.length
-      return missing > 0 && this._clients.length < this.options.max && this.#dialler.mayDial
-    }
 
     #open(done: ConnectCallback): PeerClient | undefined {
       const index = this._clients.length
