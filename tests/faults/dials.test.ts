@@ -128,7 +128,10 @@ describe('a dial that is accepted and never answered', () => {
     const pool = coldPool('thaw', { max: 1 })
     // Four messages one after the other, 2.8 s.
     expect(await outcome('thaw', pool.query('select'))).toBe('ok')
-    await until('no session is left above max', () => pool.totalCount === 1 && proxy.flows.filter(({ state }) => state === 'open').length === 1)
+    await until(
+      'no session is left above max',
+      () => pool.totalCount === 1 && proxy.flows.filter(({ state }) => state === 'open').length === 1,
+    )
   })
 })
 

@@ -88,6 +88,18 @@ test.each(Object.entries(SITUATIONS))('while %s', async (name, begin) => {
   expect(pool).toMatchObject({ totalCount: 0, idleCount: 0, waitingCount: 0 })
 })
 
+test('while a write is running: its caller is told that nobody knows what became of it', async () => {
+  await server.query('create table if not exists slow (token text)')
+  const pool = openPool('thaw', { max: 1 })
+  const call = pool.query("insert into slow select 'ended' from pg_sleep(60)").catch((error: unknown) => error)
+  await until('it runs', async () => {
+    const { rowCount } = await server.query("select from pg_stat_activity where state = 'active' and query like 'insert into slow%'")
+    return rowCount === 1
+  })
+  expect(await end('thaw', pool)).toBe('ok')
+  expect(await call).toMatchObject({ kind: 'outcome-unknown', code: '08007', cause: { message: expect.stringContaining('pool.end') } })
+})
+
 test('a socket whose other end is silently gone is closed, a second later', async () => {
   const sockets: { readonly destroyed: boolean }[] = []
   for (const driver of ['pg', 'thaw'] as const) {

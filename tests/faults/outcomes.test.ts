@@ -123,6 +123,32 @@ describe('a write', () => {
   })
 
   test.each([
+    ['dies before it is sent', (pool: pg.Pool) => void pool.on('acquire', () => void setting.proxy.cut('rst'))],
+    ['cannot be dialled', () => setting.proxy.refuse()],
+  ])('declared idempotent whose second try %s is unknown: the first may be stored', async (what, hurt) => {
+    const pool = setting.thaw({ max: 1, connectionTimeoutMillis: 500 })
+    await pool.query('SELECT 1')
+    const lost = setting.proxy.loseNextAnswer({ containing: 'ledger' })
+    const call = failure(pool.query({ text: INSERT, values: [what], idempotent: true }))
+    await lost.struck
+    hurt(pool)
+    expect(await call).toBeInstanceOf(OutcomeUnknownError)
+    expect(await setting.rows(what)).toBe(1)
+  })
+
+  test('whose backend is ended casts doubt on the other connections', async () => {
+    const pool = setting.thaw({ max: 2, trustMillis: 60_000 })
+    await Promise.all([pool.query('SELECT pg_sleep(0.1)'), pool.query('SELECT pg_sleep(0.1)')])
+    const running = failure(pool.query(`DO $$BEGIN PERFORM pg_sleep(60); END$$`))
+    const [pid] = await activeBackends(setting.server, 1, 'pg_sleep(60)')
+    await setting.server.query('SELECT pg_terminate_backend($1)', [pid])
+    await running
+    const before = setting.proxy.counters.roundTrips
+    await pool.query('SELECT 1')
+    expect(setting.proxy.counters.roundTrips - before).toBe(2)
+  })
+
+  test.each([
     ['extended', (pool: pg.Pool) => pool.query(INSERT, ['ended-extended'])],
     ['named', (pool: pg.Pool) => pool.query({ name: 'put', text: INSERT, values: ['ended-named'] })],
     ['simple', (pool: pg.Pool) => pool.query(`INSERT INTO ledger VALUES ('ended-simple')`)],

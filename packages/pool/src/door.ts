@@ -166,6 +166,13 @@ export class Door implements StatementHost {
     this.#host.requestCancel(client)
   }
 
+  /** One death is evidence about the others. */
+  ended(error: Error, since: number = this.clock.mono()): void {
+    const says = classify(error)
+    if (says?.siblings === 'condemned') this.#generation++
+    else if (says?.siblings !== 'unharmed' && !isInterruption(error)) this.doubtAll(since)
+  }
+
   reported(loss: Loss): void {
     this.tellOutcome(loss, 'reported')
   }
@@ -250,10 +257,8 @@ export class Door implements StatementHost {
     if (client._ending) return
     const vitals = this.vitalsOf(client)
     const now = read(this.#host.settings.clock)
-    const says = classify(error)
     this.#sessionLost(vitals)
-    if (says?.siblings === 'condemned') this.#generation++
-    else if (says?.siblings !== 'unharmed' && !isInterruption(error)) this.doubtAll(vitals.askedAt ?? now.mono)
+    this.ended(error, vitals.askedAt ?? now.mono)
     if (vitals.lent) return
     const silenceMillis = elapsedMillis(vitals.provenAt, now)
     if (blamesSilence(error)) this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)

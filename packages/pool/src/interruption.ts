@@ -4,6 +4,12 @@ import { type Clock, currentInvocation, type Deadline, DeadlineError, OptionErro
 
 const interruptions = new WeakSet<Error>()
 
+/** Marks the error with which we give a connection up ourselves. */
+export function asInterruption(error: Error): Error {
+  interruptions.add(error)
+  return error
+}
+
 /** Was the connection given up by us, for this reason? Then it says nothing about the server or its other connections. */
 export function isInterruption(error: Error): boolean {
   return interruptions.has(error)
@@ -32,9 +38,7 @@ export function bound(clock: Clock, { timeoutMillis, signal }: Bounds, interrupt
   const began = read(clock)
   const stop = (reason: unknown) => {
     lift()
-    const error = asError(reason)
-    interruptions.add(error)
-    interrupt(error)
+    interrupt(asInterruption(asError(reason)))
   }
   const aborted = (event: { readonly target?: unknown }) => stop((event.target as AbortSignal).reason)
   const late = (lateMillis: number) => stop(timeUp(timeoutMillis, clock.mono() - began.mono, lateMillis))
@@ -69,10 +73,7 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
 /** Already over before it began: what to reject with. */
 export function interruptedBefore(bounds: Bounds | undefined): Error | undefined {
   const over = [bounds?.signal, currentInvocation()?.signal].find((signal) => signal?.aborted)
-  if (!over) return undefined
-  const error = asError(over.reason)
-  interruptions.add(error)
-  return error
+  return over && asInterruption(asError(over.reason))
 }
 
 function timeUp(timeoutMillis: number, waitedMillis: number, lateMillis: number): DeadlineError {

@@ -21,6 +21,7 @@ export function watchAlone(client: PeerClient, driver: Pick<Driver, 'connectionF
     isDirect: false,
     mustProve: () => elapsedMillis(vitals.provenAt, read(clock)) >= DEFAULT_TRUST_MILLIS,
     requestCancel: () => requestCancel(client, clock, driver),
+    ended() {},
     reported() {},
   })
 }

@@ -24,6 +24,8 @@ export interface Loss {
   readonly evidence: LossEvidence
   /** What ended the connection. */
   readonly cause: Error
+  /** Which connection that was, for people. */
+  readonly where: string
 }
 
 const losses = new WeakMap<Error, Loss>()
@@ -61,24 +63,28 @@ export function loseSent(client: PeerClient, vitals: Vitals, lost: LostQuery, ca
     isDirect: lost.isDirect,
     isUnreplicated: sending.isUnreplicated,
   }
-  return lossError(client, evidence, cause)
+  return lossError(addressOf(client), evidence, cause)
 }
 
 /** The error for a statement that was still waiting for its turn. */
 export function loseQueued(client: PeerClient, cause: Error): Error {
   const evidence = { statement: UNKNOWN, isUnsent: true, status: undefined, isExtended: false, lastWords: undefined, isFirstWord: false }
-  return lossError(client, { ...evidence, isDirect: false, isUnreplicated: false }, cause)
+  return lossError(addressOf(client), { ...evidence, isDirect: false, isUnreplicated: false }, cause)
 }
 
 /** The same loss, judged by more than was known at first. */
-export function judgeAgain(client: PeerClient, loss: Loss, known: Pick<LossEvidence, 'isDirect'>): Error {
-  return lossError(client, { ...loss.evidence, ...known }, loss.cause)
+export function judgeAgain({ evidence, cause, where }: Loss, known: Pick<LossEvidence, 'isDirect'>): Error {
+  return lossError(where, { ...evidence, ...known }, cause)
 }
 
 /** We took it for a read, lost it, and were refused when we sent it again inside READ ONLY. Then nobody knows what the first one did. */
-export function wasNoRead(client: PeerClient, error: Error, loss: Loss | undefined): Error | undefined {
+export function wasNoRead(error: Error, loss: Loss | undefined): Error | undefined {
   if (!loss || codeOf(error) !== '25006') return undefined
-  return lossError(client, { ...loss.evidence, statement: { ...UNKNOWN, kind: 'write' } }, loss.cause)
+  return lossError(loss.where, { ...loss.evidence, statement: { ...UNKNOWN, kind: 'write' } }, loss.cause)
+}
+
+function addressOf(client: PeerClient): string {
+  return address(targetOf(client))
 }
 
 /** An ErrorResponse has a length byte count of its own, beside its type's one byte: is it all that has come? */
@@ -87,18 +93,18 @@ function isOnlyMessage(cause: Error, before: number | undefined, now: number | u
   return typeof length === 'number' && before !== undefined && now !== undefined && now - before === length + 1
 }
 
-function lossError(client: PeerClient, evidence: LossEvidence, cause: Error): Error {
-  const verdict = judgeLoss(evidence)
-  const error = tell(client, { verdict, evidence, cause })
-  losses.set(error, { verdict, evidence, cause })
+function lossError(where: string, evidence: LossEvidence, cause: Error): Error {
+  const loss: Loss = { verdict: judgeLoss(evidence), evidence, cause, where }
+  const error = tell(loss)
+  losses.set(error, loss)
   return error
 }
 
-function tell(client: PeerClient, { verdict, evidence, cause }: Loss): Error {
+function tell({ verdict, evidence, cause, where }: Loss): Error {
   const { outcome, reason } = verdict
   const leftNothing = outcome === 'not-executed' || reason === 'read'
   if (leftNothing && isInterruption(cause)) return cause
-  const message = `${cause.message}: the connection to ${address(targetOf(client))} was lost ${ADVICE[reason]}`
+  const message = `${cause.message}: the connection to ${where} was lost ${ADVICE[reason]}`
   if (outcome === 'executed') return new ReplicationUnconfirmedError({ message, cause })
   if (leftNothing) return new ConnectionLostError({ verdict, message, cause, wire: wireFacts(cause) })
   const { statement, status, lastWords } = evidence

@@ -105,9 +105,16 @@ export class PoolQueries {
 
   #send(call: Call): void {
     this.#connect(call, (failure, client, release) => {
-      if (failure || !client) call.done(failure)
+      if (failure || !client) this.#notSent(call, failure)
       else this.#run(call, client, release)
     })
+  }
+
+  /** What became of the second try says nothing about the first. */
+  #notSent({ done, secondTry }: Call, failure: Error | undefined): void {
+    if (secondTry?.how !== 'as it is') return done(failure)
+    this.#host.door.reported(secondTry.loss)
+    done(judgeAgain(secondTry.loss, this.#host.door))
   }
 
   #connect({ text, invocation }: Call, callback: ConnectCallback): void {
@@ -149,12 +156,12 @@ export class PoolQueries {
     if (!loss && codeOf(error) === READ_ONLY && this.#mayBeStandby(call, client)) return this.#askRole(call, client, release, error)
     const hasSessionState = this.#host.door.vitalsOf(client).sessionState !== 'none'
     release(this.#mayKeep(client, error) ? undefined : error)
-    if (!loss) return call.done(wasNoRead(client, error, call.secondTry?.loss) ?? error)
-    if (call.secondTry && loss.verdict.reason !== 'unsent') return this.#reportAgain(call, client, loss, call.secondTry.loss)
+    if (!loss) return call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
+    if (call.secondTry && loss.verdict.reason !== 'unsent') return this.#report(call, error, loss)
     const again = hasSessionState ? undefined : this.#again(call, loss)
     if (again) return this.#repeat(again, error, loss)
     if (hingesOnDirectness(loss.evidence) && !hasSessionState && this.#isRepeatable(call, loss))
-      return this.#askDirectness(call, client, error, loss)
+      return this.#askDirectness(call, error, loss)
     this.#report(call, error, loss)
   }
 
@@ -179,19 +186,15 @@ export class PoolQueries {
     this.#send(call)
   }
 
-  #report({ done }: Call, error: Error, loss: Loss): void {
-    this.#host.door.reported(loss)
-    done(error)
-  }
-
-  /** Lost twice: the caller is told of his statement, not of the transaction that we put around it. */
-  #reportAgain(call: Call, client: PeerClient, { cause }: Loss, first: Loss): void {
-    const error = judgeAgain(client, { ...first, cause }, { isDirect: this.#host.door.isDirect })
-    this.#report(call, error, lossOf(error) ?? first)
+  #report({ done, secondTry }: Call, error: Error, loss: Loss): void {
+    // Lost twice: the caller is told of his statement, not of the transaction that we put around it, nor of what was never sent.
+    const told = secondTry ? judgeAgain({ ...secondTry.loss, cause: loss.cause }, this.#host.door) : error
+    this.#host.door.reported(lossOf(told) ?? loss)
+    done(told)
   }
 
   /** A pooler invents the pid that it gives at login. What PostgreSQL says of itself tells whether there is one. */
-  #askDirectness(call: Call, lost: PeerClient, error: Error, loss: Loss): void {
+  #askDirectness(call: Call, error: Error, loss: Loss): void {
     const ask: ConnectCallback = (failure, client, release) => {
       if (failure || !client) return this.#report(call, error, loss)
       const answered = (unanswered: Error | null, answer: pg.QueryResult<{ pid: number }>) => {
@@ -199,7 +202,7 @@ export class PoolQueries {
         if (unanswered) return this.#report(call, error, loss)
         const isDirect = answer.rows[0]?.pid === client.processID
         this.#host.door.foundDirect(isDirect)
-        const known = judgeAgain(lost, loss, { isDirect })
+        const known = judgeAgain(loss, { isDirect })
         const verdict = lossOf(known) ?? loss
         const again = this.#again(call, verdict)
         if (again) this.#repeat(again, known, verdict)
@@ -211,7 +214,8 @@ export class PoolQueries {
   }
 
   #mayBeStandby({ text, wasRefused, secondTry }: Call, client: PeerClient): boolean {
-    if (wasRefused || secondTry || this.#host.isEnding() || isSubmittable(text) || isBroken(client)) return false
+    if (wasRefused || secondTry?.how === 'inside READ ONLY' || this.#host.isEnding() || isSubmittable(text) || isBroken(client))
+      return false
     return this.#host.door.generation !== this.#standbyGeneration && this.#host.door.vitalsOf(client).status === 'I'
   }
 

@@ -11,6 +11,7 @@ import { Door } from './door.ts'
 import type { Driver } from './driver.ts'
 import { IdleTimer } from './idle-timer.ts'
 import { InFlightWatch } from './in-flight-watch.ts'
+import { asInterruption } from './interruption.ts'
 import { tellListeners } from './listeners.ts'
 import { Member } from './member.ts'
 import { nextTick } from './next-tick.ts'
@@ -350,7 +351,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       const clients = [...this._clients]
       this.#waiting.clear(new Error(ENDED))
       for (const client of clients) {
-        client.connection?.stream.destroy(new Error(DESTROYED))
+        client.connection?.stream.destroy(asInterruption(new Error(DESTROYED)))
         // One that is still being dialled leaves by its own failure, which also stops pg-pool's timer.
         if (!client.connection || this.#door.vitalsOf(client).status !== undefined) this._remove(client)
       }

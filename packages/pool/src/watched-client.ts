@@ -5,7 +5,7 @@
  */
 
 import { type Clock, CommitRolledBackError, codeOf, type Statement, sweep } from '@thaw/core'
-import { type Bounds, bound, boundsOf, interruptedBefore, type QueryBounds } from './interruption.ts'
+import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds } from './interruption.ts'
 import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
 import { nextTick } from './next-tick.ts'
 import {
@@ -32,6 +32,8 @@ export interface StatementHost {
   mustProve(client: PeerClient): boolean
   /** Asks the server to stop working on the client's statement. */
   requestCancel(client: PeerClient): void
+  /** The server has ended the connection, and has said why. */
+  ended(error: Error): void
   /** A statement of somebody who holds the client was lost, and he has been told. */
   reported(loss: Loss): void
 }
@@ -211,13 +213,14 @@ function extend(Base: ClientClass): ClientClass {
       const query = activeQueryOf(this)
       // 57P01 and its like end the connection; every other error is an answer, and passes.
       if (!query || !this.#attached || !ENDS.has(codeOf(message) ?? '')) return super._handleErrorMessage(message)
+      this.#attached.host.ended(message)
       super._handleErrorMessage(this.#lose(this.#attached, query, message, false))
     }
 
     override _errorAllQueries(error: Error): void {
       const attached = this.#attached
-      // Closed by its owner: he knows what he did.
-      if (!attached || this._ending) return super._errorAllQueries(error)
+      // Closed by its owner: he knows what he did. But not by an owner who has others' statements on it.
+      if (!attached || (this._ending && !isInterruption(error))) return super._errorAllQueries(error)
       const active = activeQueryOf(this)
       forgetActiveQuery(this)
       if (active) this.#fail(active, this.#lose(attached, active, error, this.pipeline === true))
