@@ -3,6 +3,7 @@
 import { firstAnswer } from './first-answer.ts'
 import { hotPath } from './hot-path.ts'
 import { importTime } from './import-time.ts'
+import { ledger } from './ledger.ts'
 import { matrix } from './matrix.ts'
 import { memory } from './memory.ts'
 import { roundTrips } from './round-trips.ts'
@@ -22,5 +23,6 @@ export const scenarios: readonly Scenario[] = [
   importTime,
   memory,
   schedules,
+  ledger,
   matrix,
 ]

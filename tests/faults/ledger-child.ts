@@ -1,0 +1,213 @@
+/** One runtime of the ledger test: makes calls without end on one pool, and notes what each caller was told. */
+
+import { ThawError, Pool as ThawPool } from '@thaw/pg'
+import { createSeededRandom, serve } from '@thaw/testkit'
+import pg from 'pg'
+import type { Driver } from './child.ts'
+
+/** How to run. */
+export interface RunOrder {
+  readonly driver: Driver
+  readonly config: pg.PoolConfig
+  readonly seed: number
+  /** Begins each token. */
+  readonly id: string
+  /** So many calls at once. */
+  readonly callers: number
+  /** A call that has not ended by then is reported as hanging, and left to itself. */
+  readonly capMillis: number
+}
+
+export type LedgerKind =
+  | 'extended'
+  | 'named'
+  | 'simple'
+  | 'slow'
+  | 'bounded'
+  | 'several'
+  | 'idempotent'
+  | 'transaction'
+  | 'held'
+  | 'read'
+  | 'rows'
+
+/** `ok`; the outcome that a typed error names; or what an error is that names none. */
+export type Told = 'ok' | 'executed' | 'not-executed' | 'unknown' | 'harmless' | 'server' | 'untyped' | 'hangs'
+
+/** What became of one call. */
+export interface LedgerEntry {
+  readonly token: string
+  readonly kind: LedgerKind
+  readonly told: Told
+  readonly millis: number
+  /** Code and message of the error. */
+  readonly says?: string
+}
+
+export interface RunReport {
+  readonly entries: readonly LedgerEntry[]
+  /** As many callers at once as there are places, when all was over. */
+  readonly last: readonly LedgerEntry[]
+  readonly total: number
+  readonly idle: number
+  readonly waiting: number
+}
+
+/** Between two calls of a caller: some find an idle connection that is trusted, some one that is not. */
+const MOST_PAUSE_MILLIS = 10
+const LONG_PAUSE_MILLIS = 700
+const LONG_PAUSE_SHARE = 0.01
+/** Shorter than some of the slow writes. */
+const BOUND_MILLIS = 15
+
+const INSERT = 'INSERT INTO ledger VALUES ($1, 0)'
+/** Takes about 20 ms, so that faults find it at work. */
+const SLOW_INSERT = 'INSERT INTO ledger SELECT $1, 0 FROM (SELECT pg_sleep(random() * 0.04)) AS slow'
+
+const CALLS: Readonly<Record<LedgerKind, (pool: pg.Pool, token: string) => Promise<unknown>>> = {
+  extended: (pool, token) => pool.query(INSERT, [token]),
+  named: (pool, token) => pool.query({ name: 'put', text: INSERT, values: [token] }),
+  simple: (pool, token) => pool.query(`INSERT INTO ledger VALUES ('${token}', 0)`),
+  slow: (pool, token) => pool.query(SLOW_INSERT, [token]),
+  bounded: (pool, token) => pool.query({ text: SLOW_INSERT, values: [token], query_timeout: BOUND_MILLIS } as pg.QueryConfig),
+  several: (pool, token) => pool.query(`SELECT 1; INSERT INTO ledger VALUES ('${token}', 0)`),
+  idempotent: (pool, token) =>
+    pool.query({ text: 'INSERT INTO upserts VALUES ($1) ON CONFLICT DO NOTHING', values: [token], idempotent: true } as pg.QueryConfig),
+  transaction,
+  held,
+  async read(pool, token) {
+    const { rows } = await pool.query<{ token: string }>('SELECT $1::text AS token', [token])
+    if (rows.length !== 1 || rows[0]?.token !== token) throw new Error(`Asked for ${token}, but was told ${JSON.stringify(rows)}`)
+  },
+  async rows(pool) {
+    const { rows } = await pool.query<{ n: number }>('SELECT n FROM generate_series(1, 2000) AS n')
+    if (rows.length !== 2000 || rows.at(-1)?.n !== 2000) throw new Error(`Asked for 2000 rows, but was given ${rows.length}`)
+  },
+}
+
+/** As node-postgres' documentation has it: two rows, both or none. */
+async function transaction(pool: pg.Pool, token: string): Promise<void> {
+  const client = await pool.connect()
+  try {
+    await client.query('BEGIN')
+    await client.query('INSERT INTO ledger VALUES ($1, 1)', [token])
+    await client.query('INSERT INTO ledger VALUES ($1, 2)', [token])
+    await client.query('COMMIT')
+  } catch (error) {
+    await client.query('ROLLBACK').catch(() => {})
+    throw error
+  } finally {
+    client.release()
+  }
+}
+
+/** A client that is kept for a while before its statement. */
+async function held(pool: pg.Pool, token: string): Promise<void> {
+  const client = await pool.connect()
+  try {
+    await pause(LONG_PAUSE_MILLIS)
+    await client.query(INSERT, [token])
+  } finally {
+    client.release()
+  }
+}
+
+/** How often each kind is called, of a hundred. */
+const SHARES: Readonly<Record<LedgerKind, number>> = {
+  extended: 17,
+  named: 10,
+  simple: 12,
+  slow: 10,
+  bounded: 4,
+  several: 5,
+  idempotent: 12,
+  transaction: 13,
+  held: 1,
+  read: 12,
+  rows: 4,
+}
+
+/** So many calls, and no more once the faults are over. Undefined: they are not. */
+let enough: number | undefined
+let running: Promise<RunReport> | undefined
+
+serve({
+  begin(order: RunOrder) {
+    enough = undefined
+    running = run(order)
+    // The parent asks for it later.
+    running.catch(() => {})
+  },
+  finish({ atLeast }: { readonly atLeast: number }) {
+    enough = atLeast
+    return running
+  },
+})
+
+async function run({ driver, config, seed, id, callers, capMillis }: RunOrder): Promise<RunReport> {
+  const random = createSeededRandom(seed)
+  const pool = driver === 'pg' ? new pg.Pool(config) : new ThawPool(config)
+  if (driver === 'pg') pool.on('error', () => {})
+  const entries: LedgerEntry[] = []
+  let count = 0
+  const callOn = async () => {
+    while (enough === undefined || count < enough) {
+      const kind = draw(random())
+      const token = `${id}-${++count}`
+      entries.push(await note(token, kind, capMillis, CALLS[kind](pool, token)))
+      await pause(random() < LONG_PAUSE_SHARE ? LONG_PAUSE_MILLIS : random() * MOST_PAUSE_MILLIS)
+    }
+  }
+  await Promise.all(Array.from({ length: callers }, callOn))
+  const last = await fillPlaces(pool, capMillis)
+  const { totalCount: total, idleCount: idle, waitingCount: waiting } = pool
+  const end = pool instanceof ThawPool ? pool.end({ timeoutMillis: 1000 }) : pool.end()
+  // Plain pg waits for clients that hang.
+  if (driver === 'thaw') await end
+  return { entries, last, total, idle, waiting }
+}
+
+function draw(point: number): LedgerKind {
+  let rest = point * 100
+  for (const [kind, share] of Object.entries(SHARES)) {
+    rest -= share
+    if (rest < 0) return kind as LedgerKind
+  }
+  return 'extended'
+}
+
+async function note(token: string, kind: LedgerKind, capMillis: number, call: Promise<unknown>): Promise<LedgerEntry> {
+  const start = performance.now()
+  const done = call.then(
+    () => ({ told: 'ok' as const }),
+    (error: Error & { code?: string }) => ({ told: toldBy(error), says: `${error.code ?? error.name}: ${error.message}` }),
+  )
+  const end = await Promise.race([done, pause(capMillis).then(() => ({ told: 'hangs' as const }))])
+  return { token, kind, millis: Math.round(performance.now() - start), ...end }
+}
+
+function toldBy(error: Error): Told {
+  if (error instanceof pg.DatabaseError) return 'server'
+  if (!ThawError.is(error)) return 'untyped'
+  const { kind, outcome, reason } = error as ThawError & { outcome?: 'executed' | 'not-executed' | 'unknown'; reason?: string }
+  if (kind === 'connection-lost' && reason === 'read') return 'harmless'
+  // All others say of themselves that nothing was sent, or nothing remains.
+  return outcome ?? 'not-executed'
+}
+
+async function fillPlaces(pool: pg.Pool, capMillis: number): Promise<readonly LedgerEntry[]> {
+  const clients: pg.PoolClient[] = []
+  const acquire = async () => {
+    const client = await pool.connect()
+    clients.push(client)
+    await client.query('SELECT 1')
+  }
+  const { max } = pool.options
+  const entries = await Promise.all(Array.from({ length: max }, () => note('', 'read', capMillis, acquire())))
+  for (const client of clients) client.release()
+  return entries
+}
+
+function pause(millis: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, millis).unref())
+}
