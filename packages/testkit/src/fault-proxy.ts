@@ -53,6 +53,9 @@ export interface FaultProxy extends AsyncDisposable {
   /** The server is gone: refuses new connections and closes all flows with a FIN. Says how many it closed. {@link accept} brings it back. */
   away(): number
 
+  /** Relays new connections to another server from now on, as a host name does whose address was moved in a failover. Open flows go on. */
+  moveTo(target: { readonly host: string; readonly port: number }): void
+
   /** Holds each chunk back for that long, in order. Holds for all flows, until the next call. `setDelay({})` ends it. */
   setDelay(delay: Delay): void
 
@@ -112,6 +115,9 @@ export async function startFaultProxy(
     away() {
       reception.shut()
       return cut('fin')
+    },
+    moveTo({ host, port }) {
+      setting.target = { host, port }
     },
     setDelay: ({ toServerMillis = 0, toClientMillis = 0 }) => void Object.assign(setting.delay, { toServerMillis, toClientMillis }),
     loseNextRequest: (wanted = {}) => setting.ambushes.lay('request', wanted),

@@ -27,7 +27,7 @@ export {
   type NeonSuspendOptions,
   startNeon,
 } from './neon.ts'
-export { type AdminResult, type PostgresOptions, type PostgresServer, startPostgres } from './postgres.ts'
+export { type AdminResult, type PostgresOptions, type PostgresServer, type StandbyServer, startPostgres } from './postgres.ts'
 export type { StopMode } from './postmaster.ts'
 export { createSeededRandom } from './seeded-random.ts'
 export { type Handlers, type ServeOptions, serve } from './serve.ts'

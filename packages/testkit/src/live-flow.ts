@@ -7,7 +7,8 @@ import { createTally, type Traffic, type TrafficTally, type WritableCounters } f
 
 /** What all flows of a proxy share. */
 export interface FlowSetting {
-  readonly target: { readonly host: string; readonly port: number }
+  /** Read for each new flow. */
+  target: { readonly host: string; readonly port: number }
   readonly isRecorded: boolean
   /** Counts of the whole proxy. */
   readonly total: WritableCounters

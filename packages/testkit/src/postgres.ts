@@ -1,10 +1,12 @@
 import { rm } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { chooseAccount } from './account.ts'
 import { type DataDirectory, initDataDirectory } from './data-directory.ts'
 import { createDataFolder, sweepDataFolders } from './data-folder.ts'
 import { findFreePort } from './free-port.ts'
 import { findPostgresBinaries } from './postgres-binaries.ts'
 import { type Postmaster, type StopMode, startPostmaster, stopPostmaster } from './postmaster.ts'
+import { copyForStandby } from './standby.ts'
 import { testCertificate } from './test-certificate.ts'
 
 /** How to start a server. Every option has a default that suits a test. */
@@ -60,8 +62,22 @@ export interface PostgresServer extends AsyncDisposable {
   stop(mode?: StopMode): Promise<void>
   /** `stop(mode)`, then `start()`: same port, same data, other pid. */
   restart(mode?: StopMode): Promise<void>
+  /**
+   * Starts a copy of this server that follows it: its hot standby, on a port of its own, with the same users and settings. It answers reads and refuses
+   * writes (25006), until {@link StandbyServer.promote}. It outlives this server, which must be running now. Takes about a second. Throws, with
+   * the end of its log, if it does not come up.
+   */
+  startStandby(): Promise<StandbyServer>
   /** Ends the server and deletes its data. Safe to call twice. */
   close(): Promise<void>
+}
+
+/** A server that follows another one. */
+export interface StandbyServer extends PostgresServer {
+  /** Waits until everything that the primary has committed so far is here. Throws if it takes longer than 20 s. */
+  catchUp(): Promise<void>
+  /** Makes a primary of it, as a failover does: from then on it takes writes. Open sessions stay. Resolves when that is done. */
+  promote(): Promise<void>
 }
 
 // A test never needs to outlive a power cut, which is what most of the time of a write is spent on. But synchronous_commit stays on:
@@ -74,6 +90,8 @@ const SETTINGS = {
 }
 
 const PORT_ATTEMPTS = 5
+const CATCH_UP_MILLIS = 20_000
+const POLL_MILLIS = 5
 
 /**
  * Starts a real PostgreSQL server in about a second, from binaries that npm installed, and leaves nothing behind.
@@ -102,6 +120,33 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   }
 }
 
+async function startStandby(primary: Place, server: PostgresServer): Promise<StandbyServer> {
+  const directory = await copyForStandby(primary.directory, server)
+  try {
+    const { port, postmaster } = await startAnywhere(directory, undefined, primary.settings)
+    const standby = await createServer({ ...primary, directory, port }, postmaster)
+    return Object.assign(standby, {
+      async catchUp() {
+        const { rows } = await server.query<{ lsn: string }>('SELECT pg_current_wal_lsn() AS lsn')
+        for (const limit = Date.now() + CATCH_UP_MILLIS; !(await hasReplayed(standby, rows[0]?.lsn)); await sleep(POLL_MILLIS)) {
+          if (Date.now() > limit) throw new Error(`The standby has not caught up within ${CATCH_UP_MILLIS} ms.`)
+        }
+      },
+      async promote() {
+        await standby.query('SELECT pg_promote(true)')
+      },
+    })
+  } catch (error) {
+    await rm(directory.folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+async function hasReplayed(standby: PostgresServer, lsn: string | undefined): Promise<boolean> {
+  const { rows } = await standby.query<{ done: boolean }>('SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AS done', [lsn])
+  return rows[0]?.done === true
+}
+
 interface Place {
   readonly directory: DataDirectory
   readonly port: number
@@ -109,7 +154,8 @@ interface Place {
   readonly ca: string | undefined
 }
 
-async function createServer({ directory, port, settings, ca }: Place, first: Postmaster): Promise<PostgresServer> {
+async function createServer(place: Place, first: Postmaster): Promise<PostgresServer> {
+  const { directory, port, settings, ca } = place
   let postmaster: Postmaster | undefined
   let closing: Promise<void> | undefined
   const adopt = (next: Postmaster): void => {
@@ -121,7 +167,7 @@ async function createServer({ directory, port, settings, ca }: Place, first: Pos
   adopt(first)
   const login = { host: '127.0.0.1', port, user: 'postgres', password: directory.password, database: 'postgres' }
   const query = <Row>(text: string, values?: readonly unknown[]) => queryOnce<Row>(login, text, values)
-  const server = {
+  const server: PostgresServer = {
     ...login,
     url: `postgres://postgres:${directory.password}@127.0.0.1:${port}/postgres`,
     ca,
@@ -141,6 +187,7 @@ async function createServer({ directory, port, settings, ca }: Place, first: Pos
       await server.stop(mode)
       await server.start()
     },
+    startStandby: () => startStandby(place, server),
     close() {
       closing ??= destroy(directory.folder, postmaster)
       return closing

@@ -34,7 +34,7 @@ export async function startPostmaster(
   for (const limit = Date.now() + START_LIMIT_MILLIS; Date.now() < limit; await sleep(POLL_MILLIS)) {
     if (ended !== undefined) throw await startFailure(directory, `the server ended with ${ended}`)
     const lines = (await readLockFile(directory)).split('\n')
-    if (lines[7]?.trim() === 'ready' && lines.join('\n') !== stale) return { pid: Number(lines[0]), exited }
+    if (READY.includes(lines[7]?.trim() ?? '') && lines.join('\n') !== stale) return { pid: Number(lines[0]), exited }
   }
   throw await startFailure(directory, `the server was not ready within ${START_LIMIT_MILLIS} ms`)
 }
@@ -63,7 +63,9 @@ function signal(pid: number, name: NodeJS.Signals): void {
   }
 }
 
-// The eighth line turns into "ready" when connections are accepted: what pg_ctl looks at as well.
+// The eighth line turns into one of these when connections are accepted: what pg_ctl looks at as well.
+const READY: readonly string[] = ['ready', 'standby']
+
 function readLockFile(directory: DataDirectory): Promise<string> {
   return readFile(join(directory.data, 'postmaster.pid'), 'utf8').catch(() => '')
 }
