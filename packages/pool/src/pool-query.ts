@@ -9,10 +9,13 @@ import {
   codeOf,
   currentInvocation,
   earn,
+  elapsedMillis,
   hasInvocations,
   hingesOnDirectness,
   type Invocation,
+  type Reading,
   type RetryBudget,
+  read,
   resumeInvocation,
   spend,
   TransactionOpenError,
@@ -27,6 +30,7 @@ import type { Settings } from './options.ts'
 import { type ConnectCallback, isSubmittable, type PeerClient, type Release } from './peer.ts'
 import { type Callback, promisify } from './promisify.ts'
 import { isBroken, type Vitals } from './vitals.ts'
+import { isBusy, whenFinished } from './when-finished.ts'
 
 /** What pool queries need of their pool. */
 export interface PoolQueryHost {
@@ -59,6 +63,8 @@ interface Call {
 type Settle = (error: Error | null | undefined, result?: pg.QueryResult) => void
 
 const MOST_REPEATS = 2
+/** So often a pool of a replica may be renewed, because somebody writes to it by mistake. A failover moves a name within seconds. */
+const LOOK_UP_AGAIN_MILLIS = 1000
 /** PostgreSQL's read_only_sql_transaction. */
 const READ_ONLY = '25006'
 const LEFT_OPEN =
@@ -67,8 +73,8 @@ const LEFT_OPEN =
 export class PoolQueries {
   readonly #host: PoolQueryHost
   #budget: RetryBudget = BUDGET_TOKENS
-  /** The generation that began when a standby was found. It tells nothing new that its connections are on one, too. */
-  #standbyGeneration: number | undefined
+  /** When a standby was found last. For a while it tells nothing new that there is one. */
+  #standbyFoundAt: Reading | undefined
 
   constructor(host: PoolQueryHost) {
     this.#host = host
@@ -155,7 +161,9 @@ export class PoolQueries {
     const loss = lossOf(error)
     if (!loss && codeOf(error) === READ_ONLY && this.#mayBeStandby(call, client)) return this.#askRole(call, client, release, error)
     const hasSessionState = this.#host.door.vitalsOf(client).sessionState !== 'none'
-    release(this.#mayKeep(client, error) ? undefined : error)
+    const keeps = this.#mayKeep(client, error)
+    if (keeps && isBusy(client)) return this.#whenReady(call, client, release, error)
+    release(keeps ? undefined : error)
     if (!loss) return call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
     if (call.secondTry && loss.verdict.reason !== 'unsent') return this.#report(call, error, loss)
     const again = hasSessionState ? undefined : this.#again(call, loss)
@@ -163,6 +171,14 @@ export class PoolQueries {
     if (hingesOnDirectness(loss.evidence) && !hasSessionState && this.#isRepeatable(call, loss))
       return this.#askDirectness(call, error, loss)
     this.#report(call, error, loss)
+  }
+
+  /** The server sends an error at once, and is ready a moment later. Whoever heard of it before would dial for his next statement. */
+  #whenReady(call: Call, client: PeerClient, release: Release, error: Error): void {
+    whenFinished(client, this.#host.settings, (finished) => {
+      release(finished ? undefined : error)
+      call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
+    })
   }
 
   /** How to send it again. Undefined: not at all. */
@@ -216,7 +232,9 @@ export class PoolQueries {
   #mayBeStandby({ text, wasRefused, secondTry }: Call, client: PeerClient): boolean {
     if (wasRefused || secondTry?.how === 'inside READ ONLY' || this.#host.isEnding() || isSubmittable(text) || isBroken(client))
       return false
-    return this.#host.door.generation !== this.#standbyGeneration && this.#host.door.vitalsOf(client).status === 'I'
+    const { clock } = this.#host.settings
+    const isKnown = this.#standbyFoundAt && elapsedMillis(this.#standbyFoundAt, read(clock)) < LOOK_UP_AGAIN_MILLIS
+    return !isKnown && this.#host.door.vitalsOf(client).status === 'I'
   }
 
   /** A write was refused as read-only. Is it a setting, which the user should hear of, or has the primary become a standby? */
@@ -227,7 +245,7 @@ export class PoolQueries {
         return call.done(error)
       }
       this.#host.door.condemnAll()
-      this.#standbyGeneration = this.#host.door.generation
+      this.#standbyFoundAt = read(this.#host.settings.clock)
       release(true)
       // Dialling looks the host up anew. The statement was refused, so it was not executed.
       this.#send({ ...call, wasRefused: true })
