@@ -7,14 +7,15 @@ export const BACKOFF_CAP_MILLIS = 1000
 
 /**
  * Full jitter: a random wait between nothing and a ceiling that doubles with each attempt ("Exponential Backoff And
- * Jitter", AWS Architecture Blog, 2015). The ceiling never exceeds a fifth of what is left (sqlx), so that a short deadline
- * still gets several attempts, and a fleet that thaws at once does not dial in step.
+ * Jitter", AWS Architecture Blog, 2015). The ceiling never exceeds a fifth of the caller's whole wait, so that a short one
+ * still gets several attempts, and a fleet that thaws at once does not dial in step. Not of what is left of it (as sqlx has it): as that
+ * runs out the pauses would shrink to nothing, and where callers come all the time somebody's always does.
  *
  * @param attempt 0 for the wait after the first failure.
- * @param remainingMillis what is left until the deadline. Infinity where there is none.
+ * @param withinMillis how long the caller waits in all. Infinity where there is no end.
  * @param random a number in [0, 1).
  */
-export function backoffMillis(attempt: number, remainingMillis: number, random: number): number {
-  const ceiling = Math.min(BACKOFF_CAP_MILLIS, remainingMillis / 5, BACKOFF_BASE_MILLIS * 2 ** attempt)
+export function backoffMillis(attempt: number, withinMillis: number, random: number): number {
+  const ceiling = Math.min(BACKOFF_CAP_MILLIS, withinMillis / 5, BACKOFF_BASE_MILLIS * 2 ** attempt)
   return Math.max(0, ceiling) * random
 }

@@ -48,6 +48,7 @@ export interface Connection {
 }
 
 interface Waiter {
+  readonly waitMillis: number
   readonly dueAt: number
   done(connection: Connection | undefined): void
 }
@@ -87,6 +88,7 @@ export class ModelPool {
   /** Calls back once: with a connection, or with undefined when the time is up. */
   acquire(millis: number, done: (connection: Connection | undefined) => void): void {
     const waiter: Waiter = {
+      waitMillis: millis,
       dueAt: this.#clock.mono() + millis,
       done(connection) {
         deadline.cancel()
@@ -291,7 +293,7 @@ export class ModelPool {
     const verdict = classify({ code: connection.code ?? 'ETIMEDOUT' })?.dial
     this.#failures++
     if (!first || verdict !== 'again' || this.#pause !== undefined) return
-    const wait = backoffMillis(this.#failures - 1, first.dueAt - this.#clock.mono(), this.#clock.random())
+    const wait = backoffMillis(this.#failures - 1, first.waitMillis, this.#clock.random())
     this.#pause = this.#clock.setTimer(() => {
       this.#pause = undefined
       this.#pulse()

@@ -21,14 +21,14 @@ export interface DialHost {
   open(done: (error: Error | undefined, client: PeerClient | undefined, release: Release) => void): PeerClient | undefined
   /** A connection stands. */
   opened(client: PeerClient, release: Release, dial: Dial): void
-  /** A dial failed. `final`: dialling again would not help. Otherwise `remainingMillis` is asked next. */
+  /** A dial failed. `final`: dialling again would not help. Otherwise `waitMillis` is asked next. */
   failed(error: Error, dial: Dial, final: boolean): void
   /** How many callers wait whom no idle connection will serve. */
   missing(): number
   /** How many connections there may be beside those that there are. Negative: there are too many. */
   room(): number
-  /** How long the first of those who still wait will go on waiting. Undefined: nobody waits. */
-  remainingMillis(): number | undefined
+  /** How long the first of those who still wait waits in all. Undefined: nobody waits. */
+  waitMillis(): number | undefined
   /** Dialling again, in so many milliseconds. */
   retrying(error: Error, delayMillis: number): void
   /** It may be dialled again now. */
@@ -176,11 +176,11 @@ export class Dialler {
     if (askAgain) this.#passwordRefused = true
     const final = verdict === 'fail' || (verdict === 'password' && !askAgain)
     this.#host.failed(error, dial, final)
-    const remaining = this.#host.remainingMillis()
+    const waitMillis = this.#host.waitMillis()
     // Who comes later may be given a newer one.
-    if (remaining === undefined) this.#passwordRefused = false
-    if (final || this.#pause !== undefined || remaining === undefined) return this.#host.resume()
-    const delay = askAgain ? 0 : backoffMillis(this.#failures - 1, remaining, this.#host.clock.random())
+    if (waitMillis === undefined) this.#passwordRefused = false
+    if (final || this.#pause !== undefined || waitMillis === undefined) return this.#host.resume()
+    const delay = askAgain ? 0 : backoffMillis(this.#failures - 1, waitMillis, this.#host.clock.random())
     this.#pause = this.#host.clock.setTimer(() => {
       this.#pause = undefined
       this.#host.resume()

@@ -111,7 +111,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         // Every connection that is still idle is being asked, and will serve somebody or make room.
         missing: () => this._pendingQueue.length - this._idle.length,
         room: () => this.options.max - this._clients.length,
-        remainingMillis: () => this.#waiting.remainingMillis(),
+        waitMillis: () => this.#waiting.firstWaitMillis(),
         retrying: (error, delayMillis) => tellRetried(this.#events, 'dial', delayMillis, error),
         resume: () => this._pulseQueue(),
       })

@@ -49,7 +49,7 @@ test('nobody is told before all that are due have left the queue: a callback tha
   clock.advance(PATIENCE_MILLIS)
   turn()
   expect(told).toEqual([])
-  expect(room.remainingMillis()).toBeUndefined()
+  expect(room.firstWaitMillis()).toBeUndefined()
   await nextTick()
   expect(told).toEqual(['first: waited 10000', 'second: waited 10000'])
 })

@@ -72,10 +72,10 @@ export class WaitingRoom {
     return true
   }
 
-  /** How long the first in the queue will go on waiting. Undefined: nobody waits. */
-  remainingMillis(): number | undefined {
+  /** How long the first in the queue waits in all. Undefined: nobody waits. */
+  firstWaitMillis(): number | undefined {
     const first = this.#host.queue()[0]
-    return first && this.#dueAt(first) - this.#host.clock.mono()
+    return first && this.#dueAt(first) - first.since
   }
 
   #dueAt({ since, until }: Waiter): number {
