@@ -42,7 +42,8 @@ export function useSetting(options: PostgresOptions = {}): Setting {
     events = []
   })
   afterEach(async () => {
-    const ended = pools.map((pool) => (pool instanceof Pool ? pool.end({ timeoutMillis: 1000 }) : endAtOnce(pool)))
+    const open = pools.filter(({ ending }) => !ending)
+    const ended = open.map((pool) => (pool instanceof Pool ? pool.end({ timeoutMillis: 1000 }) : endAtOnce(pool)))
     pools = []
     await Promise.all(ended)
     // What a stock pool has left running must not be taken for the next test's.
