@@ -6,8 +6,12 @@ import { OptionError } from './errors.ts'
 export type OptionRule =
   | { readonly type: 'number'; readonly min: number; readonly max?: number; readonly integer?: boolean }
   | { readonly type: 'boolean' | 'function' | 'object' }
+  /** Known by its name only, so that a slip of the pen is found: what it accepts is somebody else's concern. */
+  | { readonly type: 'any' }
   /** `allowed` says in words what `accepts` lets pass. */
   | { readonly type: 'other'; readonly allowed: string; accepts(value: unknown): boolean }
+
+type CheckedRule = Exclude<OptionRule, { readonly type: 'any' }>
 
 /** What each option accepts, by its name. */
 export type OptionRules = Readonly<Record<string, OptionRule>>
@@ -23,7 +27,7 @@ export function checkOptions(options: object, rules: OptionRules, others: 'refus
   for (const [name, value] of Object.entries(options)) {
     const rule = Object.hasOwn(rules, name) ? rules[name] : undefined
     if (rule) {
-      if (value !== undefined && value !== null && !accepts(rule, value)) throw wrongValue(name, value, rule)
+      if (rule.type !== 'any' && value !== undefined && value !== null && !accepts(rule, value)) throw wrongValue(name, value, rule)
       continue
     }
     const near = nearest(name, Object.keys(rules))
@@ -31,7 +35,7 @@ export function checkOptions(options: object, rules: OptionRules, others: 'refus
   }
 }
 
-function accepts(rule: OptionRule, value: unknown): boolean {
+function accepts(rule: CheckedRule, value: unknown): boolean {
   if (rule.type === 'other') return rule.accepts(value)
   if (rule.type !== 'number') return typeof value === rule.type
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
@@ -40,14 +44,14 @@ function accepts(rule: OptionRule, value: unknown): boolean {
   return number >= rule.min && number <= (rule.max ?? Number.POSITIVE_INFINITY)
 }
 
-function describe(rule: OptionRule): string {
+function describe(rule: CheckedRule): string {
   if (rule.type === 'other') return rule.allowed
   if (rule.type !== 'number') return `${rule.type === 'object' ? 'an' : 'a'} ${rule.type}`
   const bound = rule.max === undefined ? `${rule.min} or more` : `from ${rule.min} to ${rule.max}`
   return `a ${rule.integer ? 'whole ' : ''}number, ${bound}`
 }
 
-function wrongValue(option: string, value: unknown, rule: OptionRule): OptionError {
+function wrongValue(option: string, value: unknown, rule: CheckedRule): OptionError {
   const allowed = describe(rule)
   return new OptionError({ option, allowed, message: `Option "${option}" is ${show(value)}, but must be ${allowed}.` })
 }

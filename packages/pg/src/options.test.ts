@@ -35,6 +35,8 @@ const refused: readonly [options: object, message: RegExp][] = [
   [{ connectionTimeoutMillis: 30 * 86_400_000 }, /"connectionTimeoutMillis" is 2592000000, but must be a number, from 0 to 2147483647\./],
   [{ poolSize: 'many' }, /"poolSize" is a string of 4 characters, but must be a whole number, 0 or more\./],
   [{ Max: 3 }, /no option "Max"\. Did you mean "max"\?/],
+  [{ conectionString: 'postgres://me:secret@db/app' }, /no option "conectionString"\. Did you mean "connectionString"\?/],
+  [{ statementTimeout: 1000 }, /no option "statementTimeout"\. Did you mean "statement_timeout"\?/],
   [{ clock: {} }, /"clock" is an object, but must be an object with wall\(\), mono\(\), /],
   [{ clock: { ...createFakeClock(), clearTimer: undefined } }, /"clock" is an object, but must be/],
   // pg would end the process with a TypeError when the server offers TLS.

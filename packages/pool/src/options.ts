@@ -71,6 +71,18 @@ const RULES: OptionRules = {
     allowed: "true, false, 'no-verify' or an object such as { ca }",
     accepts: (value) => !value || value === true || typeof value === 'object' || value === 'true' || value === 'no-verify',
   },
+  // pg's, where a slip would be without a word: no database, no timeout, a process that never exits.
+  connectionString: { type: 'any' },
+  database: { type: 'any' },
+  password: { type: 'any' },
+  application_name: { type: 'any' },
+  allowExitOnIdle: { type: 'any' },
+  onConnect: { type: 'any' },
+  query_timeout: { type: 'any' },
+  statement_timeout: { type: 'any' },
+  lock_timeout: { type: 'any' },
+  idle_in_transaction_session_timeout: { type: 'any' },
+  keepAliveInitialDelayMillis: { type: 'any' },
 }
 
 /** What Thaw adds to the configuration of one query: `pool.query({ text, values, ...options })`, `client.query({ … })`. */
