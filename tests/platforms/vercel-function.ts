@@ -123,5 +123,5 @@ async function handler(request: IncomingMessage, response: ServerResponse): Prom
   response.end(JSON.stringify(answer ?? null))
 }
 
-const exported: typeof handler = setup.isWrapped ? withThaw(handler, { marginMillis: 200 }) : handler
+const exported: typeof handler = setup.isWrapped ? withThaw(handler, { deadlineMarginMillis: 200 }) : handler
 export default exported

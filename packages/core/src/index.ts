@@ -43,6 +43,7 @@ export {
   poolMembers,
   resumeInvocation,
   runInvocation,
+  watchPools,
 } from './invocation.ts'
 export { checkOptions, type OptionRule, type OptionRules } from './options.ts'
 export {

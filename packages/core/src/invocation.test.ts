@@ -9,6 +9,7 @@ import {
   type PoolMember,
   poolMembers,
   runInvocation,
+  watchPools,
 } from './invocation.ts'
 
 const create = () => new AsyncLocalStorage<Invocation>()
@@ -66,6 +67,18 @@ describe('pools', () => {
     expect(poolMembers()).toContain(pool)
     leave()
     expect(poolMembers()).not.toContain(pool)
+  })
+
+  test('are told of when they are used for the first time, and those that had been at once', () => {
+    const [early, late] = [member(), member()]
+    const leaveEarly = joinPlatforms(early)
+    const told: PoolMember[] = []
+    watchPools((pool) => told.push(pool))
+    expect(told).toEqual([early])
+    const leaveLate = joinPlatforms(late)
+    expect(told).toEqual([early, late])
+    leaveEarly()
+    leaveLate()
   })
 
   test('are shared by two copies of the package', async () => {

@@ -49,6 +49,7 @@ export interface InvocationStorage {
 interface Registry {
   storage?: InvocationStorage
   readonly members: Set<WeakRef<PoolMember>>
+  readonly watchers: Set<(member: PoolMember) => void>
 }
 
 const REGISTRY = Symbol.for('thaw')
@@ -58,7 +59,7 @@ let known: Registry | undefined
 function registry(): Registry {
   if (known) return known
   const holder = globalThis as { [REGISTRY]?: Registry }
-  holder[REGISTRY] ??= { members: new Set() }
+  holder[REGISTRY] ??= { members: new Set(), watchers: new Set() }
   known = holder[REGISTRY]
   return known
 }
@@ -103,9 +104,10 @@ export function memberOf(pool: object): PoolMember | undefined {
 
 /** Makes a pool known to platforms for as long as it lives. Returns the function that ends it earlier. */
 export function joinPlatforms(member: PoolMember): () => void {
-  const { members } = registry()
+  const { members, watchers } = registry()
   const reference = new WeakRef(member)
   members.add(reference)
+  for (const watcher of watchers) watcher(member)
   return () => void members.delete(reference)
 }
 
@@ -119,4 +121,10 @@ export function poolMembers(): PoolMember[] {
     else members.delete(reference)
   }
   return found
+}
+
+/** Tells of every pool of the process: now of those that have been used, and of each other one when it is about to be, for the first time. */
+export function watchPools(watcher: (member: PoolMember) => void): void {
+  registry().watchers.add(watcher)
+  for (const member of poolMembers()) watcher(member)
 }

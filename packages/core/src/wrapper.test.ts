@@ -160,3 +160,15 @@ test('a leak is told once for each place', () => {
   expect(told).toHaveLength(2)
   expect(told[0]).toContain('app.ts:3:9')
 })
+
+test('a leak is told to the user’s own function, each time, which may fail', () => {
+  const onLeak = vi.fn(() => {
+    throw new Error('no')
+  })
+  createLeakReport(() => expect.unreachable(), onLeak)([LEAK, LEAK])
+  expect(onLeak.mock.calls).toEqual([[LEAK], [LEAK]])
+  createLeakReport(
+    () => {},
+    async () => onLeak(),
+  )([LEAK])
+})

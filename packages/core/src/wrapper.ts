@@ -127,17 +127,31 @@ export function preserveHandler<Wrapped extends object>(original: object, wrappe
   return wrapped
 }
 
-/** Tells of leaks in words, once for each place: a leak in a busy handler would otherwise fill the log. */
-export function createLeakReport(tell: (message: string) => void): (leaks: readonly Leak[]) => void {
-  const places = new Set<string>()
+/**
+ * Tells of each leak to the user's own function; without one in words, once for each place, for a leak in a busy handler would otherwise fill the
+ * log. Never throws: a handler that did its work must not fail for it.
+ */
+export function createLeakReport(
+  tell: (message: string) => void,
+  onLeak: (leak: Leak) => unknown = once(tell),
+): (leaks: readonly Leak[]) => void {
   return (leaks) => {
-    for (const { acquiredAt } of leaks) {
-      if (places.has(acquiredAt)) continue
-      places.add(acquiredAt)
-      tell(
-        `Thaw: a client was not released when the invocation ended. Its connection was closed, or the pool would have lost a place. Write client.release() in a finally block. It was acquired\n${acquiredAt}`,
-      )
+    for (const leak of leaks) {
+      try {
+        Promise.resolve(onLeak(leak)).catch(() => {})
+      } catch {}
     }
+  }
+}
+
+function once(tell: (message: string) => void): (leak: Leak) => void {
+  const places = new Set<string>()
+  return ({ acquiredAt }) => {
+    if (places.has(acquiredAt)) return
+    places.add(acquiredAt)
+    tell(
+      `Thaw: a client was not released when the invocation ended. Its connection was closed, or the pool would have lost a place. Write client.release() in a finally block. It was acquired\n${acquiredAt}`,
+    )
   }
 }
 

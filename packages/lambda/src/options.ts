@@ -34,20 +34,9 @@ const MARGIN_MILLIS = 200
 export function settingsOf(options: ThawOptions): Settings {
   checkOptions(options, RULES, 'refuse')
   const { deadlineMarginMillis, onLeak, clock = systemClock } = options
-  const report = onLeak ? tellEach(onLeak) : createLeakReport((message) => console.warn(message))
   return {
     marginMillis: Number(deadlineMarginMillis ?? MARGIN_MILLIS),
     clock,
-    report(leaks) {
-      try {
-        report(leaks)
-      } catch {}
-    },
-  }
-}
-
-function tellEach(onLeak: (leak: Leak) => void): (leaks: readonly Leak[]) => void {
-  return (leaks) => {
-    for (const leak of leaks) onLeak(leak)
+    report: createLeakReport((message) => console.warn(message), onLeak),
   }
 }

@@ -12,6 +12,8 @@ export interface RequestContext {
   readonly headers?: Readonly<Record<string, string | undefined>>
 }
 
+/** Vercel's own `waitUntil`, kept by the one that watches what handlers pass to it. */
+export const HELD: unique symbol = Symbol.for('thaw.vercel.waitUntil')
 const CONTEXT = Symbol.for('@vercel/request-context')
 
 /** The context of the request that the caller belongs to. Undefined outside of requests, and off Vercel. */
@@ -24,4 +26,10 @@ export function endOf(context: RequestContext | undefined): number | undefined {
   // biome-ignore lint/style/noRestrictedGlobals: parses, and reads no clock.
   const endsAt = context?.deadline === undefined ? Number.NaN : Date.parse(context.deadline)
   return Number.isNaN(endsAt) ? undefined : endsAt
+}
+
+/** Holds the instance until the promise settles. That is no work of the handler's. */
+export function holdInstance(context: RequestContext, promise: Promise<unknown>): void {
+  const { waitUntil } = context as { readonly waitUntil?: RequestContext['waitUntil'] & { readonly [HELD]?: RequestContext['waitUntil'] } }
+  ;(waitUntil?.[HELD] ?? waitUntil)?.call(context, promise)
 }

@@ -5,7 +5,7 @@
  */
 
 import { type Clock, type Deadline, read, startDeadline } from '@thaw/core'
-import { endOf, type RequestContext, requestContext } from './context.ts'
+import { endOf, holdInstance, type RequestContext, requestContext } from './context.ts'
 import type { PeerClient, PeerPool } from './peer-pool.ts'
 
 /** For a pool whose own idle timeout is off: an instance cannot be held for ever. Thaw's default on Vercel. */
@@ -79,7 +79,7 @@ export class Drain {
     if (context?.waitUntil && !hold.holders.has(context)) {
       hold.holders.add(context)
       hold.heldUntil = Math.max(hold.heldUntil, endOf(context) ?? Number.POSITIVE_INFINITY)
-      context.waitUntil(hold.drained)
+      holdInstance(context, hold.drained)
     }
     this.#alarm ??= this.#setAlarm(hold)
   }

@@ -1,5 +1,7 @@
 /** When has a response been sent? Until then what it is made from, a cursor for example, is still in use. */
 
+import { type Invocation, resumeInvocation } from '@thaw/core'
+
 interface NodeResponse {
   readonly writableFinished: boolean
   readonly destroyed: boolean
@@ -28,23 +30,39 @@ export function hasBody(value: unknown): value is Answer {
   return typeof body?.getReader === 'function'
 }
 
+/** All that reads a body but the stream itself. */
+const READERS = ['arrayBuffer', 'blob', 'bytes', 'formData', 'json', 'text'] as const
+
+type Read = (this: Answer) => Promise<unknown>
+
 /**
  * Calls back when whoever reads the body has come to its end, or has given it up. The response stays the same object, of the same class; its
- * body is replaced, and only once somebody asks for it.
+ * body is replaced, and only once somebody asks for it. Who reads it is not the handler: what makes the body is called as part of the invocation
+ * all the same.
  */
-export function afterBody(response: Answer, done: () => void): void {
+export function afterBody(response: Answer, invocation: Invocation, done: () => void): void {
+  const isOwn = Object.hasOwn(response, 'body')
+  const { get } = Object.getOwnPropertyDescriptor(isOwn ? response : Object.getPrototypeOf(response), 'body') ?? {}
+  // Asked anew, where that is possible: a response that has been cloned has another.
   const { body } = response
   let followed: ReadableStream | undefined
-  Object.defineProperty(response, 'body', { configurable: true, enumerable: true, get: () => (followed ??= follow(body, done)) })
+  const replaced: PropertyDescriptorMap = {
+    body: { configurable: true, enumerable: true, get: () => (followed ??= follow(get?.call(response) ?? body, invocation, done)) },
+  }
+  for (const name of READERS) {
+    const read = (response as Answer & Partial<Record<typeof name, Read>>)[name]
+    if (read) replaced[name] = { configurable: true, value: () => resumeInvocation(invocation, () => read.call(response)).finally(done) }
+  }
+  Object.defineProperties(response, replaced)
 }
 
-function follow(body: ReadableStream, done: () => void): ReadableStream {
+function follow(body: ReadableStream, invocation: Invocation, done: () => void): ReadableStream {
   const reader = body.getReader()
   return new ReadableStream(
     {
       async pull(controller) {
         try {
-          const chunk = await reader.read()
+          const chunk = await resumeInvocation(invocation, () => reader.read())
           if (!chunk.done) return controller.enqueue(chunk.value)
           controller.close()
         } catch (error) {
@@ -52,7 +70,7 @@ function follow(body: ReadableStream, done: () => void): ReadableStream {
         }
         done()
       },
-      cancel: (reason) => reader.cancel(reason).finally(done),
+      cancel: (reason) => resumeInvocation(invocation, () => reader.cancel(reason)).finally(done),
     },
     // Nothing is read ahead of who reads.
     { highWaterMark: 0 },

@@ -6,5 +6,6 @@
 
 export { currentInvocation as invocation, DeadlineError, type Invocation, type Leak, OptionError, ThawError } from '@thaw/core'
 export { attachPool } from './attach-pool.ts'
+export type { ThawOptions } from './options.ts'
 export type { AttachablePool } from './peer-pool.ts'
-export { type VercelHandler, type WithThawOptions, withThaw } from './with-thaw.ts'
+export { type VercelHandler, withThaw } from './with-thaw.ts'

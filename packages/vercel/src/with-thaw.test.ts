@@ -2,15 +2,14 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { currentInvocation, joinPlatforms, OptionError, type PoolMember } from '@thaw/core'
+import { currentInvocation, OptionError } from '@thaw/core'
 import { afterEach, describe, expect, expectTypeOf, test, vi } from 'vitest'
+import { playPool } from '../test/play-pool.ts'
 import { serveContexts } from '../test/serve-contexts.ts'
 import type { RequestContext } from './context.ts'
 import { withThaw } from './with-thaw.ts'
 
 const contexts = serveContexts(new AsyncLocalStorage<RequestContext>())
-const LEAK = { acquiredAt: '    at handler (app.ts:3:9)' }
-
 const told: string[] = []
 let leave = () => {}
 afterEach(() => {
@@ -18,25 +17,10 @@ afterEach(() => {
   told.length = 0
 })
 
-/** A pool, of which the invocation holds a client until `give` is called. */
-function joinPool({ isHolding = false } = {}) {
-  let isHeld = isHolding
-  const member: PoolMember = {
-    pool: {},
-    begin: (_, { newInvocation }) => void told.push(newInvocation ? 'begin' : 'begin beside others'),
-    holds: () => isHeld,
-    finish: () => {
-      told.push('finish')
-      return isHeld ? [LEAK] : []
-    },
-    closeIdle: async () => {},
-  }
-  leave = joinPlatforms(member)
-  return {
-    give: () => {
-      isHeld = false
-    },
-  }
+function joinPool(isHolding = false) {
+  const pool = playPool(told, isHolding)
+  leave = pool.leave
+  return pool
 }
 
 const request = () => new Request('https://instance.vercel.app/')
@@ -61,6 +45,14 @@ describe('what comes out is like what went in', () => {
     expectTypeOf(wrapped).toEqualTypeOf<typeof handler>()
   })
 
+  test('a function that is still being built, as an Express app is', async () => {
+    const app = Object.assign(async (_request: unknown, _response: unknown, _next: unknown) => new Response(app.route), { route: '' })
+    const wrapped = withThaw(app)
+    wrapped.route = 'added later'
+    expect(await (await wrapped(1, 2, 3)).text()).toBe('added later')
+    expect(wrapped).toHaveLength(3)
+  })
+
   test('types', () => {
     expectTypeOf(withThaw((_: IncomingMessage, response: ServerResponse) => response.end())).toEqualTypeOf<
       (_: IncomingMessage, response: ServerResponse) => ServerResponse
@@ -75,7 +67,7 @@ describe('what comes out is like what went in', () => {
       // @ts-expect-error no handler
       withThaw({ GET: () => new Response() })
       // @ts-expect-error a slip of the pen
-      withThaw(() => new Response(), { marginMilis: 1 })
+      withThaw(() => new Response(), { deadlineMarginMilis: 1 })
     }
     expect(refused).toThrow(OptionError)
   })
@@ -110,9 +102,12 @@ test.each([[undefined], [null], ['handler'], [{}], [{ GET: () => {} }], [new Res
   expect(() => withThaw(given as never)).toThrow(expect.objectContaining({ kind: 'option', option: 'handler' }))
 })
 
-test.each([[{ marginMillis: -1 }], [{ marginMillis: 'soon' }], [{ margin: 5 }], [{ onLeak: true }]])('%o are no options', (options) => {
-  expect(() => withThaw(() => new Response(), options as never)).toThrow(expect.objectContaining({ kind: 'option' }))
-})
+test.each([[{ deadlineMarginMillis: -1 }], [{ deadlineMarginMillis: 'soon' }], [{ margin: 5 }], [{ onLeak: true }]])(
+  '%o are no options',
+  (options) => {
+    expect(() => withThaw(() => new Response(), options as never)).toThrow(expect.objectContaining({ kind: 'option' }))
+  },
+)
 
 describe('an invocation of a web handler', () => {
   test('has the id and the deadline of the request, and holds the instance until it has ended', async () => {
@@ -128,7 +123,7 @@ describe('an invocation of a web handler', () => {
         const { id, deadlineAt } = currentInvocation() ?? {}
         return Response.json({ id, left: Math.round(((deadlineAt ?? 0) - Date.now()) / 100) })
       },
-      { marginMillis: 1_000 },
+      { deadlineMarginMillis: 1_000 },
     )
     const response = await contexts.run(context, handler)
     expect(await response.json()).toEqual({ id: 'iad1::abc', left: 90 })
@@ -169,41 +164,17 @@ describe('an invocation of a web handler', () => {
     expect(told).toEqual(['begin', 'finish'])
   })
 
-  test('goes on until the body has been read, if a client is still in use', async () => {
-    const pool = joinPool({ isHolding: true })
-    const onLeak = vi.fn()
-    async function* rows() {
-      try {
-        yield 'first,'
-        yield 'second'
-      } finally {
-        pool.give()
-      }
-    }
-    const original = new Response(ReadableStream.from(rows()).pipeThrough(new TextEncoderStream()))
-    const response = await withThaw(async () => original, { onLeak })()
-    expect([response, told]).toEqual([original, ['begin']])
-    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
-    expect([await reader?.read(), await reader?.read(), await reader?.read()]).toMatchObject([
-      { value: 'first,' },
-      { value: 'second' },
-      { done: true },
-    ])
-    await vi.waitFor(() => expect(told).toEqual(['begin', 'finish']))
-    expect(onLeak).not.toHaveBeenCalled()
-  })
-
-  test.each(['reads it', 'gives it up'])('that forgot a client has it taken back when who reads the body %s', async (how) => {
-    joinPool({ isHolding: true })
-    const onLeak = vi.fn()
-    const response = await withThaw(async () => Response.json({}), { onLeak })()
-    if (how === 'reads it') for await (const _ of response.body ?? []);
-    else await response.body?.cancel()
-    await vi.waitFor(() => expect(onLeak).toHaveBeenCalledExactlyOnceWith([LEAK]))
+  test('may be wrapped twice', async () => {
+    joinPool()
+    const held: Promise<unknown>[] = []
+    const handler = withThaw(withThaw(async () => new Response(null)))
+    await contexts.run({ waitUntil: (promise) => void held.push(promise) }, handler)
+    await Promise.all(held)
+    expect(told).toEqual(['begin', 'begin beside others', 'finish', 'finish'])
   })
 
   test('is told when its time is up, and is over when Vercel has ended it', async () => {
-    joinPool({ isHolding: true })
+    joinPool(true)
     const onLeak = vi.fn()
     const context: RequestContext = { deadline: new Date(Date.now() + 60).toISOString() }
     const handler = withThaw(
@@ -213,15 +184,34 @@ describe('an invocation of a web handler', () => {
         told.push(String((signal?.reason as Error | undefined)?.name))
         await new Promise(() => {})
       },
-      { marginMillis: 30, onLeak },
+      { deadlineMarginMillis: 30, onLeak },
     )
     void contexts.run(context, handler)
     await vi.waitFor(() => expect(onLeak).toHaveBeenCalled())
     expect(told).toEqual(['begin', 'DeadlineError', 'finish'])
   })
 
+  test('whose client hung up is over when Vercel has ended it, if it does not end by itself', async () => {
+    joinPool(true)
+    const onLeak = vi.fn()
+    const caller = new AbortController()
+    const context: RequestContext = { deadline: new Date(Date.now() + 60).toISOString() }
+    const handler = withThaw((_: Request) => new Promise(() => {}), { deadlineMarginMillis: 30, onLeak })
+    void contexts.run(context, () => handler(new Request('https://instance.vercel.app/', { signal: caller.signal })))
+    caller.abort()
+    await vi.waitFor(() => expect(onLeak).toHaveBeenCalled())
+  })
+
+  test('is answered as it was, though whoever is told of its leak throws', async () => {
+    joinPool(true)
+    const onLeak = () => {
+      throw new Error('no')
+    }
+    expect((await withThaw(async () => new Response(null, { status: 204 }), { onLeak })()).status).toBe(204)
+  })
+
   test('warns of a leak on the console, once for each place', async () => {
-    joinPool({ isHolding: true })
+    joinPool(true)
     const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
     const handler = withThaw(async () => new Response(null))
     await handler()
@@ -257,7 +247,7 @@ describe('an invocation of a node handler', () => {
   })
 
   test('goes on until the handler has ended, though the response has been sent', async () => {
-    const pool = joinPool({ isHolding: true })
+    const pool = joinPool(true)
     const onLeak = vi.fn()
     const handler = withThaw(
       async (_: IncomingMessage, response: ServerResponse) => {
@@ -270,6 +260,20 @@ describe('an invocation of a node handler', () => {
     expect(await serve(handler)).toBe('early')
     await vi.waitFor(() => expect(told).toEqual(['begin', 'finish']))
     expect(onLeak).not.toHaveBeenCalled()
+  })
+
+  test('of which somebody waits: what it returned is begun once, and passed on', async () => {
+    joinPool()
+    let begun = 0
+    const handler = withThaw((_: IncomingMessage, response: ServerResponse) => {
+      response.end('answered')
+      // biome-ignore lint/suspicious/noThenProperty: as query builders are made.
+      return { then: (resolve: (value: number) => void) => resolve(++begun) }
+    })
+    const returned: unknown[] = []
+    await serve(async (incoming, outgoing) => returned.push(await handler(incoming, outgoing)))
+    await vi.waitFor(() => expect(told).toEqual(['begin', 'finish']))
+    expect([begun, returned]).toEqual([1, [1]])
   })
 
   test('ends when the handler throws after it has answered', async () => {

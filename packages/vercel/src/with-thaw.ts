@@ -2,44 +2,23 @@
 
 import {
   beginInvocation,
-  type Clock,
-  checkOptions,
   createInvocation,
-  createLeakReport,
+  type Deadline,
   endInvocation,
-  type InvocationStorage,
-  type Leak,
   type OpenInvocation,
   OptionError,
-  type OptionRules,
   poolMembers,
   preserveHandler,
   runInvocation,
   startDeadline,
   sweep,
-  systemClock,
-  ThawError,
+  watchPools,
 } from '@thaw/core'
 import { attachNew } from './attach-pool.ts'
-import { endOf, requestContext } from './context.ts'
+import { backgroundOf } from './background.ts'
+import { endOf, holdInstance, type RequestContext, requestContext } from './context.ts'
 import { afterBody, afterNodeResponse, hasBody, isNodeResponse } from './ends.ts'
-import { storageMaker } from './storage.ts'
-
-/** How to wrap. */
-export interface WithThawOptions {
-  /**
-   * How long before Vercel ends the invocation everything that waits inside must have ended, so that there is time to answer with an error.
-   * Default 500 ms.
-   */
-  readonly marginMillis?: number | undefined
-  /**
-   * Told of clients that were taken by `connect()` and not given back when the invocation ended. Their connections have been closed. Default: a
-   * warning on the console, once for each place.
-   */
-  readonly onLeak?: ((leaks: readonly Leak[]) => void) | undefined
-  /** Time. Default: the runtime's own. */
-  readonly clock?: Clock | undefined
-}
+import { type Settings, settingsOf, type ThawOptions } from './options.ts'
 
 /** Any handler: `(request, response)`, `(request)`, `(request, context)`. */
 type HandlerFunction = (...args: never[]) => unknown
@@ -50,10 +29,10 @@ interface FetchHandler {
 /** What Vercel calls. */
 export type VercelHandler = HandlerFunction | FetchHandler
 
-const MARGIN_MILLIS = 500
-
-let running = 0
+/** How many invocations hold the instance. */
+let holding = 0
 let lastId = 0
+let isWatching = false
 
 /**
  * Wraps a handler of a Vercel function, on Node.js or Edge: `(request, response)`, an Express app, a `GET` or `POST` export, an object with
@@ -61,69 +40,80 @@ let lastId = 0
  *
  * Inside, every wait of a Thaw pool ends before Vercel ends the invocation, and says so; the newest connection is proven when the invocation
  * begins; clients that were never given back are taken back when it ends; and every Thaw pool is drained as by {@link attachPool}. The invocation
- * ends when the handler has, and its response has been sent. Without `withThaw` pools work too.
+ * ends when the handler has, its response has been sent, and all is done that it passed to `waitUntil`. Without `withThaw` pools work too.
  *
- * @throws {OptionError} when it is given no handler, before anything is called.
+ * @throws {OptionError} when it is given no handler, or for an absurd or misspelt option, before anything is called.
  */
-export function withThaw<Handler extends VercelHandler>(handler: Handler, options: WithThawOptions = {}): Handler {
+export function withThaw<Handler extends VercelHandler>(handler: Handler, options: ThawOptions = {}): Handler {
   const settings = settingsOf(options)
-  if (typeof handler === 'function') return preserveHandler(handler, wrap(handler, settings)) as Handler
+  if (typeof handler === 'function') {
+    const call = wrap(handler, settings)
+    drainAll(settings)
+    // Not a copy: an Express app goes on being built, and must hear of it.
+    return new Proxy(handler, { apply: (_, self, args) => Reflect.apply(call, self, args) })
+  }
   const fetch = (handler as Partial<FetchHandler> | null)?.fetch
   if (typeof fetch !== 'function') throw noHandler(handler)
   const wrapped = preserveHandler(handler, Object.create(Object.getPrototypeOf(handler)) as FetchHandler)
   // Called on what was given: private members are there only.
   const call = wrap((...args: never[]) => Reflect.apply(fetch, handler, args), settings)
   Object.defineProperty(wrapped, 'fetch', { value: preserveHandler(fetch, call), enumerable: true, configurable: true, writable: true })
+  drainAll(settings)
   return wrapped as Handler
 }
 
-interface Settings {
-  readonly marginMillis: number
-  readonly report: (leaks: readonly Leak[]) => void
-  readonly clock: Clock
-  readonly createStorage: () => InvocationStorage
-}
-
-const RULES: OptionRules = { marginMillis: { type: 'number', min: 0 }, onLeak: { type: 'function' }, clock: { type: 'object' } }
-
-function settingsOf(options: WithThawOptions): Settings {
-  checkOptions(options, RULES, 'refuse')
-  const { marginMillis = MARGIN_MILLIS, onLeak, clock = systemClock } = options
-  const { console } = globalThis as { console?: { warn(message: string): void } }
-  return { marginMillis, report: onLeak ?? createLeakReport((message) => console?.warn(message)), clock, createStorage: storageMaker() }
+/** Every pool, before its first connection: what is used while a body is being sent must be watched, too. */
+function drainAll({ clock }: Settings): void {
+  if (isWatching) return
+  isWatching = true
+  watchPools(({ pool }) => attachNew(pool, clock))
 }
 
 function wrap(handler: HandlerFunction, settings: Settings): HandlerFunction {
   return function (this: unknown, ...args: never[]) {
-    const { invocation, end } = begin(args, settings)
+    const open = begin(args[0], settings)
     let result: unknown
     try {
-      result = runInvocation(invocation, settings.createStorage, () => Reflect.apply(handler, this, args))
+      result = runInvocation(open.invocation, settings.createStorage, () => Reflect.apply(handler, this, args))
     } catch (error) {
-      end()
+      open.end()
       throw error
     }
     const response: unknown = args[1]
-    if (!isNodeResponse(response)) return endWithBody(result, invocation, end, settings.clock)
-    // The platform waits for the response alone; a `finally` that comes later than it is part of the invocation all the same.
-    let missing = 2
-    const one = () => {
-      missing--
-      if (missing === 0) end()
-    }
-    afterNodeResponse(response, one)
-    Promise.resolve(result).then(one, one)
-    return result
+    return isNodeResponse(response) ? endWithResponse(result, response, open) : endWithBody(result, args[0], open, settings)
   }
 }
 
-/** Has the invocation ended when the handler has, or, if somebody still uses a client, when the body has been read. */
-function endWithBody(result: unknown, invocation: OpenInvocation, end: () => void, clock: Clock): unknown {
+/** The platform waits for the response alone; a `finally` that comes later than it is part of the invocation all the same. */
+function endWithResponse(result: unknown, response: Parameters<typeof afterNodeResponse>[0], { end }: Open): unknown {
+  if (!isThenable(result)) {
+    afterNodeResponse(response, end)
+    return result
+  }
+  return result.then(
+    (value) => {
+      afterNodeResponse(response, end)
+      return value
+    },
+    (error: unknown) => {
+      afterNodeResponse(response, end)
+      throw error
+    },
+  )
+}
+
+/** Ends the invocation when the handler has ended and the body has been read. */
+function endWithBody(result: unknown, request: unknown, { invocation, end, letGo }: Open, { clock }: Settings): unknown {
   const settle = (value: unknown) => {
-    const isInUse = poolMembers().some((member) => member.holds(invocation))
+    if (!hasBody(value)) {
+      end()
+      return value
+    }
+    const isInUse = () => poolMembers().some((member) => member.holds(invocation))
     // Who closes the body gets the chance to give his client back afterwards.
-    if (isInUse && hasBody(value)) afterBody(value, () => sweep(clock, end))
-    else end()
+    afterBody(value, invocation, () => (isInUse() ? sweep(clock, end) : end()))
+    if (!isInUse()) letGo()
+    if ((request as Partial<Request> | undefined)?.method === 'HEAD') value.body.cancel().catch(() => {})
     return value
   }
   const fail = (error: unknown) => {
@@ -133,45 +123,66 @@ function endWithBody(result: unknown, invocation: OpenInvocation, end: () => voi
   return isThenable(result) ? result.then(settle, fail) : settle(result)
 }
 
-/** Begins an invocation, and makes what ends it. */
-function begin(args: readonly unknown[], { marginMillis, clock, report }: Settings): { invocation: OpenInvocation; end: () => void } {
-  const context = requestContext()
-  const request = args[0] as { signal?: AbortSignal; headers?: unknown } | undefined
-  const invocation = createInvocation({
-    id: context?.headers?.['x-vercel-id'] ?? `thaw-${++lastId}`,
-    endsAt: endOf(context),
-    marginMillis,
-    clock,
-    parentSignal: request?.signal instanceof AbortSignal ? request.signal : undefined,
-  })
-  // With others running, the process cannot have been suspended since the last look.
-  beginInvocation(invocation, { newInvocation: running === 0 })
-  running++
-  let release = () => {}
-  const ended = new Promise<void>((resolve) => {
-    release = resolve
-  })
-  // Else the instance could be suspended between the response and the end, and nothing could hold it any more.
-  context?.waitUntil?.(ended)
-  const end = once(() => {
-    running--
-    const leaks = endInvocation(invocation)
-    for (const member of poolMembers()) attachNew(member.pool, clock)?.hold(context)
-    release()
-    if (leaks.length > 0) report(leaks)
-  })
-  // Vercel has given it up: what it still holds is taken back, for it may never return.
-  const overdue = () => ThawError.is(invocation.signal.reason) && startDeadline(clock, marginMillis, end, true)
-  invocation.signal.addEventListener('abort', overdue, { once: true })
-  return { invocation, end }
+/** An invocation that has begun. */
+interface Open {
+  readonly invocation: OpenInvocation
+  /** The handler has ended, and the response been sent. */
+  readonly end: () => void
+  /** From here on the instance may be suspended before the invocation ends: nothing would be left behind. */
+  readonly letGo: () => void
 }
 
-function once(work: () => void): () => void {
-  let isDone = false
+function begin(request: unknown, { marginMillis, clock, report }: Settings): Open {
+  const context = requestContext()
+  const { signal } = (request ?? {}) as { signal?: unknown }
+  const endsAt = endOf(context)
+  const invocation = createInvocation({
+    id: context?.headers?.['x-vercel-id'] ?? `thaw-${++lastId}`,
+    endsAt,
+    marginMillis,
+    clock,
+    parentSignal: signal instanceof AbortSignal ? signal : undefined,
+  })
+  // Held by others, the process cannot have been suspended since the last look.
+  beginInvocation(invocation, { newInvocation: holding === 0 })
+  const letGo = hold(context)
+  const background = backgroundOf(context)
+  let alarm: Deadline | undefined
+  let isOpen = true
+  const close = () => {
+    if (!isOpen) return
+    isOpen = false
+    alarm?.cancel()
+    const leaks = endInvocation(invocation)
+    letGo()
+    if (leaks.length > 0) report(leaks)
+  }
+  // Vercel has given it up by then: what it still holds is taken back, for it may never return.
+  const overdue = () => {
+    if (endsAt !== undefined && isOpen) alarm = startDeadline(clock, Math.max(0, endsAt - clock.wall()), close, true)
+  }
+  if (invocation.signal.aborted) overdue()
+  else invocation.signal.addEventListener('abort', overdue, { once: true })
+  return { invocation, end: () => background.whenDone(close), letGo }
+}
+
+/** Else the instance could be suspended between the response and the end. */
+function hold(context: RequestContext | undefined): () => void {
+  let isHolding = true
+  let resolve = () => {}
+  holding++
+  if (context?.waitUntil)
+    holdInstance(
+      context,
+      new Promise<void>((done) => {
+        resolve = done
+      }),
+    )
   return () => {
-    if (isDone) return
-    isDone = true
-    work()
+    if (!isHolding) return
+    isHolding = false
+    holding--
+    resolve()
   }
 }
 

@@ -1,0 +1,114 @@
+/** An invocation and the body of its answer. */
+
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { currentInvocation } from '@thaw/core'
+import { afterEach, expect, test, vi } from 'vitest'
+import { LEAK, playPool } from '../test/play-pool.ts'
+import { serveContexts } from '../test/serve-contexts.ts'
+import type { RequestContext } from './context.ts'
+import { withThaw } from './with-thaw.ts'
+
+const contexts = serveContexts(new AsyncLocalStorage<RequestContext>())
+
+const told: string[] = []
+let leave = () => {}
+afterEach(() => {
+  leave()
+  told.length = 0
+})
+
+function joinPool(isHolding = false) {
+  const pool = playPool(told, isHolding)
+  leave = pool.leave
+  return pool
+}
+
+test('goes on until the body has been read, if a client is still in use', async () => {
+  const pool = joinPool(true)
+  const onLeak = vi.fn()
+  async function* rows() {
+    try {
+      yield 'first,'
+      yield 'second'
+    } finally {
+      pool.give()
+    }
+  }
+  const original = new Response(ReadableStream.from(rows()).pipeThrough(new TextEncoderStream()))
+  const response = await withThaw(async () => original, { onLeak })()
+  expect([response, told]).toEqual([original, ['begin']])
+  const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
+  expect([await reader?.read(), await reader?.read(), await reader?.read()]).toMatchObject([
+    { value: 'first,' },
+    { value: 'second' },
+    { done: true },
+  ])
+  await vi.waitFor(() => expect(told).toEqual(['begin', 'finish']))
+  expect(onLeak).not.toHaveBeenCalled()
+})
+
+test.each(['reads it', 'gives it up'])('that forgot a client has it taken back when who reads the body %s', async (how) => {
+  joinPool(true)
+  const onLeak = vi.fn()
+  const response = await withThaw(async () => Response.json({}), { onLeak })()
+  if (how === 'reads it') for await (const _ of response.body ?? []);
+  else await response.body?.cancel()
+  await vi.waitFor(() => expect(onLeak).toHaveBeenCalledExactlyOnceWith(LEAK))
+})
+
+test('goes on until the body has been read, whether or not a client is in use', async () => {
+  joinPool()
+  const held: Promise<unknown>[] = []
+  const deadlines: (number | undefined)[] = []
+  const context: RequestContext = { deadline: new Date(Date.now() + 10_000).toISOString(), waitUntil: (promise) => void held.push(promise) }
+  const handler = withThaw(async () => {
+    const pull = (controller: ReadableStreamDefaultController) => {
+      deadlines.push(currentInvocation()?.deadlineAt)
+      if (deadlines.length === 2) controller.close()
+      else controller.enqueue(new Uint8Array(1))
+    }
+    return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }))
+  })
+  const response = await contexts.run(context, handler)
+  // Nothing is at stake any more that the platform would not wait for itself.
+  await Promise.all(held)
+  expect(told).toEqual(['begin'])
+  await new Response(response.body).arrayBuffer()
+  expect(deadlines).toEqual([expect.closeTo(Date.now() + 9_500, -3), expect.closeTo(Date.now() + 9_500, -3)])
+  await vi.waitFor(() => expect(told).toEqual(['begin', 'finish']))
+})
+
+test.each(['arrayBuffer', 'blob', 'bytes', 'json', 'text'] as const)('ends when %s() has read the body', async (read) => {
+  joinPool()
+  const response = await withThaw(async () => Response.json('body'))()
+  expect(told).toEqual(['begin'])
+  await response[read]()
+  expect(told).toEqual(['begin', 'finish'])
+})
+
+test('ends when the body has been read of a response that somebody has cloned', async () => {
+  joinPool()
+  const response = await withThaw(async () => Response.json('body'))()
+  const clone = response.clone()
+  const read = async (body: ReadableStream | null) => (await new Response(body).text()).length
+  expect(await Promise.all([read(clone.body), read(response.body)])).toEqual([6, 6])
+  expect(told).toEqual(['begin', 'finish'])
+})
+
+test('ends when its body fails', async () => {
+  joinPool()
+  const pull = () => Promise.reject(new Error('no more'))
+  const response = await withThaw(async () => new Response(new ReadableStream({ pull })))()
+  await expect(new Response(response.body).text()).rejects.toThrow('no more')
+  expect(told).toEqual(['begin', 'finish'])
+})
+
+test('does not wait for a body that nobody reads: HEAD', async () => {
+  joinPool(true)
+  const onLeak = vi.fn()
+  const cancel = vi.fn()
+  const handler = withThaw(async (_: Request) => new Response(new ReadableStream({ cancel })), { onLeak })
+  await handler(new Request('https://instance.vercel.app/', { method: 'HEAD' }))
+  await vi.waitFor(() => expect(onLeak).toHaveBeenCalled())
+  expect(cancel).toHaveBeenCalled()
+})
