@@ -84,7 +84,6 @@ describe.concurrent.each(DRIVERS)('attachPool (%s)', (driver) => {
   test('waits for work that nobody awaited, and then closes its connection', async () => {
     const pool = poolOf(server, { idleTimeoutMillis: 300 })
     await using instance = await startFunction({ driver, drain: 'attachPool', pools: [pool] })
-    await ask(instance, '/use')
     await ask(instance, `/unawaited?note=${pool.application_name}`)
     await instance.suspended()
     const { rows } = await server.query('SELECT note FROM notes WHERE note = $1', [pool.application_name])

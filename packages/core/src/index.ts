@@ -31,6 +31,7 @@ export { type Condemnation, type GateRules, judge, type Standing, type Verdict }
 export { GRAMMAR_WORDS, HARMLESS_FUNCTIONS, HARMLESS_OPERATORS } from './harmless.ts'
 export { fatalSilenceMillis, learnDeath, learnSurvival, type ShortestDeath } from './idle-limit.ts'
 export {
+  bindInvocation,
   currentInvocation,
   enterInvocation,
   hasInvocations,

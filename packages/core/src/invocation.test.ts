@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { describe, expect, test, vi } from 'vitest'
 import {
+  bindInvocation,
   currentInvocation,
   enterInvocation,
   type Invocation,
@@ -50,6 +51,19 @@ test('an invocation that is entered is found by what its caller does next', asyn
     await Promise.resolve()
     return currentInvocation()?.id
   }
+})
+
+test('a callback can be kept in its invocation, whatever calls it', () => {
+  const ids: (string | undefined)[] = []
+  const note = () => void ids.push(currentInvocation()?.id)
+  const bound = runInvocation(invocation('a'), create, () => bindInvocation(note))
+  const unbound = bindInvocation(note)
+  runInvocation(invocation('b'), create, () => {
+    bound()
+    unbound()
+    note()
+  })
+  expect(ids).toEqual(['a', undefined, 'b'])
 })
 
 describe('pools', () => {

@@ -78,6 +78,13 @@ export function resumeInvocation<Result>(invocation: Invocation | undefined, wor
   return storage && storage.getStore() !== invocation ? storage.run(invocation, work) : work()
 }
 
+/** The callback, to be called as part of the invocation that the caller belongs to now, or of none, whatever calls it. */
+export function bindInvocation<Values extends unknown[]>(callback: (...values: Values) => void): (...values: Values) => void {
+  if (!hasInvocations()) return callback
+  const invocation = currentInvocation()
+  return (...values) => resumeInvocation(invocation, () => callback(...values))
+}
+
 /** Has a platform told us of any invocation so far? If not, there is no context to get wrong. */
 export function hasInvocations(): boolean {
   return registry().storage !== undefined

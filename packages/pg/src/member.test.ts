@@ -4,6 +4,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import {
   beginInvocation,
   createInvocation,
+  currentInvocation,
   DeadlineError,
   endInvocation,
   type Invocation,
@@ -184,6 +185,52 @@ describe('when an invocation ends', () => {
     yours.release()
     nobodys.release()
     expect(endInvocation(other)).toEqual([])
+  })
+})
+
+describe('who asks by callbacks', () => {
+  const id = () => currentInvocation()?.id
+  const idle = () => pool.query('select 1')
+
+  test('is answered within his own invocation, though another’s opened the connection', async () => {
+    createPool({ max: 1 })
+    const create = (name: string) => createInvocation({ id: name, marginMillis: 0, clock: systemClock })
+    await inside(create('opener'), idle)
+    const ids = await inside(create('asker'), () => {
+      const seen: (string | undefined)[] = []
+      return new Promise((resolve) => {
+        pool.query('select 1', () => {
+          seen.push(id())
+          pool.query('select $1::int', [1], () => {
+            seen.push(id())
+            pool.connect((_failure, client, release) => {
+              seen.push(id())
+              client?.query('select 1', () => {
+                seen.push(id())
+                client.query('select $1::int', [1], () => {
+                  release()
+                  resolve([...seen, id()])
+                })
+              })
+            })
+          })
+        })
+      })
+    })
+    expect(ids).toEqual(Array(5).fill('asker'))
+  })
+
+  test('is served by another’s release within his own, or in none', async () => {
+    createPool({ max: 1 })
+    const client = await pool.connect()
+    const waited = new Promise((resolve) => {
+      pool.connect((_failure, _client, release) => {
+        release()
+        resolve(id())
+      })
+    })
+    inside(open(), () => client.release())
+    expect(await waited).toBeUndefined()
   })
 })
 

@@ -1,5 +1,7 @@
 /** pg-pool's bargain with its callers: with a callback nothing is returned, without one a promise is. */
 
+import { bindInvocation } from '@thaw/core'
+
 export type Callback<T> = (error: Error | undefined, value?: T, release?: (error?: Error | boolean) => void) => void
 
 /** The callback to call, and what to return to the caller. */
@@ -9,7 +11,7 @@ export interface Promised<T> {
 }
 
 export function promisify<T>(PromiseClass: PromiseConstructor, callback: Callback<T> | undefined): Promised<T> {
-  if (callback) return { callback, result: undefined }
+  if (callback) return { callback: bindInvocation(callback), result: undefined }
   let settle: Callback<T> = () => {}
   const result = new PromiseClass<T>((resolve, reject) => {
     settle = (error, value) => (error ? reject(error) : resolve(value as T))

@@ -4,7 +4,7 @@
  * goes out, and keeps the bounds that a statement was given.
  */
 
-import { type Clock, CommitRolledBackError, codeOf, type Statement, sweep } from '@thaw/core'
+import { bindInvocation, type Clock, CommitRolledBackError, codeOf, type Statement, sweep } from '@thaw/core'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds } from './interruption.ts'
 import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
 import { nextTick } from './next-tick.ts'
@@ -104,6 +104,12 @@ function extend(Base: ClientClass): ClientClass {
     override query(config: unknown, values?: unknown, callback?: unknown): unknown {
       const attached = this.#attached
       if (!attached || isSubmittable(config) || !config) return super.query(config, values, callback)
+      // A pool's own statements keep it by themselves.
+      if (attached.vitals.isPoolQuery) return this.#query(attached, config as object, values, callback)
+      return this.#query(attached, config as object, keepInvocation(values), keepInvocation(callback))
+    }
+
+    #query(attached: Attached, config: object | string, values: unknown, callback: unknown): unknown {
       if (attached.vitals.lent) this.#noteSessionState(attached, config)
       const bounds = boundsOf(typeof config === 'object' ? (config as QueryBounds) : undefined, attached.queryTimeoutMillis)
       if (!bounds && this._queryable) return super.query(config, values, callback)
@@ -276,6 +282,11 @@ const NOT_STORED =
 
 function isUnreplicated(notice: { readonly routine?: unknown }): boolean {
   return codeOf(notice) === ADMIN_SHUTDOWN && notice.routine === COMMITTED_ALREADY
+}
+
+/** The socket calls it, in the context of whoever opened the connection. */
+function keepInvocation(callback: unknown): unknown {
+  return typeof callback === 'function' ? bindInvocation(callback as () => void) : callback
 }
 
 function isCommit({ classify }: StatementHost, { text }: PeerQuery): boolean {

@@ -16,6 +16,8 @@ export interface VercelRequest {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
+  /** The client hangs up when it aborts, in the middle of the answer or before. The request is then rejected. */
+  readonly signal?: AbortSignal
 }
 
 /** What was answered, when all of it had come. */
@@ -175,7 +177,7 @@ interface Exchange {
 
 /** One request over HTTP, answered for the function when its time is up. */
 function exchange({ agent, port, path, request, id, deadlineAt }: Exchange): { arrived: Promise<void>; answer: Promise<VercelResponse> } {
-  const { body, method = body === undefined ? 'GET' : 'POST' } = request
+  const { body, signal, method = body === undefined ? 'GET' : 'POST' } = request
   const headers = {
     host: 'instance.vercel.app',
     'x-vercel-id': `iad1::iad1::${id}`,
@@ -183,7 +185,7 @@ function exchange({ agent, port, path, request, id, deadlineAt }: Exchange): { a
     'x-vercel-internal-request-id': String(id),
     'x-vercel-internal-deadline': new Date(deadlineAt).toISOString(),
   }
-  const outgoing = send({ agent, port, host: '127.0.0.1', path, method, headers })
+  const outgoing = send({ agent, port, host: '127.0.0.1', path, method, headers, signal })
   const answer = new Promise<VercelResponse>((resolve, reject) => {
     const overdue = setTimeout(() => {
       resolve({ status: 504, headers: { 'x-vercel-error': 'FUNCTION_INVOCATION_TIMEOUT' }, body: '' })
