@@ -1,10 +1,15 @@
 /** Closing the connections of a pool, ours or a plain `pg.Pool`. */
 
-import { memberOf } from '@thaw/core'
+import { memberOf, startDeadline, systemClock } from '@thaw/core'
+
+/** How long a server may take to close its end of a connection that we have left, before we close ours by force. */
+const CLOSE_MILLIS = 1000
 
 interface Lent {
   once(event: 'end', listener: () => void): unknown
   release(destroy?: boolean): void
+  /** Not in its public types. */
+  readonly connection?: { readonly stream: { destroy(): unknown } }
 }
 
 /** What is needed of a pool: `Pool` of `@thaw/pg` and of `pg` fit. */
@@ -24,7 +29,8 @@ export async function closeIdle(pool: EndablePool): Promise<void> {
     clients.map((client) => {
       const closed = new Promise<void>((resolve) => client.once('end', () => resolve()))
       client.release(true)
-      return closed
+      const deadline = startDeadline(systemClock, CLOSE_MILLIS, () => client.connection?.stream.destroy())
+      return closed.then(() => deadline.cancel())
     }),
   )
 }

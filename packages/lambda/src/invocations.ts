@@ -16,9 +16,11 @@ export interface Beginning {
   readonly hints: FreezeHints
 }
 
-/** What remained of the last invocation when it began. */
-let lastRemainingMillis: number | undefined
-const running = new Set<string>()
+/** The last invocation when it began. */
+let last: { readonly id: string; readonly remainingMillis: number | undefined } | undefined
+/** How many wrappers are at work for each: a handler may be wrapped twice. */
+const running = new Map<string, number>()
+let lastEnded: string | undefined
 const ends = new Map<string, () => void>()
 
 export const createStorage = (): AsyncLocalStorage<Invocation> => new AsyncLocalStorage()
@@ -27,20 +29,21 @@ export function beginning(context: ContextSlice | undefined, { clock, marginMill
   const remaining = context?.getRemainingTimeInMillis?.()
   const wall = clock.wall()
   const endsAt = remaining === undefined ? undefined : wall + remaining
-  return {
-    invocation: createInvocation({ id: context?.awsRequestId ?? '', endsAt, marginMillis, clock }),
-    hints: hintsFor(wall, remaining),
-  }
+  const id = context?.awsRequestId ?? ''
+  return { invocation: createInvocation({ id, endsAt, marginMillis, clock }), hints: hintsFor(id, wall, remaining) }
 }
 
 /** A wrapper is around it, and will tell of its end. */
 export function began({ id }: Invocation): void {
-  running.add(id)
+  running.set(id, (running.get(id) ?? 0) + 1)
 }
 
 /** It has ended: whoever waits for that hears of it. */
 export function ended({ id }: Invocation): void {
+  const others = (running.get(id) ?? 1) - 1
+  if (others > 0) return void running.set(id, others)
   running.delete(id)
+  lastEnded = id
   ends.get(id)?.()
   ends.delete(id)
 }
@@ -49,8 +52,9 @@ export function isRunning(id: string): boolean {
   return running.has(id)
 }
 
-/** Resolves when it ends. */
+/** Resolves when it ends. It may have already: a quick handler is done before an extension is told that it has begun. */
 export function whenEnded(id: string): Promise<void> {
+  if (id === lastEnded && !running.has(id)) return Promise.resolve()
   return new Promise((resolve) => ends.set(id, resolve))
 }
 
@@ -68,9 +72,10 @@ export function isManaged(): boolean {
  * The deadline is by Lambda's clock, what remains is counted by ours, and every invocation is given the same time. So where more
  * remains than did at the last beginning, our clock has fallen behind meanwhile, by the difference.
  */
-function hintsFor(wall: number, remaining: number | undefined): FreezeHints {
+function hintsFor(id: string, wall: number, remainingMillis: number | undefined): FreezeHints {
   const newInvocation = !isManaged()
-  const ahead = remaining !== undefined && lastRemainingMillis !== undefined ? remaining - lastRemainingMillis : 0
-  lastRemainingMillis = remaining
+  const ahead = remainingMillis !== undefined && last?.remainingMillis !== undefined ? remainingMillis - last.remainingMillis : 0
+  // Not a second call for the same, when some of its time has been used.
+  if (last?.id !== id || ahead > 0) last = { id, remainingMillis }
   return ahead > 0 ? { newInvocation, outsideWall: wall + ahead } : { newInvocation }
 }

@@ -87,3 +87,23 @@ test('a whole middy can be wrapped instead', async () => {
 test('a wrong option is refused where it is given', () => {
   expect(() => thawMiddleware({ deadlineMarginMillis: Number.NaN })).toThrow('deadlineMarginMillis')
 })
+
+test('called several times for one invocation, as for each record of a batch, none ends another', async () => {
+  let open = () => {}
+  const handler = middy<number, number>()
+    .use(thawMiddleware())
+    .handler(async (record) => {
+      if (record === 1)
+        await new Promise<void>((resolve) => {
+          open = resolve
+        })
+      told.push(`handled ${record}`)
+      return record
+    })
+  const shared = context('a')
+  const first = handler(1, shared)
+  await handler(2, shared)
+  open()
+  await first
+  expect(told).toEqual(['begin a', 'begin a', 'handled 2', 'finish a', 'handled 1', 'finish a'])
+})

@@ -28,22 +28,23 @@ export interface MiddyMiddleware {
  */
 export function thawMiddleware(options: ThawOptions = {}): MiddyMiddleware {
   const settings = settingsOf(options)
-  const open = new WeakMap<object, OpenInvocation>()
-  let last: MiddyRequest | undefined
-  const end = ({ context }: MiddyRequest): void => {
-    const invocation = open.get(context)
+  const open = new WeakMap<MiddyRequest, OpenInvocation>()
+  const unended = new Set<MiddyRequest>()
+  const end = (request: MiddyRequest): void => {
+    const invocation = open.get(request)
     // Middy tells of an error in an `after` when it has told of the end already.
     if (!invocation) return
-    open.delete(context)
+    open.delete(request)
+    unended.delete(request)
     settings.report(endInvocation(invocation))
   }
   return {
     before(request) {
       // Middy skips every `after` where a middleware answers in place of the handler: then the next invocation shows that this one has ended.
-      if (last && !isManaged()) end(last)
-      last = request
+      for (const other of unended) if (other.context !== request.context) end(other)
+      if (!isManaged()) unended.add(request)
       const { invocation, hints } = beginning(request.context as ContextSlice, settings)
-      open.set(request.context, invocation)
+      open.set(request, invocation)
       beginInvocation(invocation, hints)
       enterInvocation(invocation, createStorage)
     },

@@ -216,3 +216,13 @@ test('types stay as they are', () => {
   const streaming = streamifyResponse((() => {}) as unknown as StreamifyHandler<string>)
   expectTypeOf(withThaw(streaming)).toEqualTypeOf<StreamifyHandler<string>>()
 })
+
+test('a handler that is called late in an invocation, for the second time, is no sign of a freeze before the next', async () => {
+  const begin = vi.fn()
+  join({ begin })
+  const handler = withThaw(async (_event: unknown, _context: Context) => {})
+  await handler({}, contextOf('a', 10_000))
+  await handler({}, contextOf('a', 1_000))
+  await handler({}, contextOf('b', 10_000))
+  expect(begin.mock.lastCall?.[1].outsideWall ?? 0).toBeLessThan(Date.now() + 1_000)
+})
