@@ -1,5 +1,6 @@
 /** The function under test, on plain `pg` or on Thaw. The emulator loads it, and freezes it for real. */
 
+import { once } from 'node:events'
 import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { invocation, registerShutdown, withThaw } from '@thaw/lambda'
@@ -9,7 +10,7 @@ import pg from 'pg'
 
 declare const awslambda: { streamifyResponse<Handler>(handler: Handler): Handler }
 
-type Task = 'write' | 'leak' | 'forget' | 'end' | 'hold' | 'leakBesideHolder'
+type Task = 'write' | 'leak' | 'forget' | 'end' | 'hold' | 'leakBesideHolder' | 'writeSlowly' | 'writeTooLate' | 'readTogether'
 
 /** What a test wants of one invocation. */
 export interface Order {
@@ -31,7 +32,7 @@ const clock = createStoppableClock()
 const config: pg.PoolConfig = {
   connectionString: process.env.DATABASE_URL,
   application_name: process.env.APP ?? '',
-  max: Number(process.env.MAX ?? 1),
+  ...(process.env.MAX && { max: Number(process.env.MAX) }),
   // Above all ages here: a connection that is dropped for its age proves nothing about a fault.
   idleTimeoutMillis: 120_000,
 }
@@ -55,6 +56,17 @@ const WORK: Readonly<Record<Task, (token: string) => Promise<unknown>>> = {
     await sleep(50)
   },
   end: () => pool.end(),
+  writeSlowly: (token) => pool.query('INSERT INTO ledger (token) SELECT $1::text FROM pg_sleep(60)', [token]),
+  /** Ignores that its time is up. */
+  async writeTooLate(token) {
+    const { signal } = invocation() ?? {}
+    // Nothing else does: AWS's loop ends a process that waits for nothing.
+    const keepAlive = setInterval(() => {}, 1_000)
+    if (signal && !signal.aborted) await once(signal, 'abort')
+    clearInterval(keepAlive)
+    await WORK.write(token)
+  },
+  readTogether: () => Promise.all([1, 2, 3, 4].map((n) => pool.query('SELECT $1::int FROM pg_sleep(0.1)', [n]))),
   async hold(token: string) {
     const client = await pool.connect()
     await new Promise<void>((resolve) => {
@@ -77,7 +89,8 @@ async function work(order: Order, _context: Context): Promise<unknown> {
   return typeof result === 'string' ? result : 'done'
 }
 
-const served = isThaw ? withThaw(work, { clock }) : work
+const margin = process.env.MARGIN ? { deadlineMarginMillis: Number(process.env.MARGIN) } : {}
+const served = isThaw && !process.env.UNWRAPPED ? withThaw(work, { clock, ...margin }) : work
 
 export async function handler(order: Order, context: Context): Promise<unknown> {
   clock.resume()

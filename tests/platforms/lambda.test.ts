@@ -21,7 +21,12 @@ import type { Order } from './lambda-app.ts'
 
 type Driver = 'pg' | 'thaw'
 
-const APP = new URL('./lambda-app.ts', import.meta.url)
+const APP = new URL('./lambda-app.mjs', import.meta.url)
+/** AWS's own loop, by `test:ric`. Else the testkit's. */
+const { AWS_LAMBDA_RIC } = process.env
+const RUNTIME = AWS_LAMBDA_RIC ? { command: [process.execPath, AWS_LAMBDA_RIC] } : {}
+/** AWS's waits for its next event in a thread that process.exit() does not end. */
+const SHUT_DOWN = AWS_LAMBDA_RIC ? { signals: ['SIGTERM', 'SIGKILL'] } : { signals: ['SIGTERM'], end: { code: 0, signal: null } }
 const MINUTE = 60_000
 /** Room for a cold start on a loaded machine; for plain pg enough to call it hanging. */
 const TIMEOUT_MILLIS: Readonly<Record<Driver, number>> = { pg: 3_000, thaw: 30_000 }
@@ -48,7 +53,7 @@ afterAll(() => server.close())
 
 function deploy(driver: Driver, env: Record<string, string> = {}, options: Parameters<typeof startLambda>[1] = {}): Lambda {
   const all = { DRIVER: driver, DATABASE_URL: proxy.urlFor(server.url), APP: app, ...env }
-  const lambda = startLambda(APP, { env: all, timeoutMillis: TIMEOUT_MILLIS[driver], ...options })
+  const lambda = startLambda(APP, { env: all, timeoutMillis: TIMEOUT_MILLIS[driver], ...RUNTIME, ...options })
   lambdas.push(lambda)
   return lambda
 }
@@ -70,7 +75,8 @@ interface Cell {
 
 const CELLS: readonly Cell[] = (['running', 'stopped'] as const).flatMap((clock) => [
   { cut: 'fin', clock, plain: 'fails' },
-  { cut: 'rst', clock, plain: 'fails' },
+  // A control on AWS's own loop, whose request comes through another thread: the RST is heard of first.
+  { cut: 'rst', clock, plain: AWS_LAMBDA_RIC ? 'passes' : 'fails' },
   { cut: 'rst-on-next-byte', clock, plain: 'fails' },
   { cut: 'drop', clock, plain: 'hangs' },
 ])
@@ -78,8 +84,8 @@ const CELLS: readonly Cell[] = (['running', 'stopped'] as const).flatMap((clock)
 describe.for(CELLS)('a $cut during a freeze with the clock $clock', ({ cut, clock, plain }) => {
   const passed = { wallMillis: MINUTE, monoMillis: clock === 'running' ? MINUTE : 0 }
 
-  async function strike(driver: Driver): Promise<{ end: string; struck: number; coldStarts: number; rows: number }> {
-    const lambda = deploy(driver)
+  async function strike(driver: Driver, env = {}): Promise<{ end: string; struck: number; coldStarts: number; rows: number }> {
+    const lambda = deploy(driver, env)
     await invoke(lambda, { stopMono: clock === 'stopped' })
     await lambda.whenFrozen()
     const token = `${app}-${driver}`
@@ -98,8 +104,11 @@ describe.for(CELLS)('a $cut during a freeze with the clock $clock', ({ cut, cloc
     expect(await strike('pg')).toMatchObject({ end: plain, struck: 1 })
   })
 
-  test('is not seen on Thaw, and written once', async () => {
-    expect(await strike('thaw')).toEqual({ end: 'passes', struck: 1, coldStarts: 1, rows: 1 })
+  test.each([
+    ['with withThaw', {}],
+    ['without', { UNWRAPPED: '1' }],
+  ])('is not seen on Thaw (%s), and written once', async (_, env) => {
+    expect(await strike('thaw', env)).toEqual({ end: 'passes', struck: 1, coldStarts: 1, rows: 1 })
   })
 })
 
@@ -121,7 +130,7 @@ describe('sessions at the server', () => {
     await invoke(lambda)
     await lambda.whenFrozen()
     await waitForSessions(server, app, 1)
-    expect(await lambda.shutdown()).toEqual({ signals: ['SIGTERM'], end: { code: 0, signal: null } })
+    expect(await lambda.shutdown()).toMatchObject(SHUT_DOWN)
     unplug()
     await waitForSessions(server, app, 0)
   })
@@ -135,40 +144,54 @@ describe('sessions at the server', () => {
       expect(await rowsOf(token)).toBe(1)
     }
     expect(proxy.counters.flowsOpened).toBe(2)
-    expect(await lambda.shutdown()).toMatchObject({ signals: ['SIGTERM'] })
+    expect(await lambda.shutdown()).toMatchObject(SHUT_DOWN)
   })
 
   test('before the freeze cannot be closed without the wrapper: it says so, and holds nothing up for long', async () => {
     const lambda = deploy('pg', { SHUTDOWN: 'before freeze' }, { timeoutMillis: 30_000 })
     await invoke(lambda)
     await lambda.whenFrozen()
-    expect(lambda.stderr).toContain('needs withThaw()')
+    expect(lambda.stdout + lambda.stderr).toContain('needs withThaw()')
     await invoke(lambda)
   })
 })
 
 describe('the deadline', () => {
-  const TIMEOUT = { timeoutMillis: 2_000 }
+  const SHORT = { timeoutMillis: 2_000 }
+  /** Two seconds to wait in, and four to answer: the machine may be loaded. */
+  const TIMEOUT = { timeoutMillis: 6_000 }
+  const MARGIN = { MARGIN: '4000' }
 
   test('of an invocation that waits for the database: plain pg waits until Lambda kills it', async () => {
     await proxy.deafen()
-    const lambda = deploy('pg', {}, TIMEOUT)
+    const lambda = deploy('pg', {}, SHORT)
     await expect(invoke(lambda)).rejects.toMatchObject({ name: 'Sandbox.Timedout' })
   })
 
   test('with Thaw there is an answer before that, and the process lives', async () => {
     await proxy.deafen()
-    const lambda = deploy('thaw', {}, TIMEOUT)
+    const lambda = deploy('thaw', MARGIN, TIMEOUT)
     await expect(invoke(lambda)).rejects.toMatchObject({ name: 'DeadlineError', message: expect.stringContaining('Nothing was sent') })
     await proxy.accept()
     expect(await invoke(lambda)).toBe('done')
     expect(lambda.coldStarts).toBe(1)
   })
+
+  test.each([
+    ['of a write that has been sent leaves its outcome unknown, and says so', 'writeSlowly', 'OutcomeUnknownError'],
+    ['is respected by what is asked for after it', 'writeTooLate', 'DeadlineError'],
+  ] as const)('%s', async (_, task, name) => {
+    const lambda = deploy('thaw', MARGIN, TIMEOUT)
+    const token = `${app}-late`
+    await expect(invoke(lambda, { do: task, token })).rejects.toMatchObject({ name })
+    expect(await invoke(lambda)).toBe('done')
+    expect([lambda.coldStarts, await rowsOf(token)]).toEqual([1, 0])
+  })
 })
 
 describe('bad use', () => {
   test('a client that is not released: plain pg waits for it for ever, with its transaction open', async () => {
-    const lambda = deploy('pg')
+    const lambda = deploy('pg', { MAX: '1' })
     await invoke(lambda, { do: 'leak' })
     await expect(invoke(lambda)).rejects.toMatchObject({ name: 'Sandbox.Timedout' })
   })
@@ -178,7 +201,7 @@ describe('bad use', () => {
     const token = `${app}-leaked`
     await invoke(lambda, { do: 'leak', token })
     expect(await invoke(lambda)).toBe('done')
-    expect(lambda.stderr).toContain('lambda-app.ts')
+    expect(lambda.stdout + lambda.stderr).toContain('lambda-app.ts')
     expect(await rowsOf(token)).toBe(0)
     await waitForSessions(server, app, 1)
   })
@@ -215,4 +238,11 @@ test('on a managed instance, what one invocation leaks does not take what anothe
   expect(await held).not.toBe(leaker)
   expect(await rowsOf(token)).toBe(1)
   await waitForSessions(server, app, 1)
+})
+
+test('on a managed instance each thread has a pool of its own, of two connections', async () => {
+  const lambda = deploy('thaw', {}, { maxConcurrency: 4, threads: 2 })
+  const all = Array.from({ length: 4 }, () => invoke(lambda, { do: 'readTogether' }))
+  expect(await Promise.all(all)).toEqual(Array(4).fill('done'))
+  await waitForSessions(server, app, 4)
 })

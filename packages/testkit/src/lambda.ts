@@ -20,7 +20,8 @@ export interface LambdaOptions {
   /** Arguments of Node itself. Default: none. */
   readonly execArgv?: readonly string[]
   /**
-   * The command that runs the function: `[process.execPath, 'node_modules/aws-lambda-ric/index.mjs', 'app.handler']` is the very loop that AWS runs.
+   * The command that runs the function: `[process.execPath, 'node_modules/aws-lambda-ric/index.mjs']` is the very loop that AWS runs; it
+   * loads JavaScript only.
    * Default: a loop of our own with the same contract, which needs no compiler.
    */
   readonly command?: readonly string[]
@@ -134,15 +135,17 @@ function deploymentOf(file: string, options: LambdaOptions): Deployment {
   // Beside this file, as source or as built.
   const loop = fileURLToPath(new URL(`./lambda-runtime${import.meta.url.endsWith('.ts') ? '.ts' : '.mjs'}`, import.meta.url))
   const isManaged = maxConcurrency > 1
+  const fullHandler = `${file.slice(0, -extname(file).length)}.${handler}`
   return {
     functionName: 'function',
-    handler: `${file.slice(0, -extname(file).length)}.${handler}`,
+    handler: fullHandler,
     command: options.command ?? [process.execPath, ...execArgv, loop, file, handler],
     timeoutMillis,
     maxConcurrency,
     threads: isManaged ? threads : 1,
     env: {
       ...VARIABLES,
+      _HANDLER: fullHandler,
       AWS_LAMBDA_INITIALIZATION_TYPE: isManaged ? 'lambda-managed-instances' : 'on-demand',
       ...(isManaged && { AWS_LAMBDA_MAX_CONCURRENCY: String(maxConcurrency), AWS_LAMBDA_NODEJS_WORKER_COUNT: String(threads) }),
       ...options.env,
