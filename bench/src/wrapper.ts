@@ -1,7 +1,8 @@
 /** What `withThaw` adds to an invocation that asks nothing of the database. */
 
-import { withThaw } from '@thaw/lambda'
+import { withThaw as onLambda } from '@thaw/lambda'
 import { Pool } from '@thaw/pg'
+import { withThaw as onVercel } from '@thaw/vercel'
 import type { Row, Scenario } from './scenario.ts'
 import { figureOf } from './statistics.ts'
 
@@ -9,13 +10,59 @@ const TARGET_MICROS = 20
 /** About 20 ms of work, a few time slices, and well inside the half second for which a connection is trusted. */
 const INVOCATIONS = 2_000
 
-interface Context {
+interface LambdaContext {
   readonly awsRequestId: string
   getRemainingTimeInMillis(): number
 }
 
-const bare = async (event: number, _context: Context): Promise<number> => event
-const wrapped = withThaw(bare)
+interface VercelContext {
+  readonly deadline: string
+  waitUntil?(promise: Promise<unknown>): void
+}
+
+/** One invocation after the other, as its platform makes them. */
+interface Lane {
+  readonly platform: string
+  readonly bare: (id: number) => Promise<unknown>
+  readonly wrapped: (id: number) => Promise<unknown>
+}
+
+const handleEvent = async (event: number, _context: LambdaContext): Promise<number> => event
+const handleRequest = async (_request: unknown): Promise<Response> => Response.json({ ok: true })
+const handleNode = async (_request: unknown, _response: object): Promise<void> => {}
+
+const startedAt = Date.now()
+let vercelContext: VercelContext | undefined
+Object.assign(globalThis, { [Symbol.for('@vercel/request-context')]: { get: () => vercelContext } })
+
+function laneOf<Handler>(
+  platform: string,
+  bare: Handler,
+  wrapped: Handler,
+  call: (handler: Handler, id: number) => Promise<unknown>,
+): Lane {
+  return { platform, bare: (id) => call(bare, id), wrapped: (id) => call(wrapped, id) }
+}
+
+function beginOnVercel(): void {
+  vercelContext = { deadline: new Date(startedAt + 3_600_000).toISOString(), waitUntil: (promise) => void promise.then(() => {}) }
+}
+
+const LANES: readonly Lane[] = [
+  laneOf('Lambda', handleEvent, onLambda(handleEvent), (handler, id) =>
+    handler(id, { awsRequestId: String(id), getRemainingTimeInMillis: () => startedAt + 3_600_000 - Date.now() }),
+  ),
+  laneOf('Vercel, (request, response)', handleNode, onVercel(handleNode), (handler) => {
+    beginOnVercel()
+    return handler({}, { writableFinished: true, writeHead() {}, once() {} })
+  }),
+  laneOf('Vercel, (request) => Response', handleRequest, onVercel(handleRequest), async (handler) => {
+    beginOnVercel()
+    // As Node's own adapter reads it.
+    const reader = (await handler({})).body?.getReader()
+    while (reader && !(await reader.read()).done);
+  }),
+]
 
 export const wrapper: Scenario = {
   name: 'wrapper',
@@ -23,14 +70,17 @@ export const wrapper: Scenario = {
   async run({ postgres, quick, progress }) {
     const server = await postgres()
     const turns = quick ? 5 : 100
-    const alone = await measure('no pool', turns, progress, async () => {})
     const pool = new Pool({ connectionString: server.url })
-    const beside = await measure('a pool', turns, progress, () => pool.query('select 1'))
-    await pool.end()
-    return {
-      rows: [rowOf('the process has no pool', alone), rowOf('the process has a pool with a connection that was just used', beside)],
-      notes: ['Bare and wrapped in turn, in chunks; the target is for the difference of the medians.'],
+    const rows: Row[] = []
+    for (const lane of LANES) {
+      rows.push(rowOf(`${lane.platform}; no pool`, await measure(lane, turns, progress, async () => {})))
     }
+    for (const lane of LANES) {
+      const beside = await measure(lane, turns, progress, () => pool.query('select 1'))
+      rows.push(rowOf(`${lane.platform}; a pool with a connection that was just used`, beside))
+    }
+    await pool.end()
+    return { rows, notes: ['Bare and wrapped in turn, in chunks; the target is for the difference of the medians.'] }
   },
 }
 
@@ -39,26 +89,23 @@ interface Samples {
   readonly wrapped: number[]
 }
 
-async function measure(says: string, turns: number, progress: (text: string) => void, refresh: () => Promise<unknown>): Promise<Samples> {
+async function measure(lane: Lane, turns: number, progress: (text: string) => void, refresh: () => Promise<unknown>): Promise<Samples> {
   const samples: Samples = { bare: [], wrapped: [] }
   for (let turn = 0; turn < turns; turn++) {
-    for (const [lane, handler] of [['bare', bare] as const, ['wrapped', wrapped] as const]) {
+    for (const kind of ['bare', 'wrapped'] as const) {
       await refresh()
-      const micros = await chunk(handler)
+      const micros = await chunk(lane[kind])
       // The first chunks warm the compiler up.
-      if (turn > 0) samples[lane].push(micros)
+      if (turn > 0) samples[kind].push(micros)
     }
-    progress(`${says}: ${turn + 1}`)
+    progress(`${lane.platform}: ${turn + 1}`)
   }
   return samples
 }
 
-async function chunk(handler: typeof bare): Promise<number> {
-  const deadlineAt = Date.now() + 3000
+async function chunk(invoke: Lane['bare']): Promise<number> {
   const start = performance.now()
-  for (let id = 0; id < INVOCATIONS; id++) {
-    await handler(id, { awsRequestId: String(id), getRemainingTimeInMillis: () => deadlineAt - Date.now() })
-  }
+  for (let id = 0; id < INVOCATIONS; id++) await invoke(id)
   return ((performance.now() - start) * 1000) / INVOCATIONS
 }
 
