@@ -3,7 +3,10 @@ import { expect, test } from 'vitest'
 import * as source from './errors.ts'
 import { AcquireTimeoutError, ConnectError, OptionError, ThawError } from './errors.ts'
 
-type Copy = Pick<typeof source, 'AcquireTimeoutError' | 'ConnectError' | 'OptionError' | 'ThawError' | 'TransactionOpenError'>
+type Copy = Pick<
+  typeof source,
+  'AcquireTimeoutError' | 'ConnectError' | 'OptionError' | 'ScopeError' | 'ThawError' | 'TransactionOpenError'
+>
 
 const cause = Object.assign(new Error('connect ECONNREFUSED postgres://app:hunter2@db'), {
   code: 'ECONNREFUSED',
@@ -22,6 +25,7 @@ function one(copy: Copy): readonly [name: string, kind: source.ErrorKind, retrya
     ],
     ['ConnectError', 'connect', true, new copy.ConnectError({ stage: 'tcp', attempts: 3, message: 'No way.', cause, wire: cause })],
     ['OptionError', 'option', false, new copy.OptionError({ option: 'max', allowed: 'a number', message: 'Wrong.' })],
+    ['ScopeError', 'scope', false, new copy.ScopeError({ message: 'Elsewhere.' })],
     ['TransactionOpenError', 'transaction-open', false, new copy.TransactionOpenError('Left open.')],
   ]
 }

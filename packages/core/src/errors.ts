@@ -19,6 +19,7 @@ export type ErrorKind =
   | 'option'
   | 'outcome-unknown'
   | 'replication-unconfirmed'
+  | 'scope'
   | 'transaction-open'
 
 /** What a socket or server error carries and other people's predicates read (Prisma's, for one). */
@@ -224,5 +225,16 @@ export class TransactionOpenError extends ThawError {
   constructor(message: string) {
     super({ kind: 'transaction-open', retryable: false, message })
     this.name = 'TransactionOpenError'
+  }
+}
+
+/**
+ * A connection of one request was used in another one, or outside of any, on Cloudflare Workers: the runtime lets a socket be used by nobody but the
+ * request, or the Durable Object, that opened it. Nothing was sent. The message names the fix.
+ */
+export class ScopeError extends ThawError {
+  constructor(parts: { message: string; cause?: unknown }) {
+    super({ kind: 'scope', retryable: false, message: parts.message, cause: parts.cause })
+    this.name = 'ScopeError'
   }
 }

@@ -51,8 +51,8 @@ test.each(modules.filter(([name]) => name !== 'clock.ts'))('%s touches neither t
   )
 })
 
-/** Those that ask the runtime: what time it is, which platform it is on, which invocation is running. */
-const ASKS_RUNTIME = ['clock.ts', 'platform.ts', 'invocation.ts']
+/** Those that ask the runtime: what time it is, which platform it is on, which invocation is running, what a socket lives in. */
+const ASKS_RUNTIME = ['clock.ts', 'platform.ts', 'invocation.ts', 'scope.ts']
 
 test.each(modules.filter(([name]) => !ASKS_RUNTIME.includes(name)))('%s reads no global that belongs to a runtime', (_, source) => {
   expect(source).not.toMatch(/\bglobalThis\b|\bprocess\b|\bBuffer\b|\bconsole\b|\bglobal\b|\bself\b|\bwindow\b/)

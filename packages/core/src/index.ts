@@ -20,6 +20,7 @@ export {
   OptionError,
   OutcomeUnknownError,
   ReplicationUnconfirmedError,
+  ScopeError,
   ThawError,
   TransactionOpenError,
   type UnknownEvidence,
@@ -44,6 +45,7 @@ export {
   poolMembers,
   resumeInvocation,
   runInvocation,
+  type Scope,
   watchPools,
 } from './invocation.ts'
 export { checkOptions, type OptionRule, type OptionRules } from './options.ts'
@@ -58,6 +60,7 @@ export {
 } from './outcome.ts'
 export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
+export { currentScope, openScope } from './scope.ts'
 export { classifyStatement, createStatementCache, type Statement } from './statement.ts'
 export { sweep } from './sweep.ts'
 export {

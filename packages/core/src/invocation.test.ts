@@ -95,6 +95,18 @@ describe('pools', () => {
     leaveLate()
   })
 
+  test('are known where there is no WeakRef, as on Workers of 2024', () => {
+    vi.stubGlobal('WeakRef', undefined)
+    try {
+      const pool = member()
+      const leave = joinPlatforms(pool)
+      expect(poolMembers()).toContain(pool)
+      leave()
+    } finally {
+      vi.unstubAllGlobals()
+    }
+  })
+
   test('are shared by two copies of the package', async () => {
     const pool = member()
     const leave = joinPlatforms(pool)

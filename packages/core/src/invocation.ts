@@ -5,6 +5,12 @@
 
 import type { FreezeHints } from './freeze.ts'
 
+/** What a socket lives in, where that is less than the process: one request of a Worker, or one Durable Object with all of its requests. */
+export interface Scope {
+  /** Does the caller run inside? About 0.05 µs if so, and 25 µs if not: the runtime answers with an exception. */
+  isCurrent(): boolean
+}
+
 /** One call of the user's handler. A runtime may serve several at once. */
 export interface Invocation {
   /** The platform's own id for it, for logs and errors. */
@@ -16,6 +22,8 @@ export interface Invocation {
   readonly deadlineAt: number
   /** Aborts at the deadline, with a `DeadlineError` as its reason. */
   readonly signal: AbortSignal
+  /** What its sockets live in, where that is less than the process. */
+  readonly scope?: Scope | undefined
 }
 
 /** A client that an invocation took by `connect()` and has not given back when it ended. */
@@ -46,9 +54,11 @@ export interface InvocationStorage {
   enterWith(invocation: Invocation): void
 }
 
+type Reference = Pick<WeakRef<PoolMember>, 'deref'>
+
 interface Registry {
   storage?: InvocationStorage
-  readonly members: Set<WeakRef<PoolMember>>
+  readonly members: Set<Reference>
   readonly watchers: Set<(member: PoolMember) => void>
 }
 
@@ -112,10 +122,15 @@ export function memberOf(pool: object): PoolMember | undefined {
 /** Makes a pool known to platforms for as long as it lives. Returns the function that ends it earlier. */
 export function joinPlatforms(member: PoolMember): () => void {
   const { members, watchers } = registry()
-  const reference = new WeakRef(member)
+  const reference = referTo(member)
   members.add(reference)
   for (const watcher of watchers) watcher(member)
   return () => void members.delete(reference)
+}
+
+/** Workers have WeakRef from the compatibility date 2025-05-05 on. There a pool is a module's, and lives as long as the isolate. */
+function referTo(member: PoolMember): Reference {
+  return typeof WeakRef === 'undefined' ? { deref: () => member } : new WeakRef(member)
 }
 
 /** Every pool of the process that has been used. */

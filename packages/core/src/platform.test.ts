@@ -48,6 +48,15 @@ test('without an environment given, that of the process is read at the time of a
   }
 })
 
+test('a Worker is known by its navigator, whatever its variables say', () => {
+  vi.stubGlobal('navigator', { userAgent: 'Cloudflare-Workers' })
+  try {
+    expect(platformDefaults({ AWS_LAMBDA_FUNCTION_NAME: 'orders' })).toEqual({ platform: 'cloudflare', max: 5, idleTimeoutMillis: 5000 })
+  } finally {
+    vi.unstubAllGlobals()
+  }
+})
+
 test.each([[undefined], [{}], [{ env: undefined }]])('a runtime whose process is %o is a server', (process) => {
   vi.stubGlobal('process', process)
   try {

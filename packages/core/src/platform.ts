@@ -1,7 +1,7 @@
 /** Where are we running, and what follows from that for a pool? Looked up once, from the environment alone. */
 
-/** The platforms whose processes keep sockets of their own. */
-export type Platform = 'node' | 'lambda' | 'lambda-managed-instances' | 'vercel'
+/** The platforms that we know apart. */
+export type Platform = 'node' | 'lambda' | 'lambda-managed-instances' | 'vercel' | 'cloudflare'
 
 /** What a pool is like on a platform unless its user says otherwise. */
 export interface PlatformDefaults {
@@ -25,15 +25,24 @@ const DEFAULTS: Readonly<Record<Platform, PlatformDefaults>> = {
   'lambda-managed-instances': { platform: 'lambda-managed-instances', max: 2, idleTimeoutMillis: 10_000 },
   // Many requests share a process, which is suspended when nothing is pending: hold on to little, for a short time.
   vercel: { platform: 'vercel', max: 5, idleTimeoutMillis: 5_000 },
+  // For one request, which may open six connections at once, or for one Durable Object, which cannot hibernate while it has one open.
+  // https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections
+  cloudflare: { platform: 'cloudflare', max: 5, idleTimeoutMillis: 5_000 },
 }
 
-/** The platform's defaults, by the variables that it documents as its own. */
+/** The platform's defaults, by the variables, or the name, that it documents as its own. */
 export function platformDefaults(env: Environment = environment()): PlatformDefaults {
+  if (isWorker()) return DEFAULTS.cloudflare
   // Before Lambda: a Vercel function runs on Lambda and shows its variables too. `vercel dev` sets the region "dev1".
   if (env['VERCEL'] && env['VERCEL_REGION'] && env['VERCEL_REGION'] !== 'dev1') return DEFAULTS.vercel
   if (env['AWS_LAMBDA_MAX_CONCURRENCY']) return DEFAULTS['lambda-managed-instances']
   if (env['AWS_LAMBDA_FUNCTION_NAME']) return DEFAULTS.lambda
   return DEFAULTS.node
+}
+
+/** https://developers.cloudflare.com/workers/runtime-apis/web-standards/#navigatoruseragent */
+function isWorker(): boolean {
+  return (globalThis as { navigator?: { userAgent?: string } }).navigator?.userAgent === 'Cloudflare-Workers'
 }
 
 function environment(): Environment {

@@ -7,7 +7,7 @@ import { type Clock, read } from './clock.ts'
 import { startDeadline } from './deadline.ts'
 import { DeadlineError } from './errors.ts'
 import type { FreezeHints } from './freeze.ts'
-import { type Invocation, type InvocationStorage, type Leak, poolMembers, runInvocation } from './invocation.ts'
+import { type Invocation, type InvocationStorage, type Leak, poolMembers, runInvocation, type Scope } from './invocation.ts'
 
 /** What a platform knows of an invocation that begins. */
 export interface InvocationParts {
@@ -20,6 +20,8 @@ export interface InvocationParts {
   readonly clock: Clock
   /** Ends the invocation earlier: a caller who hung up. Its reason becomes the signal's. */
   readonly parentSignal?: AbortSignal | undefined
+  /** What its sockets live in, where that is less than the process. */
+  readonly scope?: Scope | undefined
 }
 
 /** An invocation, as the wrapper that made it sees it. */
@@ -32,7 +34,7 @@ export interface OpenInvocation extends Invocation {
 }
 
 /** Makes an invocation and, where its deadline is known, starts the one timer that aborts its signal. */
-export function createInvocation({ id, endsAt, marginMillis, clock, parentSignal }: InvocationParts): OpenInvocation {
+export function createInvocation({ id, endsAt, marginMillis, clock, parentSignal, scope }: InvocationParts): OpenInvocation {
   const controller = new AbortController()
   const beganAt = read(clock).wall
   const isKnown = endsAt !== undefined && Number.isFinite(endsAt)
@@ -51,6 +53,7 @@ export function createInvocation({ id, endsAt, marginMillis, clock, parentSignal
       return deadlineAt
     },
     signal: controller.signal,
+    scope,
     close() {
       deadlineAt = Number.POSITIVE_INFINITY
       timer?.cancel()
