@@ -1,10 +1,16 @@
-/** The pool, and what users see of it: `pg.Pool`, and a little more. pg-pool's private members, which the pool overrides, stay private. */
+/** What users see of the pool: `pg.Pool`, and a little more. pg-pool's private members, which the pool overrides, stay private. */
 
 import type { ThawListener } from '@thaw/core'
-import { type ConnectOptions, type EndOptions, type PoolStats, poolOver, type QueryOptions } from '@thaw/pool'
+import type { ConnectOptions, EndOptions, PoolStats, QueryOptions, Source, SourceFunction } from '@thaw/pool'
 import type pg from 'pg'
-import { driver } from './driver.ts'
 import type { PoolConfig } from './pool-config.ts'
+
+declare global {
+  namespace Cloudflare {
+    /** What `wrangler types` fills in: the bindings of the Worker. */
+    interface Env {}
+  }
+}
 
 /** One more way to call `query`: with Thaw's options in the configuration. */
 export interface QueryWithOptions {
@@ -66,10 +72,13 @@ export interface DropInPool extends pg.Pool {
 export interface PoolConstructor {
   /** @throws {OptionError} naming an option that is absurd or misspelt, before anything is opened. */
   new (config?: PoolConfig, Client?: unknown): DropInPool
+  /**
+   * On Cloudflare Workers: from a connection string, a Hyperdrive binding, or a function of the bindings that returns one of these, or options. Nothing is
+   * read before the first request uses the pool.
+   *
+   * @throws {OptionError} anywhere else.
+   */
+  new (source: Source, Client?: unknown): DropInPool
+  new <Env = Cloudflare.Env>(source: SourceFunction<Env>, Client?: unknown): DropInPool
   readonly prototype: DropInPool
 }
-
-/** See {@link PoolConstructor}. */
-export const Pool: PoolConstructor = poolOver(driver) as unknown as PoolConstructor
-/** See {@link DropInPool}. */
-export type Pool = DropInPool

@@ -14,6 +14,7 @@ export {
   OptionError,
   OutcomeUnknownError,
   ReplicationUnconfirmedError,
+  ScopeError,
   ThawError,
   TransactionOpenError,
 } from '@thaw/core'

@@ -10,14 +10,14 @@ import {
   DeadlineError,
   type WireFacts,
 } from '@thaw/core'
-import { saysLost } from './peer.ts'
+import { saysLost, saysUnreachable } from './peer.ts'
 
 /** `again`: with backoff. `password`: once more, with a new password if a function gives it. `fail`: at once. */
 export type DialVerdict = 'again' | 'password' | 'fail'
 
 /** What to do about a failed dial. What we do not know is not repeated. */
 export function judgeDial(error: unknown): DialVerdict {
-  return classify(error)?.dial ?? (saysLost(error) || isSocketGone(error) ? 'again' : 'fail')
+  return classify(error)?.dial ?? (saysLost(error) || saysUnreachable(error) || isSocketGone(error) ? 'again' : 'fail')
 }
 
 /** A server takes its socket of the file system away when it stops. The same code from anything else, such as a certificate's file, is final. */
@@ -103,7 +103,7 @@ function wireFacts(error: unknown): WireFacts {
 
 function stageOf(error: unknown, { code = '', syscall }: WireFacts): ConnectStage {
   if (syscall === 'getaddrinfo' || code.startsWith('EAI_') || code === 'ENOTFOUND') return 'dns'
-  if (syscall === 'connect') return 'tcp'
+  if (syscall === 'connect' || saysUnreachable(error)) return 'tcp'
   if (/TLS|SSL|CERT/.test(code) || (error instanceof Error && /SSL/.test(error.message))) return 'tls'
   return 'startup'
 }

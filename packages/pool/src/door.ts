@@ -9,7 +9,6 @@ import {
   classify,
   codeOf,
   createStatementCache,
-  type Events,
   elapsedMillis,
   type FreezeHints,
   fatalSilenceMillis,
@@ -25,6 +24,7 @@ import {
   type Verdict,
   weighFreeze,
 } from '@thaw/core'
+import type { Memory } from './home.ts'
 import { isInterruption } from './interruption.ts'
 import type { Loss } from './lost-statement.ts'
 import type { Settings } from './options.ts'
@@ -36,7 +36,7 @@ import { attach, type StatementHost } from './watched-client.ts'
 /** What the door needs of its pool. */
 export interface DoorHost {
   readonly settings: Settings
-  readonly events: Events
+  readonly memory: Memory
   /** The idle clients, newest last: pg-pool's own list. */
   idle(): IdleItem[]
   /** After how long an idle connection is too many now. Infinity: never. */
@@ -64,7 +64,6 @@ export class Door implements StatementHost {
   #shortestDeath: ShortestDeath = Number.POSITIVE_INFINITY
   #isSweeping = false
   #justProven: PeerClient | undefined
-  #isDirect = false
   readonly #listener: VitalsListener = {
     lost: (client, error) => this.#lost(client, error),
     closed: (client) => {
@@ -90,7 +89,7 @@ export class Door implements StatementHost {
   look(hints?: FreezeHints, now: Reading = read(this.#host.settings.clock)): Reading {
     if (this.#lastLook && weighFreeze(this.#lastLook, now, hints) === 'certain') {
       this.#doubtedAt = now.mono
-      this.#host.events.emit({ type: 'thawed', gapMillis: elapsedMillis(this.#lastLook, now) })
+      this.#host.memory.events.emit({ type: 'thawed', gapMillis: elapsedMillis(this.#lastLook, now) })
     }
     this.#lastLook = now
     return now
@@ -131,7 +130,7 @@ export class Door implements StatementHost {
         if (verdict === 'ask') asked++ < most && this.#ask(client, now)
         else if (verdict !== 'trust') this.#destroy(client, verdict, now)
       }
-      this.#host.events.emit({ type: 'swept', idle: before, dead: Math.max(0, before - this.#host.idle().length) })
+      this.#host.memory.events.emit({ type: 'swept', idle: before, dead: Math.max(0, before - this.#host.idle().length) })
       this.#host.resume()
     })
   }
@@ -155,11 +154,7 @@ export class Door implements StatementHost {
 
   /** Has it been found out that PostgreSQL itself is at the other end? Until then: no. */
   get isDirect(): boolean {
-    return this.#isDirect
-  }
-
-  foundDirect(isDirect: boolean): void {
-    this.#isDirect = isDirect
+    return this.#host.memory.isDirect === true
   }
 
   requestCancel(client: PeerClient): void {
@@ -179,7 +174,13 @@ export class Door implements StatementHost {
 
   tellOutcome({ verdict, evidence, cause }: Loss, action: 'repeated' | 'reported'): void {
     const code = codeOf(cause)
-    this.#host.events.emit({ type: 'outcome', ...verdict, statement: evidence.statement.kind, action, ...(code !== undefined && { code }) })
+    this.#host.memory.events.emit({
+      type: 'outcome',
+      ...verdict,
+      statement: evidence.statement.kind,
+      action,
+      ...(code !== undefined && { code }),
+    })
   }
 
   /** The client's record. The first call begins to watch it: make it before the client's first byte. */
@@ -208,12 +209,12 @@ export class Door implements StatementHost {
     const vitals = this.vitalsOf(client)
     if (vitals.askedAt !== undefined) return
     vitals.askedAt = now.mono
-    const { settings, events } = this.#host
+    const { settings, memory } = this.#host
     const silenceMillis = elapsedMillis(vitals.provenAt, now)
     probe(client, settings.clock, settings.probeTimeoutMillis, (alive) => {
       vitals.askedAt = undefined
       const then = read(settings.clock)
-      events.emit({ type: 'probed', alive, tookMillis: elapsedMillis(now, then), silenceMillis })
+      memory.events.emit({ type: 'probed', alive, tookMillis: elapsedMillis(now, then), silenceMillis })
       if (alive) return this.#proven(client, vitals, silenceMillis)
       if (this.#isIdle(client)) {
         // Siblings that have answered since the question was put are above suspicion.
@@ -241,7 +242,7 @@ export class Door implements StatementHost {
     if (reason === 'broken' || reason === 'unanswered') this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)
     // Dead or condemned: nobody is there to read a Terminate.
     if (reason !== 'idle' && reason !== 'lifetime') client.connection?.stream.destroy()
-    this.#host.events.emit({ type: 'stale', reason, silenceMillis })
+    this.#host.memory.events.emit({ type: 'stale', reason, silenceMillis })
     this.#sessionLost(this.vitalsOf(client))
     this.#host.remove(client)
   }
@@ -249,7 +250,7 @@ export class Door implements StatementHost {
   #sessionLost(vitals: Vitals): void {
     if (vitals.sessionState !== 'left') return
     vitals.sessionState = 'lost'
-    this.#host.events.emit({ type: 'sessionLost' })
+    this.#host.memory.events.emit({ type: 'sessionLost' })
   }
 
   /** A connection that stood is lost, and we did not close it: its siblings have to prove themselves. */
@@ -263,7 +264,7 @@ export class Door implements StatementHost {
     const silenceMillis = elapsedMillis(vitals.provenAt, now)
     if (blamesSilence(error)) this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)
     const code = codeOf(error)
-    this.#host.events.emit({ type: 'stale', reason: 'broken', silenceMillis, ...(code !== undefined && { code }) })
+    this.#host.memory.events.emit({ type: 'stale', reason: 'broken', silenceMillis, ...(code !== undefined && { code }) })
   }
 
   #isIdle(client: PeerClient): boolean {

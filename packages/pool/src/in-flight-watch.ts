@@ -6,6 +6,7 @@
 import { type Clock, type Deadline, elapsedMillis, read, startDeadline, type Timer } from '@thaw/core'
 import type { Driver } from './driver.ts'
 import { errnoOf } from './errno.ts'
+import type { Memory } from './home.ts'
 import type { Settings } from './options.ts'
 import { activeQueryOf, type PeerClient, type PeerQuery } from './peer.ts'
 import { isBroken, type Vitals } from './vitals.ts'
@@ -14,11 +15,11 @@ import { isBroken, type Vitals } from './vitals.ts'
 export interface WatchHost {
   readonly driver: Pick<Driver, 'Client' | 'Query'>
   readonly settings: Settings
+  readonly memory: Memory
   clients(): readonly PeerClient[]
   vitalsOf(client: PeerClient): Vitals
   /** What a client of the pool is made of. */
   clientOptions(): object
-  foundDirect(isDirect: boolean): void
 }
 
 /** How often it looks. A statement is asked after when it has waited for a whole interval without a byte. */
@@ -53,7 +54,6 @@ export class InFlightWatch {
   readonly #sights = new Map<PeerClient, Sight>()
   readonly #clock: Clock
   #timer: Timer | undefined
-  #isPooled = false
 
   constructor(host: WatchHost) {
     this.#host = host
@@ -62,7 +62,8 @@ export class InFlightWatch {
 
   /** Somebody has a client. Costs nothing while the timer runs anyway. */
   start(): void {
-    if (this.#timer !== undefined || this.#isPooled) return
+    // Of a pooler's pids there is nobody to ask.
+    if (this.#timer !== undefined || this.#host.memory.isDirect === false) return
     this.#timer = this.#clock.setTimer(() => this.#look(), INTERVAL_MILLIS, true)
   }
 
@@ -130,9 +131,7 @@ export class InFlightWatch {
       const [row] = rows
       if (!row) return undefined
       const isDirect = row.asker === asker.processID
-      this.#host.foundDirect(isDirect)
-      // A pooler invents pids: there is nobody to ask after, now or later.
-      if (!isDirect) this.#isPooled = true
+      this.#host.memory.isDirect = isDirect
       return isDirect ? row.busy : undefined
     } finally {
       deadline.cancel()

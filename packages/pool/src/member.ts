@@ -1,6 +1,6 @@
 /** The pool as platforms know it: what it does when an invocation begins and ends, and who holds which client meanwhile. */
 
-import { currentInvocation, type FreezeHints, type Invocation, joinPlatforms, type Leak, type PoolMember } from '@thaw/core'
+import { currentInvocation, type FreezeHints, type Invocation, type Leak, type PoolMember } from '@thaw/core'
 import type { Door } from './door.ts'
 import type { ConnectCallback, IdleItem, PeerClient } from './peer.ts'
 
@@ -11,6 +11,8 @@ export interface MemberHost {
   readonly door: Pick<Door, 'look' | 'prepare'>
   /** Takes the client out of the pool and closes it. */
   remove(client: PeerClient): void
+  /** Makes the member known to whoever tells it of invocations. Returns the function that ends that. */
+  join(member: PoolMember): () => void
 }
 
 /** A client that an invocation took by `connect()`. */
@@ -62,7 +64,7 @@ export class Member implements PoolMember {
 
   /** Makes the pool known to platforms, the first time. */
   join(): void {
-    this.#leave ??= joinPlatforms(this)
+    this.#leave ??= this.#host.join(this)
   }
 
   /** The next `connect()` is the pool's own, for one statement: it gives the client back by itself. */

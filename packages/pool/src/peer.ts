@@ -124,11 +124,13 @@ export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'optio
  * - `Connection terminated unexpectedly`: the socket ended without an error (pg/lib/client.js).
  * - `Connection terminated due to connection timeout`: pg-pool gave up on a dial (pg-pool/index.js).
  * - `timeout expired`: the client itself gave up on a dial (pg/lib/client.js).
+ * - `Network connection lost.`: workerd, of a socket that stood (its words for kj's DISCONNECTED; no code there either).
  */
 const LOST_MESSAGES: ReadonlySet<string> = new Set([
   'Connection terminated unexpectedly',
   'Connection terminated due to connection timeout',
   'timeout expired',
+  'Network connection lost.',
 ])
 
 const lost = new WeakSet<object>()
@@ -142,6 +144,14 @@ export function markLost<Failure extends Error>(error: Failure): Failure {
 /** Does the driver say, in its own words and without a code that says it, that the connection is gone? */
 export function saysLost(error: unknown): boolean {
   return error instanceof Error && (lost.has(error) || (!('code' in error) && LOST_MESSAGES.has(error.message)))
+}
+
+/** workerd, where nobody answers, or the name is not known: it does not say which. Tested in tests/platforms. */
+const UNREACHABLE = 'proxy request failed, cannot connect to the specified address'
+
+/** Does the runtime say, in its own words and without a code, that there is nobody at the address? */
+export function saysUnreachable(error: unknown): boolean {
+  return error instanceof Error && error.message === UNREACHABLE
 }
 
 /** A cursor, a stream, a Query made by the caller: it has state, and cannot be sent twice. */

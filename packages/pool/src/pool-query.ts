@@ -4,7 +4,6 @@
  */
 
 import {
-  BUDGET_TOKENS,
   classify,
   codeOf,
   currentInvocation,
@@ -14,7 +13,6 @@ import {
   hingesOnDirectness,
   type Invocation,
   type Reading,
-  type RetryBudget,
   read,
   resumeInvocation,
   spend,
@@ -23,6 +21,7 @@ import {
 import type pg from 'pg'
 import type { Door } from './door.ts'
 import type { Driver } from './driver.ts'
+import type { Memory } from './home.ts'
 import { isInterruption } from './interruption.ts'
 import { judgeAgain, type Loss, lossOf, wasNoRead } from './lost-statement.ts'
 import { nextTick } from './next-tick.ts'
@@ -36,6 +35,7 @@ import { isBusy, whenFinished } from './when-finished.ts'
 export interface PoolQueryHost {
   readonly driver: Pick<Driver, 'DatabaseError'>
   readonly settings: Settings
+  readonly memory: Memory
   readonly door: Door
   isEnding(): boolean
   connect(callback: ConnectCallback, signal: unknown): void
@@ -72,7 +72,6 @@ const LEFT_OPEN =
 
 export class PoolQueries {
   readonly #host: PoolQueryHost
-  #budget: RetryBudget = BUDGET_TOKENS
   /** When a standby was found last. For a while it tells nothing new that there is one. */
   #standbyFoundAt: Reading | undefined
 
@@ -149,7 +148,8 @@ export class PoolQueries {
   }
 
   #finish({ done, secondTry }: Call, vitals: Vitals, release: Release, result: pg.QueryResult | undefined): void {
-    this.#budget = earn(this.#budget)
+    const { memory } = this.#host
+    memory.budget = earn(memory.budget)
     const { status } = vitals
     release()
     // A READ ONLY transaction of ours whose COMMIT was lost has changed nothing.
@@ -195,9 +195,9 @@ export class PoolQueries {
   }
 
   #repeat(call: Call, error: Error, loss: Loss): void {
-    const left = spend(this.#budget)
+    const left = spend(this.#host.memory.budget)
     if (left === undefined) return this.#report(call, error, loss)
-    this.#budget = left
+    this.#host.memory.budget = left
     this.#host.repeating(error, loss)
     this.#send(call)
   }
@@ -217,7 +217,7 @@ export class PoolQueries {
         release(unanswered ?? undefined)
         if (unanswered) return this.#report(call, error, loss)
         const isDirect = answer.rows[0]?.pid === client.processID
-        this.#host.door.foundDirect(isDirect)
+        this.#host.memory.isDirect = isDirect
         const known = judgeAgain(loss, { isDirect })
         const verdict = lossOf(known) ?? loss
         const again = this.#again(call, verdict)

@@ -3,12 +3,13 @@
  * the idle connections that pass the door, has the others proven, and dials for who is left.
  */
 
-import { classify, createEvents, type Reading, read, startDeadline, sweep, type ThawListener } from '@thaw/core'
+import { classify, type Events, type Reading, read, startDeadline, sweep, type ThawListener } from '@thaw/core'
 import type { PoolConfig, QueryResult } from 'pg'
 import { requestCancel } from './cancel-request.ts'
 import { type Dial, Dialler } from './dialler.ts'
 import { Door } from './door.ts'
 import type { Driver } from './driver.ts'
+import { createHome, type Home } from './home.ts'
 import { IdleTimer } from './idle-timer.ts'
 import { InFlightWatch } from './in-flight-watch.ts'
 import { asInterruption } from './interruption.ts'
@@ -43,17 +44,20 @@ const ENDED = 'Cannot use a pool after calling end on the pool'
 
 /** What the driver's class has become. */
 export interface ThawPool extends PeerPool<Waiter> {
+  connect(first?: ConnectCallback | ConnectOptions, second?: ConnectCallback): Promise<PeerClient> | undefined
   query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined
+  end(first?: EndOptions | Callback<void>, second?: Callback<void>): Promise<void> | undefined
+  stats(): PoolStats
 }
 
 /** Extends the driver's class. Each call makes another class. */
-export function poolOver(driver: Driver): new (config?: object, Client?: unknown) => ThawPool {
+export function poolOver(driver: Driver): new (config?: object, Client?: unknown, home?: Home) => ThawPool {
   class ThawPool extends driver.Pool {
     // A literal: minifiers rename classes, and ORMs look for "Pool" in the name.
     static override readonly name: string = 'Pool'
 
     readonly #settings: Settings
-    readonly #events = createEvents()
+    readonly #events: Events
     readonly #door: Door
     readonly #dialler: Dialler
     readonly #waiting: WaitingRoom
@@ -63,18 +67,18 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     readonly #patience: Patience
     readonly #idleTimer: IdleTimer
     #isUnlent = false
-    #isReleasing = false
     #releasedAt: Reading | undefined
 
-    constructor(config?: PoolConfig & ThawOptions, Client?: unknown) {
+    constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: Home = createHome()) {
       super(preparePoolOptions(config, Client))
       driver.checkClient(this.Client)
       this.Client = watchedClient(this.Client) as typeof this.Client
       const settings = settingsOf(config ?? {})
       this.#settings = settings
+      this.#events = memory.events
       this.#door = new Door({
         settings,
-        events: this.#events,
+        memory,
         maxLifetimeMillis: Number(this.options.maxLifetimeSeconds) * 1000 || Number.POSITIVE_INFINITY,
         idle: () => this._idle,
         idleTimeoutMillis: () => this.#idleTimeoutMillis(),
@@ -101,6 +105,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         idle: () => this._idle,
         door: this.#door,
         remove: (client) => this._remove(client, () => this._pulseQueue()),
+        join,
       })
       this.#dialler = new Dialler({
         clock: settings.clock,
@@ -118,6 +123,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this.#queries = new PoolQueries({
         driver,
         settings,
+        memory,
         door: this.#door,
         isEnding: () => this.ending,
         connect: (callback, signal) => this.#connectOwn(callback, signal),
@@ -130,10 +136,10 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this.#watch = new InFlightWatch({
         driver,
         settings,
+        memory,
         clients: () => this._clients,
         vitalsOf: (client) => this.#door.vitalsOf(client),
         clientOptions: () => this.options,
-        foundDirect: (isDirect) => this.#door.foundDirect(isDirect),
       })
     }
 
@@ -266,12 +272,10 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       vitals.idleSince = vitals.isPoolQuery ? vitals.provenAt : read(this.#settings.clock)
       vitals.isPoolQuery = false
       const inTransaction = vitals.status === 'T' || vitals.status === 'E'
-      this.#isReleasing = true
       this.#releasedAt = vitals.idleSince
       try {
         super._release(client, idleListener, error || inTransaction || undefined)
       } finally {
-        this.#isReleasing = false
         this.#releasedAt = undefined
       }
       this.#idleTimer.start()
@@ -279,7 +283,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     /** Makes pg-pool start no timer for each release: there is one for all. */
     override _isAboveMin(): boolean {
-      return !this.#isReleasing && super._isAboveMin()
+      return this.#releasedAt === undefined && super._isAboveMin()
     }
 
     #idleTimeoutMillis(): number {

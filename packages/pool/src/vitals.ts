@@ -1,5 +1,6 @@
 /** What is known about one client: read at the door, written when the server speaks. */
 
+import type { EventEmitter } from 'node:events'
 import { type Clock, elapsedMillis, type Reading, read, type Standing } from '@thaw/core'
 import type { PeerClient } from './peer.ts'
 import { preferP256 } from './tls.ts'
@@ -92,11 +93,22 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
   client.on('end', () => listener?.closed(client))
   // A client made by a user's factory may have no connection: it is lent as node-postgres would lend it.
   if (!client.connection) return vitals
+  countBytes(client.connection.stream)
   // In front of pg's own listener, which calls the statement's callback, which gives the client back and wants to know. A watched client
   // does it in pg's own listener: a second one makes each event cost more.
   if (!isWatched(client)) client.connection.prependListener('readyForQuery', (message?: ReadyMessage) => noteReady(vitals, clock, message))
   preferP256(client.connection)
   return vitals
+}
+
+/** The socket of Workers has no counter. Whatever else has none may be a stream, which would begin to flow. */
+function countBytes(stream: EventEmitter): void {
+  if ('bytesRead' in stream || 'read' in stream) return
+  let bytesRead = 0
+  stream.on('data', (chunk: Uint8Array) => {
+    bytesRead += chunk.length
+  })
+  Object.defineProperty(stream, 'bytesRead', { get: () => bytesRead, configurable: true })
 }
 
 /** The server is ready for the next statement. */

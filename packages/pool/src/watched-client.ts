@@ -4,7 +4,17 @@
  * goes out, and keeps the bounds that a statement was given.
  */
 
-import { bindInvocation, type Clock, CommitRolledBackError, codeOf, type Statement, sweep } from '@thaw/core'
+import {
+  bindInvocation,
+  type Clock,
+  CommitRolledBackError,
+  codeOf,
+  currentScope,
+  type Scope,
+  ScopeError,
+  type Statement,
+  sweep,
+} from '@thaw/core'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds } from './interruption.ts'
 import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
 import { nextTick } from './next-tick.ts'
@@ -46,6 +56,7 @@ interface PeerClientBase {
   readyForQuery: boolean
   readonly pipeline?: boolean
   readonly connectionParameters: { query_timeout?: number | string | undefined }
+  connect(callback?: (error: Error) => void): unknown
   query(config: unknown, values?: unknown, callback?: unknown): unknown
   _pulseQueryQueue(): void
   _errorAllQueries(error: Error): void
@@ -88,6 +99,8 @@ function extend(Base: ClientClass): ClientClass {
     #attached: Attached | undefined
     #isAsking = false
     #isRefusing = false
+    /** What its socket lives in. Undefined: the process. */
+    #scope: Scope | undefined
 
     get #self(): PeerClient {
       return this as unknown as PeerClient
@@ -101,8 +114,21 @@ function extend(Base: ClientClass): ClientClass {
       this.#attached = { vitals, host, queryTimeoutMillis }
     }
 
+    override connect(callback?: (error: Error) => void): unknown {
+      try {
+        this.#scope = currentScope()
+      } catch (error) {
+        if (!callback) return Promise.reject(error)
+        return nextTick(() => callback(error as Error))
+      }
+      return super.connect(callback)
+    }
+
     override query(config: unknown, values?: unknown, callback?: unknown): unknown {
       const attached = this.#attached
+      // The runtime's socket would swallow that it may not be used here, and wait for ever.
+      if (this.#scope && !this.#scope.isCurrent())
+        return this.#refuse(new ScopeError({ message: ANOTHER_REQUEST }), () => super.query(config, values, callback))
       if (!attached || isSubmittable(config) || !config) return super.query(config, values, callback)
       // A pool's own statements keep it by themselves.
       if (attached.vitals.isPoolQuery) return this.#query(attached, config as object, values, callback)
@@ -147,7 +173,7 @@ function extend(Base: ClientClass): ClientClass {
         this._queryable = _queryable
         this._ending = _ending
         // pg may have refused it by itself.
-        for (const query of queue.splice(length)) this.#fail(query, loseQueued(this.#self, error))
+        for (const query of queue.splice(length)) this.#fail(query, error instanceof ScopeError ? error : loseQueued(this.#self, error))
       }
     }
 
@@ -267,6 +293,8 @@ function extend(Base: ClientClass): ClientClass {
   }
 }
 
+const ANOTHER_REQUEST =
+  'On Workers a connection belongs to the request, or the Durable Object, that opened it, and this client was opened by another one. Nothing was sent. Keep the pool in the module, and take a client from it in each request: pool.query(), or await pool.connect().'
 const ADMIN_SHUTDOWN = '57P01'
 /**
  * Where PostgreSQL warns that it has committed without its replicas (src/backend/replication/syncrep.c). The name of the function, because

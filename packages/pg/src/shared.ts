@@ -1,0 +1,47 @@
+/** What @thaw/pg exports in every runtime: all of pg's, and the errors. The pool comes with the runtime. */
+
+import pg from 'pg'
+import { refuseNative } from './native.ts'
+
+export {
+  AcquireTimeoutError,
+  CommitRolledBackError,
+  ConnectError,
+  ConnectionLostError,
+  DeadlineError,
+  OptionError,
+  type Outcome,
+  OutcomeUnknownError,
+  ReplicationUnconfirmedError,
+  ScopeError,
+  ThawError,
+  type ThawEvent,
+  type ThawListener,
+  TransactionOpenError,
+} from '@thaw/core'
+export type { ConnectOptions, EndOptions, PoolStats, QueryOptions, ThawOptions } from '@thaw/pool'
+export type * from 'pg'
+export { Client } from './client.ts'
+export type { DropInClient, DropInPool, PoolConstructor, QueryWithOptions } from './drop-in-pool.ts'
+export type { PoolConfig } from './pool-config.ts'
+
+/** The type of what pg exports by that name. Older `@types/pg` do not know every name. */
+type Exported<Name extends string> = Name extends keyof typeof pg ? (typeof pg)[Name] : unknown
+
+/** node-postgres' own, the same objects. */
+export const Connection: typeof pg.Connection = pg.Connection
+export const DatabaseError: typeof pg.DatabaseError = pg.DatabaseError
+export const defaults: typeof pg.defaults = pg.defaults
+export const escapeIdentifier: typeof pg.escapeIdentifier = pg.escapeIdentifier
+export const escapeLiteral: typeof pg.escapeLiteral = pg.escapeLiteral
+export const Query: typeof pg.Query = pg.Query
+export const Result: Exported<'Result'> = pg.Result
+export const TypeOverrides: Exported<'TypeOverrides'> = pg.TypeOverrides
+export const types: typeof pg.types = pg.types
+
+/**
+ * Not there: pg-native's socket cannot be watched. Touching it throws, so that nobody runs on it, or without it, unawares.
+ *
+ * @throws {OptionError} on any use.
+ */
+export const native: never = new Proxy({}, { get: refuseNative }) as never

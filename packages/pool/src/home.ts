@@ -1,0 +1,27 @@
+/** What a pool lives in: what it has learnt, apart from its connections, and who tells it of invocations. On Workers that outlives every connection. */
+
+import { BUDGET_TOKENS, createEvents, type Events, joinPlatforms, type PoolMember, type RetryBudget } from '@thaw/core'
+
+export interface Memory {
+  /** Who listens, and what was counted. */
+  readonly events: Events
+  /** What may still be sent again. */
+  budget: RetryBudget
+  /** Is PostgreSQL itself at the other end, or a pooler, which invents the pids that it gives? Undefined: it has not been found out. */
+  isDirect?: boolean
+}
+
+export interface Home {
+  readonly memory: Memory
+  /** Makes the pool known to whoever tells it of invocations, once it is used. Returns the function that ends that. */
+  join(member: PoolMember): () => void
+}
+
+export function createMemory(): Memory {
+  return { events: createEvents(), budget: BUDGET_TOKENS }
+}
+
+/** For a pool with which everything ends. */
+export function createHome(): Home {
+  return { memory: createMemory(), join: joinPlatforms }
+}
