@@ -1,0 +1,38 @@
+/** The same as `withThaw`, where Hono calls the handlers. */
+
+import { type Context, serve } from './invocations.ts'
+import { settingsOf, type WithThawOptions } from './options.ts'
+
+/** What of Hono's context is used here. Hono's own, of version 4, fits. */
+export interface HonoContext {
+  readonly req: { readonly raw: Request }
+  readonly executionCtx: Context
+  res: Response
+}
+
+/**
+ * A middleware for Hono on Workers: `app.use(thawMiddleware())`, before all others. Not needed where the whole app is wrapped: `export default
+ * withThaw(app)`.
+ *
+ * @throws {OptionError} as `withThaw`.
+ */
+export function thawMiddleware(options: WithThawOptions = {}): (context: HonoContext, next: () => Promise<void>) => Promise<void> {
+  const settings = settingsOf(options)
+  return async (context, next) => {
+    const work = async () => {
+      await next()
+      return context.res
+    }
+    const response = (await serve(settings, { context: executionContextOf(context), signal: context.req.raw.signal }, work)) as Response
+    if (response !== context.res) context.res = response
+  }
+}
+
+/** Hono throws where there is none: in a test by `app.request()`. */
+function executionContextOf(context: HonoContext): Context | undefined {
+  try {
+    return context.executionCtx
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,59 @@
+/** What can be said about invocations. */
+
+import {
+  type Clock,
+  checkOptions,
+  createLeakReport,
+  type InvocationStorage,
+  type Leak,
+  OptionError,
+  type OptionRules,
+  systemClock,
+} from '@thaw/core'
+
+/** How `withThaw` and `thawMiddleware` work. */
+export interface WithThawOptions {
+  /**
+   * Told of clients that were taken by `connect()` and not given back when the invocation ended. Their connections have been closed. Default: a
+   * warning on the console, once for each place.
+   */
+  readonly onLeak?: ((leaks: readonly Leak[]) => void) | undefined
+  /** Time. Default: the runtime's own. */
+  readonly clock?: Clock | undefined
+}
+
+export interface Settings {
+  readonly report: (leaks: readonly Leak[]) => void
+  readonly clock: Clock
+  readonly createStorage: () => InvocationStorage
+}
+
+const RULES: OptionRules = { onLeak: { type: 'function' }, clock: { type: 'object' } }
+
+interface Runtime {
+  readonly console?: { warn(message: string): void }
+  readonly process?: { getBuiltinModule?(name: string): { readonly AsyncLocalStorage: new () => InvocationStorage } | undefined }
+}
+
+/** @throws {OptionError} naming the option, the value and what is allowed; or the flag that the Worker needs. */
+export function settingsOf(options: WithThawOptions): Settings {
+  checkOptions(options, RULES, 'refuse')
+  const { onLeak, clock = systemClock } = options
+  const { console, process } = globalThis as Runtime
+  const AsyncLocalStorage = process?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage
+  if (!AsyncLocalStorage) throw noStorage()
+  return {
+    report: onLeak ?? createLeakReport((message) => console?.warn(message)),
+    clock,
+    createStorage: () => new AsyncLocalStorage(),
+  }
+}
+
+function noStorage(): OptionError {
+  return new OptionError({
+    option: 'compatibility_flags',
+    allowed: '["nodejs_compat"]',
+    message:
+      'withThaw() needs AsyncLocalStorage. Write "compatibility_flags": ["nodejs_compat"] in wrangler.jsonc, with a "compatibility_date" of 2024-09-23 or later.',
+  })
+}

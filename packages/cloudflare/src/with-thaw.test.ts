@@ -1,0 +1,192 @@
+/** The wrapper, as far as Node can run it. The rest is in tests/platforms, in workerd. */
+
+import { currentInvocation, joinPlatforms, OptionError, type PoolMember } from '@thaw/core'
+import { afterEach, describe, expect, expectTypeOf, test } from 'vitest'
+import { withThaw } from './with-thaw.ts'
+
+const LEAK = { acquiredAt: '    at handler (worker.ts:3:9)' }
+const URL = 'https://worker.example/'
+
+let leave = () => {}
+afterEach(() => leave())
+
+/** A pool, of which the invocation holds a client until `give` is called. */
+function joinPool() {
+  const told: string[] = []
+  let isHeld = true
+  const member: PoolMember = {
+    pool: {},
+    begin: () => void told.push('begin'),
+    holds: () => isHeld,
+    finish: () => {
+      told.push('finish')
+      return isHeld ? [LEAK] : []
+    },
+    closeIdle: async () => {},
+  }
+  leave = joinPlatforms(member)
+  return {
+    told,
+    give: () => {
+      isHeld = false
+    },
+  }
+}
+
+/** As the runtime's own: its method wants to be called on it. */
+class Context {
+  readonly #later: Promise<unknown>[] = []
+
+  waitUntil(promise: Promise<unknown>): void {
+    this.#later.push(promise)
+  }
+
+  async settled(): Promise<void> {
+    for (let n = 0; n < this.#later.length; n++) await this.#later[n]
+  }
+}
+
+describe('what comes out is like what went in', () => {
+  test('an object of handlers, called on what was given', async () => {
+    class Handlers {
+      readonly #greeting = 'Hello'
+      readonly port = 1
+
+      async fetch(_request: Request, env: { name: string }, _ctx: Context) {
+        return new Response(`${this.#greeting} ${env.name} ${currentInvocation() !== undefined}`)
+      }
+
+      async queue() {
+        return currentInvocation() !== undefined
+      }
+    }
+    const given = new Handlers()
+    const wrapped = withThaw(given)
+    expectTypeOf(wrapped).toEqualTypeOf<Handlers>()
+    expect({ isHandlers: wrapped instanceof Handlers, port: wrapped.port, fetch: wrapped.fetch.length }).toEqual({
+      isHandlers: true,
+      port: 1,
+      fetch: 3,
+    })
+    expect(await (await wrapped.fetch(new Request(URL), { name: 'you' }, new Context())).text()).toBe('Hello you true')
+    expect(await wrapped.queue()).toBe(true)
+    expect(given.fetch).toBe(Handlers.prototype.fetch)
+  })
+
+  test('a function', () => {
+    const handler = Object.assign(async (_context: { waitUntil(promise: Promise<unknown>): void }) => currentInvocation(), { config: 1 })
+    const wrapped = withThaw(handler)
+    expectTypeOf(wrapped).toEqualTypeOf<typeof handler>()
+    expect({ config: wrapped.config, name: wrapped.name, length: wrapped.length }).toEqual({ config: 1, name: '', length: 1 })
+  })
+
+  test('a class: its methods, inherited ones too, run in one invocation, on the same object', async () => {
+    class Base {
+      readonly ctx = new Context()
+
+      inherited() {
+        return currentInvocation()?.id
+      }
+    }
+    class Api extends Base {
+      readonly #secret = 7
+
+      async both() {
+        return { secret: this.#secret, ids: [currentInvocation()?.id, this.inherited()] }
+      }
+    }
+    const Wrapped = withThaw(Api)
+    expectTypeOf(Wrapped).toEqualTypeOf<typeof Api>()
+    const api = new Wrapped()
+    expect({ name: Wrapped.name, isApi: api instanceof Api, own: Object.getOwnPropertyNames(Wrapped.prototype).sort() }).toEqual({
+      name: 'Api',
+      isApi: true,
+      own: ['both', 'constructor', 'inherited'],
+    })
+    const { secret, ids } = await api.both()
+    expect({ secret, first: typeof ids[0] }).toEqual({ secret: 7, first: 'string' })
+    expect(api.inherited()).not.toBe(ids[0])
+  })
+
+  test('an error', async () => {
+    const wrapped = withThaw({
+      fetch() {
+        throw new RangeError('no')
+      },
+    })
+    expect(() => wrapped.fetch()).toThrow(RangeError)
+  })
+})
+
+describe('the end of an invocation', () => {
+  test('is when the handler has ended, where nobody holds a client', async () => {
+    const { told, give } = joinPool()
+    give()
+    const response = new Response('body')
+    const wrapped = withThaw({ fetch: async (_request: Request, _env: object, _ctx: Context) => response })
+    expect(await wrapped.fetch(new Request(URL), {}, new Context())).toBe(response)
+    expect(told).toEqual(['begin', 'finish'])
+  })
+
+  test('is when the body has been read, where it holds one', async () => {
+    const { told, give } = joinPool()
+    const leaks: unknown[] = []
+    const body = new ReadableStream(
+      {
+        pull(controller) {
+          give()
+          controller.enqueue(new TextEncoder().encode('row'))
+          controller.close()
+        },
+      },
+      { highWaterMark: 0 },
+    )
+    const init = { status: 201, headers: { 'x-rows': '1' } }
+    const wrapped = withThaw({ fetch: async () => new Response(body, init) }, { onLeak: (found) => leaks.push(...found) })
+    const response = await wrapped.fetch()
+    expect({ status: response.status, rows: response.headers.get('x-rows'), told }).toEqual({ status: 201, rows: '1', told: ['begin'] })
+    expect(await response.text()).toBe('row')
+    await expect.poll(() => told).toEqual(['begin', 'finish'])
+    expect(leaks).toEqual([])
+  })
+
+  test('is when what was handed to waitUntil has settled, and then a client that is still out is a leak', async () => {
+    const { told } = joinPool()
+    const leaks: unknown[] = []
+    let work = () => {}
+    const ctx = new Context()
+    const handler = {
+      async fetch(_request: Request, _env: object, context: Context) {
+        context.waitUntil(new Promise<void>((resolve) => (work = resolve)))
+        return new Response()
+      },
+    }
+    const wrapped = withThaw(handler, { onLeak: (found) => leaks.push(...found) })
+    await wrapped.fetch(new Request(URL), {}, ctx)
+    expect({ told, leaks }).toEqual({ told: ['begin'], leaks: [] })
+    work()
+    await ctx.settled()
+    expect({ told, leaks }).toEqual({ told: ['begin', 'finish'], leaks: [LEAK] })
+  })
+})
+
+test('the signal of an invocation follows that of the request', async () => {
+  const controller = new AbortController()
+  const wrapped = withThaw({
+    async fetch(_request: Request) {
+      const signal = currentInvocation()?.signal
+      controller.abort(new Error('gone'))
+      return signal?.reason
+    },
+  })
+  expect(await wrapped.fetch(new Request(URL, { signal: controller.signal }))).toEqual(new Error('gone'))
+})
+
+test.for<[what: string, wrap: () => unknown]>([
+  ['nothing', () => withThaw(undefined as never)],
+  ['an object without a handler', () => withThaw({ get: () => new Response() } as never)],
+  // @ts-expect-error a slip of the pen
+  ['an option that is not there', () => withThaw({ fetch: () => new Response() }, { onLeek: () => {} })],
+])('%s is refused, with what to write', ([, wrap]) => {
+  expect(wrap).toThrow(OptionError)
+})
