@@ -11,6 +11,7 @@ import type { Scenario } from './scenario.ts'
 import { schedules } from './schedules.ts'
 import { size } from './size.ts'
 import { statements } from './statements.ts'
+import { workers } from './workers.ts'
 import { wrapper } from './wrapper.ts'
 
 export const scenarios: readonly Scenario[] = [
@@ -19,6 +20,7 @@ export const scenarios: readonly Scenario[] = [
   firstAnswer,
   roundTrips,
   size,
+  workers,
   statements,
   importTime,
   memory,
