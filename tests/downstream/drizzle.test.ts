@@ -5,7 +5,7 @@
  * never given back. On node-postgres the place is lost for ever; Thaw frees it when the socket closes.
  */
 
-import { Pool } from '@thaw/pg'
+import { ConnectionLostError, OutcomeUnknownError, Pool } from '@thaw/pg'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
@@ -86,6 +86,22 @@ describe('a Drizzle transaction on Thaw', () => {
     await beginOnDeadConnection()
     await note('next')
     expect(await notes()).toEqual(['next', 'next'])
+  })
+
+  test('passes on what became of a lost statement, as the cause of its own error', async () => {
+    const lost = proxy.loseNextAnswer({ containing: 'notes' })
+    const unknown = await drizzle({ client: pool })
+      .execute(sql`INSERT INTO notes VALUES ('stored')`)
+      .catch((error: Error) => error)
+    await lost.struck
+    expect((unknown as Error).cause).toBeInstanceOf(OutcomeUnknownError)
+    expect((unknown as Error).cause).toMatchObject({ code: '08007', retryable: false })
+    expect(await notes()).toEqual(['stored'])
+
+    const rolledBack = await note('lost', () => proxy.loseNextAnswer({ containing: 'notes' })).catch((error: Error) => error)
+    expect((rolledBack as Error).cause).toBeInstanceOf(ConnectionLostError)
+    expect((rolledBack as Error).cause).toMatchObject({ outcome: 'not-executed', retryable: true })
+    expect(await notes()).toEqual(['stored'])
   })
 
   for (const kind of ['fin', 'rst'] as const) {

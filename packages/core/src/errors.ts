@@ -30,6 +30,10 @@ export interface WireFacts {
   readonly errno?: number | undefined
   /** What the system was asked for: `connect`, `read`, `write`, `getaddrinfo`. */
   readonly syscall?: string | undefined
+  /** Where a dial was going: an address and a port, or a name that could not be resolved. */
+  readonly address?: string | undefined
+  readonly port?: number | undefined
+  readonly hostname?: string | undefined
 }
 
 interface ErrorParts {
@@ -84,7 +88,7 @@ export type ConnectStage = 'dns' | 'tcp' | 'tls' | 'startup'
 
 /**
  * A connection could not be made, and dialling again did not help. Nothing was sent to the database.
- * `code`, `errno` and `syscall` are those of the last failure, which is the `cause`.
+ * `code`, `errno`, `syscall`, and where it has them `address`, `port` and `hostname`, are those of the last failure, which is the `cause`.
  */
 export class ConnectError extends ThawError {
   readonly stage: ConnectStage
@@ -93,6 +97,9 @@ export class ConnectError extends ThawError {
   declare readonly code?: string
   declare readonly errno?: number
   declare readonly syscall?: string
+  declare readonly address?: string
+  declare readonly port?: number
+  declare readonly hostname?: string
 
   constructor(parts: { stage: ConnectStage; attempts: number; message: string; cause?: unknown; wire: WireFacts }) {
     super({ kind: 'connect', retryable: true, message: parts.message, cause: parts.cause })
@@ -197,8 +204,10 @@ export class ReplicationUnconfirmedError extends ThawError {
   }
 }
 
-function adopt(error: ThawError, { code, errno, syscall }: WireFacts): void {
-  Object.assign(error, { ...(code && { code }), ...(errno && { errno }), ...(syscall && { syscall }) })
+function adopt(error: ThawError, { code, errno, syscall, address, port, hostname }: WireFacts): void {
+  for (const [name, value] of Object.entries({ code, errno, syscall, address, port, hostname })) {
+    if (value) Object.assign(error, { [name]: value })
+  }
 }
 
 /** An option was given that Thaw cannot work with. Thrown where the option is given, before anything is opened. */

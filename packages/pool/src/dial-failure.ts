@@ -97,8 +97,8 @@ export function invocationOver(cause: Error, waitedMillis: number): DeadlineErro
 /** With several addresses for a name (Happy Eyeballs), Node wraps their failures: the first tells as much as any. */
 function wireFacts(error: unknown): WireFacts {
   const first = error instanceof AggregateError ? error.errors[0] : error
-  const { errno, syscall } = (first ?? {}) as WireFacts
-  return { code: codeOf(error) ?? codeOf(first), errno, syscall }
+  const { errno, syscall, address, port, hostname } = (first ?? {}) as WireFacts
+  return { code: codeOf(error) ?? codeOf(first), errno, syscall, address, port, hostname }
 }
 
 function stageOf(error: unknown, { code = '', syscall }: WireFacts): ConnectStage {
