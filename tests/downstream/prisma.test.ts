@@ -77,9 +77,15 @@ test('a statement lost inside a transaction: P1017, nothing of it remains', asyn
   expect((await server.query("SELECT FROM notes WHERE text = 'rolled back'")).rowCount).toBe(0)
 })
 
-test.each(['pg', 'thaw'] as const)('a server that is away: P1001, with its address (%s)', async (driver) => {
-  proxy.refuse()
-  expect(await failure((await adapterOn(driver)).queryRaw(statement('SELECT 1')))).toMatchObject({
+test.each([
+  ['pg', 'cold'],
+  ['thaw', 'cold'],
+  ['thaw', 'warm'],
+] as const)('a server that is away: P1001, with its address (%s, %s)', async (driver, state) => {
+  const adapter = await adapterOn(driver)
+  if (state === 'warm') await adapter.queryRaw(statement('SELECT 1'))
+  proxy.away()
+  expect(await failure(adapter.queryRaw(statement('SELECT 1')))).toMatchObject({
     name: 'DriverAdapterError',
     cause: { kind: 'DatabaseNotReachable', host: proxy.host, port: proxy.port },
   })

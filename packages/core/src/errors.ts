@@ -68,18 +68,28 @@ export class ThawError extends Error {
 /** What was being waited for when the time to acquire a connection ran out. */
 export type AcquireStage = 'wait' | 'connect' | 'probe'
 
-/** No connection could be had in time. Nothing was sent to the database. Bound: `connectionTimeoutMillis`. */
+/**
+ * No connection could be had in time. Nothing was sent to the database. Bound: `connectionTimeoutMillis`. If a dial has failed meanwhile
+ * its failure is the `cause`, and `code`, `errno`, `syscall`, and where it has them `address`, `port` and `hostname`, are its own.
+ */
 export class AcquireTimeoutError extends ThawError {
   /** `wait`: every connection was in use. `connect`: a new one was being made. `probe`: an idle one was being asked. */
   readonly stage: AcquireStage
   /** How long the caller had waited. */
   readonly waitedMillis: number
+  declare readonly code?: string
+  declare readonly errno?: number
+  declare readonly syscall?: string
+  declare readonly address?: string
+  declare readonly port?: number
+  declare readonly hostname?: string
 
-  constructor(parts: { stage: AcquireStage; waitedMillis: number; message: string; cause?: unknown }) {
+  constructor(parts: { stage: AcquireStage; waitedMillis: number; message: string; cause?: unknown; wire?: WireFacts }) {
     super({ kind: 'acquire-timeout', retryable: true, message: parts.message, cause: parts.cause })
     this.name = 'AcquireTimeoutError'
     this.stage = parts.stage
     this.waitedMillis = parts.waitedMillis
+    if (parts.wire) adopt(this, parts.wire)
   }
 }
 

@@ -81,6 +81,7 @@ export function acquireTimeout(
     stage,
     waitedMillis,
     cause,
+    wire: wireFacts(cause),
     message: `timeout exceeded when trying to connect: after ${Math.round(waitedMillis)} ms (connectionTimeoutMillis) ${detail[stage]}`,
   })
 }
