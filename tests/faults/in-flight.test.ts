@@ -7,6 +7,7 @@
  */
 
 import { OutcomeUnknownError } from '@thaw/pg'
+import { createStoppableClock } from '@thaw/testkit'
 import { describe, expect, test } from 'vitest'
 import { failure, INSERT, useSetting } from './setting.ts'
 
@@ -68,4 +69,38 @@ test('a statement that is merely slow, or waits for a lock, is left alone', asyn
   await write
   expect(await setting.rows('patient')).toBe(1)
   expect(setting.outcomes()).toEqual([])
+})
+
+describe('a slow statement is not taken for a lost one', () => {
+  const SLOW = 'SELECT 1 AS one FROM pg_sleep(4)'
+
+  test('where the server does not tell what its sessions do (track_activities)', async () => {
+    await setting.server.query('ALTER SYSTEM SET track_activities = off')
+    await setting.server.query('SELECT pg_reload_conf()')
+    try {
+      expect((await setting.thaw().query(SLOW)).rows).toEqual([{ one: 1 }])
+      expect(setting.outcomes()).toEqual([])
+    } finally {
+      await setting.server.query('ALTER SYSTEM RESET track_activities')
+      await setting.server.query('SELECT pg_reload_conf()')
+    }
+  })
+
+  test('on a connection that took long to be made: its backend is younger than the dial', async () => {
+    setting.proxy.setDelay({ toServerMillis: 700 })
+    const client = await setting.thaw({ max: 2 }).connect()
+    setting.proxy.setDelay({})
+    expect((await client.query(SLOW)).rows).toEqual([{ one: 1 }])
+    client.release()
+    expect(setting.outcomes()).toEqual([])
+  })
+
+  test('when somebody sets the clock forward', async () => {
+    const clock = createStoppableClock()
+    const client = await setting.thaw({ clock }).connect()
+    clock.addWall(60_000)
+    expect((await client.query(SLOW)).rows).toEqual([{ one: 1 }])
+    client.release()
+    expect(setting.outcomes()).toEqual([])
+  })
 })

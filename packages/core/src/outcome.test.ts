@@ -39,6 +39,9 @@ describe('outside of a transaction', () => {
     ['BEGIN', {}, 'not-executed', 'nothing-durable'],
     ["COMMIT PREPARED 'a'", {}, 'unknown', 'commit-in-flight'],
     ['INSERT INTO t VALUES (1)', { isUnreplicated: true }, 'executed', 'unreplicated'],
+    // The first of its commits; what of the others?
+    ['CALL p()', { isUnreplicated: true }, 'unknown', 'write-in-flight'],
+    ['BEGIN; INSERT INTO t VALUES (1); COMMIT; INSERT INTO t VALUES (2)', { isUnreplicated: true }, 'unknown', 'write-in-flight'],
   ])('%s, %o', (text, more, outcome, reason) => {
     expect(judgeLoss(evidence(text, more))).toEqual({ outcome, reason })
   })

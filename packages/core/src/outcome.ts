@@ -66,8 +66,8 @@ const TRANSACTION_TIMEOUT = '25P04'
 /** Weighs the evidence. */
 export function judgeLoss(evidence: LossEvidence): Verdict {
   const { statement, status, lastWords } = evidence
-  // src/backend/replication/syncrep.c: a WARNING instead of an ERROR, so that nobody takes the transaction for aborted.
-  if (evidence.isUnreplicated) return { outcome: 'executed', reason: 'unreplicated' }
+  // src/backend/replication/syncrep.c: a WARNING instead of an ERROR, so that nobody takes the transaction for aborted. Where there may be several, it tells of one.
+  if (evidence.isUnreplicated && commitsOnce(statement)) return { outcome: 'executed', reason: 'unreplicated' }
   if (evidence.isUnsent) return { outcome: 'not-executed', reason: 'unsent' }
   if (RAISED_WHILE_WAITING.has(lastWords)) return { outcome: 'not-executed', reason: 'ended-while-idle' }
   // It ends one transaction. What has committed its own before (a procedure, several statements) stays.
@@ -82,6 +82,10 @@ export function judgeLoss(evidence: LossEvidence): Verdict {
     return { outcome: 'not-executed', reason: 'ended-before-start' }
   }
   return { outcome: 'unknown', reason: statement.kind === 'read' ? 'read' : 'write-in-flight' }
+}
+
+function commitsOnce({ kind, mayCommit }: LostStatement): boolean {
+  return !mayCommit || kind === 'transaction'
 }
 
 /**

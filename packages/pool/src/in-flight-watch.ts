@@ -3,7 +3,7 @@
  * and only while somebody has a client; asks the server itself before it accuses anything.
  */
 
-import { type Clock, type Deadline, elapsedMillis, read, startDeadline, type Timer } from '@thaw/core'
+import { type Clock, startDeadline, type Timer } from '@thaw/core'
 import type { Driver } from './driver.ts'
 import { errnoOf } from './errno.ts'
 import type { Memory } from './home.ts'
@@ -32,13 +32,13 @@ const ASK_MILLIS = 5000
 /**
  * Is the backend still at work? Ages instead of times, since two machines' clocks differ: a backend that is younger than our connection is
  * another one with the same pid. One that waits for us to read or to write is not at work for us either: we have sent everything, and read
- * everything that came.
+ * everything that came. One of which nothing is known (track_activities is off) may be at work.
  */
 const IS_BUSY = `
   SELECT pg_backend_pid() AS asker, EXISTS (
     SELECT FROM pg_stat_activity
-    WHERE pid = $1 AND state = 'active' AND wait_event IS DISTINCT FROM 'ClientWrite' AND wait_event IS DISTINCT FROM 'ClientRead'
-      AND clock_timestamp() - backend_start > make_interval(secs => $2)) AS busy`
+    WHERE pid = $1 AND clock_timestamp() - backend_start > make_interval(secs => $2)
+      AND (state LIKE 'idle%' OR state = 'active' AND wait_event IN ('ClientWrite', 'ClientRead')) IS NOT TRUE) AS busy`
 
 /** What was seen of a client's statement at the last look. */
 interface Sight {
@@ -108,7 +108,9 @@ export class InFlightWatch {
   }
 
   async #askAfter(client: PeerClient, query: PeerQuery, bytesRead: number): Promise<void> {
-    const ageSeconds = elapsedMillis(this.#host.vitalsOf(client).bornAt, read(this.#clock)) / 1000
+    // Since it is ready, for a dial may take long; and not by the wall clock, which somebody may set.
+    const now = this.#clock.mono()
+    const ageSeconds = (now - (this.#host.vitalsOf(client).readySince ?? now)) / 1000
     const busy = await this.#isBusy(client.processID ?? 0, ageSeconds - 1).catch(() => undefined)
     if (busy !== false) return
     const isSilent = () => activeQueryOf(client) === query && client.connection.stream.bytesRead === bytesRead
@@ -124,7 +126,7 @@ export class InFlightWatch {
     const options = Object.defineProperties({}, Object.getOwnPropertyDescriptors(this.#host.clientOptions()))
     const asker = new this.#host.driver.Client(Object.assign(options, { connectionTimeoutMillis: ASK_MILLIS }))
     asker.on('error', () => {})
-    const deadline: Deadline = startDeadline(this.#clock, ASK_MILLIS, () => asker.connection.stream.destroy(), true)
+    const deadline = startDeadline(this.#clock, ASK_MILLIS, () => asker.connection.stream.destroy(), true)
     try {
       await asker.connect()
       const { rows } = await asker.query<{ asker: number; busy: boolean }>(IS_BUSY, [pid, Math.max(0, ageSeconds)])
@@ -134,7 +136,9 @@ export class InFlightWatch {
       this.#host.memory.isDirect = isDirect
       return isDirect ? row.busy : undefined
     } finally {
-      deadline.cancel()
+      // Its goodbye is bounded as well, and keeps no process alive.
+      asker.once('end', () => deadline.cancel())
+      asker.unref?.()
       asker.end().catch(() => {})
     }
   }

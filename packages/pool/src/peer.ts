@@ -43,6 +43,7 @@ export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   readonly secretKey?: number | Buffer | null
   readonly connectionParameters?: { query_timeout?: number | string | undefined }
   ref?(): void
+  unref?(): void
 }
 
 /** What a client keeps of its statements. Renamed in pg 8.19, where the old names warn. */

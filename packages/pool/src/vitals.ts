@@ -43,6 +43,8 @@ export interface Vitals {
   readonly bornAt: Reading
   readonly generation: number
   readonly maxAgeMillis: number
+  /** When the server first said that it is ready, on the monotonic clock: its backend is older. */
+  readySince: number | undefined
   /** When the server last said that it is ready. */
   provenAt: Reading
   /** When it was last given back. */
@@ -78,6 +80,7 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
     bornAt: now,
     generation,
     maxAgeMillis,
+    readySince: undefined,
     provenAt: now,
     idleSince: now,
     status: undefined,
@@ -114,6 +117,7 @@ function countBytes(stream: EventEmitter): void {
 /** The server is ready for the next statement. */
 export function noteReady(vitals: Vitals, clock: Clock, message: ReadyMessage | undefined): void {
   vitals.provenAt = read(clock)
+  vitals.readySince ??= vitals.provenAt.mono
   vitals.status = message?.status
 }
 

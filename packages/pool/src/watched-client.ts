@@ -10,9 +10,11 @@ import {
   CommitRolledBackError,
   codeOf,
   currentScope,
+  type Deadline,
   type Scope,
   ScopeError,
   type Statement,
+  startDeadline,
   sweep,
 } from '@thaw/core'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds } from './interruption.ts'
@@ -101,6 +103,8 @@ function extend(Base: ClientClass): ClientClass {
     #isRefusing = false
     /** What its socket lives in. Undefined: the process. */
     #scope: Scope | undefined
+    /** An answer, or the end? What comes next tells. */
+    #lastWords: { readonly error: Error; readonly deadline: Deadline } | undefined
 
     get #self(): PeerClient {
       return this as unknown as PeerClient
@@ -242,11 +246,17 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override _handleErrorMessage(message: Error): void {
-      const query = activeQueryOf(this)
-      // 57P01 and its like end the connection; every other error is an answer, and passes.
-      if (!query || !this.#attached || !ENDS.has(codeOf(message) ?? '')) return super._handleErrorMessage(message)
-      this.#attached.host.ended(message)
-      super._handleErrorMessage(this.#lose(this.#attached, query, message, false))
+      // A function of the user's own may raise them too, as an error like any other. The severity is translated: it cannot tell.
+      if (!this.#attached || !activeQueryOf(this) || !ENDS.has(codeOf(message) ?? '')) return super._handleErrorMessage(message)
+      const deadline = startDeadline(this.#attached.host.clock, END_MILLIS, () => this.connection.stream.destroy(message), true)
+      this.#lastWords = { error: message, deadline }
+    }
+
+    #takeLastWords(): Error | undefined {
+      const words = this.#lastWords
+      words?.deadline.cancel()
+      this.#lastWords = undefined
+      return words?.error
     }
 
     override _errorAllQueries(error: Error): void {
@@ -254,8 +264,10 @@ function extend(Base: ClientClass): ClientClass {
       // Closed by its owner: he knows what he did. But not by an owner who has others' statements on it.
       if (!attached || (this._ending && !isInterruption(error))) return super._errorAllQueries(error)
       const active = activeQueryOf(this)
+      const words = this.#takeLastWords()
+      if (words) attached.host.ended(words)
       forgetActiveQuery(this)
-      if (active) this.#fail(active, this.#lose(attached, active, error, this.pipeline === true))
+      if (active) this.#fail(active, this.#lose(attached, active, words ?? error, this.pipeline === true))
       for (const query of sentQueriesOf(this).splice(0)) this.#fail(query, this.#lose(attached, query, error, true))
       for (const query of queuedQueriesOf(this).splice(0)) this.#fail(query, loseQueued(this.#self, error))
       super._errorAllQueries(error)
@@ -275,6 +287,8 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override _handleReadyForQuery(message: ReadyMessage): void {
+      const words = this.#takeLastWords()
+      if (words) super._handleErrorMessage(words)
       if (this.#attached) noteReady(this.#attached.vitals, this.#attached.host.clock, message)
       super._handleReadyForQuery(message)
     }
@@ -295,6 +309,8 @@ function extend(Base: ClientClass): ClientClass {
 
 const ANOTHER_REQUEST =
   'On Workers a connection belongs to the request, or the Durable Object, that opened it, and this client was opened by another one. Nothing was sent. Keep the pool in the module, and take a client from it in each request: pool.query(), or await pool.connect().'
+/** How long the end may take after the server's last words. A cursor waits for us after an error, and would wait for ever. */
+const END_MILLIS = 1000
 const ADMIN_SHUTDOWN = '57P01'
 /**
  * Where PostgreSQL warns that it has committed without its replicas (src/backend/replication/syncrep.c). The name of the function, because
