@@ -4,10 +4,12 @@
  * @module
  */
 
-export { address } from './dial-failure.ts'
+export { address, connectError, type Target } from './dial-failure.ts'
 export type { CancelConnection, Driver } from './driver.ts'
-export { bound, boundsOf, interruptedBefore, isInterruption } from './interruption.ts'
+export { bound, checkSignal, interruptedBefore, isInterruption } from './interruption.ts'
 export { watchAlone } from './lone-client.ts'
+export { errorOfLoss } from './lost-statement.ts'
+export { nextTick } from './next-tick.ts'
 export type { ConnectOptions, EndOptions, QueryOptions, ThawOptions } from './options.ts'
 export { markLost, type PeerClient, type PeerConnection, type PeerPool, type PeerStream, saysLost } from './peer.ts'
 export { poolOver, type ThawPool } from './pool.ts'

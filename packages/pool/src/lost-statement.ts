@@ -95,18 +95,19 @@ function isOnlyMessage(cause: Error, before: number | undefined, now: number | u
 
 function lossError(where: string, evidence: LossEvidence, cause: Error): Error {
   const loss: Loss = { verdict: judgeLoss(evidence), evidence, cause, where }
-  const error = tell(loss)
+  const error = errorOfLoss(loss, wireFacts(cause))
   losses.set(error, loss)
   return error
 }
 
-function tell({ verdict, evidence, cause, where }: Loss): Error {
+/** What the statement's caller is told. `wire`: what the socket said. */
+export function errorOfLoss({ verdict, evidence, cause, where }: Loss, wire: WireFacts): Error {
   const { outcome, reason } = verdict
   const leftNothing = outcome === 'not-executed' || reason === 'read'
   if (leftNothing && isInterruption(cause)) return cause
   const message = `${cause.message}: the connection to ${where} was lost ${ADVICE[reason]}`
   if (outcome === 'executed') return new ReplicationUnconfirmedError({ message, cause })
-  if (leftNothing) return new ConnectionLostError({ verdict, message, cause, wire: wireFacts(cause) })
+  if (leftNothing) return new ConnectionLostError({ verdict, message, cause, wire })
   const { statement, status, lastWords } = evidence
   const inTransaction = status === 'T' || status === 'E'
   const answered = !evidence.isFirstWord && lastWords !== undefined

@@ -1,0 +1,32 @@
+/** Neon's Client, watched from birth. */
+
+import type * as neon from '@neondatabase/serverless'
+import { type PeerClient, watchAlone, watchedClient } from '@thaw/pool'
+import { driver } from './driver.ts'
+import type { QueryWithOptions } from './drop-in-pool.ts'
+import { NeonClient } from './neon-client.ts'
+
+type ClientClass = new (config?: string | neon.ClientConfig) => neon.Client & { query: neon.Client['query'] & QueryWithOptions }
+
+const Watched = watchedClient(NeonClient) as ClientClass
+
+/**
+ * Neon's `Client` that does not lose a statement without a word, and cannot end the process.
+ *
+ * - An `error` event without a listener, from a WebSocket that died between two statements, is not thrown.
+ * - After a silence the connection is swept and asked before the next statement is sent. If it is dead, the statement fails as not
+ *   executed. It is never dialled again behind its owner's back.
+ * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`.
+ * - `query_timeout` and `signal` end the statement at the server too.
+ * - `connect()` resolves when the server has let it in, with `pipelineConnect` too.
+ */
+export class Client extends Watched {
+  /** Survives minifiers: ORMs look at class names. */
+  static override readonly name: string = 'Client'
+
+  /** @throws {OptionError} naming what is wrong with the connection string. */
+  constructor(config?: string | neon.ClientConfig) {
+    super(config)
+    watchAlone(this as unknown as PeerClient, driver)
+  }
+}

@@ -1,0 +1,28 @@
+/** Neon's driver, as the pool sees it. */
+
+import { DatabaseError, Client as StockClient, Pool as StockPool } from '@neondatabase/serverless'
+import type { CancelConnection, Driver, PeerClient } from '@thaw/pool'
+import { NeonClient } from './neon-client.ts'
+import type { PeerSocket } from './peer.ts'
+import { Socket } from './socket.ts'
+
+/** Neon's, with clients on our socket. It takes no other class of clients by its options either. */
+class Pool extends StockPool {
+  override Client: typeof StockClient = NeonClient as unknown as typeof StockClient
+}
+
+export const driver: Driver = {
+  Pool: Pool as unknown as Driver['Pool'],
+  Client: NeonClient as unknown as Driver['Client'],
+  Query: (StockClient as unknown as { Query: Driver['Query'] }).Query,
+  DatabaseError,
+  connectionFor,
+  checkClient() {},
+}
+
+function connectionFor({ connection }: PeerClient): CancelConnection {
+  const stream = new Socket()
+  stream.opts = { ...(connection.stream as unknown as PeerSocket).opts }
+  const Connection = connection.constructor as new (config: object) => CancelConnection
+  return new Connection({ ssl: connection.ssl, stream })
+}

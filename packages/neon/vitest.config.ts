@@ -1,0 +1,7 @@
+import { defineConfig, type ViteUserConfig } from 'vitest/config'
+
+// Real servers on a loaded machine: the limit is there to name the test that hangs, not to time it.
+const config: ViteUserConfig = defineConfig({
+  test: { include: ['src/**/*.test.ts'], testTimeout: 30_000, hookTimeout: 30_000 },
+})
+export default config
