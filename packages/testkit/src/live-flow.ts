@@ -3,6 +3,7 @@ import { type Ambushes, type ArmedAmbush, isAnswered } from './ambush.ts'
 import type { CutKind, FaultKind, ServerSide, SuddenCut } from './fault-kinds.ts'
 import type { Flow, FlowChunk, FlowCutOptions, FlowState } from './flow.ts'
 import { createRelay, type Relay } from './relay.ts'
+import { reset } from './reset.ts'
 import { createTally, type Traffic, type TrafficTally, type WritableCounters } from './traffic.ts'
 
 /** What all flows of a proxy share. */
@@ -167,7 +168,7 @@ export class LiveFlow implements Flow {
   }
 
   #onClientError(): void {
-    if (this.#state === 'open') this.#server?.resetAndDestroy()
+    if (this.#state === 'open' && this.#server) reset(this.#server)
   }
 
   #onServerError(): void {
@@ -185,7 +186,7 @@ export class LiveFlow implements Flow {
   #end(kind: SuddenCut, server: ServerSide): void {
     this.#detach(kind === 'drop' ? 'silent' : 'cut', server)
     if (kind === 'fin') this.#client.end()
-    if (kind === 'rst') this.#client.resetAndDestroy()
+    if (kind === 'rst') reset(this.#client)
   }
 
   // From here on nothing passes, whatever the other side does; what the client says is read and thrown away.
