@@ -2,9 +2,20 @@
 
 import type * as neon from '@neondatabase/serverless'
 import type { ThawListener } from '@thaw/core'
-import { type ConnectOptions, type EndOptions, type PoolStats, poolOver, type QueryOptions, type ThawOptions } from '@thaw/pool'
+import {
+  type Callback,
+  type ConnectOptions,
+  type EndOptions,
+  type PoolStats,
+  poolOver,
+  promisify,
+  type QueryOptions,
+  type QueryResult,
+  type ThawOptions,
+} from '@thaw/pool'
 import { checkConnectionString } from './connection-string.ts'
 import { driver } from './driver.ts'
+import { type FetchingPool, isFetched, queryByFetch } from './fetch-mode.ts'
 
 /**
  * Every option of Neon's `Pool`, and Thaw's. What differs from Neon's when an option is not given:
@@ -87,6 +98,18 @@ class NeonPool extends poolOver(driver) {
   constructor(config?: PoolConfig) {
     checkConnectionString(config?.connectionString)
     super(config)
+  }
+
+  override query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined {
+    const self = this as unknown as FetchingPool
+    if (!isFetched(self, text)) return super.query(text, values, callback)
+    const isTwoArguments = typeof values === 'function'
+    const promised = promisify(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback)
+    queryByFetch(self, text as string, isTwoArguments ? undefined : (values as unknown[])).then(
+      (result) => promised.callback(undefined, result as QueryResult),
+      (error: Error) => promised.callback(error),
+    )
+    return promised.result
   }
 }
 

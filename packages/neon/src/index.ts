@@ -24,3 +24,4 @@ export {
 export type { ConnectOptions, EndOptions, PoolStats, QueryOptions, ThawOptions } from '@thaw/pool'
 export { Client } from './client.ts'
 export { type DropInClient, type DropInPool, Pool, type PoolConfig, type PoolConstructor, type QueryWithOptions } from './drop-in-pool.ts'
+export { type DropInQueryFunction, type HttpOptions, type HttpQueryOptions, neon } from './neon.ts'

@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { QueryResult } from 'pg'
 export { address, connectError, type Target } from './dial-failure.ts'
 export type { CancelConnection, Driver } from './driver.ts'
 export { bound, checkSignal, interruptedBefore, isInterruption } from './interruption.ts'
@@ -13,6 +14,7 @@ export { nextTick } from './next-tick.ts'
 export type { ConnectOptions, EndOptions, QueryOptions, ThawOptions } from './options.ts'
 export { markLost, type PeerClient, type PeerConnection, type PeerPool, type PeerStream, saysLost } from './peer.ts'
 export { poolOver, type ThawPool } from './pool.ts'
+export { type Callback, promisify } from './promisify.ts'
 export { scopedPoolOver } from './scoped-pool.ts'
 export type { Source, SourceFunction } from './source.ts'
 export type { PoolStats } from './stats.ts'

@@ -1,0 +1,77 @@
+/** What a failed request over HTTP says of the statement in it. */
+
+import { NeonDbError } from '@neondatabase/serverless'
+import { classify, codeOf, type WireFacts } from '@thaw/core'
+import { saysUnreached } from './peer.ts'
+
+/**
+ * - `answer`: the server, or Neon, has answered. Its error is the caller's.
+ * - `unsent`: the statement reached no database. It was not executed.
+ * - `lost`: it may have been executed.
+ */
+export type HttpFailure = 'answer' | 'unsent' | 'lost'
+
+/** Failures before a byte of the request could leave, beside those of the calls below: undici's own code for a dial that took too long. */
+const NOT_CONNECTED: ReadonlySet<string> = new Set([
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+])
+const DIALLING: ReadonlySet<string | undefined> = new Set(['connect', 'getaddrinfo'])
+
+/** The driver's words for an answer that is neither a result nor an error of PostgreSQL. `peer.test.ts` fails when they change. */
+const STATUS = /^Server error \(HTTP status (\d{3})\)/
+/** The words of Neon's proxy when its own connection to the database is gone (tokio-postgres). They come without a code. */
+const COMPUTE_LOST =
+  /^(connection closed|error communicating with the server|unexpected message from server|Query cancelled, connection was terminated)/
+/** Too many requests. And what no repeat would change: the answer to the statement was too large (507). */
+const THROTTLED = 429
+const TOO_LARGE = 507
+
+export function judgeHttp(error: unknown): HttpFailure {
+  if (!(error instanceof NeonDbError)) return isBrokenAnswer(error) ? 'lost' : 'answer'
+  if (error.sourceError !== undefined) return wasNeverSent(error) ? 'unsent' : 'lost'
+  const status = Number(STATUS.exec(error.message)?.[1])
+  if (status) return judgeStatus(status, error.message)
+  return judgeAnswer(error)
+}
+
+/** A result that breaks off in the middle reaches us without the driver's wrapping. */
+function isBrokenAnswer(error: unknown): boolean {
+  if (error instanceof SyntaxError) return true
+  return error instanceof TypeError && (error.message === 'terminated' || codeOf(error.cause) !== undefined)
+}
+
+function judgeStatus(status: number, message: string): HttpFailure {
+  if (status === THROTTLED || saysUnreached(message)) return 'unsent'
+  return status >= 500 && status !== TOO_LARGE ? 'lost' : 'answer'
+}
+
+function judgeAnswer(error: NeonDbError): HttpFailure {
+  const says = classify(error)
+  if (says?.ends && says.dial === 'again') return isRefusal(error) ? 'unsent' : 'lost'
+  return says === undefined && COMPUTE_LOST.test(error.message) ? 'lost' : 'answer'
+}
+
+/** Nobody was let in: the server is starting, or full. */
+function isRefusal({ code }: NeonDbError): boolean {
+  return code === '57P03' || code === '53300'
+}
+
+function wasNeverSent(error: NeonDbError): boolean {
+  const { code = '', syscall } = wireFactsOf(error)
+  return NOT_CONNECTED.has(code) || DIALLING.has(syscall)
+}
+
+/** What the socket said, below the wrappings of `fetch` and of the driver. */
+export function wireFactsOf(error: unknown): WireFacts {
+  let cause = error instanceof NeonDbError ? (error.sourceError ?? error) : error
+  while (codeOf(cause) === undefined && cause instanceof Error && cause.cause !== undefined) cause = cause.cause as Error
+  // Several addresses for a name: the first tells as much as any.
+  if (cause instanceof AggregateError) cause = cause.errors[0]
+  const { errno, syscall } = (cause ?? {}) as WireFacts
+  return { code: codeOf(cause), errno, syscall }
+}
