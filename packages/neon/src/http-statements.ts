@@ -94,14 +94,16 @@ export class HttpStatements {
     for (;;) {
       course.attempts++
       course.isPausing = false
+      const sockets = await this.#sockets.options()
       try {
-        const options = { signal, ...(await this.#sockets.options()) }
+        const options = { signal, ...sockets }
         const result = await (course.secondTry?.how === 'inside READ ONLY' ? statement.sendReadOnly(options) : statement.send(options))
         this.#sockets.answered()
         this.#budget = earn(this.#budget)
         return result
       } catch (error) {
         if (signal.aborted) throw error
+        if (judgeHttp(error) === 'lost') this.#sockets.doubt(sockets.dispatcher)
         await this.#failed(statement, course, error as Error, signal)
       }
     }
@@ -115,7 +117,6 @@ export class HttpStatements {
       throw this.#wasNoRead(course, error) ?? error
     }
     if (failure === 'unsent') return this.#pause(statement, course, error, signal)
-    this.#sockets.doubt()
     if (course.secondTry) throw this.#errorOf(course.secondTry.evidence, error)
     const evidence = evidenceOf(statement, error)
     const { outcome, reason } = judgeLoss(evidence)

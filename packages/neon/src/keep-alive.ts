@@ -13,13 +13,9 @@ const IDLE_MILLIS = 4000
 /** As a pool's `trustMillis`: after this long the event loop is swept first, so that `fetch` hears of the sockets whose end has come already. */
 const TRUST_MILLIS = 500
 
-interface Agent {
-  close(): Promise<void>
-}
-
 /** undici's, as Node has it: its settings are under a symbol of its own. */
 interface Dispatcher {
-  readonly constructor: { readonly name: string; new (options: object): Agent }
+  readonly constructor: { readonly name: string; new (options: object): object }
   readonly [settings: symbol]: { readonly connect?: unknown } | undefined
 }
 
@@ -31,7 +27,8 @@ export class KeepAlive {
   readonly #clock: Clock
   #heardAt: Reading | undefined
   #isDoubtful = false
-  #agent: Agent | undefined
+  /** Ours. Undefined: the one that everybody uses. */
+  #agent: object | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -46,9 +43,9 @@ export class KeepAlive {
     this.#heardAt = read(this.#clock)
   }
 
-  /** A socket has died: its siblings are no better. */
-  doubt(): void {
-    this.#isDoubtful = true
+  /** A socket has died: its siblings are no better. Unless they are left already. */
+  doubt(dispatcher: object | undefined): void {
+    if (dispatcher === this.#agent) this.#isDoubtful = true
   }
 
   /** What to add to the options of a `fetch` that is about to be sent. Nothing where sockets are none of ours: in Workers, or with a dispatcher that somebody has chosen. */
@@ -63,10 +60,9 @@ export class KeepAlive {
 
   #renew(): void {
     this.#isDoubtful = false
-    const Fresh = chosenByNode()
-    // Requests that are under way on the old ones may end.
-    this.#agent?.close().catch(() => {})
-    this.#agent = Fresh && new Fresh.Agent(Fresh.options)
+    // The old one is left to itself: requests on it may be under way, or just about to be, and what is idle it closes when its timers run again.
+    const node = chosenByNode()
+    this.#agent = node && new node.Agent(node.options)
     if (this.#heardAt) this.#heardAt = read(this.#clock)
   }
 }
