@@ -1,0 +1,155 @@
+/** It is Neon's driver: everything that works with that works with this. */
+
+import * as stock from '@neondatabase/serverless'
+import { type Neon, startNeon, terminateSessions } from '@thaw/testkit'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocket as WsWebSocket } from 'ws'
+import * as thaw from './index.ts'
+
+let neon: Neon
+let pool: thaw.Pool
+
+beforeAll(async () => {
+  neon = await startNeon()
+  Object.assign(stock.neonConfig, neon.driver)
+  await neon.postgres.query('CREATE TABLE orders (id int PRIMARY KEY)')
+})
+afterAll(() => neon.close())
+afterEach(async () => {
+  Object.assign(stock.neonConfig, {
+    poolQueryViaFetch: false,
+    pipelineConnect: 'password',
+    webSocketConstructor: undefined,
+    coalesceWrites: true,
+  })
+  if (pool && !pool.ending) await pool.end()
+})
+
+function createPool(config: thaw.PoolConfig = {}): thaw.Pool {
+  pool = new thaw.Pool({ connectionString: neon.url, ...config })
+  return pool
+}
+
+test('every name of the driver is there', () => {
+  expect(Object.keys(thaw)).toEqual(expect.arrayContaining(Object.keys(stock)))
+  expect(thaw.neonConfig).toBe(stock.neonConfig)
+})
+
+describe('Pool and Client', () => {
+  test('are of the classes that ORMs look for', async () => {
+    createPool()
+    expect(pool).toBeInstanceOf(stock.Pool)
+    expect(pool.constructor.name).toBe('Pool')
+    const client = await pool.connect()
+    expect(client).toBeInstanceOf(stock.Client)
+    client.release()
+    expect(new thaw.Client(neon.url)).toBeInstanceOf(stock.Client)
+  })
+
+  test.for([
+    ['as it comes', {}],
+    ['without pipelineConnect', { pipelineConnect: false }],
+    ['without coalescing', { coalesceWrites: false }],
+    ['on the WebSocket of the package ws', { webSocketConstructor: WsWebSocket }],
+  ] as const)('%s: promises, callbacks, parameters, transactions, errors', async ([, config]) => {
+    Object.assign(stock.neonConfig, config)
+    createPool({ max: 2 })
+    expect((await pool.query('SELECT $1::int AS id, $2 AS note', [1, 'x'])).rows).toEqual([{ id: 1, note: 'x' }])
+    const byCallback = new Promise((resolve, reject) =>
+      pool.query('SELECT 2 AS id', (error, result) => (error ? reject(error) : resolve(result.rows))),
+    )
+    expect(await byCallback).toEqual([{ id: 2 }])
+    const client = await pool.connect()
+    await client.query('BEGIN')
+    await client.query('INSERT INTO orders VALUES (1)')
+    await client.query('ROLLBACK')
+    client.release()
+    await expect(pool.query('SELECT nope')).rejects.toMatchObject({ code: '42703', severity: 'ERROR' })
+    const large = 'x'.repeat(300_000)
+    expect((await pool.query('SELECT $1::text AS large', [large])).rows).toEqual([{ large }])
+    const lone = new thaw.Client(neon.url)
+    await lone.connect()
+    expect((await lone.query('SELECT 3 AS id')).rows).toEqual([{ id: 3 }])
+    await lone.end()
+  })
+
+  test('a wrong password is its dial that fails, and not its first statement', async () => {
+    createPool({ connectionString: neon.url.replace(/:[^:@]*@/, ':wrong@') })
+    await expect(pool.connect()).rejects.toMatchObject({ code: '28P01' })
+    await expect(new thaw.Client(neon.url.replace(/:[^:@]*@/, ':wrong@')).connect()).rejects.toMatchObject({ code: '28P01' })
+  })
+
+  test('the password function is asked for each dial', async () => {
+    let asked = 0
+    const { user, host, port, database, password } = neon.postgres
+    const ask = () => (++asked === 1 ? 'expired' : password)
+    createPool({ connectionString: undefined, user, host, port, database, password: ask } as thaw.PoolConfig)
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+    expect(asked).toBe(2)
+  })
+
+  test('no listener is needed, and a lone client that dies ends nobody', async () => {
+    createPool({ connectionString: `${neon.url}?application_name=killed` })
+    await pool.query('SELECT 1')
+    const client = new thaw.Client(`${neon.url}?application_name=killed`)
+    await client.connect()
+    const ended = new Promise<void>((resolve) => client.once('end', () => resolve()))
+    expect(await terminateSessions(neon.postgres, 'killed')).toBe(2)
+    await ended
+    await expect(client.query('SELECT 1')).rejects.toMatchObject({ kind: 'connection-lost', outcome: 'not-executed' })
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  })
+})
+
+describe('poolQueryViaFetch', () => {
+  test('goes by HTTP, however the pool is watched by us', async () => {
+    stock.neonConfig.poolQueryViaFetch = true
+    createPool()
+    const events: thaw.ThawEvent[] = []
+    pool.subscribe((event) => events.push(event))
+    pool.on('error', () => {})
+    const { requests, webSockets } = neon.counters
+    expect((await pool.query('SELECT $1::int AS id', [1])).rows).toEqual([{ id: 1 }])
+    expect((await pool.query({ text: 'SELECT $1::int AS id', values: [2], rowMode: 'array' } as stock.QueryConfig)).rows).toEqual([[2]])
+    neon.answerNext(503)
+    const byCallback = new Promise((resolve, reject) =>
+      pool.query('SELECT 3 AS id', (error, result) => (error ? reject(error) : resolve(result.rows))),
+    )
+    expect(await byCallback).toEqual([{ id: 3 }])
+    expect([neon.counters.requests - requests, neon.counters.webSockets - webSockets]).toEqual([4, 0])
+    await expect(pool.query({ text: 'SELECT pg_sleep(20)', query_timeout: 50 })).rejects.toMatchObject({ kind: 'deadline' })
+  })
+
+  test('does not, when somebody listens to connections', async () => {
+    stock.neonConfig.poolQueryViaFetch = true
+    createPool()
+    pool.on('connect', () => {})
+    const { requests } = neon.counters
+    await pool.query('SELECT 1')
+    expect(neon.counters.requests).toBe(requests)
+  })
+})
+
+describe('neon()', () => {
+  test('composes, transacts and answers as the driver does', async () => {
+    for (const connect of [stock.neon, thaw.neon] as (typeof stock.neon)[]) {
+      const sql = connect(neon.url)
+      const id = sql`${7}::int`
+      expect(await sql`SELECT ${id} AS id, ${sql.unsafe('1 + 1')} AS two`).toEqual([{ id: 7, two: 2 }])
+      expect(await sql.query('SELECT $1::int AS id', [1], { arrayMode: true })).toEqual([[1]])
+      expect(await connect(neon.url, { fullResults: true })`SELECT 1 AS one`).toMatchObject({
+        command: 'SELECT',
+        rowCount: 1,
+        rows: [{ one: 1 }],
+      })
+      const list = await sql.transaction((own) => [own`SHOW transaction_read_only`, own`SELECT 2 AS two`], { readOnly: true })
+      expect(list).toEqual([[{ transaction_read_only: 'on' }], [{ two: 2 }]])
+      await expect(sql`SELECT nope`.then((rows) => rows)).rejects.toBeInstanceOf(stock.NeonDbError)
+      await expect(sql.transaction([1] as never)).rejects.toThrow('transaction() expects an array')
+      expect(() => (sql as unknown as (text: string) => void)('SELECT 1')).toThrow('tagged-template')
+      const lazy = sql`INSERT INTO orders VALUES (99)`
+      expect(lazy).toBeInstanceOf(stock.NeonQueryPromise)
+    }
+    expect((await neon.postgres.query('SELECT FROM orders')).rowCount).toBe(0)
+  })
+})

@@ -1,0 +1,52 @@
+/** What we lean on inside Neon's driver, and would silently lose when it changes. */
+
+import * as stock from '@neondatabase/serverless'
+import { type Neon, startNeon } from '@thaw/testkit'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { judgeHttp } from './http-failure.ts'
+
+let neon: Neon
+
+beforeAll(async () => {
+  neon = await startNeon()
+  Object.assign(stock.neonConfig, neon.driver)
+})
+afterAll(() => neon.close())
+
+test('the socket, the client and the pool have the members that we override', () => {
+  const socket = new (stock.neonConfig as unknown as new () => object)()
+  for (const name of ['connect', 'rawWrite', 'end', 'destroy', 'emit']) expect(socket).toHaveProperty(name, expect.any(Function))
+  expect(socket).toMatchObject({ ws: null, destroyed: false, opts: {}, coalesceWrites: true })
+  for (const name of ['_handleReadyForQuery', '_handleErrorMessage', '_errorAllQueries', '_pulseQueryQueue', '_handleCommandComplete'])
+    expect(stock.Client.prototype).toHaveProperty(name, expect.any(Function))
+  expect((stock.Client as unknown as { Query?: unknown }).Query).toBeTypeOf('function')
+  for (const name of ['_pulseQueue', '_remove', '_acquireClient', '_release', 'newClient', '_isAboveMin'])
+    expect(stock.Pool.prototype).toHaveProperty(name, expect.any(Function))
+  expect(new stock.Pool()).toMatchObject({ hasFetchUnsupportedListeners: false })
+})
+
+test('a promise is executed by its own method, when somebody waits for it', async () => {
+  const promise = stock.neon(neon.url)`SELECT 1 AS one`
+  const executed: unknown[] = []
+  const { execute } = promise
+  promise.execute = (...values) => {
+    executed.push(...values)
+    return execute(...values)
+  }
+  expect(executed).toEqual([])
+  expect(await promise).toEqual([{ one: 1 }])
+  expect(executed).toEqual([promise.queryData, promise.opts])
+})
+
+test('the words for a status', async () => {
+  neon.answerNext(429)
+  const error = await stock.neon(neon.url)`SELECT 1`.catch((reason) => reason)
+  expect(judgeHttp(error)).toBe('unsent')
+})
+
+test('the words for a compute that is gone, by HTTP', async () => {
+  neon.compute.refuse()
+  const error = await stock.neon(neon.url)`SELECT 1`.catch((reason) => reason)
+  await neon.compute.accept()
+  expect(judgeHttp(error)).toBe('unsent')
+})
