@@ -1,16 +1,16 @@
 import { defineConfig, type UserConfig } from 'tsdown'
 
-const config: UserConfig = defineConfig({
-  entry: 'src/index.ts',
-  format: ['esm', 'cjs'],
+const shared: UserConfig = {
   // Node, workerd, the Edge runtime: nothing of Node's is imported.
   platform: 'neutral',
   sourcemap: true,
-  dts: true,
   fixedExtension: true,
   // Of pg the pool has only types, and none of them is in what we export: nothing of it stays, not even its name.
-  deps: { neverBundle: ['pg'] },
+  deps: { neverBundle: ['pg', 'cloudflare:workers'] },
   treeshake: { moduleSideEffects: 'no-external' },
-  outputOptions: { exports: 'named' },
-})
+}
+const config: UserConfig[] = defineConfig([
+  { ...shared, entry: 'src/index.ts', format: ['esm', 'cjs'], dts: true, outputOptions: { exports: 'named' } },
+  { ...shared, entry: 'src/workerd.ts', format: 'esm', dts: false, clean: false },
+])
 export default config

@@ -1,21 +1,8 @@
-/** The pool, and what users see of it: Neon's `Pool`, and a little more. */
+/** What users see of the pool: Neon's `Pool`, and a little more. */
 
 import type * as neon from '@neondatabase/serverless'
 import type { ThawListener } from '@thaw/core'
-import {
-  type Callback,
-  type ConnectOptions,
-  type EndOptions,
-  type PoolStats,
-  poolOver,
-  promisify,
-  type QueryOptions,
-  type QueryResult,
-  type ThawOptions,
-} from '@thaw/pool'
-import { checkConnectionString } from './connection-string.ts'
-import { driver } from './driver.ts'
-import { type FetchingPool, isFetched, queryByFetch } from './fetch-mode.ts'
+import type { ConnectOptions, EndOptions, PoolStats, QueryOptions, ThawOptions } from '@thaw/pool'
 
 /**
  * Every option of Neon's `Pool`, and Thaw's. What differs from Neon's when an option is not given:
@@ -84,36 +71,14 @@ export interface DropInPool extends neon.Pool {
   stats(): PoolStats
 }
 
+/** What a pool on Workers is made from. */
+export type Source = string | PoolConfig
+
 /** The constructor of {@link DropInPool}. */
 export interface PoolConstructor {
   /** @throws {OptionError} naming an option that is absurd or misspelt, or what is wrong with the connection string, before anything is opened. */
   new (config?: PoolConfig): DropInPool
+  /** On Cloudflare Workers also by a URL, or by a function of the bindings, which is asked in each request that uses the pool. */
+  new <Env = never>(source: string | ((env: Env) => Source | undefined)): DropInPool
   readonly prototype: DropInPool
 }
-
-class NeonPool extends poolOver(driver) {
-  // A literal: minifiers rename classes, and ORMs look for "Pool" in the name.
-  static override readonly name: string = 'Pool'
-
-  constructor(config?: PoolConfig) {
-    checkConnectionString(config?.connectionString)
-    super(config)
-  }
-
-  override query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined {
-    const self = this as unknown as FetchingPool
-    if (!isFetched(self, text)) return super.query(text, values, callback)
-    const isTwoArguments = typeof values === 'function'
-    const promised = promisify(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback)
-    queryByFetch(self, text as string, isTwoArguments ? undefined : (values as unknown[])).then(
-      (result) => promised.callback(undefined, result as QueryResult),
-      (error: Error) => promised.callback(error),
-    )
-    return promised.result
-  }
-}
-
-/** See {@link PoolConstructor}. */
-export const Pool: PoolConstructor = NeonPool as unknown as PoolConstructor
-/** See {@link DropInPool}. */
-export type Pool = DropInPool

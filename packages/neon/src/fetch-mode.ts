@@ -1,14 +1,17 @@
 /** `neonConfig.poolQueryViaFetch`: statements of a pool that go by HTTP. */
 
-import { neonConfig, type Pool } from '@neondatabase/serverless'
-import type { ThawOptions } from '@thaw/pool'
+import { neonConfig, type Pool as StockPool } from '@neondatabase/serverless'
+import { type Callback, promisify, type QueryResult, type ThawOptions } from '@thaw/pool'
+import { checkConnectionString } from './connection-string.ts'
 import { type HttpQueryOptions, neon } from './neon.ts'
 
 /** What is read of a pool. */
-export interface FetchingPool {
+interface FetchingPool {
+  readonly Promise: PromiseConstructor
   readonly options: object
-  readonly hasFetchUnsupportedListeners: Pool['hasFetchUnsupportedListeners']
+  readonly hasFetchUnsupportedListeners: StockPool['hasFetchUnsupportedListeners']
   readonly Client: new (options: object) => Target
+  query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): unknown
 }
 
 interface Target {
@@ -25,12 +28,44 @@ interface Config extends HttpQueryOptions {
   readonly types?: unknown
 }
 
+/** Extends a pool of ours, on a process or on Workers. */
+export function fetching(Base: new (source?: never) => object): new (source?: unknown) => object {
+  const Housed = Base as unknown as new (source?: unknown) => FetchingPool
+  return class Pool extends Housed {
+    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name.
+    static override readonly name: string = 'Pool'
+
+    constructor(source?: unknown) {
+      checkSource(source)
+      super(source)
+    }
+
+    override query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): unknown {
+      if (!isFetched(this, text)) return super.query(text, values, callback)
+      const isTwoArguments = typeof values === 'function'
+      const promised = promisify(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback)
+      queryByFetch(this, text as string | Config, isTwoArguments ? undefined : (values as unknown[])).then(
+        (result) => promised.callback(undefined, result as QueryResult),
+        (error: Error) => promised.callback(error),
+      )
+      return promised.result
+    }
+  }
+}
+
+/** What can be checked before there is a request: not what a binding has. */
+function checkSource(source: unknown): void {
+  if (typeof source === 'string') checkConnectionString(source)
+  else if (typeof source === 'object' && source !== null && !('connect' in source))
+    checkConnectionString((source as { connectionString?: unknown }).connectionString)
+}
+
 /** By Neon's own rule: switched on, and nobody has a listener that would never be called. */
-export function isFetched({ hasFetchUnsupportedListeners }: FetchingPool, text: unknown): boolean {
+function isFetched({ hasFetchUnsupportedListeners }: FetchingPool, text: unknown): boolean {
   return neonConfig.poolQueryViaFetch && !hasFetchUnsupportedListeners && typeof text !== 'function'
 }
 
-export function queryByFetch({ options, Client }: FetchingPool, query: string | Config, values: unknown[] | undefined): Promise<unknown> {
+function queryByFetch({ options, Client }: FetchingPool, query: string | Config, values: unknown[] | undefined): Promise<unknown> {
   const config: Config = typeof query === 'string' ? { text: query } : query
   const { types, clock, connectionTimeoutMillis, query_timeout } = options as ThawOptions & Record<string, unknown>
   // A client that is never connected knows where the pool's options lead, those of the environment included.

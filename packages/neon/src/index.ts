@@ -5,23 +5,5 @@
  * @module
  */
 
-export * from '@neondatabase/serverless'
-export {
-  AcquireTimeoutError,
-  CommitRolledBackError,
-  ConnectError,
-  ConnectionLostError,
-  DeadlineError,
-  OptionError,
-  type Outcome,
-  OutcomeUnknownError,
-  ReplicationUnconfirmedError,
-  ThawError,
-  type ThawEvent,
-  type ThawListener,
-  TransactionOpenError,
-} from '@thaw/core'
-export type { ConnectOptions, EndOptions, PoolStats, QueryOptions, ThawOptions } from '@thaw/pool'
-export { Client } from './client.ts'
-export { type DropInClient, type DropInPool, Pool, type PoolConfig, type PoolConstructor, type QueryWithOptions } from './drop-in-pool.ts'
-export { type DropInQueryFunction, type HttpOptions, type HttpQueryOptions, neon } from './neon.ts'
+export { Pool } from './pool.ts'
+export * from './shared.ts'
