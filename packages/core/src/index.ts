@@ -4,6 +4,7 @@
  * @module
  */
 
+export { afterBody, hasBody } from './answer.ts'
 export { backoffMillis } from './backoff.ts'
 export { blamesSilence, classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
 export { type Clock, elapsedMillis, type Reading, read, systemClock, type Timer } from './clock.ts'
@@ -41,6 +42,7 @@ export {
   joinPlatforms,
   type Leak,
   memberOf,
+  type PoolBirth,
   type PoolMember,
   poolMembers,
   resumeInvocation,
@@ -59,6 +61,7 @@ export {
   type Verdict as OutcomeVerdict,
 } from './outcome.ts'
 export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
+export { endWithAnswer, type Handled, openRequest, type RequestInvocation, type RequestParts } from './request.ts'
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
 export { currentScope, openScope } from './scope.ts'
 export { classifyStatement, createStatementCache, type Statement } from './statement.ts'

@@ -32,10 +32,19 @@ export interface Leak {
   readonly acquiredAt: string
 }
 
+/** A pool that was made inside an invocation: most likely one pool for each request. */
+export interface PoolBirth {
+  readonly invocation: Invocation
+  /** The stack of the `new Pool()`, without its first lines. */
+  readonly madeAt: string
+}
+
 /** A pool, as platforms know it. None of these throws. */
 export interface PoolMember {
   /** The pool itself, for platforms that watch its events. */
   readonly pool: object
+  /** Who made it, if that was an invocation and no module. */
+  readonly birth?: PoolBirth | undefined
   /** An invocation has begun: looks at the clocks, and has the newest idle connection proven before the first statement wants it. */
   begin(invocation: Invocation, hints: FreezeHints): void
   /** Has the invocation a client that it has not given back? Then what it answers with, such as a stream of rows, may still need it. */
@@ -60,6 +69,8 @@ interface Registry {
   storage?: InvocationStorage
   readonly members: Set<Reference>
   readonly watchers: Set<(member: PoolMember) => void>
+  /** How many requests are being served. */
+  requests?: number
 }
 
 const REGISTRY = Symbol.for('thaw')
@@ -112,6 +123,13 @@ export function enterInvocation(invocation: Invocation, create: () => Invocation
   const shared = registry()
   shared.storage ??= create()
   shared.storage.enterWith(invocation)
+}
+
+/** One more request is being served, or one less. Returns how many are. */
+export function countRequest(change: 1 | -1): number {
+  const shared = registry()
+  shared.requests = (shared.requests ?? 0) + change
+  return shared.requests
 }
 
 /** The member of a pool, if it is one of ours and has been used. */

@@ -1,6 +1,4 @@
-/** When has a response been sent? Until then what it is made from, a cursor for example, is still in use. */
-
-import { type Invocation, resumeInvocation } from '@thaw/core'
+/** When has a response of Node's been sent? Until then what it is made from, a cursor for example, is still in use. */
 
 interface NodeResponse {
   readonly writableFinished: boolean
@@ -18,69 +16,4 @@ export function isNodeResponse(value: unknown): value is NodeResponse {
 export function afterNodeResponse(response: NodeResponse, done: () => void): void {
   if (response.writableFinished || response.destroyed) done()
   else response.once('close', done)
-}
-
-interface Answer {
-  readonly body: ReadableStream
-}
-
-/** A `Response` that has one, of whichever class. */
-export function hasBody(value: unknown): value is Answer {
-  const { body } = (value ?? {}) as { body?: { getReader?: unknown } | null }
-  return typeof body?.getReader === 'function'
-}
-
-/**
- * Calls back when whoever reads the body has come to its end, or has given it up. Who reads it is not the handler: what makes the body is called as
- * part of the invocation all the same.
- *
- * The response and its body stay the same objects: a stream around the stream would cost 15 µs. Each way to read one begins at a method of it.
- */
-export function afterBody({ body }: Answer, invocation: Invocation, done: () => void): void {
-  const { getReader, pipeTo, tee, cancel } = body
-  const inside = <Result>(work: () => Result): Result => resumeInvocation(invocation, work)
-
-  function followedReader(mode?: never): ReadableStreamDefaultReader {
-    const reader = getReader.call(body, mode) as ReadableStreamDefaultReader
-    const { read, cancel: cancelReader } = reader
-    reader.read = (...values) => inside(() => read.apply(reader, values))
-    reader.cancel = (reason) => inside(() => cancelReader.call(reader, reason))
-    // Rejected, too, when the reader goes and leaves the rest to another.
-    reader.closed.then(done, () => body.locked && done())
-    return reader
-  }
-
-  async function* values({ preventCancel = false } = {}): AsyncGenerator<unknown> {
-    const reader = followedReader()
-    try {
-      for (let step = await reader.read(); !step.done; step = await reader.read()) yield step.value
-    } finally {
-      if (!preventCancel) await reader.cancel()
-      reader.releaseLock()
-    }
-  }
-
-  const follow: PropertyDescriptorMap = {
-    getReader: { value: followedReader },
-    values: { value: values },
-    [Symbol.asyncIterator]: { value: values },
-    cancel: { value: (reason: unknown) => inside(() => cancel.call(body, reason)).finally(done) },
-    pipeTo: { value: (to: WritableStream, options: never) => inside(() => pipeTo.call(body, to, options)).finally(done) },
-    pipeThrough: {
-      value(through: { readonly readable: ReadableStream; readonly writable: WritableStream }, options: never) {
-        body.pipeTo(through.writable, options).catch(() => {})
-        return through.readable
-      },
-    },
-    tee: {
-      value() {
-        const branches = tee.call(body)
-        // Of a response that is cloned, the first is the body from then on.
-        afterBody({ body: branches[0] }, invocation, done)
-        return branches
-      },
-    },
-  }
-  for (const descriptor of Object.values(follow)) descriptor.configurable = true
-  Object.defineProperties(body, follow)
 }

@@ -1,10 +1,12 @@
 /** The wrapper: tells pools which invocation is running, until when, and that it has ended. */
 
 import {
+  afterBody,
   beginInvocation,
   createInvocation,
   type Deadline,
   endInvocation,
+  hasBody,
   type OpenInvocation,
   OptionError,
   poolMembers,
@@ -17,7 +19,7 @@ import {
 import { attachNew } from './attach-pool.ts'
 import { backgroundOf } from './background.ts'
 import { endOf, holdInstance, type RequestContext, requestContext } from './context.ts'
-import { afterBody, afterNodeResponse, hasBody, isNodeResponse } from './ends.ts'
+import { afterNodeResponse, isNodeResponse } from './ends.ts'
 import { type Settings, settingsOf, type ThawOptions } from './options.ts'
 
 /** Any handler: `(request, response)`, `(request)`, `(request, context)`. */
