@@ -282,3 +282,25 @@ test('closing what is idle resolves when the server has no session left, and the
   await memberOf(pool)?.closeIdle()
   await waitForSessions(server, 'member', 0)
 })
+
+describe('a pool', () => {
+  test('that an invocation made says which and where, of whatever class', async () => {
+    const invocation = open()
+    class Mine extends Pool {}
+    createPool()
+    for (const Made of [Pool, Mine]) {
+      const made = inside(invocation, () => new Made({ connectionString: server.url }))
+      await made.query('select 1')
+      const { birth } = memberOf(made) ?? {}
+      await made.end()
+      expect(birth?.invocation).toBe(invocation)
+      expect(birth?.madeAt.split('\n')[0]).toContain('member.test.ts')
+    }
+  })
+
+  test('that a module made says nothing', async () => {
+    createPool()
+    await inside(open(), () => pool.query('select 1'))
+    expect(memberOf(pool)?.birth).toBeUndefined()
+  })
+})

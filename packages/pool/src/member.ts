@@ -1,6 +1,6 @@
 /** The pool as platforms know it: what it does when an invocation begins and ends, and who holds which client meanwhile. */
 
-import { currentInvocation, type FreezeHints, type Invocation, type Leak, type PoolMember } from '@thaw/core'
+import { currentInvocation, type FreezeHints, type Invocation, type Leak, type PoolBirth, type PoolMember } from '@thaw/core'
 import type { Door } from './door.ts'
 import type { ConnectCallback, IdleItem, PeerClient } from './peer.ts'
 
@@ -19,11 +19,16 @@ export interface MemberHost {
 interface Loan {
   readonly invocation: Invocation
   /** Has the stack as an Error has it: V8 makes text of it when somebody reads it, and nobody reads most. */
-  readonly place: { readonly stack?: string }
+  readonly place: Place
+}
+
+interface Place {
+  stack?: string
 }
 
 export class Member implements PoolMember {
   readonly pool: object
+  readonly birth: PoolBirth | undefined
   readonly #host: MemberHost
   readonly #loans = new Map<PeerClient, Loan>()
   #leave: (() => void) | undefined
@@ -31,6 +36,7 @@ export class Member implements PoolMember {
 
   constructor(pool: object, host: MemberHost) {
     this.pool = pool
+    this.birth = birthOf(pool.constructor)
     this.#host = host
   }
 
@@ -82,7 +88,7 @@ export class Member implements PoolMember {
     this.#isNextOurs = false
     const invocation = isOurs ? undefined : currentInvocation()
     if (!invocation) return callback
-    const place: { stack?: string } = {}
+    const place: Place = {}
     Error.captureStackTrace(place, this.note)
     return (error, client, release) => {
       if (client) this.#loans.set(client, { invocation, place })
@@ -99,6 +105,15 @@ export class Member implements PoolMember {
   leave(): void {
     this.#leave?.()
   }
+}
+
+/** Who makes a pool right now. Its stack is made without whatever is above the constructor. */
+function birthOf(maker: unknown): PoolBirth | undefined {
+  const invocation = currentInvocation()
+  if (!invocation) return undefined
+  const place: Place = {}
+  Error.captureStackTrace(place, maker as () => unknown)
+  return { invocation, madeAt: (place.stack ?? '').split('\n').slice(1).join('\n') }
 }
 
 /** `connect()` itself, whose line says nothing to whoever looks for the leak. */
