@@ -1,0 +1,17 @@
+/** Are two configurations the same? What they say is compared, for after a reload every object and function in them is another one. */
+
+/** The same text for the same configuration. It may contain secrets: it is kept in memory beside them, and nowhere else. */
+export function fingerprint(value: unknown): string {
+  const path: object[] = []
+  const describe = (part: unknown): string => {
+    if (typeof part === 'function') return `function ${part}`
+    if (typeof part !== 'object' || part === null) return `${typeof part} ${String(part)}`
+    if (path.includes(part)) return 'itself'
+    path.push(part)
+    const entries = Object.entries(part).filter(([, inner]) => inner !== undefined)
+    const text = entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, inner]) => `${JSON.stringify(name)}: ${describe(inner)}`)
+    path.pop()
+    return `{${text.join(', ')}}`
+  }
+  return describe(value)
+}

@@ -1,0 +1,95 @@
+/** One pool for the whole process, however often the module that makes it is loaded: after each edit under `next dev`, and once more for `instrumentation.ts`. */
+
+import { memberOf, OptionError } from '@thaw/core'
+import { fingerprint } from './fingerprint.ts'
+
+/** What {@link onePool} can hold: `Pool` of `@thaw/pg`, of `@thaw/neon`, of `pg`. */
+export interface AnyPool {
+  readonly options: object
+}
+
+interface Entry {
+  readonly configuration: string
+  readonly pool: AnyPool
+}
+
+interface Surroundings {
+  readonly process?: { readonly env?: Readonly<Record<string, string | undefined>> }
+  readonly console?: { warn(message: string): void }
+}
+
+const POOLS = Symbol.for('thaw.next')
+
+/** Of the whole process: modules come and go, and there are several copies of this one. */
+function entriesOf(name: string): Entry[] {
+  const holder = globalThis as { [POOLS]?: Map<string, Entry[]> }
+  holder[POOLS] ??= new Map()
+  const entries = holder[POOLS].get(name) ?? []
+  holder[POOLS].set(name, entries)
+  return entries
+}
+
+/**
+ * `new Pool(config)`, but the same pool again each time the module is loaded: `export const pool = onePool(Pool, { connectionString: … })`.
+ *
+ * In development a changed configuration makes a new pool and retires the old one: it keeps no connection any more, and who still holds it gets a
+ * new connection for each use. In production nothing changes while the process runs: a second configuration is a second pool.
+ *
+ * Where `connectionString` is given but empty, as with `DATABASE_URL` unset, and nothing else says where the database is, the first use
+ * fails and says so. Not the call itself: `next build` loads modules without any database.
+ *
+ * @param name - tells pools apart in development. Default `"default"`. Give your second pool one of its own.
+ * @throws {OptionError} when it is not given a class and its configuration, and whatever the class throws.
+ */
+export function onePool<Config extends object, Pool extends AnyPool>(
+  Pool: new (config: Config) => Pool,
+  config: Config,
+  name: string = 'default',
+): Pool {
+  if (typeof Pool !== 'function' || typeof config !== 'object' || config === null) throw notAPool()
+  const entries = entriesOf(name)
+  const configuration = `${Pool} ${fingerprint(config)}`
+  const known = entries.find((entry) => entry.configuration === configuration)
+  if (known && !(known.pool as { ending?: boolean }).ending) return known.pool as Pool
+  const pool = new Pool(isMissing(config) ? { ...config, stream: refuseToDial } : config)
+  const { process, console } = globalThis as Surroundings
+  const outdated = process?.env?.['NODE_ENV'] === 'production' ? entries.filter((entry) => entry === known) : [...entries]
+  for (const entry of outdated) entries.splice(entries.indexOf(entry), 1)
+  if (outdated.some((entry) => entry !== known)) console?.warn(changed(name))
+  for (const entry of outdated) retire(entry.pool)
+  entries.push({ configuration, pool })
+  return pool
+}
+
+/** pg-pool closes a client that has been used as often as this when it is given back. */
+function retire(pool: AnyPool): void {
+  Object.assign(pool.options, { maxUses: 1 })
+  void memberOf(pool)?.closeIdle()
+}
+
+function isMissing(config: { connectionString?: unknown; host?: unknown }): boolean {
+  const { process } = globalThis as Surroundings
+  return 'connectionString' in config && !config.connectionString && !config.host && !process?.env?.['PGHOST']
+}
+
+/** node-postgres asks for a socket here, when it connects. */
+function refuseToDial(): never {
+  throw new OptionError({
+    option: 'connectionString',
+    allowed: 'a URL of PostgreSQL',
+    message:
+      'The pool has no connectionString. Is DATABASE_URL set? Write DATABASE_URL=postgres://user:password@host/database into .env.local, and into the settings of the host that you deploy to.',
+  })
+}
+
+function changed(name: string): string {
+  return `Thaw: the configuration of the pool "${name}" has changed, so the old pool is retired. If these are two pools, give each a name: onePool(Pool, config, "reports").`
+}
+
+function notAPool(): OptionError {
+  return new OptionError({
+    option: 'Pool',
+    allowed: 'a class and its configuration',
+    message: 'onePool() takes the class and its configuration: onePool(Pool, { connectionString: process.env.DATABASE_URL }).',
+  })
+}

@@ -1,0 +1,171 @@
+/** The wrapper: tells pools which invocation is running, until when, and that it has ended. */
+
+import {
+  type Clock,
+  checkOptions,
+  createLeakReport,
+  endWithAnswer,
+  type InvocationStorage,
+  type Leak,
+  OptionError,
+  type OptionRules,
+  openRequest,
+  preserveHandler,
+  type RequestInvocation,
+  runInvocation,
+  systemClock,
+} from '@thaw/core'
+import type { NextRequest } from 'next/server.js'
+import { endOf, hostContext } from './host.ts'
+import { describeStray, findStrays, type StrayPool } from './stray-pools.ts'
+
+/** How to wrap. */
+export interface WithThawOptions {
+  /**
+   * How long before the host ends the invocation everything that waits inside must have ended, so that there is time to answer with an error.
+   * Default 500 ms. Of no effect where the host names no deadline, as on one's own server.
+   */
+  readonly marginMillis?: number | undefined
+  /**
+   * Told of clients that were taken by `connect()` and not given back when the invocation ended. Their connections have been closed. Default: a
+   * warning on the console, once for each place.
+   */
+  readonly onLeak?: ((leaks: readonly Leak[]) => void) | undefined
+  /**
+   * Told, once for each place, of a pool that is made anew for each request and not ended: its connections have been closed. Default: a warning on the
+   * console.
+   */
+  readonly onStrayPool?: ((stray: StrayPool) => void) | undefined
+  /** Time. Default: the runtime's own. */
+  readonly clock?: Clock | undefined
+}
+
+/** A route handler. Annotate its context: `RouteContext<'/orders/[id]'>`, which Next.js generates. */
+export type RouteHandler = (request: NextRequest, context: { params: Promise<never> }) => Response | Promise<Response>
+/** A route handler or a server action. */
+export type NextHandler = (...args: never[]) => unknown
+
+const MARGIN_MILLIS = 500
+/** How React marks what a client may call by reference. */
+const REFERENCE = Symbol.for('react.server.reference')
+
+let lastId = 0
+
+/**
+ * Wraps a route handler (`export const GET = withThaw(async (request) => …)`) or a server action of a `'use server'` file. What comes out has the
+ * type, the name, the length and the properties of what went in.
+ *
+ * Inside, every wait of a Thaw pool ends before the host ends the invocation, and says so; the newest connection is proven when the invocation
+ * begins; clients that were never given back are taken back when it ends. It ends when the handler has, what its response is made from has been
+ * read, and the tasks that it passed to {@link after} have ended. Pages need no wrapper, and without `withThaw` pools work too.
+ *
+ * @throws {OptionError} when it is given no handler; when it is called with what pages are given.
+ */
+export function withThaw<Handler extends RouteHandler>(handler: Handler, options?: WithThawOptions): Handler
+export function withThaw<Handler extends NextHandler>(handler: Handler, options?: WithThawOptions): Handler
+export function withThaw(handler: NextHandler, options: WithThawOptions = {}): NextHandler {
+  const settings = settingsOf(options)
+  if (typeof handler !== 'function') throw noHandler(handler)
+  if ((handler as { $$typeof?: unknown }).$$typeof === REFERENCE) throw alreadyAnAction()
+  return preserveHandler(handler, wrap(handler, settings))
+}
+
+interface Settings {
+  readonly marginMillis: number
+  readonly reportLeaks: (leaks: readonly Leak[]) => void
+  readonly reportStray: (stray: StrayPool) => void
+  readonly clock: Clock
+}
+
+const RULES: OptionRules = {
+  marginMillis: { type: 'number', min: 0 },
+  onLeak: { type: 'function' },
+  onStrayPool: { type: 'function' },
+  clock: { type: 'object' },
+}
+
+function settingsOf(options: WithThawOptions): Settings {
+  checkOptions(options, RULES, 'refuse')
+  const { marginMillis = MARGIN_MILLIS, onLeak, onStrayPool, clock = systemClock } = options
+  const warn = (message: string) => (globalThis as { console?: { warn(message: string): void } }).console?.warn(message)
+  return {
+    marginMillis,
+    reportLeaks: onLeak ?? createLeakReport(warn),
+    reportStray: onStrayPool ?? ((stray) => warn(describeStray(stray))),
+    clock,
+  }
+}
+
+function wrap(handler: NextHandler, settings: Settings): NextHandler {
+  return function (this: unknown, ...args: never[]) {
+    if (isPage(args[0])) throw aroundPage(handler)
+    const invocation = begin(args[0], settings)
+    const handled = invocation.part()
+    let result: unknown
+    try {
+      result = runInvocation(invocation, createStorage, () => Reflect.apply(handler, this, args))
+    } catch (error) {
+      handled()
+      throw error
+    }
+    return endWithAnswer(result, invocation, settings.clock, handled)
+  }
+}
+
+function begin(first: unknown, { marginMillis, clock, reportLeaks, reportStray }: Settings): RequestInvocation {
+  const context = hostContext()
+  const { signal } = (first ?? {}) as { signal?: unknown }
+  const invocation = openRequest({
+    id: context?.headers?.['x-vercel-id'] ?? `thaw-${++lastId}`,
+    endsAt: endOf(context),
+    marginMillis,
+    clock,
+    parentSignal: signal instanceof AbortSignal ? signal : undefined,
+    waitUntil: context?.waitUntil && ((promise) => context.waitUntil?.(promise)),
+    ended(leaks) {
+      findStrays(invocation, reportStray)
+      if (leaks.length > 0) reportLeaks(leaks)
+    },
+  })
+  return invocation
+}
+
+/** Next.js puts the class there on every runtime, for itself. */
+function createStorage(): InvocationStorage {
+  const { AsyncLocalStorage } = globalThis as { AsyncLocalStorage?: new () => InvocationStorage }
+  if (AsyncLocalStorage) return new AsyncLocalStorage()
+  throw new Error(
+    'withThaw() of "@thaw/next" works inside of Next.js only: there is no AsyncLocalStorage. Elsewhere use that of "@thaw/vercel" or "@thaw/lambda".',
+  )
+}
+
+/** What pages and layouts are given: props, with params that are a promise, and searchParams or children. */
+function isPage(first: unknown): boolean {
+  const props = first as { params?: { then?: unknown }; searchParams?: unknown; children?: unknown } | null | undefined
+  return typeof props?.params?.then === 'function' && (props.searchParams !== undefined || props.children !== undefined)
+}
+
+function aroundPage({ name }: NextHandler): OptionError {
+  return new OptionError({
+    option: 'handler',
+    allowed: 'a route handler or a server action',
+    message: `withThaw() is around a page or a layout${name && ` (${name})`}. React goes on rendering after its function has returned, so nobody knows when its invocation ends. Take withThaw() away: pools work in pages without it.`,
+  })
+}
+
+function alreadyAnAction(): OptionError {
+  return new OptionError({
+    option: 'handler',
+    allowed: 'a route handler or a server action',
+    message:
+      "withThaw() was given a function that is a server action already, so clients would call it past withThaw(). Put the action into a file that begins with 'use server', and write there: export const save = withThaw(async (form: FormData) => { … }).",
+  })
+}
+
+function noHandler(given: unknown): OptionError {
+  return new OptionError({
+    option: 'handler',
+    allowed: 'a function',
+    message: `withThaw() takes a route handler or a server action, but was given ${given === null ? 'null' : `a value of type ${typeof given}`}. Write export const GET = withThaw(async (request) => { … }).`,
+  })
+}
