@@ -283,6 +283,19 @@ test('closing what is idle resolves when the server has no session left, and the
   await waitForSessions(server, 'member', 0)
 })
 
+test('a client that is kept beyond its invocation says why it does not work', async () => {
+  createPool()
+  const invocation = open()
+  const kept = await inside(invocation, () => pool.connect())
+  endInvocation(invocation)
+  const error = await kept.query('select 1').catch((thrown: unknown) => thrown)
+  expect(error).toMatchObject({
+    kind: 'connection-lost',
+    outcome: 'not-executed',
+    message: expect.stringMatching(/longer than the invocation/),
+  })
+})
+
 describe('a pool', () => {
   test('that an invocation made says which and where, of whatever class', async () => {
     const invocation = open()

@@ -8,7 +8,7 @@ import type { ConnectCallback, IdleItem, PeerClient } from './peer.ts'
 export interface MemberHost {
   /** The idle clients, newest last. */
   idle(): readonly IdleItem[]
-  readonly door: Pick<Door, 'look' | 'prepare'>
+  readonly door: Pick<Door, 'look' | 'prepare' | 'vitalsOf'>
   /** Takes the client out of the pool and closes it. */
   remove(client: PeerClient): void
   /** Makes the member known to whoever tells it of invocations. Returns the function that ends that. */
@@ -56,6 +56,9 @@ export class Member implements PoolMember {
       if (loan.invocation !== invocation) continue
       this.returned(client)
       this.#host.remove(client)
+      // Who keeps it all the same is told why it no longer works.
+      this.#host.door.vitalsOf(client).takenBack = true
+      client._queryable = false
       leaks.push({ acquiredAt: withoutFirstLine(loan.place.stack ?? '') })
     }
     return leaks

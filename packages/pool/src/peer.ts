@@ -33,7 +33,7 @@ export interface PeerQuery {
 export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   readonly connection: PeerConnection & pg.Connection
   /** False from the first connection error on. */
-  readonly _queryable?: boolean
+  _queryable?: boolean
   /** True from `end()` on. */
   readonly _ending?: boolean
   /** False while a statement is running, or the server has not yet said that it is ready for the next. */

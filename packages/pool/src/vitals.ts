@@ -60,6 +60,8 @@ export interface Vitals {
   probed: boolean
   /** Has a caller left state in the session (SET, LISTEN, PREPARE, …), which dies with it? And has it? */
   sessionState: 'none' | 'left' | 'lost'
+  /** Its invocation has ended, and it was never given back. */
+  takenBack?: boolean
   readonly sending: Sending
 }
 

@@ -144,7 +144,8 @@ function extend(Base: ClientClass): ClientClass {
       const bounds = boundsOf(typeof config === 'object' ? (config as QueryBounds) : undefined, attached.queryTimeoutMillis)
       if (!bounds && this._queryable) return super.query(config, values, callback)
       const plain = typeof config === 'object' && 'query_timeout' in config ? { ...config, query_timeout: undefined } : config
-      const over = interruptedBefore(bounds) ?? (this._queryable ? undefined : new Error(NOT_QUERYABLE))
+      const over =
+        interruptedBefore(bounds) ?? (this._queryable ? undefined : new Error(attached.vitals.takenBack ? TAKEN_BACK : NOT_QUERYABLE))
       if (over) return this.#refuse(over, () => super.query(plain, values, callback))
       const before = this.#newest
       const result = super.query(plain, values, callback)
@@ -321,6 +322,8 @@ const COMMITTED_ALREADY = 'SyncRepWaitForLSN'
 const ENDS: ReadonlySet<string> = new Set([ADMIN_SHUTDOWN, '57P02', '57P05', '25P03', '25P04'])
 /** node-postgres' own words. */
 const NOT_QUERYABLE = 'Client has encountered a connection error and is not queryable'
+const TAKEN_BACK =
+  'The client was kept longer than the invocation that had acquired it, which closed it (acquire one in each, or use pool.query())'
 const NOT_STORED =
   'COMMIT was answered with ROLLBACK: an earlier statement of the transaction had failed, so nothing of it was stored. Run ROLLBACK and the whole transaction again, once you have handled the error of that statement.'
 
