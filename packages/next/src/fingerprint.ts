@@ -1,10 +1,13 @@
-/** Are two configurations the same? What they say is compared, for after a reload every object and function in them is another one. */
+/**
+ * Are two configurations the same? What they say is compared, for after a reload every object in them is another one. What a function says cannot be
+ * compared: the same one reads differently in each bundle that a bundler puts it into.
+ */
 
 /** The same text for the same configuration. It may contain secrets: it is kept in memory beside them, and nowhere else. */
 export function fingerprint(value: unknown): string {
   const path: object[] = []
   const describe = (part: unknown): string => {
-    if (typeof part === 'function') return `function ${part}`
+    if (typeof part === 'function') return 'function'
     if (typeof part !== 'object' || part === null) return `${typeof part} ${String(part)}`
     if (path.includes(part)) return 'itself'
     path.push(part)

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { onePool } from './one-pool.ts'
 
 class Pool {
-  readonly options: { max?: number; connectionString?: string | undefined; stream?: () => unknown }
+  readonly options: { max?: number; connectionString?: string | undefined; stream?: () => unknown; password?: () => string }
   ending = false
-  constructor(config: { max?: number; connectionString?: string | undefined; password?: (() => string) | undefined; host?: string }) {
+  constructor(config: { max?: number; connectionString?: string | undefined; password?: () => string; host?: string }) {
     this.options = { ...config }
   }
 }
@@ -27,6 +27,12 @@ describe('one pool', () => {
     expect(onePool(Pool, { max: 3, password: () => 'x', connectionString: url }, name)).toBe(pool)
     expect(pool).toBeInstanceOf(Pool)
     expect(warn).not.toHaveBeenCalled()
+  })
+
+  test('whose functions are those of the newest module', () => {
+    const pool = onePool(Pool, { connectionString: url, password: () => 'old' }, name)
+    onePool(Pool, { connectionString: url, password: () => 'new' }, name)
+    expect(pool.options.password?.()).toBe('new')
   })
 
   test('across copies of this module', async () => {
@@ -54,7 +60,7 @@ describe('one pool', () => {
 
 describe.each([
   ['another configuration', () => onePool(Pool, { connectionString: url, max: 2 }, name)],
-  ['another password', () => onePool(Pool, { connectionString: url, password: () => 'other' }, name)],
+  ['another host', () => onePool(Pool, { connectionString: url, host: 'other' }, name)],
   ['another class', () => onePool(OtherPool, { connectionString: url }, name)],
 ])('%s', (_, make) => {
   test('is another pool in development, and retires the old one, aloud and without secrets', () => {

@@ -32,7 +32,7 @@ function entriesOf(name: string): Entry[] {
 /**
  * `new Pool(config)`, but the same pool again each time the module is loaded: `export const pool = onePool(Pool, { connectionString: … })`.
  *
- * In development a changed configuration makes a new pool and retires the old one: it keeps no connection any more, and who still holds it gets a
+ * The configurations are compared by what they say; functions in them are taken from whoever asked last. In development a changed configuration makes a new pool and retires the old one: it keeps no connection any more, and who still holds it gets a
  * new connection for each use. In production nothing changes while the process runs: a second configuration is a second pool.
  *
  * Where `connectionString` is given but empty, as with `DATABASE_URL` unset, and nothing else says where the database is, the first use
@@ -48,9 +48,13 @@ export function onePool<Config extends object, Pool extends AnyPool>(
 ): Pool {
   if (typeof Pool !== 'function' || typeof config !== 'object' || config === null) throw notAPool()
   const entries = entriesOf(name)
-  const configuration = `${Pool} ${fingerprint(config)}`
+  // Not the class itself: there is one in each bundle.
+  const configuration = `${Pool.name} ${fingerprint(config)}`
   const known = entries.find((entry) => entry.configuration === configuration)
-  if (known && !(known.pool as { ending?: boolean }).ending) return known.pool as Pool
+  if (known && !(known.pool as { ending?: boolean }).ending) {
+    Object.assign(known.pool.options, functionsOf(config))
+    return known.pool as Pool
+  }
   const pool = new Pool(isMissing(config) ? { ...config, stream: refuseToDial } : config)
   const { process, console } = globalThis as Surroundings
   const outdated = process?.env?.['NODE_ENV'] === 'production' ? entries.filter((entry) => entry === known) : [...entries]
@@ -59,6 +63,11 @@ export function onePool<Config extends object, Pool extends AnyPool>(
   for (const entry of outdated) retire(entry.pool)
   entries.push({ configuration, pool })
   return pool
+}
+
+/** Asked for a password, the pool should ask the module that is loaded now. */
+function functionsOf(config: object): object {
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => typeof value === 'function'))
 }
 
 /** pg-pool closes a client that has been used as often as this when it is given back. */
