@@ -1,0 +1,59 @@
+/** What takes too long for every day: Next.js built by webpack, and its Edge runtime. */
+
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres, waitForSessions } from '@thaw/testkit'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { freezeAndWake, MAX } from '../platforms/next-freeze.ts'
+import { type AppCopy, buildApp, copyApp, startNext } from '../platforms/next-server.ts'
+
+vi.setConfig({ testTimeout: 300_000 })
+
+let server: PostgresServer
+let proxy: FaultProxy
+let app: AppCopy
+
+beforeAll(async () => {
+  ;[server, app] = await Promise.all([startPostgres(), copyApp()])
+  proxy = await startFaultProxy(server)
+  await server.query('CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, item text NOT NULL)')
+})
+afterAll(async () => {
+  await proxy.close()
+  await server.close()
+  await app[Symbol.asyncDispose]()
+})
+
+test('built by webpack it has one pool, and no request fails across a freeze', async () => {
+  await buildApp(app.folder, 'webpack')
+  await using next = await startNext(app.folder, 'start', { DATABASE_URL: proxy.urlFor(server.url), APP_NAME: 'webpack' })
+  expect((await fetch(`${next.url}/api/orders/thaw`)).status).toBe(200)
+  expect((await fetch(`${next.url}/orders`)).status).toBe(200)
+  await waitForSessions(server, 'webpack-thaw', 1)
+  expect((await freezeAndWake({ next, name: 'webpack', server, proxy }, 'pg')).failed).toBeGreaterThan(0)
+  const { struck, dials, failed } = await freezeAndWake({ next, name: 'webpack', server, proxy }, 'thaw')
+  expect(failed).toBe(0)
+  expect(struck).toBeGreaterThanOrEqual(MAX)
+  expect(dials).toBeLessThanOrEqual(MAX)
+  expect(next.output).not.toContain('Thaw:')
+})
+
+describe.each(['turbopack', 'webpack'])('the Edge runtime under %s', (bundler) => {
+  test('is refused by @thaw/pg, and has withThaw', async () => {
+    await using edge = await copyApp()
+    const route = async (name: string, code: string) => {
+      await mkdir(join(edge.folder, 'app', name))
+      await writeFile(join(edge.folder, 'app', name, 'route.ts'), `export const runtime = 'edge'\n${code}`)
+    }
+    await route('edge-pg', "import { Pool } from '@thaw/pg'\nexport const GET = () => new Response(String(new Pool()))")
+    await route(
+      'edge',
+      `import { invocation, withThaw } from '@thaw/next'
+       export const GET = withThaw(async () => { await null; return Response.json(invocation()?.id) })`,
+    )
+    await using next = await startNext(edge.folder, 'dev', { DATABASE_URL: server.url, APP_NAME: 'edge' }, `--${bundler}`)
+    expect((await fetch(`${next.url}/edge-pg`)).status).toBe(500)
+    expect(next.output).toContain('Use the Pool of "@thaw/neon" there')
+    expect(await (await fetch(`${next.url}/edge`)).json()).toMatch(/^thaw-\d+$/)
+  })
+})
