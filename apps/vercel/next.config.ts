@@ -1,0 +1,5 @@
+import type { NextConfig } from 'next'
+
+// Thaw needs nothing here: with Turbopack and with webpack.
+const config: NextConfig = { poweredByHeader: false }
+export default config
