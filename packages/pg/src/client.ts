@@ -26,8 +26,10 @@ const Watched = watchedClient(pg.Client) as ClientClass
  * `LISTEN`, or as the `Client` option of a pool that some other library makes.
  */
 export class Client extends Watched {
-  /** Survives minifiers: ORMs look at class names. */
-  static override readonly name: string = 'Client'
+  /** Survives minifiers: ORMs look at class names. No field: webpack's minifier assigns it, which throws. */
+  static override get name(): string {
+    return 'Client'
+  }
 
   constructor(config?: string | pg.ClientConfig) {
     super(config)

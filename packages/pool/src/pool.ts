@@ -53,8 +53,10 @@ export interface ThawPool extends PeerPool<Waiter> {
 /** Extends the driver's class. Each call makes another class. */
 export function poolOver(driver: Driver): new (config?: object, Client?: unknown, home?: Home) => ThawPool {
   class ThawPool extends driver.Pool {
-    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name.
-    static override readonly name: string = 'Pool'
+    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. No field: webpack's minifier assigns it, which throws.
+    static override get name(): string {
+      return 'Pool'
+    }
 
     readonly #settings: Settings
     readonly #events: Events

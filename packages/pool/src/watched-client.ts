@@ -95,8 +95,10 @@ export function attach(client: PeerClient, vitals: Vitals, host: StatementHost):
 
 function extend(Base: ClientClass): ClientClass {
   return class Client extends Base {
-    // Survives minifiers: ORMs look at class names.
-    static override readonly name: string = (Base as { name: string }).name
+    // Survives minifiers: ORMs look at class names. No field: webpack's minifier assigns it, which throws.
+    static override get name(): string {
+      return (Base as { name: string }).name
+    }
 
     #attached: Attached | undefined
     #isAsking = false
