@@ -109,7 +109,7 @@ test('SIGTERM leaves no session', async () => {
 })
 
 test('on Vercel, no session is left when the instance is suspended', async () => {
-  const env = { NEXT_APP: app.folder, NODE_ENV: 'production', DATABASE_URL: server.url, APP_NAME: 'vercel' }
+  const env = { NEXT_APP: app.folder, NODE_ENV: 'production', DATABASE_URL: server.url, APP_NAME: 'vercel', IDLE_MILLIS: '300' }
   await using instance = await startVercel(new URL('./next-app/function.ts', import.meta.url), { env })
   for (let round = 0; round < 2; round++) {
     expect(await instance.request('/api/orders/thaw')).toMatchObject({ status: 200 })

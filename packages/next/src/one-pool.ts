@@ -1,6 +1,7 @@
 /** One pool for the whole process, however often the module that makes it is loaded: after each edit under `next dev`, and once more for `instrumentation.ts`. */
 
 import { memberOf, OptionError } from '@thaw/core'
+import { nextClock } from './clock.ts'
 import { fingerprint } from './fingerprint.ts'
 
 /** What {@link onePool} can hold: `Pool` of `@thaw/pg`, of `@thaw/neon`, of `pg`. */
@@ -55,7 +56,7 @@ export function onePool<Config extends object, Pool extends AnyPool>(
     Object.assign(known.pool.options, functionsOf(config))
     return known.pool as Pool
   }
-  const pool = new Pool(isMissing(config) ? { ...config, stream: refuseToDial } : config)
+  const pool = new Pool(complete(config))
   const { process, console } = globalThis as Surroundings
   const outdated = process?.env?.['NODE_ENV'] === 'production' ? entries.filter((entry) => entry === known) : [...entries]
   for (const entry of outdated) entries.splice(entries.indexOf(entry), 1)
@@ -74,6 +75,13 @@ function functionsOf(config: object): object {
 function retire(pool: AnyPool): void {
   Object.assign(pool.options, { maxUses: 1 })
   void memberOf(pool)?.closeIdle()
+}
+
+/** With a clock that Cache Components do not object to, which node-postgres passes over. */
+function complete<Config extends object>(config: Config): Config {
+  const added = { clock: nextClock(), ...(isMissing(config) && { stream: refuseToDial }) }
+  // Not by a copy: what is hidden in it, as passwords are, would be lost.
+  return Object.defineProperties({ ...added } as Config, Object.getOwnPropertyDescriptors(config))
 }
 
 function isMissing(config: { connectionString?: unknown; host?: unknown }): boolean {

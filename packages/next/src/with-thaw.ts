@@ -13,9 +13,9 @@ import {
   preserveHandler,
   type RequestInvocation,
   runInvocation,
-  systemClock,
 } from '@thaw/core'
 import type { NextRequest } from 'next/server.js'
+import { nextClock } from './clock.ts'
 import { endOf, hostContext } from './host.ts'
 import { describeStray, findStrays, type StrayPool } from './stray-pools.ts'
 
@@ -36,7 +36,7 @@ export interface WithThawOptions {
    * console.
    */
   readonly onStrayPool?: ((stray: StrayPool) => void) | undefined
-  /** Time. Default: the runtime's own. */
+  /** Time. Default: the runtime's own, past what Next.js puts in front of it. */
   readonly clock?: Clock | undefined
 }
 
@@ -86,7 +86,7 @@ const RULES: OptionRules = {
 
 function settingsOf(options: WithThawOptions): Settings {
   checkOptions(options, RULES, 'refuse')
-  const { marginMillis = MARGIN_MILLIS, onLeak, onStrayPool, clock = systemClock } = options
+  const { marginMillis = MARGIN_MILLIS, onLeak, onStrayPool, clock = nextClock() } = options
   const warn = (message: string) => (globalThis as { console?: { warn(message: string): void } }).console?.warn(message)
   return {
     marginMillis,
