@@ -13,7 +13,7 @@ export function PoolCorner({ stats, max }: { readonly stats: PoolStats; readonly
     ['asked whether they live', stats.probed],
     ['found dead', stats.stale],
     ['dialled', stats.connected],
-    ['statements lost', stats.outcome],
+    ['tried again', stats.retried],
   ]
   return (
     <section className="pool" aria-label="The pool">

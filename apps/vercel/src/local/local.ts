@@ -22,8 +22,8 @@ export interface LocalApp extends AsyncDisposable {
   readonly server: PostgresServer
   /** What it wrote so far. */
   readonly output: string
-  /** Sends SIGTERM to Next.js, and resolves with its exit code. */
-  stop(): Promise<number | null>
+  /** Sends SIGTERM to Next.js, and resolves when it has ended. */
+  stop(): Promise<void>
 }
 
 /** Starts `next dev`, or `next start` for what was built. */
@@ -36,8 +36,8 @@ export async function startLocally(how: 'dev' | 'start', port = 0): Promise<Loca
   const { output, ended, child } = runNext([how, '--hostname', '127.0.0.1', '--port', String(port)], env)
   await Promise.race([ended, new Promise<void>((resolve) => child.stdout.on('data', () => output().includes('Ready in') && resolve()))])
   const stop = async () => {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
-    return (await ended)[0]
+    child.kill('SIGTERM')
+    await ended
   }
   const close = async () => {
     await stop()
