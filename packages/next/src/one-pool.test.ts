@@ -1,8 +1,10 @@
+import { once } from 'node:events'
+import { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { onePool } from './one-pool.ts'
 
 class Pool {
-  readonly options: { max?: number; connectionString?: string | undefined; stream?: () => unknown; password?: () => string }
+  readonly options: { max?: number; connectionString?: string | undefined; stream?: () => { connect(): Socket }; password?: () => string }
   ending = false
   constructor(config: { max?: number; connectionString?: string | undefined; password?: () => string; host?: string }) {
     this.options = { ...config }
@@ -86,10 +88,11 @@ describe.each([
 })
 
 describe('without a connectionString', () => {
-  test.each([undefined, ''])('(%o) a dial fails, and says what to set', (connectionString) => {
+  test.each([undefined, ''])('(%o) a dial fails, not at once, and says what to set', async (connectionString) => {
     vi.stubEnv('PGHOST', undefined)
-    const { stream } = onePool(Pool, { connectionString }, name).options
-    expect(stream).toThrow(expect.objectContaining({ kind: 'option', message: expect.stringContaining('DATABASE_URL') }))
+    const socket = onePool(Pool, { connectionString }, name).options.stream?.().connect()
+    const [error] = await once(socket ?? new Socket(), 'error', { signal: AbortSignal.timeout(1_000) }).catch((caught) => [caught])
+    expect(error).toMatchObject({ kind: 'option', message: expect.stringContaining('DATABASE_URL') })
   })
 
   test.each([{}, { connectionString: undefined, host: 'db' }, { connectionString: url }])('%o is as node-postgres has it', (config) => {

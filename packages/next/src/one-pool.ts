@@ -15,7 +15,10 @@ interface Entry {
 }
 
 interface Surroundings {
-  readonly process?: { readonly env?: Readonly<Record<string, string | undefined>> }
+  readonly process?: {
+    readonly env?: Readonly<Record<string, string | undefined>>
+    getBuiltinModule?(name: 'node:net'): { readonly Socket: new () => Dialler } | undefined
+  }
   readonly console?: { warn(message: string): void }
 }
 
@@ -89,9 +92,30 @@ function isMissing(config: { connectionString?: unknown; host?: unknown }): bool
   return 'connectionString' in config && !config.connectionString && !config.host && !process?.env?.['PGHOST']
 }
 
-/** node-postgres asks for a socket here, when it connects. */
-function refuseToDial(): never {
-  throw new OptionError({
+/** What of a socket is replaced here. */
+interface Dialler {
+  connect: () => Dialler
+  destroy(error: Error): unknown
+}
+
+/**
+ * node-postgres asks for a socket here, when it connects. It gets one that fails, and not at once: with Cache Components `next build` calls handlers and
+ * pages, and leaves to later whoever waits for something outside.
+ */
+function refuseToDial(): Dialler {
+  const { process } = globalThis as Surroundings
+  const Socket = process?.getBuiltinModule?.('node:net')?.Socket
+  if (!Socket) throw noUrl()
+  const socket = new Socket()
+  socket.connect = () => {
+    nextClock().setTimer(() => socket.destroy(noUrl()), 0)
+    return socket
+  }
+  return socket
+}
+
+function noUrl(): OptionError {
+  return new OptionError({
     option: 'connectionString',
     allowed: 'a URL of PostgreSQL',
     message:
