@@ -3,6 +3,7 @@
 import { memberOf, OptionError } from '@thaw/core'
 import { nextClock } from './clock.ts'
 import { fingerprint } from './fingerprint.ts'
+import { isMissing, refuseToDial } from './missing-url.ts'
 
 /** What {@link onePool} can hold: `Pool` of `@thaw/pg`, of `@thaw/neon`, of `pg`. */
 export interface AnyPool {
@@ -15,10 +16,7 @@ interface Entry {
 }
 
 interface Surroundings {
-  readonly process?: {
-    readonly env?: Readonly<Record<string, string | undefined>>
-    getBuiltinModule?(name: 'node:net'): { readonly Socket: new () => Dialler } | undefined
-  }
+  readonly process?: { readonly env?: Readonly<Record<string, string | undefined>> }
   readonly console?: { warn(message: string): void }
 }
 
@@ -36,8 +34,9 @@ function entriesOf(name: string): Entry[] {
 /**
  * `new Pool(config)`, but the same pool again each time the module is loaded: `export const pool = onePool(Pool, { connectionString: … })`.
  *
- * The configurations are compared by what they say; functions in them are taken from whoever asked last. In development a changed configuration makes a new pool and retires the old one: it keeps no connection any more, and who still holds it gets a
- * new connection for each use. In production nothing changes while the process runs: a second configuration is a second pool.
+ * Configurations are compared by what they say; functions in them are taken from whoever asked last. In development a changed one makes a new pool
+ * and retires the old one: it keeps no connection any more, and who still holds it gets a new connection for each use. In production nothing
+ * changes while the process runs: a second configuration is a second pool.
  *
  * Where `connectionString` is given but empty, as with `DATABASE_URL` unset, and nothing else says where the database is, the first use
  * fails and says so. Not the call itself: `next build` loads modules without any database.
@@ -61,10 +60,13 @@ export function onePool<Config extends object, Pool extends AnyPool>(
   }
   const pool = new Pool(complete(config))
   const { process, console } = globalThis as Surroundings
-  const outdated = process?.env?.['NODE_ENV'] === 'production' ? entries.filter((entry) => entry === known) : [...entries]
-  for (const entry of outdated) entries.splice(entries.indexOf(entry), 1)
+  const isFinal = process?.env?.['NODE_ENV'] === 'production'
+  const outdated = entries.filter((entry) => entry === known || !isFinal)
   if (outdated.some((entry) => entry !== known)) console?.warn(changed(name))
-  for (const entry of outdated) retire(entry.pool)
+  for (const entry of outdated) {
+    entries.splice(entries.indexOf(entry), 1)
+    retire(entry.pool)
+  }
   entries.push({ configuration, pool })
   return pool
 }
@@ -85,42 +87,6 @@ function complete<Config extends object>(config: Config): Config {
   const added = { clock: nextClock(), ...(isMissing(config) && { stream: refuseToDial }) }
   // Not by a copy: what is hidden in it, as passwords are, would be lost.
   return Object.defineProperties({ ...added } as Config, Object.getOwnPropertyDescriptors(config))
-}
-
-function isMissing(config: { connectionString?: unknown; host?: unknown }): boolean {
-  const { process } = globalThis as Surroundings
-  return 'connectionString' in config && !config.connectionString && !config.host && !process?.env?.['PGHOST']
-}
-
-/** What of a socket is replaced here. */
-interface Dialler {
-  connect: () => Dialler
-  destroy(error: Error): unknown
-}
-
-/**
- * node-postgres asks for a socket here, when it connects. It gets one that fails, and not at once: with Cache Components `next build` calls handlers and
- * pages, and leaves to later whoever waits for something outside.
- */
-function refuseToDial(): Dialler {
-  const { process } = globalThis as Surroundings
-  const Socket = process?.getBuiltinModule?.('node:net')?.Socket
-  if (!Socket) throw noUrl()
-  const socket = new Socket()
-  socket.connect = () => {
-    nextClock().setTimer(() => socket.destroy(noUrl()), 0)
-    return socket
-  }
-  return socket
-}
-
-function noUrl(): OptionError {
-  return new OptionError({
-    option: 'connectionString',
-    allowed: 'a URL of PostgreSQL',
-    message:
-      'The pool has no connectionString. Is DATABASE_URL set? Write DATABASE_URL=postgres://user:password@host/database into .env.local, and into the settings of the host that you deploy to.',
-  })
 }
 
 function changed(name: string): string {

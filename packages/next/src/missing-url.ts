@@ -1,0 +1,47 @@
+/** A pool that nobody has told where its database is says so when it is used. node-postgres would look for one on this machine. */
+
+import { OptionError } from '@thaw/core'
+import { nextClock } from './clock.ts'
+
+interface Runtime {
+  readonly process?: {
+    readonly env?: Readonly<Record<string, string | undefined>>
+    getBuiltinModule?(name: 'node:net'): { readonly Socket: new () => Socket } | undefined
+  }
+}
+
+/** What of a socket is replaced here. */
+interface Socket {
+  connect: () => Socket
+  destroy(error: Error): unknown
+}
+
+/** Is a `connectionString` given, but empty, and nothing else that names a host? */
+export function isMissing(config: { connectionString?: unknown; host?: unknown }): boolean {
+  const { process } = globalThis as Runtime
+  return 'connectionString' in config && !config.connectionString && !config.host && !process?.env?.['PGHOST']
+}
+
+/**
+ * node-postgres asks for a socket here, when it connects. It gets one that fails, and not at once: with Cache Components `next build` calls handlers and
+ * pages, and leaves to later whoever waits for something outside.
+ */
+export function refuseToDial(): Socket {
+  const Socket = (globalThis as Runtime).process?.getBuiltinModule?.('node:net')?.Socket
+  if (!Socket) throw noUrl()
+  const socket = new Socket()
+  socket.connect = () => {
+    nextClock().setTimer(() => socket.destroy(noUrl()), 0)
+    return socket
+  }
+  return socket
+}
+
+function noUrl(): OptionError {
+  return new OptionError({
+    option: 'connectionString',
+    allowed: 'a URL of PostgreSQL',
+    message:
+      'The pool has no connectionString. Is DATABASE_URL set? Write DATABASE_URL=postgres://user:password@host/database into .env.local, and into the settings of the host that you deploy to.',
+  })
+}
