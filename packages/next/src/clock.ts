@@ -4,14 +4,11 @@
  */
 
 import { type Clock, systemClock } from '@thaw/core'
+import { builtin } from './builtin.ts'
 
 interface Realm {
   now(): number
   random(): number
-}
-
-interface Runtime {
-  readonly process?: { getBuiltinModule?(name: 'node:vm'): { runInNewContext(code: string): Realm } | undefined }
 }
 
 let known: Clock | undefined
@@ -20,7 +17,7 @@ let known: Clock | undefined
 export function nextClock(): Clock {
   if (known) return known
   // Another realm has functions of its own, which tell the same time.
-  const realm = (globalThis as Runtime).process?.getBuiltinModule?.('node:vm')?.runInNewContext('({ now: Date.now, random: Math.random })')
+  const realm = builtin('node:vm')?.runInNewContext('({ now: Date.now, random: Math.random })') as Realm | undefined
   known = realm ? { ...systemClock, wall: () => realm.now(), random: () => realm.random() } : systemClock
   return known
 }

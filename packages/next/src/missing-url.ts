@@ -1,19 +1,11 @@
 /** A pool that nobody has told where its database is says so when it is used. node-postgres would look for one on this machine. */
 
 import { OptionError } from '@thaw/core'
+import { builtin, type Socket } from './builtin.ts'
 import { nextClock } from './clock.ts'
 
 interface Runtime {
-  readonly process?: {
-    readonly env?: Readonly<Record<string, string | undefined>>
-    getBuiltinModule?(name: 'node:net'): { readonly Socket: new () => Socket } | undefined
-  }
-}
-
-/** What of a socket is replaced here. */
-interface Socket {
-  connect: () => Socket
-  destroy(error: Error): unknown
+  readonly process?: { readonly env?: Readonly<Record<string, string | undefined>> }
 }
 
 /** Is a `connectionString` given, but empty, and nothing else that names a host? */
@@ -27,9 +19,9 @@ export function isMissing(config: { connectionString?: unknown; host?: unknown }
  * pages, and leaves to later whoever waits for something outside.
  */
 export function refuseToDial(): Socket {
-  const Socket = (globalThis as Runtime).process?.getBuiltinModule?.('node:net')?.Socket
-  if (!Socket) throw noUrl()
-  const socket = new Socket()
+  const net = builtin('node:net')
+  if (!net) throw noUrl()
+  const socket = new net.Socket()
   socket.connect = () => {
     nextClock().setTimer(() => socket.destroy(noUrl()), 0)
     return socket
