@@ -49,6 +49,14 @@ describe.concurrent('two pools of different idle times, the slower one used firs
   })
 })
 
+test('what the module itself used, before it called withThaw, is not left behind by a request that asks nothing', async () => {
+  const pool = poolOf(server, { idleTimeoutMillis: 60_000 })
+  await using instance = await startFunction({ driver: 'thaw', isWrapped: true, pools: [pool], warmUp: true })
+  await ask(instance, '/counts')
+  await instance.suspended()
+  await waitForSessions(server, pool.application_name, 0)
+})
+
 describe.concurrent.each(DRIVERS)('attachPool (%s)', (driver) => {
   test.each([
     ['has no idle timeout', { idleTimeoutMillis: 0 }],

@@ -67,6 +67,8 @@ export class Drain {
       // pg-pool tells of a release before it counts the client as idle.
       if (this.#isTerminating || !isHeld) queueMicrotask(() => this.closeIdle())
     })
+    // What was used before anybody watched: outside of a request it is closed now, for nobody may ever use it again.
+    this.hold(requestContext())
   }
 
   /** Holds the instance, by this request too, until the pool is drained. Each call puts the drain off by the pool's idle timeout. */
