@@ -21,6 +21,8 @@ export function hasBody(value: unknown): value is Answer {
 export function afterBody({ body }: Answer, invocation: Invocation, done: () => void): void {
   const { getReader, pipeTo, tee, cancel } = body
   const inside = <Result>(work: () => Result): Result => resumeInvocation(invocation, work)
+  /** What reads it to its end, or gives it up; unless somebody else has it. */
+  const last = (work: () => Promise<void>): Promise<void> => (body.locked ? work() : inside(work).finally(done))
 
   function followedReader(mode?: never): ReadableStreamDefaultReader {
     const reader = getReader.call(body, mode) as ReadableStreamDefaultReader
@@ -46,8 +48,8 @@ export function afterBody({ body }: Answer, invocation: Invocation, done: () => 
     getReader: { value: followedReader },
     values: { value: values },
     [Symbol.asyncIterator]: { value: values },
-    cancel: { value: (reason: unknown) => inside(() => cancel.call(body, reason)).finally(done) },
-    pipeTo: { value: (to: WritableStream, options: never) => inside(() => pipeTo.call(body, to, options)).finally(done) },
+    cancel: { value: (reason: unknown) => last(() => cancel.call(body, reason)) },
+    pipeTo: { value: (to: WritableStream, options: never) => last(() => pipeTo.call(body, to, options)) },
     pipeThrough: {
       value(through: { readonly readable: ReadableStream; readonly writable: WritableStream }, options: never) {
         body.pipeTo(through.writable, options).catch(() => {})

@@ -1,6 +1,8 @@
 /** An invocation and the body of its answer. */
 
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { currentInvocation } from '@thaw/core'
 import { afterEach, expect, test, vi } from 'vitest'
 import { LEAK, playPool } from '../test/play-pool.ts'
@@ -93,6 +95,52 @@ test('ends when the body has been read of a response that somebody has cloned', 
   const read = async (body: ReadableStream | null) => (await new Response(body).text()).length
   expect(await Promise.all([read(clone.body), read(response.body)])).toEqual([6, 6])
   expect(told).toEqual(['begin', 'finish'])
+})
+
+const WAYS: Readonly<Record<string, (body: ReadableStream) => Promise<unknown>>> = {
+  'a reader': async (body) => {
+    const reader = body.getReader()
+    while (!(await reader.read()).done);
+  },
+  'for await': async (body) => {
+    for await (const _ of body);
+  },
+  'for await, left early': async (body) => {
+    for await (const _ of body) break
+  },
+  pipeTo: (body) => body.pipeTo(new WritableStream()),
+  pipeThrough: (body) => new Response(body.pipeThrough(new TransformStream())).text(),
+  'a stream of Node': (body) => buffer(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0])),
+  cancel: (body) => body.cancel(),
+  'cancel of a reader': (body) => body.getReader().cancel(),
+}
+
+test.each(Object.entries(WAYS))('ends when its body has been read by %s', async (_, read) => {
+  joinPool()
+  const response = await withThaw(async () => Response.json('body'))()
+  expect(told).toEqual(['begin'])
+  await read(response.body ?? expect.unreachable())
+  await vi.waitFor(() => expect(told).toEqual(['begin', 'finish']))
+})
+
+test('goes on when somebody fails to give up what another one reads, or leaves the rest to another', async () => {
+  joinPool()
+  let chunks = 2
+  const pull = (controller: ReadableStreamDefaultController) => {
+    if (chunks-- > 0) controller.enqueue(new Uint8Array(1))
+    else controller.close()
+  }
+  const { body } = await withThaw(async () => new Response(new ReadableStream({ pull }, { highWaterMark: 0 })))()
+  const first = body?.getReader()
+  await expect(body?.cancel()).rejects.toThrow(TypeError)
+  await expect(body?.pipeTo(new WritableStream())).rejects.toThrow(TypeError)
+  await first?.read()
+  first?.releaseLock()
+  await new Promise(setImmediate)
+  expect(told).toEqual(['begin'])
+  const second = body?.getReader()
+  expect([await second?.read(), await second?.read()]).toMatchObject([{ done: false }, { done: true }])
+  await vi.waitFor(() => expect(told).toEqual(['begin', 'finish']))
 })
 
 test('ends when its body fails', async () => {
