@@ -85,7 +85,7 @@ async function measure({ postgres, quick, progress }: Setting): Promise<Record<L
   await worker.listen()
   const samples: Record<Lane, number[]> = { hand: [], again: [], thaw: [], wrapped: [] }
   try {
-    const rounds = quick ? 3 : 30
+    const rounds = quick ? 3 : 15
     for (let round = 0; round < rounds; round++) {
       for (const lane of round % 2 === 0 ? LANES : LANES.toReversed()) {
         const millis = await chunk(worker, lane === 'again' ? 'hand' : lane)

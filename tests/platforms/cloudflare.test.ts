@@ -33,7 +33,8 @@ let worker: Worker
 let hibernated: Promise<number>
 
 beforeAll(async () => {
-  server = await startPostgres({ tls: true })
+  // Fifty requests at once may have five each.
+  server = await startPostgres({ tls: true, settings: { max_connections: 300 } })
   proxy = await startFaultProxy(server)
   await server.query('CREATE TABLE done (token text NOT NULL)')
   worker = await startWorker('app.ts', bindings())

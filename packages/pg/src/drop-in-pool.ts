@@ -1,7 +1,7 @@
 /** What users see of the pool: `pg.Pool`, and a little more. pg-pool's private members, which the pool overrides, stay private. */
 
 import type { ThawListener } from '@thaw/core'
-import type { ConnectOptions, EndOptions, PoolStats, QueryOptions, Source, SourceFunction } from '@thaw/pool'
+import type { ConnectOptions, EndOptions, PoolStats, QueryOptions, SourceFunction } from '@thaw/pool'
 import type pg from 'pg'
 import type { PoolConfig } from './pool-config.ts'
 
@@ -70,15 +70,12 @@ export interface DropInPool extends pg.Pool {
 
 /** The constructor of {@link DropInPool}, in every form that node-postgres has. */
 export interface PoolConstructor {
-  /** @throws {OptionError} naming an option that is absurd or misspelt, before anything is opened. */
-  new (config?: PoolConfig, Client?: unknown): DropInPool
   /**
-   * On Cloudflare Workers: from a connection string, a Hyperdrive binding, or a function of the bindings that returns one of these, or options. Nothing is
-   * read before the first request uses the pool.
+   * `source`: options. On Cloudflare Workers also a connection string, a Hyperdrive binding, or a function of the bindings that returns one of these, of which
+   * nothing is read before a request uses the pool.
    *
-   * @throws {OptionError} anywhere else.
+   * @throws {OptionError} naming an option that is absurd or misspelt, before anything is opened.
    */
-  new (source: Source, Client?: unknown): DropInPool
-  new <Env = Cloudflare.Env>(source: SourceFunction<Env>, Client?: unknown): DropInPool
+  new <Env = Cloudflare.Env>(source?: PoolConfig | string | SourceFunction<Env>, Client?: unknown): DropInPool
   readonly prototype: DropInPool
 }

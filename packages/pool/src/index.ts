@@ -16,7 +16,7 @@ export { markLost, type PeerClient, type PeerConnection, type PeerPool, type Pee
 export { poolOver, type ThawPool } from './pool.ts'
 export { type Callback, promisify } from './promisify.ts'
 export { scopedPoolOver } from './scoped-pool.ts'
-export type { Source, SourceFunction } from './source.ts'
+export type { SourceFunction } from './source.ts'
 export type { PoolStats } from './stats.ts'
 export { preferP256, TLS_GROUPS } from './tls.ts'
 export type { Waiter } from './waiting-room.ts'

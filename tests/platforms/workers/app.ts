@@ -9,7 +9,15 @@ import { Client, ThawError } from '@thaw/pg'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { Hono } from 'hono'
 import pg from 'pg'
-import { type Env, empty, hyperdrive, missing, nowhere, objectPools, poolOf, thaw } from './database.ts'
+import { type DatabaseEnv, empty, hyperdrive, missing, nowhere, objectPools, poolOf, thaw } from './database.ts'
+
+/** What the tests bind. */
+interface Env extends DatabaseEnv {
+  readonly COUNTER: DurableObjectNamespace
+  readonly WRAPPED_COUNTER: DurableObjectNamespace<CountingObject>
+  readonly REPORT: Service<typeof Report>
+  readonly QUEUE: Queue<string>
+}
 
 const PID = 'SELECT pg_backend_pid() AS pid'
 const db = drizzle(thaw)
