@@ -8,5 +8,6 @@
 export { currentInvocation as invocation, DeadlineError, type Invocation, type Leak, OptionError, ThawError } from '@thaw/core'
 export { after } from './after.ts'
 export { type AnyPool, onePool } from './one-pool.ts'
+export type { ThawOptions } from './options.ts'
 export type { StrayPool } from './stray-pools.ts'
-export { type NextHandler, type RouteHandler, type WithThawOptions, withThaw } from './with-thaw.ts'
+export { type NextHandler, type RouteHandler, withThaw } from './with-thaw.ts'

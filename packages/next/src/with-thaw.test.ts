@@ -209,7 +209,7 @@ describe('is refused', () => {
     expect(() => withThaw(action)).toThrow("'use server'")
   })
 
-  test.each([{ marginMillis: -1 }, { margin: 5 }, { onLeak: true }, { onStrayPool: 1 }])('the option %o', (options) => {
+  test.each([{ deadlineMarginMillis: -1 }, { margin: 5 }, { onLeak: true }, { onStrayPool: 1 }])('the option %o', (options) => {
     expect(() => withThaw(() => new Response(), options as never)).toThrow(expect.objectContaining({ kind: 'option' }))
   })
 })

@@ -1,51 +1,24 @@
 /** The wrapper: tells pools which invocation is running, until when, and that it has ended. */
 
 import {
-  type Clock,
-  checkOptions,
-  createLeakReport,
   endWithAnswer,
   type InvocationStorage,
-  type Leak,
   OptionError,
-  type OptionRules,
   openRequest,
   preserveHandler,
   type RequestInvocation,
   runInvocation,
 } from '@thaw/core'
 import type { NextRequest } from 'next/server.js'
-import { nextClock } from './clock.ts'
 import { endOf, hostContext } from './host.ts'
-import { describeStray, findStrays, type StrayPool } from './stray-pools.ts'
-
-/** How to wrap. */
-export interface WithThawOptions {
-  /**
-   * How long before the host ends the invocation everything that waits inside must have ended, so that there is time to answer with an error.
-   * Default 500 ms. Of no effect where the host names no deadline, as on one's own server.
-   */
-  readonly marginMillis?: number | undefined
-  /**
-   * Told of clients that were taken by `connect()` and not given back when the invocation ended. Their connections have been closed. Default: a
-   * warning on the console, once for each place.
-   */
-  readonly onLeak?: ((leaks: readonly Leak[]) => void) | undefined
-  /**
-   * Told, once for each place, of a pool that is made anew for each request and not ended: its connections have been closed. Default: a warning on the
-   * console.
-   */
-  readonly onStrayPool?: ((stray: StrayPool) => void) | undefined
-  /** Time. Default: the runtime's own, past what Next.js puts in front of it. */
-  readonly clock?: Clock | undefined
-}
+import { type Settings, settingsOf, type ThawOptions } from './options.ts'
+import { findStrays } from './stray-pools.ts'
 
 /** A route handler. Annotate its context: `RouteContext<'/orders/[id]'>`, which Next.js generates. */
 export type RouteHandler = (request: NextRequest, context: { params: Promise<never> }) => Response | Promise<Response>
 /** A route handler or a server action. */
 export type NextHandler = (...args: never[]) => unknown
 
-const MARGIN_MILLIS = 500
 /** How React marks what a client may call by reference. */
 const REFERENCE = Symbol.for('react.server.reference')
 
@@ -61,39 +34,13 @@ let lastId = 0
  *
  * @throws {OptionError} when it is given no handler; when it is called with what pages are given.
  */
-export function withThaw<Handler extends RouteHandler>(handler: Handler, options?: WithThawOptions): Handler
-export function withThaw<Handler extends NextHandler>(handler: Handler, options?: WithThawOptions): Handler
-export function withThaw(handler: NextHandler, options: WithThawOptions = {}): NextHandler {
+export function withThaw<Handler extends RouteHandler>(handler: Handler, options?: ThawOptions): Handler
+export function withThaw<Handler extends NextHandler>(handler: Handler, options?: ThawOptions): Handler
+export function withThaw(handler: NextHandler, options: ThawOptions = {}): NextHandler {
   const settings = settingsOf(options)
   if (typeof handler !== 'function') throw noHandler(handler)
   if ((handler as { $$typeof?: unknown }).$$typeof === REFERENCE) throw alreadyAnAction()
   return preserveHandler(handler, wrap(handler, settings))
-}
-
-interface Settings {
-  readonly marginMillis: number
-  readonly reportLeaks: (leaks: readonly Leak[]) => void
-  readonly reportStray: (stray: StrayPool) => void
-  readonly clock: Clock
-}
-
-const RULES: OptionRules = {
-  marginMillis: { type: 'number', min: 0 },
-  onLeak: { type: 'function' },
-  onStrayPool: { type: 'function' },
-  clock: { type: 'object' },
-}
-
-function settingsOf(options: WithThawOptions): Settings {
-  checkOptions(options, RULES, 'refuse')
-  const { marginMillis = MARGIN_MILLIS, onLeak, onStrayPool, clock = nextClock() } = options
-  const warn = (message: string) => (globalThis as { console?: { warn(message: string): void } }).console?.warn(message)
-  return {
-    marginMillis,
-    reportLeaks: onLeak ?? createLeakReport(warn),
-    reportStray: onStrayPool ?? ((stray) => warn(describeStray(stray))),
-    clock,
-  }
 }
 
 function wrap(handler: NextHandler, settings: Settings): NextHandler {
@@ -108,11 +55,11 @@ function wrap(handler: NextHandler, settings: Settings): NextHandler {
       handled()
       throw error
     }
-    return endWithAnswer(result, invocation, settings.clock, handled)
+    return endWithAnswer({ result, request: args[0], invocation, clock: settings.clock, done: handled })
   }
 }
 
-function begin(first: unknown, { marginMillis, clock, reportLeaks, reportStray }: Settings): RequestInvocation {
+function begin(first: unknown, { marginMillis, clock, report, reportStray }: Settings): RequestInvocation {
   const context = hostContext()
   const { signal } = (first ?? {}) as { signal?: unknown }
   const invocation = openRequest({
@@ -124,7 +71,7 @@ function begin(first: unknown, { marginMillis, clock, reportLeaks, reportStray }
     waitUntil: context?.waitUntil && ((promise) => context.waitUntil?.(promise)),
     ended(leaks) {
       findStrays(invocation, reportStray)
-      if (leaks.length > 0) reportLeaks(leaks)
+      report(leaks)
     },
   })
   return invocation

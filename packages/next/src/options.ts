@@ -1,0 +1,53 @@
+/** What can be said about invocations. */
+
+import { type Clock, checkOptions, createLeakReport, type Leak, type OptionRules } from '@thaw/core'
+import { nextClock } from './clock.ts'
+import { describeStray, type StrayPool } from './stray-pools.ts'
+
+/** How `withThaw` works. */
+export interface ThawOptions {
+  /**
+   * How long before the host ends the invocation the waits inside must have ended. Default 500: time for the error to pass through your own `catch`,
+   * to be logged, and to be sent to a client that is far away. Of no effect where the host names no deadline, as on one's own server.
+   */
+  readonly deadlineMarginMillis?: number | undefined
+  /** Told of each client that was not released when its invocation ended. Default: `console.warn`, once for each place. */
+  readonly onLeak?: ((leak: Leak) => void) | undefined
+  /**
+   * Told, once for each place, of a pool that is made anew for each request and not ended: its idle connections have been closed. Default:
+   * `console.warn`.
+   */
+  readonly onStrayPool?: ((stray: StrayPool) => void) | undefined
+  /** Time. Default: the runtime's own, past what Next.js puts in front of it. Inject another to test. */
+  readonly clock?: Clock | undefined
+}
+
+export interface Settings {
+  readonly marginMillis: number
+  readonly clock: Clock
+  /** Never throws. */
+  readonly report: (leaks: readonly Leak[]) => void
+  readonly reportStray: (stray: StrayPool) => void
+}
+
+const RULES: OptionRules = {
+  deadlineMarginMillis: { type: 'number', min: 0 },
+  onLeak: { type: 'function' },
+  onStrayPool: { type: 'function' },
+  clock: { type: 'object' },
+}
+
+const MARGIN_MILLIS = 500
+
+/** @throws {OptionError} naming the option, the value and what is allowed. */
+export function settingsOf(options: ThawOptions): Settings {
+  checkOptions(options, RULES, 'refuse')
+  const { deadlineMarginMillis, onLeak, onStrayPool, clock = nextClock() } = options
+  const warn = (message: string) => (globalThis as { console?: { warn(message: string): void } }).console?.warn(message)
+  return {
+    marginMillis: Number(deadlineMarginMillis ?? MARGIN_MILLIS),
+    clock,
+    report: createLeakReport(warn, onLeak),
+    reportStray: onStrayPool ?? ((stray) => warn(describeStray(stray))),
+  }
+}
