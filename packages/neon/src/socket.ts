@@ -68,7 +68,8 @@ export class Socket extends PeerSocketClass {
   override rawWrite(data: Uint8Array): void {
     this.#unsent.push(data)
     if (!this.coalesceWrites) this.#flush()
-    else if (this.#unsent.length === 1) globals.queueMicrotask(() => this.#flush())
+    // The second one: in the first, Neon sends its password after the startup message, unasked.
+    else if (this.#unsent.length === 1) globals.queueMicrotask(() => globals.queueMicrotask(() => this.#flush()))
   }
 
   #flush(): void {

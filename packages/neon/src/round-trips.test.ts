@@ -1,0 +1,30 @@
+/** What a new connection costs, by the proxy's count. */
+
+import * as stock from '@neondatabase/serverless'
+import { type Neon, startNeon } from '@thaw/testkit'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { Pool } from './index.ts'
+
+let neon: Neon
+
+beforeAll(async () => {
+  neon = await startNeon()
+  Object.assign(stock.neonConfig, neon.driver)
+})
+afterAll(() => neon.close())
+
+test.for([
+  ['the password unasked', 'password', 3],
+  ['asked for the password', false, 5],
+] as const)('%s', async ([, pipelineConnect, most]) => {
+  stock.neonConfig.pipelineConnect = pipelineConnect
+  const pool = new Pool({ connectionString: neon.url })
+  neon.network.counters.reset()
+  await pool.query('SELECT 1')
+  // Two flights that leave together may be seen as one.
+  expect(neon.network.counters.roundTrips).toBeLessThanOrEqual(most)
+  const before = neon.network.counters.roundTrips
+  await pool.query('SELECT $1::int', [1])
+  expect(neon.network.counters.roundTrips - before).toBe(1)
+  await pool.end()
+})
