@@ -8,7 +8,7 @@ import type { Driver } from './driver.ts'
 import { errnoOf } from './errno.ts'
 import type { Memory } from './home.ts'
 import type { Settings } from './options.ts'
-import { activeQueryOf, type PeerClient, type PeerQuery } from './peer.ts'
+import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf } from './peer.ts'
 import { isBroken, type Vitals } from './vitals.ts'
 
 /** What the watch needs of its pool. */
@@ -83,7 +83,7 @@ export class InFlightWatch {
   }
 
   #lookAt(client: PeerClient): void {
-    const query = activeQueryOf(client)
+    const query = awaited(client)
     const { bytesRead, isPaused } = client.connection?.stream ?? {}
     // A cursor may be waiting for its reader, and a stream for its writer: of these nobody can say who is late.
     if (
@@ -113,7 +113,7 @@ export class InFlightWatch {
     const ageSeconds = (now - (this.#host.vitalsOf(client).readySince ?? now)) / 1000
     const busy = await this.#isBusy(client.processID ?? 0, ageSeconds - 1).catch(() => undefined)
     if (busy !== false) return
-    const isSilent = () => activeQueryOf(client) === query && client.connection.stream.bytesRead === bytesRead
+    const isSilent = () => awaited(client) === query && client.connection.stream.bytesRead === bytesRead
     // The answer may be on its way: a lost packet is repeated after 200 ms. A probe's time is enough for that.
     startDeadline(this.#clock, this.#host.settings.probeTimeoutMillis, () => {
       if (isSilent()) client.connection.stream.destroy(fellSilent())
@@ -142,6 +142,11 @@ export class InFlightWatch {
       asker.end().catch(() => {})
     }
   }
+}
+
+/** The statement that is waited for: the one that runs, or the first behind one whose error has come, if the server is not ready yet. */
+function awaited(client: PeerClient): PeerQuery | undefined {
+  return activeQueryOf(client) ?? (client.readyForQuery === false ? queuedQueriesOf(client)[0] : undefined)
 }
 
 function fellSilent(): Error {
