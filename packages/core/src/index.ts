@@ -64,7 +64,7 @@ export { type Environment, type Platform, type PlatformDefaults, platformDefault
 export { endWithAnswer, type Handled, openRequest, type RequestInvocation, type RequestParts } from './request.ts'
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
 export { currentScope, openScope } from './scope.ts'
-export { classifyStatement, createStatementCache, type Statement } from './statement.ts'
+export { classifyStatement, createStatementCache, mayLeaveSessionState, type Statement } from './statement.ts'
 export { sweep } from './sweep.ts'
 export {
   beginInvocation,

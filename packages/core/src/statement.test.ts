@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { classifyStatement, createStatementCache, type Statement } from './statement.ts'
+import { classifyStatement, createStatementCache, mayLeaveSessionState, type Statement } from './statement.ts'
 
 const B = '\\'
 const kindOf = (text: string) => classifyStatement(text).kind
@@ -159,7 +159,7 @@ test.each(['call p()', 'do $$ $$', 'vacuum', 'reindex table concurrently t', 'dr
   },
 )
 
-test.each([
+const CHANGE_THE_SESSION = [
   'set a = 1',
   'set session a = 1',
   'SET ROLE x',
@@ -189,9 +189,29 @@ test.each([
   "select set_config('a', $1, $2)",
   "select set_config('a', lower('b'), true)",
   "select dblink_connect('a', 'b')",
-])('%s changes the session', (text) => {
+]
+
+test.each(CHANGE_THE_SESSION)('%s changes the session', (text) => {
   const { kind, sessionState, mayCommit } = classifyStatement(text)
   expect({ kind, sessionState, mayCommit }).toEqual({ kind: 'session', sessionState: true, mayCommit: false })
+})
+
+/** Longer than what is remembered. */
+const LONG = 'x'.repeat(5_000)
+
+test.each(CHANGE_THE_SESSION)('%s may change the session, at a glance, however long the text', (text) => {
+  for (const long of [`/* ${LONG} */ ${text}`, `-- ${LONG}\n\t${text}`, `select '${LONG}';${text}`, `${text} -- ${LONG}`]) {
+    expect(mayLeaveSessionState(long)).toBe(true)
+    expect(mayLeaveSessionState(long.toUpperCase())).toBe(true)
+  }
+})
+
+test.each([
+  'insert into t values ($1) on conflict (id) do update set a = excluded.a',
+  'update t set a = $1 where id in ($2)',
+  'select a from t order by a limit 10 offset 20',
+])('of a long text it is certain that it leaves nothing in the session: %s', (text) => {
+  expect(mayLeaveSessionState(text.replace('$1', `'${LONG}'`).replace('limit', `/* ${LONG} */ limit`))).toBe(false)
 })
 
 test('a plain write can change the session too', () => {
@@ -251,8 +271,13 @@ test.each<[what: string, text: string]>([
   ['EXPLAIN options', `explain ${'analyze '.repeat(1e5)}`],
   ['statements', 'select 1;'.repeat(1e5)],
   ['parameters', `insert into t values ${'($1, $2), '.repeat(1e5)}`],
+  ['lines', '\n'.repeat(1e6)],
+  ['comments', '-- '.repeat(3e5)],
+  ['comment lines', '-- \n'.repeat(2e5)],
+  ['semicolons and spaces', ';  '.repeat(3e5)],
 ])('a million characters of %s are no trouble', (_, text) => {
   expect(classifyStatement(text)).toBeDefined()
+  expect(mayLeaveSessionState(text)).toBeDefined()
 })
 
 test('the cache says the same, and remembers it', () => {

@@ -40,7 +40,8 @@ const OTHER_WRITE = startsWith(
 const MAY_COMMIT = startsWith('call|checkpoint|cluster|do|reindex|vacuum')
 const CONTROL = startsWith('abort|begin|release|rollback|savepoint|set (?:local|transaction|constraints)|start')
 const CONTROL_STORES = startsWith('commit|end|prepare transaction|rollback prepared')
-const SESSION = startsWith('deallocate|discard|listen|load|prepare|reset|set|unlisten')
+const SESSION_COMMANDS = 'deallocate|discard|listen|load|prepare|reset|set|unlisten'
+const SESSION = startsWith(SESSION_COMMANDS)
 
 /** EXPLAIN and its options: what follows is explained, and executed perhaps. */
 const EXPLAIN = /^explain(?![\w$])(?:\((?!\(|(?:select|values|table|with)(?![\w$]))[^()]*\)|(?: (?:analy[sz]e|verbose)(?![\w$]))*) ?/
@@ -88,6 +89,22 @@ export function classifyStatement(text: string): Statement {
   if (others.length > 0) return { ...NOT_UNDERSTOOD, sessionState: [statement, ...others].some(({ sessionState }) => sessionState) }
   // The transaction in which a read is repeated would answer for itself.
   return statement.kind === 'read' && /transaction_read_only/i.test(text) ? { ...statement, kind: 'write' } : statement
+}
+
+/** What leaves something in the session begins a statement with a command, or has one of the words anywhere. In quotes or not: nothing is understood here. */
+const AT_A_GLANCE = new RegExp(
+  `(?:^|;|\\*/)\\s*(?:${SESSION_COMMANDS})|temp|hold|advisory_|setseed|set_config|dblink_|replication_origin_|u&`,
+  'i',
+)
+/** Behind a comment that ends with its line. */
+const ON_A_NEW_LINE = new RegExp(`[\\n\\r][^\\S\\n\\r]*(?:${SESSION_COMMANDS})`, 'i')
+
+/**
+ * Could this text leave something in the session, at a glance? Asked of every statement that is sent, so it must cost nothing: a text that is remembered is
+ * looked up; of a longer one, a megabyte of VALUES perhaps, nothing is understood. False is certain.
+ */
+export function mayLeaveSessionState(text: string): boolean {
+  return text.length <= LONGEST_REMEMBERED || AT_A_GLANCE.test(text) || (text.includes('--') && ON_A_NEW_LINE.test(text))
 }
 
 /**

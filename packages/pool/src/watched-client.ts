@@ -11,6 +11,7 @@ import {
   codeOf,
   currentScope,
   type Deadline,
+  mayLeaveSessionState,
   type Scope,
   ScopeError,
   type Statement,
@@ -162,7 +163,7 @@ function extend(Base: ClientClass): ClientClass {
 
     #noteSessionState({ vitals, host }: Attached, config: unknown): void {
       const text = typeof config === 'string' ? config : (config as { text?: unknown }).text
-      if (typeof text === 'string' && host.classify(text).sessionState) vitals.sessionState = 'left'
+      if (typeof text === 'string' && mayLeaveSessionState(text) && host.classify(text).sessionState) vitals.sessionState = 'left'
     }
 
     /** pg makes the query and its promise, and we answer it, without a byte being sent. */
