@@ -38,13 +38,13 @@ const insert = (id: number) => `INSERT INTO orders VALUES (${id})`
 const stored = async () => (await neon.postgres.query<{ id: number }>('SELECT id FROM orders ORDER BY id')).rows.map(({ id }) => id)
 
 /** With a budget of repeats of its own. */
-const ours = (url: string = neon.url) => thawNeon(url, { clock: createStoppableClock() })
+const ours = (url: string = neon.url) => thawNeon(url, { clock: createStoppableClock(), connectionTimeoutMillis: 60_000 })
 
 type Send = (text: string) => PromiseLike<unknown>
 
-function plain(): Send {
+function plain(timeoutMillis?: number): Send {
   const sql = plainNeon(neon.url)
-  return (text) => sql.query(text, [], { fetchOptions: { signal: AbortSignal.timeout(PLAIN_MILLIS) } })
+  return (text) => sql.query(text, [], timeoutMillis === undefined ? {} : { fetchOptions: { signal: AbortSignal.timeout(timeoutMillis) } })
 }
 
 /** How many of the calls fail. */
@@ -79,7 +79,7 @@ describe('sockets that died while nobody used them', () => {
     expect(await stored()).toEqual(ALL)
     const { struck } = neon.network.counters
     const before = struck[kind]
-    expect(await failures(plain(), ALL.map(insert))).toBeGreaterThan(0)
+    expect(await failures(plain(PLAIN_MILLIS), ALL.map(insert))).toBeGreaterThan(0)
     if (kind !== 'drop') expect(struck[kind]).toBeGreaterThan(before)
   })
 })
@@ -89,21 +89,17 @@ interface Outage {
   begin(): unknown
 }
 
+const end = () => Promise.all([neon.network.accept(), neon.compute.accept()])
+
 /** Nobody gets the statement: it was not executed, and may be sent again. */
 const OUTAGES: readonly Outage[] = [
   {
     name: 'the network refuses for a moment',
-    begin() {
-      neon.network.away()
-      setTimeout(() => neon.network.accept(), AWAY_MILLIS)
-    },
+    begin: () => neon.network.away(),
   },
   {
     name: 'the compute cannot be reached for a moment',
-    begin() {
-      neon.compute.away()
-      setTimeout(() => neon.compute.accept(), AWAY_MILLIS)
-    },
+    begin: () => neon.compute.away(),
   },
   { name: 'Neon has too much to do', begin: () => neon.answerNext(429, { times: CALLS }) },
 ]
@@ -112,11 +108,11 @@ describe('a statement that reached no database', () => {
   test.for(OUTAGES)('$name', async ({ begin }) => {
     begin()
     expect(await failures(plain(), ALL.map(insert))).toBe(CALLS)
-    await neon.network.accept()
-    await neon.compute.accept()
+    await end()
     const sql = ours()
     await sql`SELECT 1`
     begin()
+    setTimeout(end, AWAY_MILLIS)
     expect(await failures((text) => sql.query(text), ALL.map(insert))).toBe(0)
     expect(await stored()).toEqual(ALL)
   })
@@ -211,7 +207,7 @@ describe('bounds', () => {
     const write = sql.query('INSERT INTO orders SELECT 1 FROM pg_sleep(30)', [], { query_timeout: 150 })
     await expect(write).rejects.toMatchObject({ kind: 'outcome-unknown', cause: { kind: 'deadline' } })
     const running = `SELECT FROM pg_stat_activity WHERE application_name = 'bounded' AND state = 'active'`
-    await expect.poll(async () => (await neon.postgres.query(running)).rowCount, { timeout: 10_000 }).toBe(0)
+    await expect.poll(async () => (await neon.postgres.query(running)).rowCount, { timeout: 30_000 }).toBe(0)
     expect(await stored()).toEqual([])
   })
 

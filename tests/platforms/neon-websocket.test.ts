@@ -28,6 +28,8 @@ beforeEach(async () => {
   await neon.postgres.query('TRUNCATE orders')
 })
 
+const end = () => Promise.all([neon.network.accept(), neon.compute.accept()])
+
 interface Querying {
   query(text: string): Promise<{ rows: unknown[] }>
 }
@@ -95,18 +97,12 @@ const IDLE_FAULTS: readonly IdleFault[] = [
   { name: 'the compute dies', strike: () => expect(neon.compute.cut('rst')).toBeGreaterThanOrEqual(CONNECTIONS), plain: 'all connections' },
   {
     name: 'the network is away for a moment',
-    strike() {
-      expect(neon.network.away()).toBeGreaterThanOrEqual(CONNECTIONS)
-      setTimeout(() => neon.network.accept(), AWAY_MILLIS)
-    },
+    strike: () => expect(neon.network.away()).toBeGreaterThanOrEqual(CONNECTIONS),
     plain: 'some',
   },
   {
     name: 'the compute cannot be reached for a moment',
-    strike() {
-      expect(neon.compute.away()).toBeGreaterThanOrEqual(CONNECTIONS)
-      setTimeout(() => neon.compute.accept(), AWAY_MILLIS)
-    },
+    strike: () => expect(neon.compute.away()).toBeGreaterThanOrEqual(CONNECTIONS),
     plain: 'some',
   },
   {
@@ -126,17 +122,17 @@ describe('connections that died while nobody used them', () => {
     strike()
     const failed = countOf(await callsOn(stock, insert))
     expect(failed).toBeGreaterThanOrEqual(plain === 'all connections' ? CONNECTIONS : 1)
-    await neon.network.accept()
-    await neon.compute.accept()
+    await end()
     stock.end().catch(() => {})
     neon.network.cut('rst')
     await neon.postgres.query('TRUNCATE orders')
 
     const clock = createStoppableClock()
-    const pool = new Pool({ connectionString: neon.url, max: CONNECTIONS, clock, idleTimeoutMillis: 0 })
+    const pool = new Pool({ connectionString: neon.url, max: CONNECTIONS, clock, idleTimeoutMillis: 0, connectionTimeoutMillis: 60_000 })
     await warm(pool)
     clock.addWall(60_000)
     strike()
+    setTimeout(end, AWAY_MILLIS)
     expect(await callsOn(pool, insert)).toEqual(ALL.map(() => undefined))
     expect(await stored()).toEqual(ALL)
     expect(pool.totalCount).toBeLessThanOrEqual(CONNECTIONS)
@@ -146,7 +142,7 @@ describe('connections that died while nobody used them', () => {
   })
 
   test('a compute that has scaled to zero is waited for, and no session is mistaken for a living one', async () => {
-    const pool = new Pool({ connectionString: neon.url, max: CONNECTIONS })
+    const pool = new Pool({ connectionString: neon.url, max: CONNECTIONS, connectionTimeoutMillis: 60_000 })
     await warm(pool)
     await neon.suspend({ wakeMillis: 500 })
     const { wakes } = neon.counters

@@ -3,8 +3,8 @@ import { expect, test } from 'vitest'
 import { judgeHttp, wireFactsOf } from './http-failure.ts'
 
 /** As the driver makes them. */
-function answered(message: string, code?: string): NeonDbError {
-  return Object.assign(new NeonDbError(message), { code })
+function answered(message: string, code?: string, severity = 'ERROR'): NeonDbError {
+  return Object.assign(new NeonDbError(message), { code, severity })
 }
 function failed(cause: object): NeonDbError {
   const sourceError = new TypeError('fetch failed', { cause: Object.assign(new Error('no'), cause) })
@@ -26,8 +26,11 @@ test.for([
   ['too many requests', status(429), 'unsent'],
   ['no compute', status(500, `{"message":"Couldn't connect to compute node"}`), 'unsent'],
   ['no control plane', status(500, 'Control plane request failed'), 'unsent'],
-  ['a server that is starting', answered('the database system is starting up', '57P03'), 'unsent'],
-  ['a server that is full', answered('sorry, too many clients already', '53300'), 'unsent'],
+  ['a server that is starting', answered('the database system is starting up', '57P03', 'FATAL'), 'unsent'],
+  ['a server that is full', answered('sorry, too many clients already', '53300', 'FATAL'), 'unsent'],
+  ['an error of that code in a statement', answered('too many clients, says dblink', '53300'), 'lost'],
+  ['no route while dialling', failed({ code: 'EHOSTUNREACH', syscall: 'connect' }), 'unsent'],
+  ['no route any more', failed({ code: 'EHOSTUNREACH', syscall: 'read' }), 'lost'],
   ['reset', failed({ code: 'ECONNRESET', syscall: 'read' }), 'lost'],
   ['the other side closed', failed({ code: 'UND_ERR_SOCKET' }), 'lost'],
   ['a runtime that says nothing', failed({}), 'lost'],

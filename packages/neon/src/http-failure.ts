@@ -11,15 +11,8 @@ import { saysUnreached } from './peer.ts'
  */
 export type HttpFailure = 'answer' | 'unsent' | 'lost'
 
-/** Failures before a byte of the request could leave, beside those of the calls below: undici's own code for a dial that took too long. */
-const NOT_CONNECTED: ReadonlySet<string> = new Set([
-  'UND_ERR_CONNECT_TIMEOUT',
-  'ECONNREFUSED',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-])
+/** Failures before a byte of the request could leave, by codes that nothing else has. Others tell it by their call. */
+const NOT_CONNECTED: ReadonlySet<string> = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'])
 const DIALLING: ReadonlySet<string | undefined> = new Set(['connect', 'getaddrinfo'])
 
 /** The driver's words for an answer that is neither a result nor an error of PostgreSQL. `peer.test.ts` fails when they change. */
@@ -56,9 +49,9 @@ function judgeAnswer(error: NeonDbError): HttpFailure {
   return says === undefined && COMPUTE_LOST.test(error.message) ? 'lost' : 'answer'
 }
 
-/** Nobody was let in: the server is starting, or full. */
-function isRefusal({ code }: NeonDbError): boolean {
-  return code === '57P03' || code === '53300'
+/** Nobody was let in: the server is starting, or full. A statement's own error may have the code, but is not fatal. */
+function isRefusal({ code, severity }: NeonDbError): boolean {
+  return severity === 'FATAL' && (code === '57P03' || code === '53300')
 }
 
 function wasNeverSent(error: NeonDbError): boolean {

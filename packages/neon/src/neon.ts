@@ -49,7 +49,7 @@ export interface DropInQueryFunction<ArrayMode extends boolean, FullResults exte
       | driver.NeonQueryPromise<ArrayMode, FullResults>[]
       | ((sql: driver.NeonQueryFunctionInTransaction<ArrayModeOverride, FullResultsOverride>) => driver.NeonQueryInTransaction[]),
     opts?: driver.HTTPTransactionOptions<ArrayModeOverride, FullResultsOverride> & HttpQueryOptions,
-  ) => Promise<Full<ArrayModeOverride, FullResultsOverride>[]>
+  ) => Promise<FullResultsOverride extends true ? driver.FullQueryResults<ArrayModeOverride>[] : driver.QueryRows<ArrayModeOverride>[]>
 }
 
 const RULES: OptionRules = {
