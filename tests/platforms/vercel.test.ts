@@ -6,7 +6,7 @@
  * without, because `withThaw` leaves nothing connected that could die.
  */
 
-import { type CutKind, type FaultProxy, type PostgresServer, startFaultProxy, startPostgres, waitForSessions } from '@thaw/testkit'
+import { type CutKind, type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Report } from './vercel-function.ts'
 import { ask, poolOf, startFunction } from './vercel-instance.ts'
@@ -46,31 +46,31 @@ async function strike(driver: Driver, { cut, clock }: Cell, proxy: FaultProxy) {
   await ask(instance, `/burst?calls=${CONNECTIONS}&note=before`)
   if (clock === 'stopped') await ask(instance, '/stopClock')
   await instance.suspended()
-  await waitForSessions(server, config.application_name, CONNECTIONS)
   const note = config.application_name
   const passed = `wallMillis=${MINUTE}&monoMillis=${clock === 'running' ? MINUTE : 0}`
   const { answer } = await instance.deliver(`/burst?calls=${CALLS}&note=${note}&${passed}`)
-  const struck = proxy.cut(cut)
+  // Never fewer: a loaded machine may have opened one more.
+  const isStruck = proxy.cut(cut) >= CONNECTIONS
   await instance.wake()
   const reports = JSON.parse((await answer).body) as Report[]
   const { rows } = await server.query<{ n: number }>("SELECT count(*)::int AS n FROM notes WHERE note LIKE $1 || ' %' GROUP BY note", [
     note,
   ])
-  return { struck, ends: new Set(reports.map(({ ended }) => ended)), uncaught: instance.uncaught.length, written: rows.map(({ n }) => n) }
+  return { isStruck, ends: new Set(reports.map(({ ended }) => ended)), uncaught: instance.uncaught.length, written: rows.map(({ n }) => n) }
 }
 
 describe.concurrent.for(CELLS)('a $cut while the instance is suspended with the clock $clock', (cell) => {
   test(`plain pg ${cell.plain}`, async () => {
     await using proxy = await startFaultProxy(server)
-    const { struck, ends } = await strike('pg', cell, proxy)
-    expect(struck).toBe(CONNECTIONS)
+    const { isStruck, ends } = await strike('pg', cell, proxy)
+    expect(isStruck).toBe(true)
     expect(ends).toContain(cell.plain)
   })
 
   test('is not seen on Thaw, and each note written once', async () => {
     await using proxy = await startFaultProxy(server)
     expect(await strike('thaw', cell, proxy)).toEqual({
-      struck: CONNECTIONS,
+      isStruck: true,
       ends: new Set(['ok']),
       uncaught: 0,
       written: Array(CALLS + 1).fill(1),

@@ -8,6 +8,8 @@ import { within } from './within.ts'
 export interface VercelOptions extends FreezableOptions {
   /** How long an invocation may take, with all that it passed to `waitUntil`. Default: 300 s, as on Vercel. */
   readonly maxDurationMillis?: number
+  /** How long the instance has from SIGTERM to SIGKILL. Default: 500, as on Vercel. More where the machine is too loaded to be timed. */
+  readonly terminationMillis?: number
 }
 
 /** What to ask for. */
@@ -48,13 +50,13 @@ export interface VercelInstance extends AsyncDisposable, Pick<FreezableProcess, 
   wake(): Promise<void>
   /** Resolves when the instance is suspended. Rejects if it ends instead. */
   suspended(): Promise<void>
-  /** Terminates the instance as the platform does: SIGTERM, and SIGKILL 500 ms later. A suspended one is woken for it. */
+  /** Terminates the instance as the platform does: SIGTERM, and SIGKILL `terminationMillis` later. A suspended one is woken for it. */
   shutdown(): Promise<ProcessEnd>
 }
 
 const MAX_DURATION_MILLIS = 300_000
 /** From Vercel's announcement of graceful shutdown. */
-const SHUTDOWN_MILLIS = 500
+const TERMINATION_MILLIS = 500
 /** The deadline of an invocation cuts it first; the call that tells of its end must outlive that. */
 const SLACK_MILLIS = 60_000
 
@@ -70,15 +72,17 @@ const SLACK_MILLIS = 60_000
  * Throws as {@link spawnFreezable} does.
  */
 export async function startVercel(file: string | URL, options: VercelOptions = {}): Promise<VercelInstance> {
-  const { maxDurationMillis = MAX_DURATION_MILLIS, env, args = [], ...rest } = options
+  const { maxDurationMillis = MAX_DURATION_MILLIS, terminationMillis = TERMINATION_MILLIS, env, args = [], ...rest } = options
   // Beside this file, in the sources as in what was built from them.
   const launcher = new URL(`./vercel-launcher.${import.meta.url.endsWith('.ts') ? 'ts' : 'mjs'}`, import.meta.url)
   const platform = { VERCEL: '1', VERCEL_ENV: 'production', VERCEL_URL: 'instance.vercel.app', VERCEL_REGION: 'iad1' }
   const child = await spawnFreezable(launcher, { ...rest, args: [String(file), ...args], env: { ...platform, ...env } })
-  return attach(child, await child.call<number>('port'), maxDurationMillis)
+  return attach(child, await child.call<number>('port'), { maxDurationMillis, terminationMillis })
 }
 
-function attach(child: FreezableProcess, port: number, maxDurationMillis: number): VercelInstance {
+type Times = Required<Pick<VercelOptions, 'maxDurationMillis' | 'terminationMillis'>>
+
+function attach(child: FreezableProcess, port: number, { maxDurationMillis, terminationMillis }: Times): VercelInstance {
   // One connection kept open, as between Vercel's proxy and the instance: a request on it is heard before what came later on other sockets.
   const agent = new Agent({ keepAlive: true })
   const open = new Set<number>()
@@ -128,7 +132,7 @@ function attach(child: FreezableProcess, port: number, maxDurationMillis: number
   const shutdown = async (): Promise<ProcessEnd> => {
     isClosing = true
     await wake().catch(() => {})
-    const end = (await within(child.kill('SIGTERM'), SHUTDOWN_MILLIS)) ?? (await child.kill('SIGKILL'))
+    const end = (await within(child.kill('SIGTERM'), terminationMillis)) ?? (await child.kill('SIGKILL'))
     agent.destroy()
     return end
   }
