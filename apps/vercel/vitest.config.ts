@@ -4,7 +4,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config'
 const config: ViteUserConfig = defineConfig({
   test: {
     testTimeout: 120_000,
-    hookTimeout: 240_000,
+    hookTimeout: 600_000,
     projects: [
       { extends: true, test: { name: 'app', include: ['src/**/*.test.ts'] } },
       { extends: true, test: { name: 'system', include: ['system/**/*.test.ts'] } },

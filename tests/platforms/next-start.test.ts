@@ -16,6 +16,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { freezeAndWake, MAX } from './next-freeze.ts'
 import { type AppCopy, buildApp, copyApp, type NextServer, startNext } from './next-server.ts'
 
+/** To build it takes its time on a loaded machine. */
+const LIMIT_MILLIS = 600_000
+
 let server: PostgresServer
 let proxy: FaultProxy
 let app: AppCopy
@@ -27,9 +30,9 @@ beforeAll(async () => {
   await server.query('CREATE TABLE orders (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, item text NOT NULL)')
   await buildApp(app.folder)
   next = await startNext(app.folder, 'start', { DATABASE_URL: proxy.urlFor(server.url), APP_NAME: 'start' })
-}, 180_000)
+}, LIMIT_MILLIS)
 afterAll(async () => {
-  await next[Symbol.asyncDispose]()
+  await next?.[Symbol.asyncDispose]()
   await proxy.close()
   await server.close()
   await app[Symbol.asyncDispose]()

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { freezeAndWake, MAX } from '../platforms/next-freeze.ts'
 import { type AppCopy, buildApp, copyApp, startNext } from '../platforms/next-server.ts'
 
-vi.setConfig({ testTimeout: 300_000 })
+vi.setConfig({ testTimeout: 600_000 })
 
 let server: PostgresServer
 let proxy: FaultProxy
