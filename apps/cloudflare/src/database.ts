@@ -11,6 +11,9 @@ declare global {
       readonly HYPERDRIVE: Hyperdrive
       readonly STOCK: DurableObjectNamespace<import('./stock.ts').Stock>
       readonly CONFIRMATIONS: Queue<number>
+      /** A secret. */
+      readonly NEON_URL: string
+      readonly NEON_LOCAL?: string
     }
   }
 }

@@ -4,6 +4,7 @@ import { withThaw } from '@thaw/cloudflare'
 import { desc, inArray } from 'drizzle-orm'
 import { Hono } from 'hono'
 import { db, orders, pool } from './database.ts'
+import { neonRoutes } from './neon.ts'
 
 export { Stock } from './stock.ts'
 
@@ -46,6 +47,8 @@ app.get('/stream', async (c) => {
   })
   return c.body(body, 200, { 'content-type': 'application/x-ndjson' })
 })
+
+app.route('/neon', neonRoutes)
 
 const worker: ExportedHandler<Env, number> = withThaw({
   fetch: app.fetch,
