@@ -7,7 +7,7 @@ import { Hono } from 'hono'
 // Where the local Neon is. On Cloudflare there is no such variable, and the driver goes where the URL says.
 if (env.NEON_LOCAL) Object.assign(neonConfig, JSON.parse(env.NEON_LOCAL))
 
-export const neonPool: Pool = new Pool((bindings: Cloudflare.Env) => bindings.NEON_URL)
+const neonPool: Pool = new Pool((bindings: Cloudflare.Env) => bindings.NEON_URL)
 
 export const neonRoutes = new Hono<{ Bindings: Cloudflare.Env }>()
   .get('/http', async (c) => c.json(await neon(c.env.NEON_URL)`SELECT id, item FROM orders ORDER BY id LIMIT 100`))
