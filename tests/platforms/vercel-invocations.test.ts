@@ -133,15 +133,14 @@ describe.concurrent('bad use', () => {
   })
 
   test('a pool for each request, never ended: plain pg leaves its sessions behind, Thaw none', async () => {
-    for (const [driver, left] of [
-      ['pg', 3],
-      ['thaw', 0],
-    ] as const) {
+    const sessionsLeft = async (driver: 'pg' | 'thaw') => {
       await using instance = await start(driver, { idleTimeoutMillis: 1_000 })
       for (let n = 0; n < 3; n++) await ask(instance, '/ownPool')
       await instance.suspended()
-      expect(await sessionsOf(server, instance.app)).toHaveLength(left)
+      return await sessionsOf(server, instance.app)
     }
+    expect((await sessionsLeft('pg')).length).toBeGreaterThanOrEqual(3)
+    expect(await sessionsLeft('thaw')).toEqual([])
   })
 })
 
