@@ -3,6 +3,7 @@
  * behind it. With the driver's own Pool the callers fail or wait for ever; with Thaw's every call ends, and nothing is written twice.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { neonConfig, Pool as PlainPool } from '@neondatabase/serverless'
 import { Pool } from '@thaw/neon'
 import { createStoppableClock, type Neon, startNeon } from '@thaw/testkit'
@@ -132,13 +133,15 @@ describe('connections that died while nobody used them', () => {
     await warm(pool)
     clock.addWall(60_000)
     strike()
-    setTimeout(end, AWAY_MILLIS)
+    const over = sleep(AWAY_MILLIS).then(end)
     expect(await callsOn(pool, insert)).toEqual(ALL.map(() => undefined))
     expect(await stored()).toEqual(ALL)
     expect(pool.totalCount).toBeLessThanOrEqual(CONNECTIONS)
     await warm(pool)
     expect(pool.idleCount).toBe(CONNECTIONS)
     await pool.end()
+    // Or it would end what the next test begins.
+    await over
   })
 
   test('a compute that has scaled to zero is waited for, and no session is mistaken for a living one', async () => {
