@@ -82,7 +82,8 @@ export class Dialler {
 
   /** Does somebody need it, is there a place, and is there neither a pause between two attempts nor a failure that makes us dial one at a time? */
   get mayDial(): boolean {
-    const overdue = this.#overdue().length
+    // Wherever there are more callers than connections this is asked for each that comes back: no list is made while nothing is dialled.
+    const overdue = this.#attempts.size === 0 ? 0 : this.#overdue().length
     const hopeful = this.#attempts.size - overdue
     const room = this.#host.room() + (overdue > 0 ? 1 : 0)
     if (room <= 0 || this.#host.missing() <= hopeful) return false
