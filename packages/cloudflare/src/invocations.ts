@@ -6,6 +6,7 @@ import {
   currentInvocation,
   endInvocation,
   type Invocation,
+  isThenable,
   type OpenInvocation,
   openScope,
   poolMembers,
@@ -101,8 +102,4 @@ function follow(work: () => unknown, done: (value: unknown) => unknown, failed: 
     fail(error)
   }
   return isThenable(result) ? result.then(done, fail) : done(result)
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }

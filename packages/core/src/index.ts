@@ -4,7 +4,6 @@
  * @module
  */
 
-export { afterBody, hasBody } from './answer.ts'
 export { backoffMillis } from './backoff.ts'
 export { blamesSilence, classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
 export { type Clock, elapsedMillis, type Reading, read, systemClock, type Timer } from './clock.ts'
@@ -66,6 +65,7 @@ export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
 export { currentScope, openScope } from './scope.ts'
 export { classifyStatement, createStatementCache, mayLeaveSessionState, type Statement } from './statement.ts'
 export { sweep } from './sweep.ts'
+export { isThenable } from './thenable.ts'
 export {
   beginInvocation,
   createInvocation,

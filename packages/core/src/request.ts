@@ -4,6 +4,7 @@ import { afterBody, hasBody } from './answer.ts'
 import { type Deadline, startDeadline } from './deadline.ts'
 import { countRequest, type Leak, poolMembers } from './invocation.ts'
 import { sweep } from './sweep.ts'
+import { isThenable } from './thenable.ts'
 import { beginInvocation, createInvocation, endInvocation, type InvocationParts, type OpenInvocation } from './wrapper.ts'
 
 /** What a platform knows of a request. */
@@ -18,6 +19,8 @@ export interface RequestParts extends InvocationParts {
 export interface RequestInvocation extends OpenInvocation {
   /** There is one more thing to do before it has ended. Returns what says that it is done. */
   part(): () => void
+  /** From here on the instance may be suspended before the invocation ends: nothing would be left behind. */
+  letGo(): void
 }
 
 /** Begins an invocation, which ends with the last of its parts; open the first one before you run anything. */
@@ -30,15 +33,18 @@ export function openRequest({ waitUntil, ended, ...parts }: RequestParts): Reque
     release = resolve
   })
   let alarm: Deadline | undefined
+  const letGo = once(() => {
+    countRequest(-1)
+    release()
+  })
   const end = () => {
     if (isOver) return
     isOver = true
     alarm?.cancel()
-    countRequest(-1)
     try {
       ended(endInvocation(invocation))
     } finally {
-      release()
+      letGo()
     }
   }
   const part = () => {
@@ -49,7 +55,7 @@ export function openRequest({ waitUntil, ended, ...parts }: RequestParts): Reque
     })
   }
   // Inherits, for its deadline is read anew each time.
-  const invocation: RequestInvocation = Object.assign(Object.create(opened) as OpenInvocation, { part })
+  const invocation: RequestInvocation = Object.assign(Object.create(opened) as OpenInvocation, { part, letGo })
   // With others running, the process cannot have been suspended since the last look.
   beginInvocation(invocation, { newInvocation: countRequest(1) === 1 })
   // Else the instance could be suspended between the response and the end, and nothing could hold it any more.
@@ -73,10 +79,12 @@ export interface Handled<Result> {
   readonly clock: InvocationParts['clock']
   /** Says that this part of the invocation is done. */
   readonly done: () => void
+  /** The answer is there, and whoever reads its body needs no client for that. */
+  readonly unheld?: (() => void) | undefined
 }
 
 /** Says that a handler is done when its result has come and, if it is a response, its body has been read. Returns the result, or a promise of the same. */
-export function endWithAnswer<Result>({ result, request, invocation, clock, done }: Handled<Result>): Result {
+export function endWithAnswer<Result>({ result, request, invocation, clock, done, unheld }: Handled<Result>): Result {
   const isInUse = () => poolMembers().some((member) => member.holds(invocation))
   const settle = <Value>(value: Value): Value => {
     if (!hasBody(value)) {
@@ -85,6 +93,7 @@ export function endWithAnswer<Result>({ result, request, invocation, clock, done
     }
     // Who closes the body gets the chance to give his client back afterwards.
     afterBody(value, invocation, () => (isInUse() ? sweep(clock, done) : done()))
+    if (!isInUse()) unheld?.()
     if ((request as { method?: unknown } | undefined)?.method === 'HEAD') value.body.cancel().catch(() => {})
     return value
   }
@@ -102,8 +111,4 @@ function once(work: () => void): () => void {
     isDone = true
     work()
   }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }

@@ -8,6 +8,7 @@ import { startDeadline } from './deadline.ts'
 import { DeadlineError } from './errors.ts'
 import type { FreezeHints } from './freeze.ts'
 import { type Invocation, type InvocationStorage, type Leak, poolMembers, runInvocation, type Scope } from './invocation.ts'
+import { isThenable } from './thenable.ts'
 
 /** What a platform knows of an invocation that begins. */
 export interface InvocationParts {
@@ -160,8 +161,4 @@ function once(tell: (message: string) => void): (leak: Leak) => void {
 
 function timeUp(waitedMillis: number, marginMillis: number): string {
   return `The invocation has run for ${Math.round(waitedMillis)} ms, and the platform ends it in ${Math.round(marginMillis)} ms. What still waits is given up, so that there is time to answer. Allow it more time on the platform, or do less in it.`
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 }

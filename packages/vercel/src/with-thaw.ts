@@ -1,24 +1,18 @@
 /** The wrapper: tells pools which invocation is running, until when, and that it has ended. */
 
 import {
-  afterBody,
-  beginInvocation,
-  createInvocation,
-  type Deadline,
-  endInvocation,
-  hasBody,
-  type OpenInvocation,
+  endWithAnswer,
+  isThenable,
   OptionError,
-  poolMembers,
+  openRequest,
   preserveHandler,
+  type RequestInvocation,
   runInvocation,
-  startDeadline,
-  sweep,
   watchPools,
 } from '@thaw/core'
 import { attachNew } from './attach-pool.ts'
 import { backgroundOf } from './background.ts'
-import { endOf, holdInstance, type RequestContext, requestContext } from './context.ts'
+import { endOf, holdInstance, requestContext } from './context.ts'
 import { afterNodeResponse, isNodeResponse } from './ends.ts'
 import { type Settings, settingsOf, type ThawOptions } from './options.ts'
 
@@ -31,8 +25,6 @@ interface FetchHandler {
 /** What Vercel calls. */
 export type VercelHandler = HandlerFunction | FetchHandler
 
-/** How many invocations hold the instance. */
-let holding = 0
 let lastId = 0
 let isWatching = false
 
@@ -82,7 +74,9 @@ function wrap(handler: HandlerFunction, settings: Settings): HandlerFunction {
       throw error
     }
     const response: unknown = args[1]
-    return isNodeResponse(response) ? endWithResponse(result, response, open) : endWithBody(result, args[0], open, settings)
+    if (isNodeResponse(response)) return endWithResponse(result, response, open)
+    const { invocation, end } = open
+    return endWithAnswer({ result, request: args[0], invocation, clock: settings.clock, done: end, unheld: invocation.letGo })
   }
 }
 
@@ -104,92 +98,28 @@ function endWithResponse(result: unknown, response: Parameters<typeof afterNodeR
   )
 }
 
-/** Ends the invocation when the handler has ended and the body has been read. */
-function endWithBody(result: unknown, request: unknown, { invocation, end, letGo }: Open, { clock }: Settings): unknown {
-  const settle = (value: unknown) => {
-    if (!hasBody(value)) {
-      end()
-      return value
-    }
-    const isInUse = () => poolMembers().some((member) => member.holds(invocation))
-    // Who closes the body gets the chance to give his client back afterwards.
-    afterBody(value, invocation, () => (isInUse() ? sweep(clock, end) : end()))
-    if (!isInUse()) letGo()
-    if ((request as Partial<Request> | undefined)?.method === 'HEAD') value.body.cancel().catch(() => {})
-    return value
-  }
-  const fail = (error: unknown) => {
-    end()
-    throw error
-  }
-  return isThenable(result) ? result.then(settle, fail) : settle(result)
-}
-
-/** An invocation that has begun. */
+/** What begins an invocation, and what says that it may end. */
 interface Open {
-  readonly invocation: OpenInvocation
-  /** The handler has ended, and the response been sent. */
+  readonly invocation: RequestInvocation
+  /** The handler has ended, and the response been sent. What it passed to `waitUntil` may go on. */
   readonly end: () => void
-  /** From here on the instance may be suspended before the invocation ends: nothing would be left behind. */
-  readonly letGo: () => void
 }
 
 function begin(request: unknown, { marginMillis, clock, report }: Settings): Open {
   const context = requestContext()
   const { signal } = (request ?? {}) as { signal?: unknown }
-  const endsAt = endOf(context)
-  const invocation = createInvocation({
+  const invocation = openRequest({
     id: context?.headers?.['x-vercel-id'] ?? `thaw-${++lastId}`,
-    endsAt,
+    endsAt: endOf(context),
     marginMillis,
     clock,
     parentSignal: signal instanceof AbortSignal ? signal : undefined,
+    waitUntil: context?.waitUntil && ((promise) => holdInstance(context, promise)),
+    ended: report,
   })
-  // Held by others, the process cannot have been suspended since the last look.
-  beginInvocation(invocation, { newInvocation: holding === 0 })
-  const letGo = hold(context)
   const background = backgroundOf(context)
-  let alarm: Deadline | undefined
-  let isOpen = true
-  const close = () => {
-    if (!isOpen) return
-    isOpen = false
-    alarm?.cancel()
-    const leaks = endInvocation(invocation)
-    letGo()
-    if (leaks.length > 0) report(leaks)
-  }
-  // Vercel has given it up by then: what it still holds is taken back, for it may never return.
-  const overdue = () => {
-    if (endsAt !== undefined && isOpen) alarm = startDeadline(clock, Math.max(0, endsAt - clock.wall()), close, true)
-  }
-  if (invocation.signal.aborted) overdue()
-  else invocation.signal.addEventListener('abort', overdue, { once: true })
-  return { invocation, end: () => background.whenDone(close), letGo }
-}
-
-/** Else the instance could be suspended between the response and the end. */
-function hold(context: RequestContext | undefined): () => void {
-  let isHolding = true
-  let resolve = () => {}
-  holding++
-  if (context?.waitUntil)
-    holdInstance(
-      context,
-      new Promise<void>((done) => {
-        resolve = done
-      }),
-    )
-  return () => {
-    if (!isHolding) return
-    isHolding = false
-    holding--
-    resolve()
-  }
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+  const done = invocation.part()
+  return { invocation, end: () => background.whenDone(done) }
 }
 
 function noHandler(given: unknown): OptionError {
