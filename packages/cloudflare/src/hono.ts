@@ -1,7 +1,7 @@
 /** The same as `withThaw`, where Hono calls the handlers. */
 
 import { type Context, serve } from './invocations.ts'
-import { settingsOf, type WithThawOptions } from './options.ts'
+import { settingsOf, type ThawOptions } from './options.ts'
 
 /** What of Hono's context is used here. Hono's own, of version 4, fits. */
 export interface HonoContext {
@@ -16,7 +16,7 @@ export interface HonoContext {
  *
  * @throws {OptionError} as `withThaw`.
  */
-export function thawMiddleware(options: WithThawOptions = {}): (context: HonoContext, next: () => Promise<void>) => Promise<void> {
+export function thawMiddleware(options: ThawOptions = {}): (context: HonoContext, next: () => Promise<void>) => Promise<void> {
   const settings = settingsOf(options)
   return async (context, next) => {
     const work = async () => {

@@ -6,5 +6,5 @@
 
 export { currentInvocation as invocation, type Invocation, type Leak, OptionError, ScopeError, ThawError } from '@thaw/core'
 export { type HonoContext, thawMiddleware } from './hono.ts'
-export type { WithThawOptions } from './options.ts'
+export type { ThawOptions } from './options.ts'
 export { type AnyClass, type AnyFunction, type WorkerHandlers, withThaw } from './with-thaw.ts'

@@ -44,10 +44,7 @@ export function serve(settings: Settings, { scope, context, signal }: Call, work
     scope: scope ?? openScope(),
   })
   const later = context && listenTo(context)
-  const end = () => {
-    const leaks = endInvocation(invocation)
-    if (leaks.length > 0) settings.report(leaks)
-  }
+  const end = () => settings.report(endInvocation(invocation))
   beginInvocation(invocation)
   return follow(
     () => runInvocation(invocation, settings.createStorage, work),

@@ -12,17 +12,15 @@ import {
 } from '@thaw/core'
 
 /** How `withThaw` and `thawMiddleware` work. */
-export interface WithThawOptions {
-  /**
-   * Told of clients that were taken by `connect()` and not given back when the invocation ended. Their connections have been closed. Default: a
-   * warning on the console, once for each place.
-   */
-  readonly onLeak?: ((leaks: readonly Leak[]) => void) | undefined
-  /** Time. Default: the runtime's own. */
+export interface ThawOptions {
+  /** Told of each client that was not released when its invocation ended. Default: `console.warn`, once for each place. */
+  readonly onLeak?: ((leak: Leak) => void) | undefined
+  /** Time. Default: the runtime's own. Inject another to test. */
   readonly clock?: Clock | undefined
 }
 
 export interface Settings {
+  /** Never throws: a handler that did its work must not fail for it. */
   readonly report: (leaks: readonly Leak[]) => void
   readonly clock: Clock
   readonly createStorage: () => InvocationStorage
@@ -36,14 +34,14 @@ interface Runtime {
 }
 
 /** @throws {OptionError} naming the option, the value and what is allowed; or the flag that the Worker needs. */
-export function settingsOf(options: WithThawOptions): Settings {
+export function settingsOf(options: ThawOptions): Settings {
   checkOptions(options, RULES, 'refuse')
   const { onLeak, clock = systemClock } = options
   const { console, process } = globalThis as Runtime
   const AsyncLocalStorage = process?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage
   if (!AsyncLocalStorage) throw noStorage()
   return {
-    report: onLeak ?? createLeakReport((message) => console?.warn(message)),
+    report: createLeakReport((message) => console?.warn(message), onLeak),
     clock,
     createStorage: () => new AsyncLocalStorage(),
   }

@@ -142,7 +142,7 @@ describe('the end of an invocation', () => {
       { highWaterMark: 0 },
     )
     const init = { status: 201, headers: { 'x-rows': '1' } }
-    const wrapped = withThaw({ fetch: async () => new Response(body, init) }, { onLeak: (found) => leaks.push(...found) })
+    const wrapped = withThaw({ fetch: async () => new Response(body, init) }, { onLeak: (leak) => leaks.push(leak) })
     const response = await wrapped.fetch()
     expect({ status: response.status, rows: response.headers.get('x-rows'), told }).toEqual({ status: 201, rows: '1', told: ['begin'] })
     expect(await response.text()).toBe('row')
@@ -161,7 +161,7 @@ describe('the end of an invocation', () => {
         return new Response()
       },
     }
-    const wrapped = withThaw(handler, { onLeak: (found) => leaks.push(...found) })
+    const wrapped = withThaw(handler, { onLeak: (leak) => leaks.push(leak) })
     await wrapped.fetch(new Request(URL), {}, ctx)
     expect({ told, leaks }).toEqual({ told: ['begin'], leaks: [] })
     work()

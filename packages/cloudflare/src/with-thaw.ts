@@ -2,7 +2,7 @@
 
 import { currentScope, OptionError, preserveHandler, type Scope } from '@thaw/core'
 import { type Call, type Context, serve } from './invocations.ts'
-import { type Settings, settingsOf, type WithThawOptions } from './options.ts'
+import { type Settings, settingsOf, type ThawOptions } from './options.ts'
 
 /** A handler that is a function: of the request, of a queue's batch, of a Pages Function's context. */
 export type AnyFunction = (...args: never[]) => unknown
@@ -24,7 +24,7 @@ const HANDLERS = ['fetch', 'scheduled', 'queue', 'email', 'tail', 'trace', 'test
  *
  * @throws {OptionError} for what is no handler, an absurd or misspelt option, or a Worker without `nodejs_compat`.
  */
-export function withThaw<Target extends WorkerHandlers | AnyFunction | AnyClass>(target: Target, options: WithThawOptions = {}): Target {
+export function withThaw<Target extends WorkerHandlers | AnyFunction | AnyClass>(target: Target, options: ThawOptions = {}): Target {
   const settings = settingsOf(options)
   if (typeof target === 'function') {
     return (isClass(target) ? wrapClass(target, settings) : preserveHandler(target, wrap(target as AnyFunction, settings))) as Target
