@@ -2,26 +2,13 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { waitUntil } from '@vercel/functions'
-import { afterEach, expect, test, vi } from 'vitest'
-import { LEAK, playPool } from '../test/play-pool.ts'
+import { expect, test, vi } from 'vitest'
+import { joinPool, LEAK, told } from '../test/play-pool.ts'
 import { serveContexts } from '../test/serve-contexts.ts'
 import type { RequestContext } from './context.ts'
 import { withThaw } from './with-thaw.ts'
 
 const contexts = serveContexts(new AsyncLocalStorage<RequestContext>())
-
-const told: string[] = []
-let leave = () => {}
-afterEach(() => {
-  leave()
-  told.length = 0
-})
-
-function joinPool(isHolding = false) {
-  const pool = playPool(told, isHolding)
-  leave = pool.leave
-  return pool
-}
 
 test('goes on until all has settled that it passed to waitUntil, which may use a client', async () => {
   const pool = joinPool(true)

@@ -4,26 +4,13 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { currentInvocation } from '@thaw/core'
-import { afterEach, expect, test, vi } from 'vitest'
-import { LEAK, playPool } from '../test/play-pool.ts'
+import { expect, test, vi } from 'vitest'
+import { joinPool, LEAK, told } from '../test/play-pool.ts'
 import { serveContexts } from '../test/serve-contexts.ts'
 import type { RequestContext } from './context.ts'
 import { withThaw } from './with-thaw.ts'
 
 const contexts = serveContexts(new AsyncLocalStorage<RequestContext>())
-
-const told: string[] = []
-let leave = () => {}
-afterEach(() => {
-  leave()
-  told.length = 0
-})
-
-function joinPool(isHolding = false) {
-  const pool = playPool(told, isHolding)
-  leave = pool.leave
-  return pool
-}
 
 test('goes on until the body has been read, if a client is still in use', async () => {
   const pool = joinPool(true)

@@ -3,26 +3,13 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { currentInvocation, OptionError } from '@thaw/core'
-import { afterEach, describe, expect, expectTypeOf, test, vi } from 'vitest'
-import { playPool } from '../test/play-pool.ts'
+import { describe, expect, expectTypeOf, test, vi } from 'vitest'
+import { joinPool, told } from '../test/play-pool.ts'
 import { serveContexts } from '../test/serve-contexts.ts'
 import type { RequestContext } from './context.ts'
 import { withThaw } from './with-thaw.ts'
 
 const contexts = serveContexts(new AsyncLocalStorage<RequestContext>())
-const told: string[] = []
-let leave = () => {}
-afterEach(() => {
-  leave()
-  told.length = 0
-})
-
-function joinPool(isHolding = false) {
-  const pool = playPool(told, isHolding)
-  leave = pool.leave
-  return pool
-}
-
 const request = () => new Request('https://instance.vercel.app/')
 
 describe('what comes out is like what went in', () => {

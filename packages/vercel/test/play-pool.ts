@@ -1,16 +1,25 @@
 import { joinPlatforms, type PoolMember } from '@thaw/core'
+import { afterEach } from 'vitest'
 
 export const LEAK = { acquiredAt: '    at handler (app.ts:3:9)' }
 
 /** Platforms know a pool for as long as it lives. */
 const alive = new Set<PoolMember>()
 
+/** What the pools of this file's test were told. */
+export const told: string[] = []
+let leaveAll = () => {}
+afterEach(() => {
+  leaveAll()
+  told.length = 0
+})
+
 /**
- * A pool of which the invocation holds a client, until `give` is called. Writes into `told` what it is told.
+ * A pool of which the invocation holds a client, until `give` is called. Writes into {@link told} what it is told, and leaves when the test is over.
  *
  * @param isHolding whether it does from the start. Default false.
  */
-export function playPool(told: string[], isHolding = false): { readonly give: () => void; readonly leave: () => void } {
+export function joinPool(isHolding = false): { readonly give: () => void } {
   let isHeld = isHolding
   const member: PoolMember = {
     pool: {},
@@ -24,13 +33,13 @@ export function playPool(told: string[], isHolding = false): { readonly give: ()
   }
   alive.add(member)
   const leave = joinPlatforms(member)
+  leaveAll = () => {
+    leave()
+    alive.delete(member)
+  }
   return {
     give: () => {
       isHeld = false
-    },
-    leave: () => {
-      leave()
-      alive.delete(member)
     },
   }
 }
