@@ -1,23 +1,7 @@
 /** What @thaw/neon exports in every runtime: all of the driver's, the client, neon() and the errors. The pool comes with the runtime. */
 
 export * from '@neondatabase/serverless'
-export {
-  AcquireTimeoutError,
-  CommitRolledBackError,
-  ConnectError,
-  ConnectionLostError,
-  DeadlineError,
-  OptionError,
-  type Outcome,
-  OutcomeUnknownError,
-  ReplicationUnconfirmedError,
-  ScopeError,
-  ThawError,
-  type ThawEvent,
-  type ThawListener,
-  TransactionOpenError,
-} from '@thaw/core'
-export type { ConnectOptions, EndOptions, PoolStats, QueryOptions, ThawOptions } from '@thaw/pool'
+export * from '@thaw/pool/names'
 export { Client } from './client.ts'
 export type { DropInClient, DropInPool, PoolConfig, PoolConstructor, QueryWithOptions, Source } from './drop-in-pool.ts'
 export { type DropInQueryFunction, type HttpOptions, type HttpQueryOptions, neon } from './neon.ts'

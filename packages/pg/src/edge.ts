@@ -5,19 +5,7 @@
 
 import { OptionError } from '@thaw/core'
 
-export {
-  AcquireTimeoutError,
-  CommitRolledBackError,
-  ConnectError,
-  ConnectionLostError,
-  DeadlineError,
-  OptionError,
-  OutcomeUnknownError,
-  ReplicationUnconfirmedError,
-  ScopeError,
-  ThawError,
-  TransactionOpenError,
-} from '@thaw/core'
+export * from '@thaw/pool/names'
 
 function refuse(): never {
   throw new OptionError({

@@ -3,23 +3,7 @@
 import pg from 'pg'
 import { refuseNative } from './native.ts'
 
-export {
-  AcquireTimeoutError,
-  CommitRolledBackError,
-  ConnectError,
-  ConnectionLostError,
-  DeadlineError,
-  OptionError,
-  type Outcome,
-  OutcomeUnknownError,
-  ReplicationUnconfirmedError,
-  ScopeError,
-  ThawError,
-  type ThawEvent,
-  type ThawListener,
-  TransactionOpenError,
-} from '@thaw/core'
-export type { ConnectOptions, EndOptions, PoolStats, QueryOptions, ThawOptions } from '@thaw/pool'
+export * from '@thaw/pool/names'
 export type * from 'pg'
 export { Client } from './client.ts'
 export type { DropInClient, DropInPool, PoolConstructor, QueryWithOptions } from './drop-in-pool.ts'

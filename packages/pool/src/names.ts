@@ -1,0 +1,20 @@
+/** What every driver's package exports beside the driver's own, in every runtime: the errors, and the types of the pool. */
+
+export {
+  AcquireTimeoutError,
+  CommitRolledBackError,
+  ConnectError,
+  ConnectionLostError,
+  DeadlineError,
+  OptionError,
+  type Outcome,
+  OutcomeUnknownError,
+  ReplicationUnconfirmedError,
+  ScopeError,
+  ThawError,
+  type ThawEvent,
+  type ThawListener,
+  TransactionOpenError,
+} from '@thaw/core'
+export type { ConnectOptions, EndOptions, QueryOptions, ThawOptions } from './options.ts'
+export type { PoolStats } from './stats.ts'
