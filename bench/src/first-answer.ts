@@ -4,8 +4,8 @@ import { FATES, type Fate, type FrozenLab, openFrozenLab, type Woken } from './f
 import type { Figure, Row, Scenario } from './scenario.ts'
 import { figureOf, median, rounded } from './statistics.ts'
 
-/** Thaw's default. */
-const PROBE_TIMEOUT_MILLIS = 500
+/** The least hedge delay, and what it is for a round trip of 10 ms that hardly varies; twice that while it is being learned. */
+const LEAST_HEDGE_MILLIS = 10
 const DELAYS = [0, 5] as const
 
 interface Sample {
@@ -33,12 +33,12 @@ const CASES: readonly Case[] = [
   { fate: FATES.rst, ...known },
   {
     fate: FATES.dropped,
-    // A hundredth for Node's timers: they know whole milliseconds, and come a turn of the event loop late.
-    says: '≤ 1.01 × (probe deadline + a dial)',
-    samples: 10,
+    // Some milliseconds for Node's timers: they know whole ones, and come some turns of the event loop late.
+    says: '≤ hedge delay (10 ms, or 4 round trips) + 1.1 × a dial + 3 ms',
+    samples: 40,
     pgSamples: 1,
-    limit: ({ dial }) => PROBE_TIMEOUT_MILLIS + dial,
-    factor: 1.01,
+    limit: ({ dial }, delay) => Math.max(LEAST_HEDGE_MILLIS, 4 * 2 * delay) + 1.1 * dial + 3,
+    factor: 1,
   },
   {
     fate: FATES.alive,

@@ -16,8 +16,8 @@ export type ThawEvent =
   | { readonly type: 'probed'; readonly alive: boolean; readonly tookMillis: number; readonly silenceMillis: number }
   /** An idle connection was found dead or too old, and destroyed. `code` where the server or the socket gave one. */
   | { readonly type: 'stale'; readonly reason: StaleReason; readonly silenceMillis: number; readonly code?: string }
-  /** A new connection was made. */
-  | { readonly type: 'connected'; readonly tookMillis: number; readonly attempts: number }
+  /** A new connection was made. `hedge`: beside one that owed an answer for longer than usual. */
+  | { readonly type: 'connected'; readonly tookMillis: number; readonly attempts: number; readonly hedge?: true }
   /** A caller got a connection: trusted unasked, proven by a probe, or new. */
   | { readonly type: 'acquired'; readonly how: 'trusted' | 'probed' | 'new' }
   /** A dial, or a statement that was certainly not executed, is tried again. */

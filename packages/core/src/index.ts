@@ -30,6 +30,14 @@ export { createEvents, type EventCounts, type Events, type StaleReason, type Tha
 export { type FreezeEvidence, type FreezeHints, LATE_MILLIS, weighFreeze } from './freeze.ts'
 export { type Condemnation, type GateRules, judge, type Standing, type Verdict } from './gate.ts'
 export { GRAMMAR_WORDS, HARMLESS_FUNCTIONS, HARMLESS_OPERATORS } from './harmless.ts'
+export {
+  earnHedge,
+  FREE_HEDGE_MILLIS,
+  HEDGE_BUDGET,
+  type HedgeBudget,
+  hedgeDelayMillis,
+  spendHedge,
+} from './hedge.ts'
 export { fatalSilenceMillis, learnDeath, learnSurvival, type ShortestDeath } from './idle-limit.ts'
 export {
   bindInvocation,
@@ -62,6 +70,8 @@ export {
 export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
 export { endWithAnswer, type Handled, openRequest, type RequestInvocation, type RequestParts } from './request.ts'
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
+export { type Crowd, nextDial, roomLeft } from './room.ts'
+export { learnRoundTrip, type RoundTrip } from './round-trip.ts'
 export { currentScope, openScope } from './scope.ts'
 export { classifyStatement, createStatementCache, mayLeaveSessionState, type Statement } from './statement.ts'
 export { sweep } from './sweep.ts'

@@ -2,6 +2,7 @@
 
 import { backoffMillis, type Clock, ConnectionLostError, OutcomeUnknownError, startDeadline, type Timer } from '@thaw/core'
 import { cameFromServer, judgeDial, type Target } from './dial-failure.ts'
+import { timeDialSteps } from './dial-steps.ts'
 import { refusalOf } from './listeners.ts'
 import type { PeerClient, Release } from './peer.ts'
 import { isBroken } from './vitals.ts'
@@ -23,12 +24,14 @@ export interface DialHost {
   opened(client: PeerClient, release: Release, dial: Dial): void
   /** A dial failed. `final`: dialling again would not help. Otherwise `waitMillis` is asked next. */
   failed(error: Error, dial: Dial, final: boolean): void
-  /** How many callers wait whom no idle connection will serve. */
-  missing(): number
+  /** Shall another one begin, beside so many, and so many that take long? And why? */
+  reasonToDial(hopeful: number, overdue: number): 'needed' | 'hedge' | undefined
   /** How many connections there may be beside those that there are. Negative: there are too many. */
   room(): number
   /** How long the first of those who still wait waits in all. Undefined: nobody waits. */
   waitMillis(): number | undefined
+  /** A step of a dial took so long: one round trip. */
+  stepped(millis: number): void
   /** Dialling again, in so many milliseconds. */
   retrying(error: Error, delayMillis: number): void
   /** It may be dialled again now. */
@@ -41,6 +44,8 @@ export interface Dial {
   /** Attempts since the last one that succeeded. */
   readonly attempts: number
   readonly tookMillis: number
+  /** Made beside a connection that might still answer: nobody depends on it. */
+  readonly isHedge: boolean
 }
 
 /**
@@ -80,21 +85,20 @@ export class Dialler {
     return this.#attempts.size
   }
 
-  /** Does somebody need it, is there a place, and is there neither a pause between two attempts nor a failure that makes us dial one at a time? */
-  get mayDial(): boolean {
+  /** Why another one shall begin now. Undefined: none shall, or there is a pause between two attempts, or a failure that makes us dial one at a time. */
+  get reason(): 'needed' | 'hedge' | undefined {
     // Wherever there are more callers than connections this is asked for each that comes back: no list is made while nothing is dialled.
     const overdue = this.#attempts.size === 0 ? 0 : this.#overdue().length
     const hopeful = this.#attempts.size - overdue
-    const room = this.#host.room() + (overdue > 0 ? 1 : 0)
-    if (room <= 0 || this.#host.missing() <= hopeful) return false
-    return this.#pause === undefined && this.#failing.size === 0 && (this.#failures === 0 || hopeful === 0)
+    if (this.#pause !== undefined || this.#failing.size > 0 || (this.#failures > 0 && hopeful > 0)) return undefined
+    return this.#host.reasonToDial(hopeful, overdue)
   }
 
   #overdue(): Attempt[] {
     return [...this.#attempts].filter(({ isOverdue }) => isOverdue)
   }
 
-  dial(): void {
+  dial(isHedge = false): void {
     const { clock } = this.#host
     const startedAt = clock.mono()
     const isSecondPassword = this.#passwordRefused
@@ -111,7 +115,7 @@ export class Dialler {
       this.#attempts.delete(attempt)
       this.#failing.delete(attempt)
       stopListening()
-      return { target: client && targetOf(client), attempts: this.#failures + 1, tookMillis: clock.mono() - startedAt }
+      return { target: client && targetOf(client), attempts: this.#failures + 1, tookMillis: clock.mono() - startedAt, isHedge }
     }
     this.#attempts.add(attempt)
     try {
@@ -129,6 +133,7 @@ export class Dialler {
       for (const name of FAILURES) client?.connection?.prependListener(name, failing)
       // From here on `onConnect` may send statements, and be told of errors.
       client?.connection?.once('readyForQuery', stopListening)
+      if (client) timeDialSteps(client, clock, (millis) => this.#host.stepped(millis))
     } catch (error) {
       this.#host.failed(error as Error, end(), true)
     }
@@ -172,6 +177,10 @@ export class Dialler {
   #fail(error: Error, dial: Dial, isSecondPassword: boolean): void {
     this.#failures++
     if (dial.target && cameFromServer(error)) reached.add(key(dial.target))
+    if (dial.isHedge) {
+      this.#host.failed(error, dial, false)
+      return this.#host.resume()
+    }
     const verdict = judgeDial(error)
     const askAgain = verdict === 'password' && this.#host.asksPassword && !isSecondPassword
     if (askAgain) this.#passwordRefused = true

@@ -24,6 +24,7 @@ import {
   type Verdict,
   weighFreeze,
 } from '@thaw/core'
+import type { Hedging } from './hedging.ts'
 import type { Memory } from './home.ts'
 import { isInterruption } from './interruption.ts'
 import type { Loss } from './lost-statement.ts'
@@ -37,6 +38,7 @@ import { attach, type StatementHost } from './watched-client.ts'
 export interface DoorHost {
   readonly settings: Settings
   readonly memory: Memory
+  readonly hedging: Hedging
   /** The idle clients, newest last: pg-pool's own list. */
   idle(): IdleItem[]
   /** After how long an idle connection is too many now. Infinity: never. */
@@ -47,6 +49,8 @@ export interface DoorHost {
   remove(client: PeerClient): void
   /** Asks the server to stop working on the client's statement. */
   requestCancel(client: PeerClient): void
+  /** Is there no room for a connection that has answered late, because a dial has won the race? */
+  isOverfull(): boolean
   /** The socket of a lent client has closed. */
   abandoned(client: PeerClient): void
   /** Something has become known: look again. */
@@ -209,12 +213,15 @@ export class Door implements StatementHost {
     const vitals = this.vitalsOf(client)
     if (vitals.askedAt !== undefined) return
     vitals.askedAt = now.mono
-    const { settings, memory } = this.#host
+    const { settings, memory, hedging } = this.#host
     const silenceMillis = elapsedMillis(vitals.provenAt, now)
+    const answered = hedging.watch(client, () => this.#host.resume())
     probe(client, settings.clock, settings.probeTimeoutMillis, (alive) => {
       vitals.askedAt = undefined
       const then = read(settings.clock)
-      memory.events.emit({ type: 'probed', alive, tookMillis: elapsedMillis(now, then), silenceMillis })
+      const tookMillis = elapsedMillis(now, then)
+      answered(alive ? tookMillis : undefined)
+      memory.events.emit({ type: 'probed', alive, tookMillis, silenceMillis })
       if (alive) return this.#proven(client, vitals, silenceMillis)
       if (this.#isIdle(client)) {
         // Siblings that have answered since the question was put are above suspicion.
@@ -227,6 +234,8 @@ export class Door implements StatementHost {
 
   /** Moves it to the end of the list, as the one of which we know most, and lends it to who waits, however short the trust. */
   #proven(client: PeerClient, vitals: Vitals, silenceMillis: number): void {
+    // A lost race accuses nobody: this one says goodbye as any connection that is too many.
+    if (this.#host.isOverfull()) return this.#host.remove(client)
     vitals.probed = true
     this.#shortestDeath = learnSurvival(this.#shortestDeath, silenceMillis)
     const idle = this.#host.idle()

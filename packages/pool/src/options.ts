@@ -11,10 +11,16 @@ export interface ThawOptions {
    */
   readonly trustMillis?: number | undefined
   /**
-   * How long an idle connection may take to answer when asked whether it lives, before it is destroyed. Default 500: above
-   * the 200 ms after which Linux first repeats a lost packet, with room for a round trip across an ocean.
+   * How long an idle connection may take to answer when asked whether it lives, before it is destroyed. Default 1000: four times the longest hedge
+   * delay. A busy pooler answers late (750 ms were seen). Callers wait so long only where no hedge is possible.
    */
   readonly probeTimeoutMillis?: number | undefined
+  /**
+   * Dial beside a connection that owes an answer for longer than usual (10 to 250 ms, learned from round trips), and take whichever is ready
+   * first. Default true. For at most `probeTimeoutMillis` the pool may have one connection above `max`. Extra dials are at most a tenth of the others, but for
+   * one in 10 s.
+   */
+  readonly hedge?: boolean | undefined
   /**
    * How long the statement may go on that was still running when its client was given back, before the connection is
    * destroyed. Default 30 000. Until it ends the connection is lent to nobody.
@@ -32,7 +38,7 @@ export interface ThawOptions {
 /** See {@link ThawOptions.trustMillis}. */
 export const DEFAULT_TRUST_MILLIS = 500
 /** See {@link ThawOptions.probeTimeoutMillis}. */
-export const DEFAULT_PROBE_TIMEOUT_MILLIS = 500
+export const DEFAULT_PROBE_TIMEOUT_MILLIS = 1000
 
 /** Long enough for a database that restarts or wakes up, short enough to end before most platforms end the request. */
 const CONNECTION_TIMEOUT_MILLIS = 10_000
@@ -51,6 +57,7 @@ const CLOCK_METHODS = ['wall', 'mono', 'setTimer', 'clearTimer', 'random'] as co
 const RULES: OptionRules = {
   trustMillis: { type: 'number', min: 0 },
   probeTimeoutMillis: { type: 'number', min: 1, max: 60_000 },
+  hedge: { type: 'boolean' },
   releaseTimeoutMillis: { type: 'number', min: 0 },
   keepOnSqlError: { type: 'boolean' },
   clock: {
@@ -129,6 +136,7 @@ export interface Settings {
   readonly clock: Clock
   readonly trustMillis: number
   readonly probeTimeoutMillis: number
+  readonly hedge: boolean
   readonly releaseTimeoutMillis: number
   readonly keepOnSqlError: boolean
 }
@@ -138,6 +146,7 @@ export function settingsOf(config: ThawOptions): Settings {
     clock: config.clock ?? systemClock,
     trustMillis: Number(config.trustMillis ?? DEFAULT_TRUST_MILLIS),
     probeTimeoutMillis: Number(config.probeTimeoutMillis ?? DEFAULT_PROBE_TIMEOUT_MILLIS),
+    hedge: config.hedge ?? true,
     releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),
     keepOnSqlError: config.keepOnSqlError ?? false,
   }

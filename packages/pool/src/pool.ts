@@ -9,10 +9,11 @@ import { requestCancel } from './cancel-request.ts'
 import { type Dial, Dialler } from './dialler.ts'
 import { Door } from './door.ts'
 import type { Driver } from './driver.ts'
+import { startEnding } from './ending.ts'
+import { Hedging } from './hedging.ts'
 import { createHome, type Home } from './home.ts'
 import { IdleTimer } from './idle-timer.ts'
 import { InFlightWatch } from './in-flight-watch.ts'
-import { asInterruption } from './interruption.ts'
 import { tellListeners } from './listeners.ts'
 import { Member } from './member.ts'
 import { nextTick } from './next-tick.ts'
@@ -38,7 +39,6 @@ import { isBusy, whenFinished } from './when-finished.ts'
 
 /** How long a server may take to close its end of a connection that we have left, before we close ours by force. */
 const CLOSE_MILLIS = 1000
-const DESTROYED = 'Connection destroyed by pool.end({ timeoutMillis })'
 /** node-postgres' own words. */
 const ENDED = 'Cannot use a pool after calling end on the pool'
 
@@ -60,6 +60,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     readonly #settings: Settings
     readonly #events: Events
+    readonly #hedging: Hedging
     readonly #door: Door
     readonly #dialler: Dialler
     readonly #waiting: WaitingRoom
@@ -78,14 +79,17 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       const settings = settingsOf(config ?? {})
       this.#settings = settings
       this.#events = memory.events
+      this.#hedging = new Hedging(settings)
       this.#door = new Door({
         settings,
         memory,
+        hedging: this.#hedging,
         maxLifetimeMillis: Number(this.options.maxLifetimeSeconds) * 1000 || Number.POSITIVE_INFINITY,
         idle: () => this._idle,
         idleTimeoutMillis: () => this.#idleTimeoutMillis(),
         remove: (client) => this._remove(client),
         requestCancel: (client) => requestCancel(client, settings.clock, driver),
+        isOverfull: () => this.#isOverfull,
         abandoned: (client) => this.#takeBack(client),
         resume: () => this._pulseQueue(),
       })
@@ -115,10 +119,10 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         open: (done) => this.#open(done),
         opened: (client, release, dial) => this.#opened(client, release, dial),
         failed: (error, dial, final) => this.#dialFailed(error, dial, final),
-        // Every connection that is still idle is being asked, and will serve somebody or make room.
-        missing: () => this._pendingQueue.length - this._idle.length,
-        room: () => this.options.max - this._clients.length,
+        reasonToDial: (hopeful, overdue) => this.#reasonToDial(hopeful, overdue),
+        room: () => this.#hedging.room(this._clients.length, this.options.max),
         waitMillis: () => this.#waiting.firstWaitMillis(),
+        stepped: (millis) => this.#hedging.learn(millis),
         retrying: (error, delayMillis) => tellRetried(this.#events, 'dial', delayMillis, error),
         resume: () => this._pulseQueue(),
       })
@@ -160,7 +164,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     override _pulseQueue(): void {
       if (this.ended || this._pendingQueue.length === 0) return super._pulseQueue()
       this.#lendIdle()
-      while (this.#dialler.mayDial) this.#dialler.dial()
+      for (let why = this.#dialler.reason; why; why = this.#dialler.reason) this.#dialler.dial(why === 'hedge')
       this.#waiting.setAlarm()
     }
 
@@ -224,6 +228,16 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     // --------------------------------------------------------------------- dial
 
+    #reasonToDial(dialling: number, overdue: number): 'needed' | 'hedge' | undefined {
+      const [waiting, idle, total] = [this._pendingQueue.length, this._idle.length, this._clients.length]
+      return this.#hedging.reasonToDial({ waiting, idle, dialling, overdue, total, max: this.options.max })
+    }
+
+    /** A dial that is under way may still fail, or be the one to go. */
+    get #isOverfull(): boolean {
+      return this.#dialler.outstanding === 0 && this.#hedging.room(this._clients.length, this.options.max) < 0
+    }
+
     #open(done: ConnectCallback): PeerClient | undefined {
       const index = this._clients.length
       try {
@@ -239,8 +253,9 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     #opened(client: PeerClient, release: Release, dial: Dial): void {
       this.#patience.succeeded()
-      this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts })
-      const waiter = this._pendingQueue.shift()
+      this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts, ...(dial.isHedge && { hedge: true }) })
+      // The other has answered meanwhile, and there is no room for both.
+      const waiter = this.#isOverfull ? undefined : this._pendingQueue.shift()
       if (waiter) tellAcquired(this.#events, 'new')
       if (waiter) waiter.callback(undefined, client, release)
       else release()
@@ -249,6 +264,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     #dialFailed(error: Error, dial: Dial, final: boolean): void {
       this.#patience.failed(error, dial)
+      if (dial.isHedge) this.#hedging.lost()
       if (classify(error)?.siblings === 'suspect') this.#door.doubtAll()
       if (final) this.#waiting.reject(this._pendingQueue.shift(), error)
       else this.#waiting.giveUp()
@@ -276,7 +292,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       const inTransaction = vitals.status === 'T' || vitals.status === 'E'
       this.#releasedAt = vitals.idleSince
       try {
-        super._release(client, idleListener, error || inTransaction || undefined)
+        super._release(client, idleListener, error || inTransaction || this.#isOverfull || undefined)
       } finally {
         this.#releasedAt = undefined
       }
@@ -334,35 +350,21 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       if (this.ending) return this.#refuse(callback, 'Called end on pool more than once')
       const promised = promisify<void>(this.Promise, callback)
       this.ending = true
-      let destroyed = 0
-      const destroy = () => {
-        destroyed = this.#destroyAll()
-      }
-      const deadline = timeoutMillis === undefined ? undefined : startDeadline(this.#settings.clock, timeoutMillis, destroy)
-      this._endCallback = () => {
-        deadline?.cancel()
-        this.#waiting.close()
-        this.#dialler.stop()
-        this.#watch.stop()
-        this.#idleTimer.stop()
-        this.#member.leave()
-        this.#events.emit({ type: 'drained', destroyed })
-        promised.callback(undefined)
-      }
+      this._endCallback = startEnding(this, {
+        clock: this.#settings.clock,
+        timeoutMillis,
+        isStanding: (client) => this.#door.vitalsOf(client).status !== undefined,
+        turnAway: () => this.#waiting.clear(new Error(ENDED)),
+        ended: (destroyed) => {
+          for (const part of [this.#dialler, this.#watch, this.#idleTimer]) part.stop()
+          this.#waiting.close()
+          this.#member.leave()
+          this.#events.emit({ type: 'drained', destroyed })
+          promised.callback(undefined)
+        },
+      })
       this._pulseQueue()
       return promised.result
-    }
-
-    #destroyAll(): number {
-      const clients = [...this._clients]
-      this.#waiting.clear(new Error(ENDED))
-      for (const client of clients) {
-        client.connection?.stream.destroy(asInterruption(new Error(DESTROYED)))
-        // One that is still being dialled leaves by its own failure, which also stops pg-pool's timer.
-        if (!client.connection || this.#door.vitalsOf(client).status !== undefined) this._remove(client)
-      }
-      this._pulseQueue()
-      return clients.length
     }
 
     #refuse<T>(callback: Callback<T> | undefined, message: string = ENDED): Promise<T> | undefined {

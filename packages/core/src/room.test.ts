@@ -1,0 +1,76 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { runs } from '../test/runs.ts'
+import { type Crowd, nextDial, roomLeft } from './room.ts'
+
+const NONE: Crowd = { waiting: 0, dialling: 0, overdue: 0, idle: 0, late: 0, raced: 0, total: 0, max: 10 }
+
+describe('the next dial', () => {
+  const rows: readonly [sentence: string, crowd: Partial<Crowd>, next: ReturnType<typeof nextDial>][] = [
+    ['nobody waits: none', {}, undefined],
+    ['somebody waits and there is nothing: needed', { waiting: 1 }, 'needed'],
+    ['somebody is dialled for already: none', { waiting: 1, dialling: 1, total: 1 }, undefined],
+    ['an idle connection is being asked: it will serve him, or make room', { waiting: 1, idle: 1, total: 1 }, undefined],
+    ['it is late: hedge', { waiting: 1, idle: 1, late: 1, total: 1 }, 'hedge'],
+    [
+      'it is late, and it is all that a pool of one may have: hedge all the same',
+      { waiting: 1, idle: 1, late: 1, total: 1, max: 1 },
+      'hedge',
+    ],
+    ['it is raced already: none', { waiting: 1, dialling: 1, idle: 1, late: 1, raced: 1, total: 2 }, undefined],
+    ['another who waits gets a dial of his own', { waiting: 2, dialling: 1, idle: 1, late: 1, raced: 1, total: 2 }, 'needed'],
+    ['but not in a pool of one', { waiting: 2, dialling: 1, idle: 1, late: 1, raced: 1, total: 2, max: 1 }, undefined],
+    ['one is late and another is not, which may still answer: none', { waiting: 1, idle: 2, late: 1, total: 2 }, undefined],
+    ['fifty wait for ten that are late: one above the limit', { waiting: 50, idle: 10, late: 10, total: 10 }, 'hedge'],
+    ['and no second', { waiting: 50, dialling: 1, idle: 10, late: 10, raced: 1, total: 11 }, undefined],
+    ['a dial takes long: another', { waiting: 1, overdue: 1, total: 1, max: 1 }, 'needed'],
+    ['two take long, and the second was above the limit: no third', { waiting: 1, overdue: 2, total: 2, max: 1 }, undefined],
+    [
+      'one is raced and a dial takes long: still one above the limit',
+      { waiting: 1, idle: 1, late: 1, raced: 1, overdue: 1, total: 2, max: 1 },
+      undefined,
+    ],
+    ['nobody waits for what is late: none', { idle: 1, late: 1, total: 1 }, undefined],
+  ]
+  test.each(rows)('%s', (_, crowd, next) => {
+    expect(nextDial({ ...NONE, ...crowd })).toBe(next)
+  })
+})
+
+test('a race that is over leaves no room above the limit', () => {
+  expect(roomLeft({ total: 2, raced: 1, overdue: 0, max: 1 })).toBe(0)
+  expect(roomLeft({ total: 2, raced: 0, overdue: 0, max: 1 })).toBe(-1)
+  expect(roomLeft({ total: 1, raced: 0, overdue: 0, max: 1 })).toBe(0)
+})
+
+const crowds = fc
+  .record({
+    waiting: fc.nat(60),
+    dialling: fc.nat(10),
+    overdue: fc.nat(2),
+    idle: fc.nat(10),
+    lent: fc.nat(10),
+    late: fc.nat(10),
+    raced: fc.nat(10),
+    max: fc.integer({ min: 1, max: 10 }),
+  })
+  .map(({ lent, ...crowd }): Crowd => {
+    const late = Math.min(crowd.late, crowd.idle)
+    return { ...crowd, late, raced: Math.min(crowd.raced, late), total: lent + crowd.idle + crowd.dialling + crowd.overdue }
+  })
+
+test('dialling as long as it says so ends, gives nobody two dials, and stays within the limit, or one above it while one is raced', () => {
+  fc.assert(
+    fc.property(crowds, (start) => {
+      let crowd = start
+      for (let next = nextDial(crowd); next; next = nextDial(crowd)) {
+        const raced = crowd.raced + (next === 'hedge' ? 1 : 0)
+        crowd = { ...crowd, raced, dialling: crowd.dialling + 1, total: crowd.total + 1 }
+        expect(crowd.dialling).toBeLessThanOrEqual(crowd.waiting)
+        expect(crowd.total).toBeLessThanOrEqual(crowd.max + (raced + crowd.overdue > 0 ? 1 : 0))
+        expect(roomLeft(crowd)).toBeGreaterThanOrEqual(0)
+      }
+    }),
+    runs(500),
+  )
+})

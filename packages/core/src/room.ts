@@ -1,0 +1,39 @@
+/** May another connection be dialled, and is there one too many? Rules over counts; a driver does what they say. */
+
+/** A pool, counted. */
+export interface Crowd {
+  /** Callers who wait for a connection. */
+  readonly waiting: number
+  /** Dials of which an end may be hoped for. */
+  readonly dialling: number
+  /** Dials that take so long that nobody hopes for them. */
+  readonly overdue: number
+  /** Connections that nobody has; they are being asked, or somebody would have them. */
+  readonly idle: number
+  /** Idle connections that have owed an answer for longer than the hedge delay. Those that are raced included. */
+  readonly late: number
+  /** Late ones for which a dial was begun beside. */
+  readonly raced: number
+  /** All connections of the pool, those that are dialled included. */
+  readonly total: number
+  /** How many it may have. */
+  readonly max: number
+}
+
+/**
+ * Is a dial needed, because somebody waits for whom there is neither an idle connection nor a dial? Is it worth a hedge, because everything he can
+ * hope for is late? A connection that is raced, and a dial that is overdue, count neither as a hope nor, but for one of them, as a place taken: so that a pool of one can
+ * hedge, and a pool of ten never has more than eleven.
+ */
+export function nextDial(crowd: Crowd): 'needed' | 'hedge' | undefined {
+  const { waiting, dialling, idle, late, raced } = crowd
+  const unserved = waiting - dialling
+  if (unserved > idle - raced && roomLeft(crowd) > 0) return 'needed'
+  if (late > raced && unserved > idle - late && roomLeft({ ...crowd, raced: raced + 1 }) > 0) return 'hedge'
+  return undefined
+}
+
+/** How many connections there may be beside those that there are. Negative: there are too many. */
+export function roomLeft({ total, raced, overdue, max }: Pick<Crowd, 'total' | 'raced' | 'overdue' | 'max'>): number {
+  return max - (total - Math.min(1, raced + overdue))
+}

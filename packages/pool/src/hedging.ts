@@ -1,0 +1,85 @@
+/** Dialling beside a question that is out for long: which connections are late, which are raced, and what a race may cost. */
+
+import {
+  type Clock,
+  type Crowd,
+  type Deadline,
+  earnHedge,
+  HEDGE_BUDGET,
+  type HedgeBudget,
+  hedgeDelayMillis,
+  learnRoundTrip,
+  nextDial,
+  type RoundTrip,
+  read,
+  roomLeft,
+  spendHedge,
+  startDeadline,
+} from '@thaw/core'
+import type { Settings } from './options.ts'
+import type { PeerClient } from './peer.ts'
+
+export class Hedging {
+  readonly #clock: Clock
+  readonly #isOn: boolean
+  readonly #longestMillis: number
+  readonly #late = new Set<PeerClient>()
+  readonly #raced = new Set<PeerClient>()
+  #roundTrip: RoundTrip | undefined
+  #budget: HedgeBudget = HEDGE_BUDGET
+
+  constructor({ clock, hedge, probeTimeoutMillis }: Settings) {
+    this.#clock = clock
+    this.#isOn = hedge
+    this.#longestMillis = probeTimeoutMillis
+  }
+
+  /** A round trip took so long. One that is longer than any question may be out was a freeze. */
+  learn(millis: number): void {
+    if (millis <= this.#longestMillis) this.#roundTrip = learnRoundTrip(this.#roundTrip, millis)
+  }
+
+  /** A connection is asked. Calls back if it is late. Returns what to call when the question is answered, or given up. */
+  watch(client: PeerClient, isLate: () => void): (tookMillis: number | undefined) => void {
+    const ring = () => {
+      this.#late.add(client)
+      isLate()
+    }
+    const deadline: Deadline | undefined = this.#isOn
+      ? startDeadline(this.#clock, hedgeDelayMillis(this.#roundTrip), ring, true)
+      : undefined
+    return (tookMillis) => {
+      deadline?.cancel()
+      this.#late.delete(client)
+      this.#raced.delete(client)
+      if (tookMillis !== undefined) this.learn(tookMillis)
+    }
+  }
+
+  /** Shall another dial begin, and why? Who asks does what the answer says. */
+  reasonToDial(crowd: Omit<Crowd, 'late' | 'raced'>): 'needed' | 'hedge' | undefined {
+    const next = nextDial({ ...crowd, late: this.#late.size, raced: this.#raced.size })
+    if (next === 'needed') this.#budget = earnHedge(this.#budget)
+    return next === 'hedge' && !this.#race() ? undefined : next
+  }
+
+  /** How many connections there may be beside those that there are. Negative: there are too many, now that a race is over. */
+  room(total: number, max: number): number {
+    return roomLeft({ total, max, raced: this.#raced.size, overdue: 0 })
+  }
+
+  /** False: the budget does not allow it. */
+  #race(): boolean {
+    const left = spendHedge(this.#budget, read(this.#clock))
+    const client = left && [...this.#late].find((one) => !this.#raced.has(one))
+    if (!client) return false
+    this.#budget = left
+    this.#raced.add(client)
+    return true
+  }
+
+  /** The dial of a race failed: all that is left to hope for is that the connection answers after all. */
+  lost(): void {
+    for (const client of this.#raced) return void this.#raced.delete(client)
+  }
+}
