@@ -1,0 +1,73 @@
+/**
+ * Fifty calls at once on ten connections that died in the freeze. Plain pg hands out every dead one: ten calls fail, or hang. Thaw makes
+ * as many connections as there is room for, and each of them serves somebody.
+ */
+
+import { Pool } from '@thaw/pg'
+import { type CutKind, createStoppableClock, type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import pg from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const CONNECTIONS = 10
+const CALLS = 50
+/** Long enough that the last dial is not too late to serve anybody, as it would be on a machine where a statement takes less than a dial's computing. */
+const STATEMENT = 'select pg_sleep(0.1)'
+/** StartupMessage, and two for SCRAM. */
+const DIAL = 3
+
+let server: PostgresServer
+
+beforeAll(async () => {
+  server = await startPostgres()
+})
+afterAll(() => server.close())
+
+interface Burst {
+  readonly failed: number
+  /** Round trips of each connection that was made for it, by the proxy's count. */
+  readonly dials: readonly number[]
+}
+
+async function burst(proxy: FaultProxy, kind: CutKind, open: (url: string) => pg.Pool, thaw: () => void): Promise<Burst> {
+  const pool = open(proxy.urlFor(server.url))
+  pool.on('error', () => {})
+  const clients = await Promise.all(Array.from({ length: CONNECTIONS }, () => pool.connect()))
+  for (const client of clients) client.release()
+  const before = new Set(proxy.flows)
+  thaw()
+  expect(proxy.cut(kind)).toBe(CONNECTIONS)
+  const hanging = kind === 'drop' && !(pool instanceof Pool)
+  const calls = Array.from({ length: CALLS }, () => pool.query(STATEMENT))
+  // Of plain pg's calls on connections that were dropped none would end: the test ends them.
+  if (hanging) setImmediate(() => proxy.cut('rst', { flows: before }))
+  const results = await Promise.allSettled(calls)
+  const failed = results.filter(({ status }) => status === 'rejected').length
+  const dials = proxy.flows.filter((flow) => !before.has(flow)).map(({ traffic }) => traffic.roundTrips)
+  await (pool instanceof Pool ? pool.end({ timeoutMillis: 1000 }) : pool.end())
+  return { failed, dials }
+}
+
+function openThaw(): readonly [(url: string) => pg.Pool, () => void] {
+  const clock = createStoppableClock()
+  const open = (connectionString: string) => new Pool({ connectionString, max: CONNECTIONS, idleTimeoutMillis: 0, clock })
+  return [open, () => clock.addWall(3000)]
+}
+
+const openPlain = (connectionString: string) => new pg.Pool({ connectionString, max: CONNECTIONS })
+
+describe('fifty at once on ten dead connections', () => {
+  test.each(['fin', 'rst', 'fin-on-next-byte', 'rst-on-next-byte', 'drop'] as const)('%s: ten dials, none wasted', async (kind) => {
+    await using proxy = await startFaultProxy(server)
+    const { failed, dials } = await burst(proxy, kind, ...openThaw())
+    expect(failed).toBe(0)
+    expect(dials).toHaveLength(CONNECTIONS)
+    // Each has served somebody, and nothing was asked that no caller wanted.
+    expect(Math.min(...dials)).toBeGreaterThan(DIAL)
+    expect(dials.reduce((sum, one) => sum + one)).toBe(CONNECTIONS * DIAL + CALLS)
+  })
+
+  test.each(['fin-on-next-byte', 'rst-on-next-byte', 'drop'] as const)('%s: plain pg loses a call for each', async (kind) => {
+    await using proxy = await startFaultProxy(server)
+    expect((await burst(proxy, kind, openPlain, () => {})).failed).toBe(CONNECTIONS)
+  })
+})
