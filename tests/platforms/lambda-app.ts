@@ -10,7 +10,7 @@ import pg from 'pg'
 
 declare const awslambda: { streamifyResponse<Handler>(handler: Handler): Handler }
 
-type Task = 'write' | 'leak' | 'forget' | 'end' | 'hold' | 'leakBesideHolder' | 'writeSlowly' | 'writeTooLate' | 'readTogether'
+type Task = 'write' | 'parse' | 'leak' | 'forget' | 'end' | 'hold' | 'leakBesideHolder' | 'writeSlowly' | 'writeTooLate' | 'readTogether'
 
 /** What a test wants of one invocation. */
 export interface Order {
@@ -26,6 +26,9 @@ interface Context {
   readonly awsRequestId: string
   getRemainingTimeInMillis(): number
 }
+
+/** How long `parse` computes: longer than a round trip on a busy machine. */
+const PARSE_MILLIS = 200
 
 const isThaw = process.env.DRIVER === 'thaw'
 const clock = createStoppableClock()
@@ -44,6 +47,12 @@ if (process.env.SHUTDOWN) await registerShutdown(pool, { beforeFreeze: process.e
 
 const WORK: Readonly<Record<Task, (token: string) => Promise<unknown>>> = {
   write: (token: string) => pool.query('INSERT INTO ledger (token) VALUES ($1)', [token]),
+  /** Computes before it asks, and lets nothing else happen meanwhile. */
+  async parse(token: string) {
+    const until = performance.now() + PARSE_MILLIS
+    while (performance.now() < until);
+    await pool.query('INSERT INTO ledger (token) VALUES ($1)', [token])
+  },
   /** Takes a client, writes, and forgets both. */
   async leak(token: string) {
     const client = await pool.connect()

@@ -19,6 +19,9 @@ import {
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Order } from './lambda-app.ts'
 
+/** How long the app's `parse` computes. */
+const PARSE_MILLIS = 200
+
 type Driver = 'pg' | 'thaw'
 
 const APP = new URL('./lambda-app.mjs', import.meta.url)
@@ -110,6 +113,25 @@ describe.for(CELLS)('a $cut during a freeze with the clock $clock', ({ cut, cloc
   ])('is not seen on Thaw (%s), and written once', async (_, env) => {
     expect(await strike('thaw', env)).toEqual({ end: 'passes', struck: 1, coldStarts: 1, rows: 1 })
   })
+})
+
+test('what the first statement would have to ask is asked before the handler runs, which computes meanwhile', async () => {
+  await proxy.close()
+  proxy = await startFaultProxy(server, { record: true })
+  const lambda = deploy('thaw')
+  await invoke(lambda)
+  await lambda.whenFrozen()
+  const [flow] = proxy.flows
+  const before = flow?.chunks.length
+  await invoke(lambda, { do: 'parse', passed: { wallMillis: MINUTE, monoMillis: MINUTE } })
+  const [sync, ready, insert, inserted, ...more] = flow?.chunks.slice(before) ?? []
+  // S, Z and the statement: the one round trip more is over when the handler wants its answer.
+  expect([sync, ready, insert, inserted].map((chunk) => chunk?.direction)).toEqual(['to-server', 'to-client', 'to-server', 'to-client'])
+  expect([sync?.data.toString('latin1'), ready?.data.toString('latin1')]).toEqual(['S\0\0\0\x04', 'Z\0\0\0\x05I'])
+  expect((insert?.atMillis ?? 0) - (sync?.atMillis ?? 0)).toBeGreaterThanOrEqual(PARSE_MILLIS)
+  expect((insert?.atMillis ?? 0) - (ready?.atMillis ?? 0)).toBeGreaterThan(0)
+  expect(more).toEqual([])
+  expect(proxy.counters.flowsOpened).toBe(1)
 })
 
 describe('sessions at the server', () => {

@@ -112,11 +112,16 @@ export class Door implements StatementHost {
     return undefined
   }
 
-  /** An invocation begins: has the newest idle connection proven before somebody wants it, unless it is trusted anyway. */
+  /**
+   * An invocation begins: has the newest idle connection proven before somebody wants it, unless it is trusted anyway. It is asked at once: a handler that
+   * computes before its first statement lets no event loop turn.
+   */
   prepare(hints: FreezeHints): void {
     const now = this.look(hints)
     const newest = this.#host.idle().at(-1)
-    if (newest && this.#judge(newest.client, now) !== 'trust') this.vet(1)
+    const verdict = newest && this.#judge(newest.client, now)
+    if (newest && verdict === 'ask') this.#ask(newest.client, now)
+    else if (verdict !== 'trust') this.vet(1)
   }
 
   /** Sweeps once for all idle connections, then asks, side by side, those that still stand and are not trusted: the newest `most`. */
