@@ -18,8 +18,8 @@ export type ThawEvent =
   | { readonly type: 'stale'; readonly reason: StaleReason; readonly silenceMillis: number; readonly code?: string }
   /** A new connection was made. `hedge`: beside one that owed an answer for longer than usual. */
   | { readonly type: 'connected'; readonly tookMillis: number; readonly attempts: number; readonly hedge?: true }
-  /** A caller got a connection: trusted unasked, proven by a probe, or new. */
-  | { readonly type: 'acquired'; readonly how: 'trusted' | 'probed' | 'new' }
+  /** A caller got a connection: trusted unasked, unproven for a read that takes the question with it, proven by a probe, or new. */
+  | { readonly type: 'acquired'; readonly how: 'trusted' | 'ridden' | 'probed' | 'new' }
   /** A dial, or a statement that was certainly not executed, is tried again. */
   | { readonly type: 'retried'; readonly what: 'dial' | 'statement'; readonly delayMillis: number; readonly code?: string }
   /**

@@ -20,7 +20,15 @@ const clock: Clock = {
 }
 
 function createPool(config: PoolConfig = {}): Pool {
-  pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 10, idleTimeoutMillis: 3_600_000, clock, ...config })
+  pool = new Pool({
+    connectionString: proxy.urlFor(server.url),
+    max: 10,
+    idleTimeoutMillis: 3_600_000,
+    ride: false,
+    hedge: false,
+    clock,
+    ...config,
+  })
   pool.subscribe((event) => events.push(event))
   return pool
 }

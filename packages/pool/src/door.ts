@@ -31,7 +31,7 @@ import type { Loss } from './lost-statement.ts'
 import type { Settings } from './options.ts'
 import type { IdleItem, PeerClient } from './peer.ts'
 import { probe } from './probe.ts'
-import { standing, VITALS, type Vitals, type VitalsListener, watch } from './vitals.ts'
+import { standing, VITALS, type Vitals, type VitalsListener, WATCHED, watch } from './vitals.ts'
 import { attach, type StatementHost } from './watched-client.ts'
 
 /** What the door needs of its pool. */
@@ -49,6 +49,10 @@ export interface DoorHost {
   remove(client: PeerClient): void
   /** Asks the server to stop working on the client's statement. */
   requestCancel(client: PeerClient): void
+  /** Lends the unproven client to whoever is so far behind the first in the queue, if his statement takes the question with it. */
+  lendToRider(client: PeerClient, place: number): boolean
+  /** Does somebody wait? */
+  isWanted(): boolean
   /** Is there no room for a connection that has answered late, because a dial has won the race? */
   isOverfull(): boolean
   /** The socket of a lent client has closed. */
@@ -133,15 +137,24 @@ export class Door implements StatementHost {
     sweep(this.#host.settings.clock, () => {
       this.#isSweeping = false
       const now = read(this.#host.settings.clock)
-      let asked = 0
+      const suspects: PeerClient[] = []
       for (const { client } of [...this.#host.idle()].reverse()) {
         const verdict = this.#judge(client, now)
-        if (verdict === 'ask') asked++ < most && this.#ask(client, now)
+        if (verdict === 'ask') suspects.push(client)
         else if (verdict !== 'trust') this.#destroy(client, verdict, now)
       }
+      const left: PeerClient[] = []
+      for (const client of suspects) if (!this.#mayRide(client) || !this.#host.lendToRider(client, left.length)) left.push(client)
+      if (most !== Number.POSITIVE_INFINITY || this.#host.isWanted()) for (const client of left.slice(0, most)) this.#ask(client, now)
       this.#host.memory.events.emit({ type: 'swept', idle: before, dead: Math.max(0, before - this.#host.idle().length) })
       this.#host.resume()
     })
+  }
+
+  /** Only with PostgreSQL itself, or with a pooler that nobody has found out: of those that are known none drops what is behind a Flush. */
+  #mayRide(client: PeerClient): boolean {
+    const isAsked = this.vitalsOf(client).askedAt !== undefined
+    return this.#host.settings.ride && this.#host.memory.isDirect !== false && !isAsked && client.binary !== true && WATCHED in client
   }
 
   /** Something that concerns every connection has happened: each must prove itself before it is lent again. */
@@ -152,6 +165,12 @@ export class Door implements StatementHost {
   /** The server is not the one it was: what was connected before is of no use. */
   condemnAll(): void {
     this.#generation++
+  }
+
+  /** It was silent until now, and lives. */
+  survived(client: PeerClient): void {
+    const silenceMillis = elapsedMillis(this.vitalsOf(client).provenAt, read(this.#host.settings.clock))
+    this.#shortestDeath = learnSurvival(this.#shortestDeath, silenceMillis)
   }
 
   /** For a client that somebody has held on to, which the gate never sees. */
@@ -274,7 +293,8 @@ export class Door implements StatementHost {
     const now = read(this.#host.settings.clock)
     this.#sessionLost(vitals)
     this.ended(error, vitals.askedAt ?? now.mono)
-    if (vitals.lent) return
+    // Of one that is lent its holder hears; unless it was lent unproven, and nobody blames him.
+    if (vitals.lent && !vitals.proof) return
     const silenceMillis = elapsedMillis(vitals.provenAt, now)
     if (blamesSilence(error)) this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)
     const code = codeOf(error)

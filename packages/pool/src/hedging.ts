@@ -25,6 +25,8 @@ export class Hedging {
   readonly #longestMillis: number
   readonly #late = new Set<PeerClient>()
   readonly #raced = new Set<PeerClient>()
+  /** Late ones that are lent, with their proof in front of a statement. */
+  readonly #ridden = new Set<PeerClient>()
   #roundTrip: RoundTrip | undefined
   #budget: HedgeBudget = HEDGE_BUDGET
 
@@ -56,9 +58,22 @@ export class Hedging {
     }
   }
 
+  /** The same for a connection that is lent already, with the question in front of a statement. */
+  watchRide(client: PeerClient, isLate: () => void): (tookMillis: number | undefined) => void {
+    const answered = this.watch(client, () => {
+      this.#ridden.add(client)
+      isLate()
+    })
+    return (tookMillis) => {
+      this.#ridden.delete(client)
+      answered(tookMillis)
+    }
+  }
+
   /** Shall another dial begin, and why? Who asks does what the answer says. */
   reasonToDial(crowd: Omit<Crowd, 'late' | 'raced'>): 'needed' | 'hedge' | undefined {
-    const next = nextDial({ ...crowd, late: this.#late.size, raced: this.#raced.size })
+    const idle = crowd.idle + this.#ridden.size
+    const next = nextDial({ ...crowd, idle, late: this.#late.size, raced: this.#raced.size })
     if (next === 'needed') this.#budget = earnHedge(this.#budget)
     return next === 'hedge' && !this.#race() ? undefined : next
   }

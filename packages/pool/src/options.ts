@@ -16,6 +16,11 @@ export interface ThawOptions {
    */
   readonly probeTimeoutMillis?: number | undefined
   /**
+   * Send the question whether a connection lives in the same flight as a read of `pool.query()`, in front of it. Default true. A read that has no
+   * parameters then goes by the extended protocol. Never behind a pooler that was found out.
+   */
+  readonly ride?: boolean | undefined
+  /**
    * Dial beside a connection that owes an answer for longer than usual (10 to 250 ms, learned from round trips), and take whichever is ready
    * first. Default true. For at most `probeTimeoutMillis` the pool may have one connection above `max`. Extra dials are at most a tenth of the others, but for
    * one in 10 s.
@@ -57,6 +62,7 @@ const CLOCK_METHODS = ['wall', 'mono', 'setTimer', 'clearTimer', 'random'] as co
 const RULES: OptionRules = {
   trustMillis: { type: 'number', min: 0 },
   probeTimeoutMillis: { type: 'number', min: 1, max: 60_000 },
+  ride: { type: 'boolean' },
   hedge: { type: 'boolean' },
   releaseTimeoutMillis: { type: 'number', min: 0 },
   keepOnSqlError: { type: 'boolean' },
@@ -136,6 +142,7 @@ export interface Settings {
   readonly clock: Clock
   readonly trustMillis: number
   readonly probeTimeoutMillis: number
+  readonly ride: boolean
   readonly hedge: boolean
   readonly releaseTimeoutMillis: number
   readonly keepOnSqlError: boolean
@@ -146,6 +153,7 @@ export function settingsOf(config: ThawOptions): Settings {
     clock: config.clock ?? systemClock,
     trustMillis: Number(config.trustMillis ?? DEFAULT_TRUST_MILLIS),
     probeTimeoutMillis: Number(config.probeTimeoutMillis ?? DEFAULT_PROBE_TIMEOUT_MILLIS),
+    ride: config.ride ?? true,
     hedge: config.hedge ?? true,
     releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),
     keepOnSqlError: config.keepOnSqlError ?? false,

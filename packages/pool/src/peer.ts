@@ -36,6 +36,8 @@ export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   _queryable?: boolean
   /** True from `end()` on. */
   readonly _ending?: boolean
+  /** Results of the extended protocol come as bytes. */
+  readonly binary?: boolean
   /** False while a statement is running, or the server has not yet said that it is ready for the next. */
   readonly readyForQuery?: boolean
   /** The backend, as it was told at login: for CancelRequest. A pooler invents both. */

@@ -21,24 +21,28 @@ import {
 import type pg from 'pg'
 import type { Door } from './door.ts'
 import type { Driver } from './driver.ts'
+import type { Hedging } from './hedging.ts'
 import type { Memory } from './home.ts'
 import { isInterruption } from './interruption.ts'
-import { judgeAgain, type Loss, lossOf, wasNoRead } from './lost-statement.ts'
+import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from './lost-statement.ts'
 import { nextTick } from './next-tick.ts'
 import type { Settings } from './options.ts'
-import { type ConnectCallback, isSubmittable, type PeerClient, type Release } from './peer.ts'
+import { activeQueryOf, type ConnectCallback, isSubmittable, type PeerClient, type PeerQuery, type Release } from './peer.ts'
 import { type Callback, promisify } from './promisify.ts'
+import { asRidden, knowsQueryMode, mayRide, noProof, startRide } from './riding.ts'
 import { isBroken, type Vitals } from './vitals.ts'
 import { isBusy, whenFinished } from './when-finished.ts'
 
 /** What pool queries need of their pool. */
 export interface PoolQueryHost {
-  readonly driver: Pick<Driver, 'DatabaseError'>
+  readonly driver: Pick<Driver, 'DatabaseError' | 'Query'>
   readonly settings: Settings
   readonly memory: Memory
   readonly door: Door
   isEnding(): boolean
-  connect(callback: ConnectCallback, signal: unknown): void
+  readonly hedging: Hedging
+  /** `rides`: a connection will do that has not been proven, if it is not known to be dead. */
+  connect(callback: ConnectCallback, signal: unknown, rides: boolean): void
   /** Lends a connection that may be lent unasked, at once. False: there is none, or somebody was here before. */
   lendNow(callback: ConnectCallback): boolean
   /** A statement is about to be sent again. */
@@ -72,11 +76,13 @@ const LEFT_OPEN =
 
 export class PoolQueries {
   readonly #host: PoolQueryHost
+  readonly #hasQueryMode: boolean
   /** When a standby was found last. For a while it tells nothing new that there is one. */
   #standbyFoundAt: Reading | undefined
 
   constructor(host: PoolQueryHost) {
     this.#host = host
+    this.#hasQueryMode = knowsQueryMode(host.driver.Query)
   }
 
   /** With pg-pool's choice of arguments. */
@@ -105,7 +111,8 @@ export class PoolQueries {
       else this.#run(call, client, release)
     }
     // pg-pool lends in the next tick. Nobody can tell the difference, and a tick is a tenth of what Thaw costs.
-    if (signalOf(text) !== undefined || !this.#host.lendNow(run)) this.#connect(call, run)
+    if (signalOf(text) === undefined && this.#host.lendNow(run)) return
+    this.#connect(call, run, mayRide(text, values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode }))
   }
 
   #send(call: Call): void {
@@ -122,20 +129,74 @@ export class PoolQueries {
     done(judgeAgain(secondTry.loss, this.#host.door))
   }
 
-  #connect({ text, invocation }: Call, callback: ConnectCallback): void {
-    if (!hasInvocations()) return this.#host.connect(callback, signalOf(text))
+  #connect({ invocation, text }: Call, callback: ConnectCallback, rides = false, signal = signalOf(text)): void {
+    if (!hasInvocations()) return this.#host.connect(callback, signal, rides)
     const resumed: ConnectCallback = (...results) => resumeInvocation(invocation, () => callback(...results))
-    resumeInvocation(invocation, () => this.#host.connect(resumed, signalOf(text)))
+    resumeInvocation(invocation, () => this.#host.connect(resumed, signal, rides))
   }
 
   #run(call: Call, client: PeerClient, release: Release): void {
     const vitals = this.#host.door.vitalsOf(client)
     vitals.isPoolQuery = true
+    if (vitals.rides) return this.#runRiding(call, client, release, vitals)
+    this.#runAs(call, client, release, vitals)
+  }
+
+  /** The proof goes in front. If it is late, whichever connection is ready first serves the caller. */
+  #runRiding({ done, ...unshared }: Call, client: PeerClient, release: Release, vitals: Vitals): void {
+    vitals.rides = false
+    let isDone = false
+    const once: Callback<pg.QueryResult> = (...results) => {
+      if (!isDone) done(...results)
+      isDone = true
+    }
+    const call = { ...unshared, done: once }
+    const { settings, hedging, door } = this.#host
+    let isTaken = false
+    const take: ConnectCallback = (failure, other, releaseOther) => {
+      if (failure || !other) return
+      if (ride.isOver) return releaseOther()
+      isTaken = true
+      this.#runBeside(call, client, vitals, other, releaseOther)
+    }
+    const wantOther = () => {
+      const controller = new AbortController()
+      this.#connect(call, take, false, controller.signal)
+      return () => controller.abort()
+    }
+    const proven = () => door.survived(client)
+    const ride = startRide(client, vitals, { ...settings, hedging, proven, wantOther })
+    const text = asRidden(call.text, call.values)
+    const ridden = { ...call, text, values: text === call.text ? call.values : undefined }
+    this.#runAs(ridden, client, release, vitals, (error) => {
+      ride.end()
+      if (!error) return false
+      if (isTaken) release(error)
+      else resumeInvocation(call.invocation, () => this.#failed(call, client, release, error))
+      return true
+    })
+  }
+
+  /** It only reads; what has become of the first one is not known, so this one is sent where nothing can be changed. */
+  #runBeside(call: Call, late: PeerClient, vitals: Vitals, other: PeerClient, release: Release): void {
+    const { settings, door } = this.#host
+    const query = activeQueryOf(late) ?? {}
+    const lost = { query: query as PeerQuery, classify: door.classify, isPipelined: false, isDirect: door.isDirect }
+    const error = loseSent(late, vitals, lost, noProof(settings.probeTimeoutMillis))
+    const loss = lossOf(error)
+    if (!loss) return release()
+    this.#host.repeating(error, loss)
+    this.#run({ ...call, secondTry: { loss, how: 'inside READ ONLY' } }, other, release)
+  }
+
+  /** `ended` is told first, and says whether it has dealt with it. */
+  #runAs(call: Call, client: PeerClient, release: Release, vitals: Vitals, ended?: (error: Error | undefined) => boolean): void {
     let settled = false
     const settle: Settle = (error, result) => {
       // pg calls back twice after a value that it cannot bind.
       if (settled) return
       settled = true
+      if (ended?.(error ?? undefined)) return
       if (error) resumeInvocation(call.invocation, () => this.#failed(call, client, release, error))
       else this.#finish(call, vitals, release, result)
     }

@@ -14,6 +14,7 @@ import { Hedging } from './hedging.ts'
 import { createHome, type Home } from './home.ts'
 import { IdleTimer } from './idle-timer.ts'
 import { InFlightWatch } from './in-flight-watch.ts'
+import { Lending } from './lending.ts'
 import { tellListeners } from './listeners.ts'
 import { Member } from './member.ts'
 import { nextTick } from './next-tick.ts'
@@ -62,6 +63,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     readonly #events: Events
     readonly #hedging: Hedging
     readonly #door: Door
+    readonly #lending: Lending
     readonly #dialler: Dialler
     readonly #waiting: WaitingRoom
     readonly #queries: PoolQueries
@@ -70,6 +72,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     readonly #patience: Patience
     readonly #idleTimer: IdleTimer
     #isUnlent = false
+    /** The next `connect()` is for a statement that takes the proof with it. */
+    #isRiding = false
     #releasedAt: Reading | undefined
 
     constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: Home = createHome()) {
@@ -89,10 +93,13 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         idleTimeoutMillis: () => this.#idleTimeoutMillis(),
         remove: (client) => this._remove(client),
         requestCancel: (client) => requestCancel(client, settings.clock, driver),
+        lendToRider: (client, place) => this.#lending.lendToRider(client, place),
+        isWanted: () => this._pendingQueue.length > 0,
         isOverfull: () => this.#isOverfull,
         abandoned: (client) => this.#takeBack(client),
         resume: () => this._pulseQueue(),
       })
+      this.#lending = new Lending(this, this.#door)
       this.#idleTimer = new IdleTimer({
         clock: settings.clock,
         idle: () => this._idle,
@@ -132,7 +139,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         memory,
         door: this.#door,
         isEnding: () => this.ending,
-        connect: (callback, signal) => this.#connectOwn(callback, signal),
+        hedging: this.#hedging,
+        connect: (callback, signal, rides) => this.#connectOwn(callback, signal, rides),
         lendNow: (callback) => this.#lendNow(callback),
         repeating: (error, loss) => {
           this.#door.tellOutcome(loss, 'repeated')
@@ -155,7 +163,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       const callback = (typeof first === 'function' ? first : second) as Callback<PeerClient> | undefined
       if (this.ending) return this.#refuse(callback)
       const promised = promisify<PeerClient>(this.Promise, callback)
-      const waiter = createWaiter(this.#settings.clock, this.#member.note(promised.callback as ConnectCallback))
+      const waiter = createWaiter(this.#settings.clock, this.#member.note(promised.callback as ConnectCallback), this.#isRiding)
+      this.#isRiding = false
       if (this.#waiting.mayWait(waiter, typeof first === 'object' ? first : undefined)) this.#wait(waiter)
       return promised.result
     }
@@ -163,31 +172,18 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     /** pg-pool calls this whenever something may have become possible. */
     override _pulseQueue(): void {
       if (this.ended || this._pendingQueue.length === 0) return super._pulseQueue()
-      this.#lendIdle()
+      this.#lending.lendIdle(this.#releasedAt)
       for (let why = this.#dialler.reason; why; why = this.#dialler.reason) this.#dialler.dial(why === 'hedge')
       this.#waiting.setAlarm()
     }
 
-    #lendIdle(): void {
-      if (this._idle.length === 0) return
-      // The clocks were read when the server's last byte came, in this very turn.
-      const now = this.#door.look(undefined, this.#releasedAt)
-      while (this._pendingQueue.length > 0) {
-        const item = this.#door.takeTrusted(now)
-        const waiter = item && this._pendingQueue.shift()
-        if (!waiter) break
-        clearTimeout(item.timeoutId)
-        item.client.ref?.()
-        this._acquireClient(item.client, waiter, item.idleListener, false)
-      }
-      if (this._pendingQueue.length > 0 && this._idle.length > 0) this.#door.vet()
-    }
-
     /** For a statement of the pool's own, which gives the client back by itself. */
-    #connectOwn(callback: ConnectCallback, signal: unknown): void {
-      if (this.connect === CONNECT && !this.ending && signal === undefined) return this.#wait(createWaiter(this.#settings.clock, callback))
+    #connectOwn(callback: ConnectCallback, signal: unknown, rides: boolean): void {
+      if (this.connect === CONNECT && !this.ending && signal === undefined)
+        return this.#wait(createWaiter(this.#settings.clock, callback, rides))
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
       this.#member.expectOwn()
+      this.#isRiding = rides
       if (signal) this.connect({ signal: signal as AbortSignal }, callback)
       else this.connect(callback)
     }
@@ -200,21 +196,16 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       else this._pulseQueue()
     }
 
-    /** As `connect` and its tick would, where that has nothing to do but to take the newest. Not where somebody has wrapped `connect`. */
+    /** Not where somebody was here before, or has wrapped `connect`. */
     #lendNow(callback: ConnectCallback): boolean {
-      if (this._idle.length === 0 || this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT) return false
-      const item = this.#door.takeTrusted(this.#door.look())
-      if (!item) return false
-      clearTimeout(item.timeoutId)
-      item.client.ref?.()
+      if (this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT) return false
       this.#member.join()
-      this._acquireClient(item.client, { callback }, item.idleListener, false)
-      return true
+      return this.#lending.lendNow(callback)
     }
 
     override _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void {
       const vitals = this.#door.vitalsOf(client)
-      if (!isNew) tellAcquired(this.#events, vitals.probed ? 'probed' : 'trusted')
+      if (!isNew) tellAcquired(this.#events, vitals.rides ? 'ridden' : vitals.probed ? 'probed' : 'trusted')
       vitals.probed = false
       this.#watch.start()
       // While we dialled, everybody was served by connections that came back. This one goes straight to the idle ones.

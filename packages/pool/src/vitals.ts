@@ -58,6 +58,10 @@ export interface Vitals {
   askedAt: number | undefined
   /** Answered a probe since it was last lent. */
   probed: boolean
+  /** Lent unproven: what is sent next must have the proof in front of it. */
+  rides: boolean
+  /** Called when the proof comes that rides in front of a statement. Undefined: none is awaited. */
+  proof: (() => void) | undefined
   /** Has a caller left state in the session (SET, LISTEN, PREPARE, …), which dies with it? And has it? */
   sessionState: 'none' | 'left' | 'lost'
   /** Its invocation has ended, and it was never given back. */
@@ -90,6 +94,8 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
     isPoolQuery: false,
     askedAt: undefined,
     probed: false,
+    rides: false,
+    proof: undefined,
     sessionState: 'none',
     sending: { wasWritable: true, bytesRead: undefined, status: undefined, isRefused: false, isUnreplicated: false },
   }

@@ -13,13 +13,15 @@ export interface Waiter extends PendingItem {
   since: number
   /** When the invocation that it belongs to is over, on the monotonic clock. Infinity: not known. */
   readonly until: number
+  /** Its statement takes the proof with it: any connection will do that is not known to be dead. */
+  readonly rides?: boolean
 }
 
 /** A caller who begins to wait now. */
-export function createWaiter(clock: Clock, callback: ConnectCallback): Waiter {
+export function createWaiter(clock: Clock, callback: ConnectCallback, rides = false): Waiter {
   const since = clock.mono()
   const invocation = currentInvocation()
-  return { callback, since, until: invocation ? since + invocation.deadlineAt - clock.wall() : Number.POSITIVE_INFINITY }
+  return { callback, since, rides, until: invocation ? since + invocation.deadlineAt - clock.wall() : Number.POSITIVE_INFINITY }
 }
 
 /** What a waiting room needs of its pool. */

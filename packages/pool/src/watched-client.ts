@@ -66,6 +66,7 @@ interface PeerClientBase {
   _handleErrorMessage(message: Error): void
   _handleCommandComplete(message: { text: string }): void
   _handleNotice(message: object): void
+  _handleParseComplete(message: object): void
   _handleReadyForQuery(message: ReadyMessage): void
 }
 type ClientClass = new (config?: unknown) => PeerClientBase
@@ -215,13 +216,17 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     #submit({ vitals }: Attached): void {
-      const { sending } = vitals
+      const { sending, proof } = vitals
       const { stream } = this.connection
       sending.wasWritable = stream.writable
       sending.bytesRead = stream.bytesRead
       sending.status = vitals.status
       sending.isUnreplicated = false
+      // One flight: the proof, and the statement behind it.
+      if (proof) stream.cork()
+      if (proof) stream.write(PROOF)
       super._pulseQueryQueue()
+      if (proof) stream.uncork()
       // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
       // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
       sending.isRefused = stream.errored != null
@@ -297,6 +302,14 @@ function extend(Base: ClientClass): ClientClass {
       super._handleReadyForQuery(message)
     }
 
+    /** The proof's own answer is not the statement's: pg would take a named one for parsed. */
+    override _handleParseComplete(message: object): void {
+      const proof = this.#attached?.vitals.proof
+      if (!this.#attached || !proof) return super._handleParseComplete(message)
+      this.#attached.vitals.proof = undefined
+      proof()
+    }
+
     override _handleNotice(message: object): void {
       if (this.#attached && isUnreplicated(message)) this.#attached.vitals.sending.isUnreplicated = true
       super._handleNotice(message)
@@ -315,6 +328,12 @@ const ANOTHER_REQUEST =
   'On Workers a connection belongs to the request, or the Durable Object, that opened it, and this client was opened by another one. Nothing was sent. Keep the pool in the module, and take a client from it in each request: pool.query(), or await pool.connect().'
 /** How long the end may take after the server's last words. A cursor waits for us after an error, and would wait for ever. */
 const END_MILLIS = 1000
+/**
+ * Parse of an empty text, as the unnamed statement, and Flush: answered by ParseComplete at once, however long what follows takes. Not Sync, after which poolers that
+ * read chunk by chunk drop what follows (https://www.postgresql.org/docs/current/protocol-message-formats.html).
+ */
+const PROOF = Uint8Array.of(0x50, 0, 0, 0, 8, 0, 0, 0, 0, 0x48, 0, 0, 0, 4)
+
 const ADMIN_SHUTDOWN = '57P01'
 /**
  * Where PostgreSQL warns that it has committed without its replicas (src/backend/replication/syncrep.c). The name of the function, because

@@ -1,0 +1,251 @@
+/** Reads that take the proof with them: what crosses the wire, by the proxy's count, and who is told what. */
+
+import type { Clock, ThawEvent } from '@thaw/core'
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import stock from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Pool, type PoolConfig } from './index.ts'
+
+/** A second, which is the default, is little on a busy machine. */
+const PATIENCE = { timeout: 20_000 }
+const FOREVER_MILLIS = 60_000
+const SYNC = 'S\0\0\0\x04'
+/** Parse of nothing, and Flush. */
+const PROOF = 'P\0\0\0\x08\0\0\0\0H\0\0\0\x04'
+
+let server: PostgresServer
+let proxy: FaultProxy
+let pool: Pool
+let events: ThawEvent[]
+let skipped = 0
+const stopped: number[] = []
+
+const clock: Clock = {
+  wall: () => Date.now() + skipped,
+  mono: () => performance.now() + skipped,
+  setTimer: (callback, millis) => setTimeout(callback, millis),
+  clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
+  random: () => 0.5,
+  turn: (callback) => void setImmediate(callback),
+}
+
+function createPool(config: PoolConfig = {}): Pool {
+  const connectionString = proxy.urlFor(server.url)
+  // Slow machines are no fault here: only the tests of races hedge.
+  pool = new Pool({ connectionString, max: 1, idleTimeoutMillis: 0, hedge: false, clock, ...config } as PoolConfig)
+  pool.subscribe((event) => events.push(event))
+  return pool
+}
+
+/** What went to the server in one flight, and how many round trips it took. */
+async function sent(work: () => Promise<unknown>): Promise<{ text: string; roundTrips: number }> {
+  const [flow] = proxy.flows
+  const before = { chunks: flow?.chunks.length ?? 0, roundTrips: proxy.counters.roundTrips }
+  await work()
+  const chunks = flow?.chunks.slice(before.chunks) ?? []
+  const text = chunks.filter(({ direction }) => direction === 'to-server').map(({ data }) => data.toString('latin1'))
+  return { text: text.join('|'), roundTrips: proxy.counters.roundTrips - before.roundTrips }
+}
+
+const ways = () => events.flatMap((event) => (event.type === 'acquired' ? event.how : []))
+
+beforeAll(async () => {
+  server = await startPostgres()
+  await server.query('create table read_me as select n from generate_series(1, 3) n')
+})
+beforeEach(async () => {
+  proxy = await startFaultProxy(server, { record: true })
+  skipped = 0
+  events = []
+})
+afterEach(async () => {
+  for (const pid of stopped.splice(0)) process.kill(pid, 'SIGCONT')
+  await pool.end({ timeoutMillis: 1000 })
+  await proxy.close()
+})
+afterAll(() => server.close())
+
+describe('a read on a connection that was silent', () => {
+  test.each([
+    ['a text', 'select n from read_me order by n'],
+    ['with values', { text: 'select n from read_me where n > $1 order by n', values: [0] }],
+    ['named', { name: 'mine', text: 'select n from read_me order by n' }],
+    ['rows as arrays', { text: 'select n from read_me order by n', rowMode: 'array' }],
+  ])('costs its own round trip and no other: %s', async (_form, query) => {
+    createPool()
+    await pool.query('select 1')
+    skipped += 1000
+    const answers: stock.QueryResult[] = []
+    const { text, roundTrips } = await sent(async () => answers.push(await pool.query(query as never)))
+    expect(roundTrips).toBe(1)
+    expect(text.startsWith(PROOF)).toBe(true)
+    // One submit, one Sync.
+    expect(text).not.toContain('|')
+    expect(text.split(SYNC)).toHaveLength(2)
+    expect(ways()).toEqual(['new', 'ridden'])
+    // As plain pg answers it.
+    const plain = new stock.Client(server.url)
+    await plain.connect()
+    const { rows, fields, command, rowCount }: stock.QueryResult = await plain.query(query as never)
+    await plain.end()
+    expect(answers).toMatchObject([{ rows, fields, command, rowCount }])
+  })
+
+  test('a named one keeps its name: it is parsed once, and only when it was', async () => {
+    createPool({ keepOnSqlError: true })
+    const named = { name: 'wrong', text: 'select n from not_there' }
+    await pool.query('select 1')
+    skipped += 1000
+    await expect(pool.query(named)).rejects.toMatchObject({ code: '42P01' })
+    await server.query('create table not_there as select 7 as n')
+    skipped += 1000
+    // Had pg taken the proof's answer for the statement's, it would not parse it now.
+    expect((await pool.query(named)).rows).toEqual([{ n: 7 }])
+    skipped += 1000
+    const { text } = await sent(() => pool.query(named))
+    expect(text).not.toContain('not_there')
+    expect(ways()).toEqual(['new', 'ridden', 'ridden', 'ridden'])
+    expect(pool.totalCount).toBe(1)
+  })
+
+  test.each([
+    ['a write', 'insert into read_me select 1 where false'],
+    ['a function that nobody knows', 'select set_config($1, $2, true)', ['a.b', 'c']],
+    ['several statements', 'select 1; select 2'],
+    ['a text with a parameter and no value: another error in the extended protocol', 'select 1 where $1'],
+    ['a portal', { text: 'select 1', rows: 10 }],
+    [
+      'somebody’s own class',
+      new (class Mine {
+        readonly text = 'select 1'
+      })(),
+    ],
+  ])('is asked first if it is %s', async (_what, text, values?: unknown[]) => {
+    createPool()
+    await pool.query('select 1')
+    skipped += 1000
+    await pool.query(text as string, values).catch((error) => expect(error).toMatchObject({ code: '42P02' }))
+    expect(ways().slice(0, 2)).toEqual(['new', 'probed'])
+  })
+
+  test('and everything else is asked first where it is switched off, or results come as bytes', async () => {
+    for (const config of [{ ride: false }, { binary: true } as PoolConfig]) {
+      events = []
+      createPool(config)
+      await pool.query('select 1')
+      skipped += 1000
+      await pool.query('select 1')
+      expect(ways()).toEqual(['new', 'probed'])
+      await pool.end()
+    }
+    createPool()
+  })
+
+  test('an ordinary error of it is an ordinary error', async () => {
+    createPool({ keepOnSqlError: true })
+    await pool.query('select 1')
+    skipped += 1000
+    await expect(pool.query('select 1 / n from read_me where n = 0 or 1 / (n - 1) = 1')).rejects.toMatchObject({ code: '22012' })
+    expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+    expect(pool.totalCount).toBe(1)
+  })
+
+  test('ten at once ride on ten connections', async () => {
+    createPool({ max: 10 })
+    const clients = await Promise.all(Array.from({ length: 10 }, () => pool.connect()))
+    for (const client of clients) client.release()
+    skipped += 1000
+    const before = proxy.counters.roundTrips
+    await Promise.all(Array.from({ length: 10 }, () => pool.query('select n from read_me')))
+    expect(proxy.counters.roundTrips - before).toBe(10)
+    expect(pool.stats()).toMatchObject({ probed: 0, connected: 10 })
+  })
+
+  test('a slow one is told from a dead connection: the proof is there before its answer', async () => {
+    createPool({ hedge: true, probeTimeoutMillis: 20_000 })
+    await pool.query('select 1')
+    skipped += 1000
+    const before = proxy.flows[0]?.chunks.length ?? 0
+    const blocker = new stock.Client(server.url)
+    await blocker.connect()
+    await blocker.query('begin; lock table read_me')
+    const answer = pool.query('select n from read_me')
+    const answers = () => proxy.flows[0]?.chunks.slice(before).filter(({ direction }) => direction === 'to-client') ?? []
+    await vi.waitFor(() => expect(answers()).toHaveLength(1), PATIENCE)
+    expect(answers()[0]?.data.toString('latin1')).toBe('1\0\0\0\x04')
+    await blocker.end()
+    await answer
+  })
+})
+
+describe('a ride without an answer', () => {
+  async function pidOf(): Promise<number> {
+    return (await pool.query('select pg_backend_pid() as pid')).rows[0].pid
+  }
+
+  test('on a dropped connection: another one serves, and the statement runs where it can change nothing', async () => {
+    createPool({ hedge: true, probeTimeoutMillis: FOREVER_MILLIS })
+    await pool.query('select 1')
+    skipped += 1000
+    proxy.cut('drop')
+    expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
+    expect(ways()).toEqual(['new', 'ridden', 'new'])
+    expect(events).toContainEqual(expect.objectContaining({ type: 'outcome', statement: 'read', action: 'repeated' }))
+    expect(pool.stats()).toMatchObject({ stale: 0, total: 2 })
+  })
+
+  test('on a slow connection: the first answer counts, whichever it is, and nobody is accused', async () => {
+    createPool({ max: 2, hedge: true, probeTimeoutMillis: FOREVER_MILLIS })
+    const pid = await pidOf()
+    process.kill(pid, 'SIGSTOP')
+    stopped.push(pid)
+    skipped += 1000
+    expect(await pidOf()).not.toBe(pid)
+    for (const one of stopped.splice(0)) process.kill(one, 'SIGCONT')
+    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ total: 2, idle: 2, stale: 0 }), PATIENCE)
+    expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+  })
+
+  test('without hedging it is destroyed at the hard stop, and the statement is sent again', async () => {
+    createPool({ probeTimeoutMillis: 200 })
+    await pool.query('select 1')
+    skipped += 1000
+    proxy.cut('drop')
+    expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
+    expect(pool.stats()).toMatchObject({ total: 1, retried: 1 })
+  })
+
+  test('that dies is sent again, and its silence is learned', async () => {
+    createPool()
+    await pool.query('select 1')
+    skipped += 1000
+    proxy.cut('rst-on-next-byte')
+    expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
+    expect(pool.stats()).toMatchObject({ total: 1, retried: 1, stale: 1 })
+    skipped += 6000
+    await pool.query('select 1')
+    expect(events.filter((event) => event.type === 'stale').map((event) => event.reason)).toEqual(['broken', 'idle'])
+  })
+})
+
+test('a tracing tool that wraps query and connect sees one of each', async () => {
+  const seen: string[] = []
+  class Traced extends stock.Client {
+    override query(...values: never[]): never {
+      const [config] = values as unknown as [string | { text: string }]
+      seen.push(typeof config === 'string' ? config : config.text)
+      return Reflect.apply(super.query, this, values) as never
+    }
+  }
+  createPool({ Client: Traced as never })
+  const { connect } = pool
+  pool.connect = function traced(this: Pool, ...values: never[]) {
+    seen.push('connect')
+    return Reflect.apply(connect, this, values)
+  } as typeof connect
+  await pool.query('select 1')
+  skipped += 1000
+  await pool.query('select 2')
+  expect(seen).toEqual(['connect', 'select 1', 'connect', 'select 2'])
+  expect(ways()).toEqual(['new', 'ridden'])
+})
