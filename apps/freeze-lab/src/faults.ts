@@ -67,7 +67,8 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'silent-drop-full',
-    happens: 'All ten connections of a full pool are forgotten like that: there is no room for another one before one of the dead is given up.',
+    happens:
+      'All ten connections of a full pool are forgotten like that: there is no room for another one before one of the dead is given up.',
     warmCalls: 10,
     play: playSilentDrop,
   },

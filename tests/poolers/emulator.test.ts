@@ -1,0 +1,20 @@
+/**
+ * A pooler in transaction mode with one session, which invents pids, and drops what is behind a Sync in the same chunk. What Thaw sends of its own must pass.
+ */
+
+import { type PostgresServer, startPooler, startPostgres } from '@thaw/testkit'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { PROMISES } from './promises.ts'
+
+let server: PostgresServer
+
+beforeAll(async () => {
+  server = await startPostgres()
+})
+afterAll(() => server.close())
+
+test.each(Object.entries(PROMISES))('%s', async (_name, keep) => {
+  await using pooler = await startPooler(server)
+  await keep(pooler, server)
+  expect(pooler.bytesDropped).toBe(0)
+})
