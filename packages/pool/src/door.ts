@@ -154,7 +154,7 @@ export class Door implements StatementHost {
   /** Only with PostgreSQL itself, or with a pooler that nobody has found out: of those that are known none drops what is behind a Flush. */
   #mayRide(client: PeerClient): boolean {
     const isAsked = this.vitalsOf(client).askedAt !== undefined
-    return this.#host.settings.ride && this.#host.memory.isDirect !== false && !isAsked && client.binary !== true && WATCHED in client
+    return this.#host.settings.ride && !this.isPooled && !isAsked && client.binary !== true && WATCHED in client
   }
 
   /** Something that concerns every connection has happened: each must prove itself before it is lent again. */
@@ -183,6 +183,11 @@ export class Door implements StatementHost {
   /** Has it been found out that PostgreSQL itself is at the other end? Until then: no. */
   get isDirect(): boolean {
     return this.#host.memory.isDirect === true
+  }
+
+  /** Has it been found out that it is a pooler? Until then: no. */
+  get isPooled(): boolean {
+    return this.#host.memory.isDirect === false
   }
 
   requestCancel(client: PeerClient): void {

@@ -21,6 +21,11 @@ export interface ThawOptions {
    */
   readonly ride?: boolean | undefined
   /**
+   * Log in together with asking for a session, with a server that has asked this user for SCRAM in this process before: one round trip less for each
+   * dial but the first. Default false. Not together with `onConnect`; not used while the pool has a `connect` listener, or behind a pooler that was found out.
+   */
+  readonly earlyLogin?: boolean | undefined
+  /**
    * Dial beside a connection that owes an answer for longer than usual (10 to 250 ms, learned from round trips), and take whichever is ready
    * first. Default true. For at most `probeTimeoutMillis` the pool may have one connection above `max`. Extra dials are at most a tenth of the others, but for
    * one in 10 s.
@@ -62,6 +67,7 @@ const CLOCK_METHODS = ['wall', 'mono', 'setTimer', 'clearTimer', 'random'] as co
 const RULES: OptionRules = {
   trustMillis: { type: 'number', min: 0 },
   probeTimeoutMillis: { type: 'number', min: 1, max: 60_000 },
+  earlyLogin: { type: 'boolean' },
   ride: { type: 'boolean' },
   hedge: { type: 'boolean' },
   releaseTimeoutMillis: { type: 'number', min: 0 },
@@ -126,6 +132,13 @@ export interface ConnectOptions {
 /** What it must be is said by whoever listens to it. */
 const CONNECT_RULES: OptionRules = { signal: { type: 'other', allowed: 'an AbortSignal', accepts: () => true } }
 
+/** Who prepares each connection by hand knows more of its beginning than we do. */
+const NOT_BOTH = {
+  option: 'earlyLogin',
+  allowed: 'false where there is an onConnect',
+  message: 'Options "earlyLogin" and "onConnect" do not go together. Leave one of them out.',
+}
+
 const END_RULES: OptionRules = { timeoutMillis: { type: 'number', min: 0 } }
 
 /** How to end a pool. */
@@ -142,6 +155,7 @@ export interface Settings {
   readonly clock: Clock
   readonly trustMillis: number
   readonly probeTimeoutMillis: number
+  readonly earlyLogin: boolean
   readonly ride: boolean
   readonly hedge: boolean
   readonly releaseTimeoutMillis: number
@@ -153,6 +167,7 @@ export function settingsOf(config: ThawOptions): Settings {
     clock: config.clock ?? systemClock,
     trustMillis: Number(config.trustMillis ?? DEFAULT_TRUST_MILLIS),
     probeTimeoutMillis: Number(config.probeTimeoutMillis ?? DEFAULT_PROBE_TIMEOUT_MILLIS),
+    earlyLogin: config.earlyLogin ?? false,
     ride: config.ride ?? true,
     hedge: config.hedge ?? true,
     releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),
@@ -175,6 +190,7 @@ export function preparePoolOptions(given?: (PoolConfig & ThawOptions) | null, Cl
     })
   }
   checkOptions(config, RULES, 'pass')
+  if (config.earlyLogin && 'onConnect' in config && config.onConnect) throw new OptionError(NOT_BOTH)
   const platform = platformDefaults()
   const prepared: Record<string, unknown> = { ...config }
   for (const [name, { type }] of Object.entries(RULES)) {

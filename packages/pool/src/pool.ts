@@ -129,6 +129,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         reasonToDial: (hopeful, overdue) => this.#reasonToDial(hopeful, overdue),
         room: () => this.#hedging.room(this._clients.length, this.options.max),
         waitMillis: () => this.#waiting.firstWaitMillis(),
+        mayLoginEarly: () => settings.earlyLogin && this.listenerCount('connect') === 0 && !this.#door.isPooled,
         stepped: (millis) => this.#hedging.learn(millis),
         retrying: (error, delayMillis) => tellRetried(this.#events, 'dial', delayMillis, error),
         resume: () => this._pulseQueue(),

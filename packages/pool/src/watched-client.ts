@@ -18,6 +18,7 @@ import {
   startDeadline,
   sweep,
 } from '@thaw/core'
+import { EARLY } from './early-login.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds } from './interruption.ts'
 import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
 import { nextTick } from './next-tick.ts'
@@ -67,6 +68,7 @@ interface PeerClientBase {
   _handleCommandComplete(message: { text: string }): void
   _handleNotice(message: object): void
   _handleParseComplete(message: object): void
+  _handleAuthSASL(message: object): void
   _handleReadyForQuery(message: ReadyMessage): void
 }
 type ClientClass = new (config?: unknown) => PeerClientBase
@@ -109,6 +111,8 @@ function extend(Base: ClientClass): ClientClass {
     #scope: Scope | undefined
     /** An answer, or the end? What comes next tells. */
     #lastWords: { readonly error: Error; readonly deadline: Deadline } | undefined
+    /** It has logged in before the server asked. */
+    #isEarly = false
 
     get #self(): PeerClient {
       return this as unknown as PeerClient
@@ -300,6 +304,16 @@ function extend(Base: ClientClass): ClientClass {
       if (words) super._handleErrorMessage(words)
       if (this.#attached) noteReady(this.#attached.vitals, this.#attached.host.clock, message)
       super._handleReadyForQuery(message)
+    }
+
+    override _handleAuthSASL(message: object): void {
+      if (!this.#isEarly) return super._handleAuthSASL(message)
+      this.#isEarly = false
+    }
+
+    [EARLY](mechanism: string): void {
+      super._handleAuthSASL({ mechanisms: [mechanism] })
+      this.#isEarly = true
     }
 
     /** The proof's own answer is not the statement's: pg would take a named one for parsed. */
