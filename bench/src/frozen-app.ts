@@ -1,11 +1,16 @@
 /** An app with one connection, in a process of its own, so that it can be frozen. Run by {@link import('./freezes.ts')}. */
 
+import { type LambdaContext, withThaw } from '@thaw/lambda'
 import { createStoppableClock, serve } from '@thaw/testkit'
 import pg from 'pg'
 import { openConnections, openPool, type PeerName } from './peers.ts'
 
 /** How long an answer is waited for: plain pg would wait for minutes. */
 const CAP_MILLIS = 5000
+
+/** How long an invocation reads its input: longer than a round trip of 10 ms. Not counted. */
+const PARSE_MILLIS = 30
+const WRITE = 'insert into written default values'
 
 /** What one question to the database came to. */
 export interface Answer {
@@ -16,8 +21,8 @@ export interface Answer {
 /** What a call is told. */
 export interface Question {
   readonly peer: PeerName
-  /** A read, or a client taken for more. */
-  readonly ask: 'query' | 'connect'
+  /** A read; a write; a client taken for more; a write in an invocation that has begun {@link PARSE_MILLIS} before. */
+  readonly ask: 'query' | 'write' | 'connect' | 'invocation'
   /** How long the freeze shall have been, by the wall clock of those who look. */
   readonly gapMillis: number
 }
@@ -51,13 +56,29 @@ async function dial(): Promise<void> {
 async function connectAndWrite(from: pg.Pool): Promise<void> {
   const client = await from.connect()
   try {
-    await client.query('insert into written default values')
+    await client.query(WRITE)
     client.release()
   } catch (error) {
     client.release(true)
     throw error
   }
 }
+
+const ASK: Readonly<Record<Question['ask'], (from: pg.Pool) => Promise<Answer>>> = {
+  query: (from) => timed(() => from.query('select 1')),
+  write: (from) => timed(() => from.query(WRITE)),
+  connect: (from) => timed(() => connectAndWrite(from)),
+  invocation: (from) =>
+    withThaw(
+      async (_event: unknown, _context: LambdaContext) => {
+        await new Promise((resolve) => setTimeout(resolve, PARSE_MILLIS))
+        return timed(() => from.query(WRITE))
+      },
+      { clock },
+    )(undefined, CONTEXT),
+}
+
+const CONTEXT = { awsRequestId: 'bench', getRemainingTimeInMillis: () => 60_000 } as LambdaContext
 
 serve({
   /** A new pool, with so many connections that have just been used. */
@@ -70,7 +91,7 @@ serve({
     const asked = pool
     if (!asked) throw new Error('Call open first.')
     clock.addWall(gapMillis)
-    return timed(() => (ask === 'query' ? asked.query('select 1') : connectAndWrite(asked)))
+    return ASK[ask](asked)
   },
   close() {
     // Not awaited: a connection into the void closes when nobody waits for it any more.
