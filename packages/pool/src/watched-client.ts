@@ -227,10 +227,10 @@ function extend(Base: ClientClass): ClientClass {
       sending.status = vitals.status
       sending.isUnreplicated = false
       // One flight: the proof, and the statement behind it.
-      if (proof) stream.cork()
+      if (proof) stream.cork?.()
       if (proof) stream.write(PROOF)
       super._pulseQueryQueue()
-      if (proof) stream.uncork()
+      if (proof) stream.uncork?.()
       // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
       // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
       sending.isRefused = stream.errored != null
