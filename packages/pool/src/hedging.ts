@@ -36,6 +36,11 @@ export class Hedging {
     this.#longestMillis = probeTimeoutMillis
   }
 
+  /** Does a connection owe its answer for longer than usual? */
+  get isLate(): boolean {
+    return this.#late.size > 0
+  }
+
   /** A round trip took so long. One that is longer than any question may be out was a freeze. */
   learn(millis: number): void {
     if (millis <= this.#longestMillis) this.#roundTrip = learnRoundTrip(this.#roundTrip, millis)

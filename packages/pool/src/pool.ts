@@ -174,7 +174,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     override _pulseQueue(): void {
       if (this.ended || this._pendingQueue.length === 0) return super._pulseQueue()
       this.#lending.lendIdle(this.#releasedAt)
-      for (let why = this.#dialler.reason; why; why = this.#dialler.reason) this.#dialler.dial(why === 'hedge')
+      if (this._pendingQueue.length > 0) this.#dial()
       this.#waiting.setAlarm()
     }
 
@@ -220,6 +220,12 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     // --------------------------------------------------------------------- dial
 
+    #dial(): void {
+      // Every place is taken, and nothing is in doubt: as always where there are more callers than connections.
+      if (this._clients.length >= this.options.max && this.#dialler.outstanding === 0 && !this.#hedging.isLate) return
+      for (let why = this.#dialler.reason; why; why = this.#dialler.reason) this.#dialler.dial(why === 'hedge')
+    }
+
     #reasonToDial(dialling: number, overdue: number): 'needed' | 'hedge' | undefined {
       const [waiting, idle, total] = [this._pendingQueue.length, this._idle.length, this._clients.length]
       return this.#hedging.reasonToDial({ waiting, idle, dialling, overdue, total, max: this.options.max })
@@ -227,7 +233,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     /** A dial that is under way may still fail, or be the one to go. */
     get #isOverfull(): boolean {
-      return this.#dialler.outstanding === 0 && this.#hedging.room(this._clients.length, this.options.max) < 0
+      const [total, { max }] = [this._clients.length, this.options]
+      return total > max && this.#dialler.outstanding === 0 && this.#hedging.room(total, max) < 0
     }
 
     #open(done: ConnectCallback): PeerClient | undefined {
