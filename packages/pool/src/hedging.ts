@@ -2,7 +2,6 @@
 
 import {
   type Clock,
-  type Crowd,
   type Deadline,
   earnHedge,
   HEDGE_BUDGET,
@@ -17,9 +16,10 @@ import {
   startDeadline,
 } from '@thaw/core'
 import type { Settings } from './options.ts'
-import type { PeerClient } from './peer.ts'
+import type { PeerClient, PeerPool, PendingItem } from './peer.ts'
 
 export class Hedging {
+  readonly #pool: PeerPool<PendingItem>
   readonly #clock: Clock
   readonly #isOn: boolean
   readonly #longestMillis: number
@@ -30,7 +30,8 @@ export class Hedging {
   #roundTrip: RoundTrip | undefined
   #budget: HedgeBudget = HEDGE_BUDGET
 
-  constructor({ clock, hedge, probeTimeoutMillis }: Settings) {
+  constructor({ clock, hedge, probeTimeoutMillis }: Settings, pool: PeerPool<PendingItem>) {
+    this.#pool = pool
     this.#clock = clock
     this.#isOn = hedge
     this.#longestMillis = probeTimeoutMillis
@@ -76,16 +77,26 @@ export class Hedging {
   }
 
   /** Shall another dial begin, and why? Who asks does what the answer says. */
-  reasonToDial(crowd: Omit<Crowd, 'late' | 'raced'>): 'needed' | 'hedge' | undefined {
-    const idle = crowd.idle + this.#ridden.size
-    const next = nextDial({ ...crowd, idle, late: this.#late.size, raced: this.#raced.size })
+  reasonToDial(dialling: number, overdue: number): 'needed' | 'hedge' | undefined {
+    const { _pendingQueue, _idle, _clients, options } = this.#pool
+    const next = nextDial({
+      waiting: _pendingQueue.length,
+      idle: _idle.length + this.#ridden.size,
+      late: this.#late.size,
+      raced: this.#raced.size,
+      dialling,
+      overdue,
+      total: _clients.length,
+      max: options.max,
+    })
     if (next === 'needed') this.#budget = earnHedge(this.#budget)
     return next === 'hedge' && !this.#race() ? undefined : next
   }
 
   /** How many connections there may be beside those that there are. Negative: there are too many, now that a race is over. */
-  room(total: number, max: number): number {
-    return roomLeft({ total, max, raced: this.#raced.size, overdue: 0 })
+  get room(): number {
+    const { _clients, options } = this.#pool
+    return roomLeft({ total: _clients.length, max: options.max, raced: this.#raced.size, overdue: 0 })
   }
 
   /** False: the budget does not allow it. */

@@ -41,8 +41,8 @@ export interface PoolQueryHost {
   readonly door: Door
   isEnding(): boolean
   readonly hedging: Hedging
-  /** `rides`: a connection will do that has not been proven, if it is not known to be dead. */
-  connect(callback: ConnectCallback, signal: unknown, rides: boolean): void
+  /** `mayRide`, asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? */
+  connect(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined): void
   /** Lends a connection that may be lent unasked, at once. False: there is none, or somebody was here before. */
   lendNow(callback: ConnectCallback): boolean
   /** A statement is about to be sent again. */
@@ -112,7 +112,7 @@ export class PoolQueries {
     }
     // pg-pool lends in the next tick. Nobody can tell the difference, and a tick is a tenth of what Thaw costs.
     if (signalOf(text) === undefined && this.#host.lendNow(run)) return
-    this.#connect(call, run, mayRide(text, values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode }))
+    this.#connect(call, run, () => mayRide(text, values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode }))
   }
 
   #send(call: Call): void {
@@ -129,7 +129,7 @@ export class PoolQueries {
     done(judgeAgain(secondTry.loss, this.#host.door))
   }
 
-  #connect({ invocation, text }: Call, callback: ConnectCallback, rides = false, signal = signalOf(text)): void {
+  #connect({ invocation, text }: Call, callback: ConnectCallback, rides?: () => boolean, signal = signalOf(text)): void {
     if (!hasInvocations()) return this.#host.connect(callback, signal, rides)
     const resumed: ConnectCallback = (...results) => resumeInvocation(invocation, () => callback(...results))
     resumeInvocation(invocation, () => this.#host.connect(resumed, signal, rides))
@@ -161,7 +161,7 @@ export class PoolQueries {
     }
     const wantOther = () => {
       const controller = new AbortController()
-      this.#connect(call, take, false, controller.signal)
+      this.#connect(call, take, undefined, controller.signal)
       return () => controller.abort()
     }
     const proven = () => door.survived(client)

@@ -18,15 +18,8 @@ import { Lending } from './lending.ts'
 import { tellListeners } from './listeners.ts'
 import { Member } from './member.ts'
 import { nextTick } from './next-tick.ts'
-import {
-  type ConnectOptions,
-  checkEndOptions,
-  type EndOptions,
-  preparePoolOptions,
-  type Settings,
-  settingsOf,
-  type ThawOptions,
-} from './options.ts'
+import type { ConnectOptions, EndOptions, Settings, ThawOptions } from './options.ts'
+import { checkEndOptions, preparePoolOptions, settingsOf } from './options.ts'
 import { Patience } from './patience.ts'
 import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem, Release } from './peer.ts'
 import { PoolQueries } from './pool-query.ts'
@@ -72,8 +65,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     readonly #patience: Patience
     readonly #idleTimer: IdleTimer
     #isUnlent = false
-    /** The next `connect()` is for a statement that takes the proof with it. */
-    #isRiding = false
+    /** The next `connect()` is for a statement that may take the proof with it. */
+    #mayRide: (() => boolean) | undefined
     #releasedAt: Reading | undefined
 
     constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: Home = createHome()) {
@@ -83,7 +76,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       const settings = settingsOf(config ?? {})
       this.#settings = settings
       this.#events = memory.events
-      this.#hedging = new Hedging(settings)
+      this.#hedging = new Hedging(settings, this)
       this.#door = new Door({
         settings,
         memory,
@@ -99,7 +92,6 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         abandoned: (client) => this.#takeBack(client),
         resume: () => this._pulseQueue(),
       })
-      this.#lending = new Lending(this, this.#door)
       this.#idleTimer = new IdleTimer({
         clock: settings.clock,
         idle: () => this._idle,
@@ -126,8 +118,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         open: (done) => this.#open(done),
         opened: (client, release, dial) => this.#opened(client, release, dial),
         failed: (error, dial, final) => this.#dialFailed(error, dial, final),
-        reasonToDial: (hopeful, overdue) => this.#reasonToDial(hopeful, overdue),
-        room: () => this.#hedging.room(this._clients.length, this.options.max),
+        reasonToDial: (hopeful, overdue) => this.#hedging.reasonToDial(hopeful, overdue),
+        room: () => this.#hedging.room,
         waitMillis: () => this.#waiting.firstWaitMillis(),
         mayLoginEarly: () => settings.earlyLogin && this.listenerCount('connect') === 0 && !this.#door.isPooled,
         stepped: (millis) => this.#hedging.learn(millis),
@@ -141,7 +133,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         door: this.#door,
         isEnding: () => this.ending,
         hedging: this.#hedging,
-        connect: (callback, signal, rides) => this.#connectOwn(callback, signal, rides),
+        connect: (callback, signal, mayRide) => this.#connectOwn(callback, signal, mayRide),
         lendNow: (callback) => this.#lendNow(callback),
         repeating: (error, loss) => {
           this.#door.tellOutcome(loss, 'repeated')
@@ -156,6 +148,15 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         vitalsOf: (client) => this.#door.vitalsOf(client),
         clientOptions: () => this.options,
       })
+      this.#lending = new Lending({
+        pool: this,
+        door: this.#door,
+        events: this.#events,
+        watch: this.#watch,
+        idleTimer: this.#idleTimer,
+        isOverfull: () => this.#isOverfull,
+        serve: (now) => this.#serve(now),
+      })
     }
 
     // ------------------------------------------------------------------ acquire
@@ -164,8 +165,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       const callback = (typeof first === 'function' ? first : second) as Callback<PeerClient> | undefined
       if (this.ending) return this.#refuse(callback)
       const promised = promisify<PeerClient>(this.Promise, callback)
-      const waiter = createWaiter(this.#settings.clock, this.#member.note(promised.callback as ConnectCallback), this.#isRiding)
-      this.#isRiding = false
+      const waiter = createWaiter(this.#settings.clock, this.#member.note(promised.callback as ConnectCallback), { mayRide: this.#mayRide })
+      this.#mayRide = undefined
       if (this.#waiting.mayWait(waiter, typeof first === 'object' ? first : undefined)) this.#wait(waiter)
       return promised.result
     }
@@ -173,18 +174,22 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     /** pg-pool calls this whenever something may have become possible. */
     override _pulseQueue(): void {
       if (this.ended || this._pendingQueue.length === 0) return super._pulseQueue()
-      this.#lending.lendIdle(this.#releasedAt)
+      this.#serve(this.#releasedAt)
+    }
+
+    #serve(releasedAt: Reading | undefined): void {
+      this.#lending.lendIdle(releasedAt)
       if (this._pendingQueue.length > 0) this.#dial()
       this.#waiting.setAlarm()
     }
 
     /** For a statement of the pool's own, which gives the client back by itself. */
-    #connectOwn(callback: ConnectCallback, signal: unknown, rides: boolean): void {
+    #connectOwn(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined): void {
       if (this.connect === CONNECT && !this.ending && signal === undefined)
-        return this.#wait(createWaiter(this.#settings.clock, callback, rides))
+        return this.#wait(createWaiter(this.#settings.clock, callback, { mayRide, isOwn: true }))
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
       this.#member.expectOwn()
-      this.#isRiding = rides
+      this.#mayRide = mayRide
       if (signal) this.connect({ signal: signal as AbortSignal }, callback)
       else this.connect(callback)
     }
@@ -205,14 +210,10 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     override _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void {
-      const vitals = this.#door.vitalsOf(client)
-      if (!isNew) tellAcquired(this.#events, vitals.rides ? 'ridden' : vitals.probed ? 'probed' : 'trusted')
-      vitals.probed = false
-      this.#watch.start()
       // While we dialled, everybody was served by connections that came back. This one goes straight to the idle ones.
       this.#isUnlent = isNew && this._pendingQueue.length === 0
       try {
-        super._acquireClient(client, item, idleListener, isNew)
+        super._acquireClient(client, item, isNew ? this.#lending.adopt(client, idleListener) : idleListener, isNew)
       } finally {
         this.#isUnlent = false
       }
@@ -226,15 +227,9 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       for (let why = this.#dialler.reason; why; why = this.#dialler.reason) this.#dialler.dial(why === 'hedge')
     }
 
-    #reasonToDial(dialling: number, overdue: number): 'needed' | 'hedge' | undefined {
-      const [waiting, idle, total] = [this._pendingQueue.length, this._idle.length, this._clients.length]
-      return this.#hedging.reasonToDial({ waiting, idle, dialling, overdue, total, max: this.options.max })
-    }
-
     /** A dial that is under way may still fail, or be the one to go. */
     get #isOverfull(): boolean {
-      const [total, { max }] = [this._clients.length, this.options]
-      return total > max && this.#dialler.outstanding === 0 && this.#hedging.room(total, max) < 0
+      return this.#hedging.room < 0 && this.#dialler.outstanding === 0
     }
 
     #open(done: ConnectCallback): PeerClient | undefined {

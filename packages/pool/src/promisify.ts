@@ -13,12 +13,14 @@ export interface Promised<T> {
 export function promisify<T>(PromiseClass: PromiseConstructor, callback: Callback<T> | undefined): Promised<T> {
   if (callback) return { callback: bindInvocation(callback), result: undefined }
   let settle: Callback<T> = () => {}
-  const result = new PromiseClass<T>((resolve, reject) => {
-    settle = (error, value) => (error ? reject(error) : resolve(value as T))
-  }).catch((error) => {
-    // As node-postgres does: a stack that leads back to the caller, not to the socket's callback.
-    Error.captureStackTrace(error)
-    throw error
+  const result = new PromiseClass<T>((resolve) => {
+    settle = (error, value) => (error ? resolve(PromiseClass.reject(error).catch(leadToCaller)) : resolve(value as T))
   })
-  return { callback: (error, value) => settle(error, value), result }
+  return { callback: settle, result }
+}
+
+/** As node-postgres does: a stack that leads back to the caller, not to the socket's callback. But only where there is an error. */
+function leadToCaller(error: Error): never {
+  Error.captureStackTrace(error)
+  throw error
 }

@@ -2,7 +2,7 @@
 
 import type { EventEmitter } from 'node:events'
 import { type Clock, elapsedMillis, type Reading, read, type Standing } from '@thaw/core'
-import type { PeerClient } from './peer.ts'
+import type { PeerClient, Release } from './peer.ts'
 import { preferP256 } from './tls.ts'
 
 /** The server's word in each ReadyForQuery: idle, in a transaction, in a failed one. Undefined before the first. */
@@ -64,6 +64,8 @@ export interface Vitals {
   proof: (() => void) | undefined
   /** Has a caller left state in the session (SET, LISTEN, PREPARE, …), which dies with it? And has it? */
   sessionState: 'none' | 'left' | 'lost'
+  /** How a statement of the pool's own gives it back. Undefined: by pg-pool's ceremony, as everybody. */
+  giveBack?: Release
   /** Its invocation has ended, and it was never given back. */
   takenBack?: boolean
   readonly sending: Sending

@@ -13,15 +13,17 @@ export interface Waiter extends PendingItem {
   since: number
   /** When the invocation that it belongs to is over, on the monotonic clock. Infinity: not known. */
   readonly until: number
-  /** Its statement takes the proof with it: any connection will do that is not known to be dead. */
-  readonly rides?: boolean
+  /** May its statement take the proof with it? Then any connection will do that is not known to be dead. */
+  readonly mayRide?: (() => boolean) | undefined
+  /** It is for a statement of the pool's own, which gives the client back by itself, and shows it to nobody. */
+  readonly isOwn?: boolean | undefined
 }
 
 /** A caller who begins to wait now. */
-export function createWaiter(clock: Clock, callback: ConnectCallback, rides = false): Waiter {
+export function createWaiter(clock: Clock, callback: ConnectCallback, { mayRide, isOwn }: Pick<Waiter, 'mayRide' | 'isOwn'> = {}): Waiter {
   const since = clock.mono()
   const invocation = currentInvocation()
-  return { callback, since, rides, until: invocation ? since + invocation.deadlineAt - clock.wall() : Number.POSITIVE_INFINITY }
+  return { callback, since, mayRide, isOwn, until: invocation ? since + invocation.deadlineAt - clock.wall() : Number.POSITIVE_INFINITY }
 }
 
 /** What a waiting room needs of its pool. */
