@@ -2,7 +2,7 @@
 
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { OptionError, Pool, type PoolConfig } from './index.ts'
 
 let server: PostgresServer
@@ -76,4 +76,48 @@ test('TLS without asking for it, with pg’s own option: a round trip less', asy
   const [, asked] = await dials(stock.Pool, { ssl })
   expect((await dials(ours, { ssl, sslnegotiation: 'direct' }))[1]).toBe(asked - 1)
   expect((await dials(ours, { ssl, sslnegotiation: 'direct', earlyLogin: true }))[1]).toBe(asked - 2)
+})
+
+describe('what SCRAM makes of a password', () => {
+  /** How often ten dials hash a password. */
+  async function hashings(PoolClass: typeof stock.Pool, config: object = {}): Promise<number> {
+    const derive = vi.spyOn(crypto.subtle, 'deriveBits')
+    const pool = new PoolClass({ connectionString: server.url, max: 10, ...config })
+    await Promise.all(Array.from({ length: 10 }, () => pool.query('select pg_sleep(0.2)')))
+    expect(pool.totalCount).toBe(10)
+    const { length } = derive.mock.calls
+    derive.mockRestore()
+    await pool.end()
+    return length
+  }
+
+  test('is computed once for all dials', async () => {
+    expect(await hashings(stock.Pool)).toBe(10)
+    expect(await hashings(ours)).toBe(1)
+    expect(await hashings(ours, { ssl: { ca: server.ca } })).toBe(1)
+    expect(await hashings(ours, { cacheScramKeys: false })).toBe(10)
+  })
+
+  test('is computed again for another password, and for another salt', async () => {
+    await server.query("CREATE ROLE renewed LOGIN PASSWORD 'before'")
+    let password = 'before'
+    const { host, port } = server
+    const pool = new Pool({ host, port, database: 'postgres', user: 'renewed', password: () => password, maxUses: 1 })
+    const derive = vi.spyOn(crypto.subtle, 'deriveBits')
+    const dial = async (): Promise<number> => {
+      derive.mockClear()
+      expect((await pool.query('select 7 as n')).rows).toEqual([{ n: 7 }])
+      return derive.mock.calls.length
+    }
+    expect([await dial(), await dial()]).toEqual([1, 0])
+    await server.query("ALTER ROLE renewed PASSWORD 'before'")
+    expect([await dial(), await dial()]).toEqual([1, 0])
+    await server.query("ALTER ROLE renewed PASSWORD 'pässword'")
+    await expect(pool.query('select 1')).rejects.toMatchObject({ code: '28P01' })
+    password = 'pässword'
+    // What has to be prepared (RFC 4013) is left to pg.
+    expect([await dial(), await dial()]).toEqual([1, 1])
+    derive.mockRestore()
+    await pool.end()
+  })
 })

@@ -31,6 +31,7 @@ import type { Loss } from './lost-statement.ts'
 import type { Settings } from './options.ts'
 import type { IdleItem, PeerClient } from './peer.ts'
 import { probe } from './probe.ts'
+import type { ScramKeys } from './scram-keys.ts'
 import { standing, VITALS, type Vitals, type VitalsListener, WATCHED, watch } from './vitals.ts'
 import { attach, type StatementHost } from './watched-client.ts'
 
@@ -81,11 +82,13 @@ export class Door implements StatementHost {
   readonly clock: Clock
   readonly probeTimeoutMillis: number
   readonly classify: (text: string) => Statement = createStatementCache()
+  readonly scramKeys: ScramKeys | undefined
 
   constructor(host: DoorHost) {
     this.#host = host
     this.clock = host.settings.clock
     this.probeTimeoutMillis = host.settings.probeTimeoutMillis
+    this.scramKeys = host.settings.cacheScramKeys ? host.memory.scramKeys : undefined
   }
 
   /** Grows on proof that the server is another one. */

@@ -1,12 +1,15 @@
 /** What a pool lives in: what it has learnt, apart from its connections, and who tells it of invocations. On Workers that outlives every connection. */
 
 import { BUDGET_TOKENS, createEvents, type Events, joinPlatforms, type PoolMember, type RetryBudget } from '@thaw/core'
+import { ScramKeys } from './scram-keys.ts'
 
 export interface Memory {
   /** Who listens, and what was counted. */
   readonly events: Events
   /** What may still be sent again. */
   budget: RetryBudget
+  /** What its logins computed. */
+  readonly scramKeys: ScramKeys
   /** Is PostgreSQL itself at the other end, or a pooler, which invents the pids that it gives? Undefined: it has not been found out. */
   isDirect?: boolean
 }
@@ -18,10 +21,20 @@ export interface Home {
 }
 
 export function createMemory(): Memory {
-  return { events: createEvents(), budget: BUDGET_TOKENS }
+  return { events: createEvents(), budget: BUDGET_TOKENS, scramKeys: new ScramKeys() }
 }
 
 /** For a pool with which everything ends. */
 export function createHome(): Home {
-  return { memory: createMemory(), join: joinPlatforms }
+  const memory = createMemory()
+  return {
+    memory,
+    join(member) {
+      const leave = joinPlatforms(member)
+      return () => {
+        leave()
+        memory.scramKeys.forget()
+      }
+    },
+  }
 }

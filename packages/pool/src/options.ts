@@ -26,8 +26,13 @@ export interface ThawOptions {
    */
   readonly earlyLogin?: boolean | undefined
   /**
-   * Dial beside a connection that owes an answer for longer than usual (10 to 250 ms, learned from round trips), and take whichever is ready
-   * first. Default true. For at most `probeTimeoutMillis` the pool may have one connection above `max`. Extra dials are at most a tenth of the others, but for
+   * Keep what SCRAM makes of the password (4096 rounds of hashing by PostgreSQL's default), and compute it once for all dials that are given the same salt.
+   * Default true. The keys are in no error, event or log, and end with the pool.
+   */
+  readonly cacheScramKeys?: boolean | undefined
+  /**
+   * Dial beside a connection that owes an answer for longer than usual (10 to 250 ms, learned from round trips), or beside a dial that takes longer than a
+   * second, and take whichever is ready first. Default true. For at most `probeTimeoutMillis` the pool may have one connection above `max`. Extra dials are at most a tenth of the others, but for
    * one in 10 s.
    */
   readonly hedge?: boolean | undefined
@@ -68,6 +73,7 @@ const RULES: OptionRules = {
   trustMillis: { type: 'number', min: 0 },
   probeTimeoutMillis: { type: 'number', min: 1, max: 60_000 },
   earlyLogin: { type: 'boolean' },
+  cacheScramKeys: { type: 'boolean' },
   ride: { type: 'boolean' },
   hedge: { type: 'boolean' },
   releaseTimeoutMillis: { type: 'number', min: 0 },
@@ -156,6 +162,7 @@ export interface Settings {
   readonly trustMillis: number
   readonly probeTimeoutMillis: number
   readonly earlyLogin: boolean
+  readonly cacheScramKeys: boolean
   readonly ride: boolean
   readonly hedge: boolean
   readonly releaseTimeoutMillis: number
@@ -168,6 +175,7 @@ export function settingsOf(config: ThawOptions): Settings {
     trustMillis: Number(config.trustMillis ?? DEFAULT_TRUST_MILLIS),
     probeTimeoutMillis: Number(config.probeTimeoutMillis ?? DEFAULT_PROBE_TIMEOUT_MILLIS),
     earlyLogin: config.earlyLogin ?? false,
+    cacheScramKeys: config.cacheScramKeys ?? true,
     ride: config.ride ?? true,
     hedge: config.hedge ?? true,
     releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),

@@ -18,6 +18,7 @@ export interface PeerConnection extends EventEmitter {
   /** Replaced by the TLS socket once the handshake begins: never keep it. */
   readonly stream: PeerStream
   ssl: boolean | Record<string, unknown>
+  sendSCRAMClientFinalMessage(response: string): void
 }
 
 /** What waits in a client's queue, or runs: pg's Query, or anything else with a `submit`. */

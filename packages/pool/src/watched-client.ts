@@ -33,6 +33,7 @@ import {
   sentQueriesOf,
 } from './peer.ts'
 import { probe } from './probe.ts'
+import type { ScramKeys, ScramSession } from './scram-keys.ts'
 import { isBroken, noteReady, type ReadyMessage, type Vitals, WATCHED } from './vitals.ts'
 
 /** What a watched client wants to know of whoever made it: a pool's door, or nobody but itself. */
@@ -40,6 +41,8 @@ export interface StatementHost {
   readonly clock: Clock
   readonly probeTimeoutMillis: number
   readonly classify: (text: string) => Statement
+  /** What a login computes, and may keep. */
+  readonly scramKeys?: ScramKeys | undefined
   /** Is PostgreSQL itself at the other end, as far as has been found out? */
   readonly isDirect: boolean
   /** Must the connection prove itself before the next statement? */
@@ -68,7 +71,11 @@ interface PeerClientBase {
   _handleCommandComplete(message: { text: string }): void
   _handleNotice(message: object): void
   _handleParseComplete(message: object): void
+  readonly password: unknown
+  readonly saslSession?: ScramSession | null
+  readonly enableChannelBinding?: boolean
   _handleAuthSASL(message: object): void
+  _handleAuthSASLContinue(message: { readonly data: string }): Promise<void>
   _handleReadyForQuery(message: ReadyMessage): void
 }
 type ClientClass = new (config?: unknown) => PeerClientBase
@@ -309,6 +316,14 @@ function extend(Base: ClientClass): ClientClass {
     override _handleAuthSASL(message: object): void {
       if (!this.#isEarly) return super._handleAuthSASL(message)
       this.#isEarly = false
+    }
+
+    override async _handleAuthSASLContinue(message: { readonly data: string }): Promise<void> {
+      const { saslSession, password } = this
+      const keys = this.enableChannelBinding ? undefined : this.#attached?.host.scramKeys
+      const isAnswered = saslSession && keys && (await keys.answer(saslSession, password, message.data).catch(() => false))
+      if (isAnswered) this.connection.sendSCRAMClientFinalMessage(saslSession.response)
+      else await super._handleAuthSASLContinue(message)
     }
 
     [EARLY](mechanism: string): void {
