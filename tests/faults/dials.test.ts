@@ -112,6 +112,13 @@ describe('a dial that is accepted and never answered', () => {
     await until('none is left above max', () => pool.totalCount <= max)
   })
 
+  test('stands in the way of what would be above max, with hedge: false', async () => {
+    swallowNext()
+    const pool = coldPool('thaw', { max: 1, hedge: false, connectionTimeoutMillis: 2500 } as pg.PoolConfig)
+    expect(await outcome('thaw', pool.query('select'))).not.toBe('ok')
+    expect(proxy.flows.length).toBe(1)
+  })
+
   test('nor in the way of others, after a failure', async () => {
     const pool = coldPool('thaw', { max: 3 })
     await pool.query('select')

@@ -76,7 +76,7 @@ export class Hedging {
     }
   }
 
-  /** Shall another dial begin, and why? Who asks does what the answer says. */
+  /** Shall another dial begin, beside so many, and so many that take long? And why? Who asks does what the answer says. */
   reasonToDial(dialling: number, overdue: number): 'needed' | 'hedge' | undefined {
     const { _pendingQueue, _idle, _clients, options } = this.#pool
     const next = nextDial({
@@ -85,7 +85,7 @@ export class Hedging {
       late: this.#late.size,
       raced: this.#raced.size,
       dialling,
-      overdue,
+      overdue: this.#isOn ? overdue : 0,
       total: _clients.length,
       max: options.max,
     })
