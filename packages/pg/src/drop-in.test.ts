@@ -114,6 +114,17 @@ describe('every way of calling', () => {
     expect(() => client.release()).toThrow(/already been released/)
   })
 
+  test('the stack of an error leads to whoever called', async () => {
+    const plain = new stock.Pool({ connectionString: server.url })
+    for (const pool of [plain, createPool() as unknown as stock.Pool]) {
+      async function theCaller(): Promise<void> {
+        await pool.query('select nope')
+      }
+      await expect(theCaller()).rejects.toMatchObject({ stack: expect.stringContaining('theCaller') })
+    }
+    await plain.end()
+  })
+
   test('a cursor is returned and read', async () => {
     const client = await createPool().connect()
     const cursor = client.query(new Cursor('select generate_series(1, 3) as n'))

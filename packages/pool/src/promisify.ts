@@ -14,12 +14,24 @@ export function promisify<T>(PromiseClass: PromiseConstructor, callback: Callbac
   if (callback) return { callback: bindInvocation(callback), result: undefined }
   let settle: Callback<T> = () => {}
   const result = new PromiseClass<T>((resolve) => {
-    settle = (error, value) => (error ? resolve(PromiseClass.reject(error).catch(leadToCaller)) : resolve(value as T))
+    settle = (error, value) => (error ? failAtCaller(PromiseClass, error, resolve) : resolve(value as T))
   })
   return { callback: settle, result }
 }
 
-/** As node-postgres does: a stack that leads back to the caller, not to the socket's callback. But only where there is an error. */
+/**
+ * As node-postgres does: a stack that leads back to the caller, not to the socket's callback. But a promise more only where there is an error. What the
+ * caller waits for must hang on it before it fails: V8 follows that chain to find him.
+ */
+function failAtCaller<T>(PromiseClass: PromiseConstructor, error: Error, resolve: (failing: Promise<T>) => void): void {
+  let fail = (_error: Error) => {}
+  const failing = new PromiseClass<T>((_, reject) => {
+    fail = reject
+  })
+  resolve(failing.catch(leadToCaller))
+  fail(error)
+}
+
 function leadToCaller(error: Error): never {
   Error.captureStackTrace(error)
   throw error
