@@ -114,6 +114,7 @@ describe('a read on a connection that was silent', () => {
     ['several statements', 'select 1; select 2'],
     ['a text with a parameter and no value: another error in the extended protocol', 'select 1 where $1'],
     ['a portal', { text: 'select 1', rows: 10 }],
+    ['one whose result would come as bytes, which the simple protocol has not', { text: 'select 1.5 as n', binary: true }],
     [
       'somebody’s own class',
       new (class Mine {
@@ -128,8 +129,8 @@ describe('a read on a connection that was silent', () => {
     expect(ways().slice(0, 2)).toEqual(['new', 'probed'])
   })
 
-  test('and everything else is asked first where it is switched off, or results come as bytes', async () => {
-    for (const config of [{ ride: false }, { binary: true } as PoolConfig]) {
+  test('and everything else is asked first where it is switched off, results come as bytes, or pg pipelines', async () => {
+    for (const config of [{ ride: false }, { binary: true } as PoolConfig, { pipeline: true } as PoolConfig]) {
       events = []
       createPool(config)
       await pool.query('select 1')

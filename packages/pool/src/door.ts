@@ -157,7 +157,9 @@ export class Door implements StatementHost {
   /** Only with PostgreSQL itself, or with a pooler that nobody has found out: of those that are known none drops what is behind a Flush. */
   #mayRide(client: PeerClient): boolean {
     const isAsked = this.vitalsOf(client).askedAt !== undefined
-    return this.#host.settings.ride && !this.isPooled && !isAsked && client.binary !== true && WATCHED in client
+    // In pipeline mode pg sends by itself.
+    const isPlain = WATCHED in client && !client.binary && !client.pipeline
+    return this.#host.settings.ride && !this.isPooled && !isAsked && isPlain
   }
 
   /** Something that concerns every connection has happened: each must prove itself before it is lent again. */

@@ -39,6 +39,8 @@ export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   readonly _ending?: boolean
   /** Results of the extended protocol come as bytes. */
   readonly binary?: boolean
+  /** Statements are sent without waiting for the answers to those before. Since pg 8.22. */
+  readonly pipeline?: boolean
   /** False while a statement is running, or the server has not yet said that it is ready for the next. */
   readonly readyForQuery?: boolean
   /** The backend, as it was told at login: for CancelRequest. A pooler invents both. */

@@ -14,6 +14,7 @@ interface QueryForm {
   readonly queryMode?: unknown
   readonly rows?: unknown
   readonly portal?: unknown
+  readonly binary?: unknown
   readonly signal?: unknown
   readonly query_timeout?: unknown
 }
@@ -32,7 +33,8 @@ export function mayRide(text: unknown, values: unknown, { classify, hasQueryMode
   const form = formOf(text, values)
   if (!form || typeof form.text !== 'string' || !Array.isArray(form.values ?? [])) return false
   if (form.rows || form.portal || form.signal || form.query_timeout) return false
-  if (isSimple(form) && (!hasQueryMode || form.text.includes('$') || form.text.trim() === '')) return false
+  // By the simple protocol everything comes as text.
+  if (isSimple(form) && (!hasQueryMode || form.binary || form.text.includes('$') || form.text.trim() === '')) return false
   return classify(form.text).kind === 'read'
 }
 
