@@ -195,6 +195,16 @@ describe('a ride without an answer', () => {
     expect(pool.stats()).toMatchObject({ stale: 0, total: 2 })
   })
 
+  test('is raced through a connect that somebody has wrapped, too', async () => {
+    createPool({ hedge: true, probeTimeoutMillis: FOREVER_MILLIS })
+    await pool.query('select 1')
+    const connect = pool.connect.bind(pool)
+    pool.connect = ((callback: never) => connect(callback)) as never
+    skipped += 1000
+    proxy.cut('drop')
+    expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
+  })
+
   test('on a slow connection: the first answer counts, whichever it is, and nobody is accused', async () => {
     createPool({ max: 2, hedge: true, probeTimeoutMillis: FOREVER_MILLIS })
     const pid = await pidOf()
@@ -249,4 +259,16 @@ test('a tracing tool that wraps query and connect sees one of each', async () =>
   await pool.query('select 2')
   expect(seen).toEqual(['connect', 'select 1', 'connect', 'select 2'])
   expect(ways()).toEqual(['new', 'ridden'])
+})
+
+test('a wrapper of connect that takes its time does not mistake one statement for another', async () => {
+  createPool({ max: 2 })
+  const clients = await Promise.all([pool.connect(), pool.connect()])
+  for (const client of clients) client.release()
+  const connect = pool.connect.bind(pool)
+  pool.connect = ((callback: never) => void setImmediate(() => connect(callback))) as never
+  skipped += 1000
+  const several = pool.query('insert into read_me select 9 where false; select 4 as n')
+  expect((await pool.query('select 5 as n')).rows).toEqual([{ n: 5 }])
+  expect(await several).toMatchObject([{ command: 'INSERT' }, { rows: [{ n: 4 }] }])
 })

@@ -42,7 +42,8 @@ export interface PoolQueryHost {
   isEnding(): boolean
   readonly hedging: Hedging
   /** `mayRide`, asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? */
-  connect(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined): void
+  /** Returns how to want none any more; whoever gets one all the same gives it back. */
+  connect(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined): () => void
   /** Lends a connection that may be lent unasked, at once. False: there is none, or somebody was here before. */
   lendNow(callback: ConnectCallback): boolean
   /** A statement is about to be sent again. */
@@ -129,10 +130,10 @@ export class PoolQueries {
     done(judgeAgain(secondTry.loss, this.#host.door))
   }
 
-  #connect({ invocation, text }: Call, callback: ConnectCallback, rides?: () => boolean, signal = signalOf(text)): void {
-    if (!hasInvocations()) return this.#host.connect(callback, signal, rides)
+  #connect({ invocation, text }: Call, callback: ConnectCallback, rides?: () => boolean): () => void {
+    if (!hasInvocations()) return this.#host.connect(callback, signalOf(text), rides)
     const resumed: ConnectCallback = (...results) => resumeInvocation(invocation, () => callback(...results))
-    resumeInvocation(invocation, () => this.#host.connect(resumed, signal, rides))
+    return resumeInvocation(invocation, () => this.#host.connect(resumed, signalOf(text), rides))
   }
 
   #run(call: Call, client: PeerClient, release: Release): void {
@@ -159,11 +160,7 @@ export class PoolQueries {
       isTaken = true
       this.#runBeside(call, client, vitals, other, releaseOther)
     }
-    const wantOther = () => {
-      const controller = new AbortController()
-      this.#connect(call, take, undefined, controller.signal)
-      return () => controller.abort()
-    }
+    const wantOther = () => this.#connect(call, take)
     const proven = () => door.survived(client)
     const ride = startRide(client, vitals, { ...settings, hedging, proven, wantOther })
     const text = asRidden(call.text, call.values)

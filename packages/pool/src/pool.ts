@@ -183,15 +183,21 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this.#waiting.setAlarm()
     }
 
-    /** For a statement of the pool's own, which gives the client back by itself. */
-    #connectOwn(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined): void {
-      if (this.connect === CONNECT && !this.ending && signal === undefined)
-        return this.#wait(createWaiter(this.#settings.clock, callback, { mayRide, isOwn: true }))
+    /** For a statement of the pool's own, which gives the client back by itself. Returns how to want none any more, if that is possible. */
+    #connectOwn(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined): () => void {
+      if (this.connect === CONNECT && !this.ending && signal === undefined) {
+        const waiter = createWaiter(this.#settings.clock, callback, { mayRide, isOwn: true })
+        this.#wait(waiter)
+        return () => this.#waiting.leave(waiter)
+      }
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
       this.#member.expectOwn()
       this.#mayRide = mayRide
       if (signal) this.connect({ signal: signal as AbortSignal }, callback)
       else this.connect(callback)
+      // A wrapper that calls later does so for somebody else, perhaps.
+      this.#mayRide = undefined
+      return () => {}
     }
 
     #wait(waiter: Waiter): void {

@@ -64,8 +64,7 @@ export class WaitingRoom {
     }
     if (bounds?.signal) {
       const lift = bound(this.#host.clock, bounds, (reason) => {
-        const index = this.#host.queue().indexOf(waiter)
-        if (index !== -1) this.#host.queue().splice(index, 1)
+        this.leave(waiter)
         callback(reason, undefined, () => {})
       })
       waiter.callback = (error, client, release) => {
@@ -74,6 +73,12 @@ export class WaitingRoom {
       }
     }
     return true
+  }
+
+  /** Somebody waits no more, and is told nothing. */
+  leave(waiter: Waiter): void {
+    const index = this.#host.queue().indexOf(waiter)
+    if (index !== -1) this.#host.queue().splice(index, 1)
   }
 
   /** How long the first in the queue waits in all. Undefined: nobody waits. */
