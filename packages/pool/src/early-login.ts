@@ -37,6 +37,14 @@ export function loginEarly(client: PeerClient): boolean {
   const login = client as unknown as Login
   const { connection } = client
   if (!(EARLY in client) || !connection || login.enableChannelBinding || !asked.has(key(client))) return false
+  let isAsked = false
+  connection.once('authenticationSASL', () => {
+    isAsked = true
+  })
+  // It lets in whoever comes, and ends the session over an answer to no question as soon as it reads it.
+  connection.once('authenticationOk', () => {
+    if (!isAsked) connection.stream.destroy()
+  })
   // Behind pg's own listener, which sends the StartupMessage.
   connection.once(connection.ssl ? 'sslconnect' : 'connect', () => login[EARLY]?.(SCRAM))
   return true

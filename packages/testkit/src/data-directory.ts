@@ -23,7 +23,7 @@ export interface DataDirectory {
 /** What is settled when the files are made. As the options of `startPostgres`. */
 export interface DirectoryOptions {
   readonly tls?: boolean
-  readonly authentication?: 'scram-sha-256' | 'password'
+  readonly authentication?: 'scram-sha-256' | 'password' | 'trust'
 }
 
 /** Runs initdb in `folder`, and puts the certificate in place when asked to. Throws with the end of the log when initdb fails. */

@@ -19,9 +19,9 @@ export interface PostgresOptions {
   readonly port?: number
   /**
    * How the server asks for the password: `scram-sha-256` (the default), or `password`, in clear, for drivers that send it unasked, such as
-   * Neon's.
+   * Neon's, or `trust`, which asks for none.
    */
-  readonly authentication?: 'scram-sha-256' | 'password'
+  readonly authentication?: 'scram-sha-256' | 'password' | 'trust'
 }
 
 /** What a query of {@link PostgresServer.query} returned. */
