@@ -98,6 +98,14 @@ describe('what SCRAM makes of a password', () => {
     expect(await hashings(ours, { cacheScramKeys: false })).toBe(10)
   })
 
+  test('is not computed where the server asks for more rounds than the user allows', async () => {
+    for (const PoolClass of [stock.Pool, ours]) {
+      const pool = new PoolClass({ connectionString: server.url, scramMaxIterations: 1000 } as stock.PoolConfig)
+      await expect(pool.query('select 1')).rejects.toThrow('scramMaxIterations')
+      await pool.end()
+    }
+  })
+
   test('is computed again for another password, and for another salt', async () => {
     await server.query("CREATE ROLE renewed LOGIN PASSWORD 'before'")
     let password = 'before'

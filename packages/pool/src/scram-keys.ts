@@ -7,6 +7,8 @@
 export interface ScramSession {
   readonly mechanism: string
   readonly clientNonce: string
+  /** The most rounds that the user allows, since pg 8.21. 0: any number. */
+  readonly scramMaxIterations?: number
   /** `SASLInitialResponse` once the first message is sent, `SASLResponse` once the second one is made. */
   message: string
   /** What goes to the server. */
@@ -48,7 +50,7 @@ export class ScramKeys {
     const [, nonce = '', salt, iterations] = SERVER_FIRST.exec(String(serverFirst)) ?? []
     const isNew = nonce.startsWith(session.clientNonce) && nonce.length > session.clientNonce.length
     const isOurs = session.mechanism === MECHANISM && session.response.startsWith('n,,') && session.message === 'SASLInitialResponse'
-    if (!isNew || !isOurs || !salt || Number(iterations) > MOST_ITERATIONS) return false
+    if (!isNew || !isOurs || !salt || Number(iterations) > (session.scramMaxIterations || MOST_ITERATIONS)) return false
     if (typeof password !== 'string' || !PLAIN.test(password)) return false
     const keys = await this.#keysFor(password, salt, Number(iterations))
     const final = `c=biws,r=${nonce}`
