@@ -195,6 +195,25 @@ describe('a ride without an answer', () => {
     expect(pool.stats()).toMatchObject({ stale: 0, total: 2 })
   })
 
+  test('costs nobody his request, however many there are', async () => {
+    createPool({ max: 20 })
+    const clients = await Promise.all(Array.from({ length: 20 }, () => pool.connect()))
+    for (const client of clients) client.release()
+    skipped += 1000
+    expect(proxy.cut('rst-on-next-byte')).toBe(20)
+    await Promise.all(Array.from({ length: 20 }, () => pool.query('select n from read_me')))
+    expect(pool.stats()).toMatchObject({ retried: 20, stale: 20 })
+  })
+
+  test('nor does what somebody has left in the session: that is told', async () => {
+    createPool()
+    await pool.query('set application_name to mine')
+    skipped += 1000
+    proxy.cut('rst-on-next-byte')
+    expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
+    expect(pool.stats()).toMatchObject({ sessionLost: 1 })
+  })
+
   test('is raced through a connect that somebody has wrapped, too', async () => {
     createPool({ hedge: true, probeTimeoutMillis: FOREVER_MILLIS })
     await pool.query('select 1')

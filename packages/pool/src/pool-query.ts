@@ -148,8 +148,9 @@ export class PoolQueries {
     vitals.rides = false
     let isDone = false
     const once: Callback<pg.QueryResult> = (...results) => {
-      if (!isDone) done(...results)
+      if (isDone) return
       isDone = true
+      done(...results)
     }
     const call = { ...unshared, done: once }
     const { settings, hedging, door } = this.#host
@@ -166,10 +167,11 @@ export class PoolQueries {
     const text = asRidden(call.text, call.values)
     const ridden = { ...call, text, values: text === call.text ? call.values : undefined }
     this.#runAs(ridden, client, release, vitals, (error) => {
+      const isUnproven = !ride.isOver
       ride.end()
       if (!error) return false
       if (isTaken) release(error)
-      else resumeInvocation(call.invocation, () => this.#failed(call, client, release, error))
+      else resumeInvocation(call.invocation, () => this.#failed(call, client, release, error, isUnproven))
       return true
     })
   }
@@ -215,17 +217,18 @@ export class PoolQueries {
     done(new TransactionOpenError(LEFT_OPEN))
   }
 
-  #failed(call: Call, client: PeerClient, release: Release, error: Error): void {
+  /** `isUnproven`: it went out with the proof in front of it, which never came. Asked at the door, the connection would have cost nobody anything. */
+  #failed(call: Call, client: PeerClient, release: Release, error: Error, isUnproven = false): void {
     const loss = lossOf(error)
     if (!loss && codeOf(error) === READ_ONLY && this.#mayBeStandby(call, client)) return this.#askRole(call, client, release, error)
-    const hasSessionState = this.#host.door.vitalsOf(client).sessionState !== 'none'
+    const hasSessionState = !isUnproven && this.#host.door.vitalsOf(client).sessionState !== 'none'
     const keeps = this.#mayKeep(client, error)
     if (keeps && isBusy(client)) return this.#whenReady(call, client, release, error)
     release(keeps ? undefined : error)
     if (!loss) return call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
     if (call.secondTry && loss.verdict.reason !== 'unsent') return this.#report(call, error, loss)
     const again = hasSessionState ? undefined : this.#again(call, loss)
-    if (again) return this.#repeat(again, error, loss)
+    if (again) return this.#repeat(again, error, loss, isUnproven)
     if (hingesOnDirectness(loss.evidence) && !hasSessionState && this.#isRepeatable(call, loss))
       return this.#askDirectness(call, error, loss)
     this.#report(call, error, loss)
@@ -252,8 +255,8 @@ export class PoolQueries {
     return repeats > 0 && !this.#host.isEnding() && !isSubmittable(text) && !isInterruption(cause)
   }
 
-  #repeat(call: Call, error: Error, loss: Loss): void {
-    const left = spend(this.#host.memory.budget)
+  #repeat(call: Call, error: Error, loss: Loss, isFree = false): void {
+    const left = isFree ? this.#host.memory.budget : spend(this.#host.memory.budget)
     if (left === undefined) return this.#report(call, error, loss)
     this.#host.memory.budget = left
     this.#host.repeating(error, loss)
