@@ -57,18 +57,22 @@ describe('early login', () => {
     await wrong.end()
   })
 
-  test.each(['password', 'trust'] as const)('a server that wants something else by now, %s, is asked again, in the ordinary way', async (authentication) => {
-    const before = await startPostgres()
-    const { port } = before
-    const known = new Pool({ connectionString: before.url, earlyLogin: true })
-    await known.query('select 1')
-    await known.end()
-    await before.close()
-    await using after = await startPostgres({ port, authentication })
-    const pool = new Pool({ connectionString: after.url, earlyLogin: true })
-    expect((await pool.query('select 7 as n')).rows).toEqual([{ n: 7 }])
-    await pool.end()
-  }, 120_000)
+  test.each(['password', 'trust'] as const)(
+    'a server that wants something else by now, %s, is asked again, in the ordinary way',
+    async (authentication) => {
+      const before = await startPostgres()
+      const { port } = before
+      const known = new Pool({ connectionString: before.url, earlyLogin: true })
+      await known.query('select 1')
+      await known.end()
+      await before.close()
+      await using after = await startPostgres({ port, authentication })
+      const pool = new Pool({ connectionString: after.url, earlyLogin: true })
+      expect((await pool.query('select 7 as n')).rows).toEqual([{ n: 7 }])
+      await pool.end()
+    },
+    120_000,
+  )
 })
 
 test('TLS without asking for it, with pg’s own option: a round trip less', async () => {

@@ -41,8 +41,10 @@ export interface PoolQueryHost {
   readonly door: Door
   isEnding(): boolean
   readonly hedging: Hedging
-  /** `mayRide`, asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? */
-  /** Returns how to want none any more; whoever gets one all the same gives it back. */
+  /**
+   * `mayRide`, asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? Returns how to want none any
+   * more; whoever gets one all the same gives it back.
+   */
   connect(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined): () => void
   /** Lends a connection that may be lent unasked, at once. False: there is none, or somebody was here before. */
   lendNow(callback: ConnectCallback): boolean

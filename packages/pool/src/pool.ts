@@ -185,11 +185,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     /** For a statement of the pool's own, which gives the client back by itself. Returns how to want none any more, if that is possible. */
     #connectOwn(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined): () => void {
-      if (this.connect === CONNECT && !this.ending && signal === undefined) {
-        const waiter = createWaiter(this.#settings.clock, callback, { mayRide, isOwn: true })
-        this.#wait(waiter)
-        return () => this.#waiting.leave(waiter)
-      }
+      if (this.connect === CONNECT && !this.ending && signal === undefined)
+        return this.#wait(createWaiter(this.#settings.clock, callback, { mayRide, isOwn: true }))
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
       this.#member.expectOwn()
       this.#mayRide = mayRide
@@ -200,12 +197,14 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       return () => {}
     }
 
-    #wait(waiter: Waiter): void {
+    /** Returns how to wait no more. */
+    #wait(waiter: Waiter): () => void {
       this.#member.join()
       this._pendingQueue.push(waiter)
       // pg-pool's own timing: an idle client is lent in the next tick, a new one is dialled at once.
       if (this._idle.length > 0) nextTick(() => this._pulseQueue())
       else this._pulseQueue()
+      return () => this.#waiting.leave(waiter)
     }
 
     /** Not where somebody was here before, or has wrapped `connect`. */
