@@ -236,6 +236,22 @@ describe('a ride without an answer', () => {
     expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
   })
 
+  test('on a slow connection: what turns out to write where it may not is left to the first', async () => {
+    await server.query(`create table looks (n int); create function look() returns int language sql begin atomic insert into looks values (7) returning n; end;
+      create view watched as select look() as n`)
+    createPool({ hedge: true, probeTimeoutMillis: FOREVER_MILLIS })
+    const pid = await pidOf()
+    process.kill(pid, 'SIGSTOP')
+    stopped.push(pid)
+    skipped += 1000
+    const answer = pool.query('select n from watched')
+    answer.catch(() => {})
+    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ connected: 2, total: 1 }), PATIENCE)
+    for (const one of stopped.splice(0)) process.kill(one, 'SIGCONT')
+    expect((await answer).rows).toEqual([{ n: 7 }])
+    expect((await server.query('select n from looks')).rows).toEqual([{ n: 7 }])
+  })
+
   test('without hedging it is destroyed at the hard stop, and the statement is sent again', async () => {
     createPool({ probeTimeoutMillis: 200 })
     await pool.query('select 1')

@@ -157,11 +157,18 @@ export class PoolQueries {
     const call = { ...unshared, done: once }
     const { settings, hedging, door } = this.#host
     let isTaken = false
+    let isEnded = false
+    /** That nothing is known of the statement is nothing to tell as long as it may still be answered. */
+    let held: Error | undefined
+    const besides: Callback<pg.QueryResult> = (error, result) => {
+      if (error && lossOf(error) && !isEnded) held = error
+      else once(error, result)
+    }
     const take: ConnectCallback = (failure, other, releaseOther) => {
       if (failure || !other) return
       if (ride.isOver) return releaseOther()
       isTaken = true
-      this.#runBeside(call, client, vitals, other, releaseOther)
+      this.#runBeside({ ...call, done: besides }, client, vitals, other, releaseOther)
     }
     const wantOther = () => this.#connect(call, take)
     const proven = () => door.survived(client)
@@ -171,9 +178,12 @@ export class PoolQueries {
     this.#runAs(ridden, client, release, vitals, (error) => {
       const isUnproven = !ride.isOver
       ride.end()
+      isEnded = true
       if (!error) return false
-      if (isTaken) release(error)
-      else resumeInvocation(call.invocation, () => this.#failed(call, client, release, error, isUnproven))
+      if (isTaken) {
+        release(error)
+        if (held) once(held)
+      } else resumeInvocation(call.invocation, () => this.#failed(call, client, release, error, isUnproven))
       return true
     })
   }
