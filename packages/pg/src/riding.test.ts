@@ -214,6 +214,18 @@ describe('a ride without an answer', () => {
     expect(pool.stats()).toMatchObject({ sessionLost: 1 })
   })
 
+  test('costs nothing either where the pool is ended meanwhile', async () => {
+    createPool()
+    await pool.query('select 1')
+    skipped += 1000
+    proxy.cut('rst-on-next-byte')
+    const answer = pool.query('select n from read_me where n = 2')
+    const ended = pool.end()
+    expect((await answer).rows).toEqual([{ n: 2 }])
+    await ended
+    createPool()
+  })
+
   test('is raced through a connect that somebody has wrapped, too', async () => {
     createPool({ hedge: true, probeTimeoutMillis: FOREVER_MILLIS })
     await pool.query('select 1')

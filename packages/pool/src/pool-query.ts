@@ -43,9 +43,9 @@ export interface PoolQueryHost {
   readonly hedging: Hedging
   /**
    * `mayRide`, asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? Returns how to want none any
-   * more; whoever gets one all the same gives it back.
+   * more; whoever gets one all the same gives it back. `isAtDoor`: he came before the pool was ended, if it is.
    */
-  connect(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined): () => void
+  connect(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined, isAtDoor: boolean | undefined): () => void
   /** Lends a connection that may be lent unasked, at once. False: there is none, or somebody was here before. */
   lendNow(callback: ConnectCallback): boolean
   /** A statement is about to be sent again. */
@@ -63,6 +63,8 @@ interface Call {
   readonly repeats: number
   /** The loss for which it is sent once more although it may have been executed. */
   readonly secondTry?: { readonly loss: Loss; readonly how: 'inside READ ONLY' | 'as it is' }
+  /** It went out with the proof in front of it, which never came: to its caller as if it still waited at the door, where a dead connection costs nobody anything. */
+  readonly isAtDoor?: boolean
   /** It was refused by a standby where the primary had been. */
   readonly wasRefused?: boolean
 }
@@ -132,10 +134,10 @@ export class PoolQueries {
     done(judgeAgain(secondTry.loss, this.#host.door))
   }
 
-  #connect({ invocation, text }: Call, callback: ConnectCallback, rides?: () => boolean): () => void {
-    if (!hasInvocations()) return this.#host.connect(callback, signalOf(text), rides)
+  #connect({ invocation, text, isAtDoor }: Call, callback: ConnectCallback, rides?: () => boolean): () => void {
+    if (!hasInvocations()) return this.#host.connect(callback, signalOf(text), rides, isAtDoor)
     const resumed: ConnectCallback = (...results) => resumeInvocation(invocation, () => callback(...results))
-    return resumeInvocation(invocation, () => this.#host.connect(resumed, signalOf(text), rides))
+    return resumeInvocation(invocation, () => this.#host.connect(resumed, signalOf(text), rides, isAtDoor))
   }
 
   #run(call: Call, client: PeerClient, release: Release): void {
@@ -176,14 +178,14 @@ export class PoolQueries {
     const text = asRidden(call.text, call.values)
     const ridden = { ...call, text, values: text === call.text ? call.values : undefined }
     this.#runAs(ridden, client, release, vitals, (error) => {
-      const isUnproven = !ride.isOver
+      const isAtDoor = !ride.isOver
       ride.end()
       isEnded = true
       if (!error) return false
       if (isTaken) {
         release(error)
         if (held) once(held)
-      } else resumeInvocation(call.invocation, () => this.#failed(call, client, release, error, isUnproven))
+      } else resumeInvocation(call.invocation, () => this.#failed({ ...call, isAtDoor }, client, release, error))
       return true
     })
   }
@@ -229,18 +231,17 @@ export class PoolQueries {
     done(new TransactionOpenError(LEFT_OPEN))
   }
 
-  /** `isUnproven`: it went out with the proof in front of it, which never came. Asked at the door, the connection would have cost nobody anything. */
-  #failed(call: Call, client: PeerClient, release: Release, error: Error, isUnproven = false): void {
+  #failed(call: Call, client: PeerClient, release: Release, error: Error): void {
     const loss = lossOf(error)
     if (!loss && codeOf(error) === READ_ONLY && this.#mayBeStandby(call, client)) return this.#askRole(call, client, release, error)
-    const hasSessionState = !isUnproven && this.#host.door.vitalsOf(client).sessionState !== 'none'
+    const hasSessionState = !call.isAtDoor && this.#host.door.vitalsOf(client).sessionState !== 'none'
     const keeps = this.#mayKeep(client, error)
     if (keeps && isBusy(client)) return this.#whenReady(call, client, release, error)
     release(keeps ? undefined : error)
     if (!loss) return call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
     if (call.secondTry && loss.verdict.reason !== 'unsent') return this.#report(call, error, loss)
     const again = hasSessionState ? undefined : this.#again(call, loss)
-    if (again) return this.#repeat(again, error, loss, isUnproven)
+    if (again) return this.#repeat(again, error, loss)
     if (hingesOnDirectness(loss.evidence) && !hasSessionState && this.#isRepeatable(call, loss))
       return this.#askDirectness(call, error, loss)
     this.#report(call, error, loss)
@@ -263,12 +264,12 @@ export class PoolQueries {
     return loss.verdict.reason === 'read' ? { ...call, secondTry: { loss, how: 'inside READ ONLY' } } : undefined
   }
 
-  #isRepeatable({ text, repeats }: Call, { cause }: Loss): boolean {
-    return repeats > 0 && !this.#host.isEnding() && !isSubmittable(text) && !isInterruption(cause)
+  #isRepeatable({ text, repeats, isAtDoor }: Call, { cause }: Loss): boolean {
+    return repeats > 0 && (isAtDoor || !this.#host.isEnding()) && !isSubmittable(text) && !isInterruption(cause)
   }
 
-  #repeat(call: Call, error: Error, loss: Loss, isFree = false): void {
-    const left = isFree ? this.#host.memory.budget : spend(this.#host.memory.budget)
+  #repeat(call: Call, error: Error, loss: Loss): void {
+    const left = call.isAtDoor ? this.#host.memory.budget : spend(this.#host.memory.budget)
     if (left === undefined) return this.#report(call, error, loss)
     this.#host.memory.budget = left
     this.#host.repeating(error, loss)

@@ -133,7 +133,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         door: this.#door,
         isEnding: () => this.ending,
         hedging: this.#hedging,
-        connect: (callback, signal, mayRide) => this.#connectOwn(callback, signal, mayRide),
+        connect: (...wish) => this.#connectOwn(...wish),
         lendNow: (callback) => this.#lendNow(callback),
         repeating: (error, loss) => {
           this.#door.tellOutcome(loss, 'repeated')
@@ -184,8 +184,9 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     /** For a statement of the pool's own, which gives the client back by itself. Returns how to want none any more, if that is possible. */
-    #connectOwn(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined): () => void {
-      if (this.connect === CONNECT && !this.ending && signal === undefined)
+    #connectOwn(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined, isAtDoor = false): () => void {
+      const isOpen = !this.ending || (isAtDoor && !this.ended)
+      if (this.connect === CONNECT && isOpen && signal === undefined)
         return this.#wait(createWaiter(this.#settings.clock, callback, { mayRide, isOwn: true }))
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
       this.#member.expectOwn()
