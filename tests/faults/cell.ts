@@ -50,7 +50,7 @@ const FAREWELL_MILLIS = 3_000
 
 /** Creates what cells write to. Once per server. */
 export async function createLedger(server: PostgresServer): Promise<void> {
-  await server.query('CREATE TABLE ledger (token text NOT NULL)')
+  await server.query('CREATE TABLE ledger (token text NOT NULL); GRANT INSERT ON ledger TO PUBLIC')
   await server.query('CREATE TABLE open_gate (); GRANT SELECT ON open_gate TO PUBLIC')
 }
 
@@ -80,10 +80,7 @@ export async function runCell(cell: Cell, stage: Stage): Promise<Observations> {
 }
 
 async function openOrder(cell: Cell, { server, driver, id }: Stage, proxy: FaultProxy): Promise<OpenOrder> {
-  if (cell.fault.limited) {
-    await server.query(`CREATE ROLE "${id}" LOGIN PASSWORD '${server.password}' CONNECTION LIMIT ${cell.idle}`)
-    await server.query(`GRANT INSERT ON ledger TO "${id}"`)
-  }
+  if (cell.fault.limited) await server.query(`CREATE ROLE "${id}" LOGIN PASSWORD '${server.password}' CONNECTION LIMIT ${cell.idle}`)
   const config = {
     host: cell.fault.byName ? 'localhost' : proxy.host,
     port: proxy.port,

@@ -123,7 +123,7 @@ export class PoolQueries {
   #send(call: Call): void {
     this.#connect(call, (failure, client, release) => {
       if (failure || !client) this.#notSent(call, failure)
-      else this.#run(call, client, release)
+      else this.#run({ ...call, isAtDoor: false }, client, release)
     })
   }
 
