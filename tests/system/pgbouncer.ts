@@ -55,7 +55,12 @@ ignore_startup_parameters = extra_float_digits
       await rm(folder, { recursive: true })
     },
   }
-  await Promise.race([isUp(pooler.urlFor(server.url)), ended.then((why) => Promise.reject(new Error(why)))])
+  try {
+    await Promise.race([isUp(pooler.urlFor(server.url)), ended.then((why) => Promise.reject(new Error(why)))])
+  } catch (error) {
+    await pooler[Symbol.asyncDispose]()
+    throw error
+  }
   return pooler
 }
 
