@@ -48,6 +48,7 @@ const TERMINATE = 0x58
  */
 export async function startPooler(target: { readonly url: string }, { sessions: most = 1 }: PoolerOptions = {}): Promise<Pooler> {
   const counts = { logins: 0, sessionsOpened: 0, bytesDropped: 0 }
+  let standing = 0
   const sessions: Session[] = []
   const waiting: { readonly user: Socket; readonly chunks: Buffer[] }[] = []
   const users = new Set<Socket>()
@@ -64,6 +65,7 @@ export async function startPooler(target: { readonly url: string }, { sessions: 
 
   const open = async () => {
     counts.sessionsOpened++
+    standing++
     const client = new pg.Client(target.url)
     client.on('error', () => {})
     await client.connect()
@@ -91,7 +93,7 @@ export async function startPooler(target: { readonly url: string }, { sessions: 
     waiting.push({ user, chunks: [chunk] })
     const free = sessions.find((one) => one.user === undefined)
     if (free) serveNext(free)
-    else if (counts.sessionsOpened < most) void open()
+    else if (standing < most) void open()
   }
 
   const leave = (user: Socket) => {
@@ -102,7 +104,7 @@ export async function startPooler(target: { readonly url: string }, { sessions: 
     const session = sessionOf(user)
     if (!session) return
     sessions.splice(sessions.indexOf(session), 1)
-    counts.sessionsOpened--
+    standing--
     session.stream.destroy()
     if (waiting.length > 0) void open()
   }
