@@ -276,8 +276,12 @@ export class Door implements StatementHost {
     const index = idle.findIndex((item) => item.client === client)
     if (index !== -1) idle.push(...idle.splice(index, 1))
     this.#justProven = client
-    this.#host.resume()
-    this.#justProven = undefined
+    try {
+      this.#host.resume()
+    } finally {
+      // A caller's callback may have thrown.
+      this.#justProven = undefined
+    }
   }
 
   #destroy(client: PeerClient, reason: StaleReason, now: Reading): void {
