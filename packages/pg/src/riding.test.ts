@@ -113,6 +113,8 @@ describe('a read on a connection that was silent', () => {
     ['a function that nobody knows', 'select set_config($1, $2, true)', ['a.b', 'c']],
     ['several statements', 'select 1; select 2'],
     ['a text with a parameter and no value: another error in the extended protocol', 'select 1 where $1'],
+    ['one that would see its own portal', 'select name from pg_cursors'],
+    ['one that would see that it began later than its transaction', 'select statement_timestamp() = now()'],
     ['a portal', { text: 'select 1', rows: 10 }],
     ['one whose result would come as bytes, which the simple protocol has not', { text: 'select 1.5 as n', binary: true }],
     [

@@ -25,16 +25,19 @@ export interface RideRules {
   readonly hasQueryMode: boolean
 }
 
+/** In what the extended protocol shows: `$1` without a value is another error, its portal is a cursor, its statement begins later than its transaction. */
+const TELLS = /\$|^\s*$|pg_cursors|statement_timestamp/i
+
 /**
  * May the proof ride on this statement? It must be a read, because it is sent on another connection if no proof comes. What goes by the simple protocol
- * is changed to the extended one, where nobody can see that: not with a `$`, since `$1` without a value is another error there.
+ * is changed to the extended one, where nobody can see that.
  */
 export function mayRide(text: unknown, values: unknown, { classify, hasQueryMode }: RideRules): boolean {
   const form = formOf(text, values)
   if (!form || typeof form.text !== 'string' || !Array.isArray(form.values ?? [])) return false
   if (form.rows || form.portal || form.signal || form.query_timeout) return false
   // By the simple protocol everything comes as text.
-  if (isSimple(form) && (!hasQueryMode || form.binary || form.text.includes('$') || form.text.trim() === '')) return false
+  if (isSimple(form) && (!hasQueryMode || form.binary || TELLS.test(form.text))) return false
   return classify(form.text).kind === 'read'
 }
 
