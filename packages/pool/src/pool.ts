@@ -171,6 +171,10 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       return promised.result
     }
 
+    query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined {
+      return this.#queries.query(this.Promise, text, values, callback)
+    }
+
     /** pg-pool calls this whenever something may have become possible. */
     override _pulseQueue(): void {
       if (this.ended || this._pendingQueue.length === 0) return super._pulseQueue()
@@ -334,12 +338,6 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         if (this.#isUnlent || this.listenerCount(name) === 0) return false
       }
       return tellListeners(this, name, values[0], () => super.emit(name, ...values))
-    }
-
-    // -------------------------------------------------------------------- query
-
-    query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined {
-      return this.#queries.query(this.Promise, text, values, callback)
     }
 
     // ---------------------------------------------------------------------- end
