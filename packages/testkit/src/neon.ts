@@ -188,7 +188,7 @@ class NeonGate {
 
   async #execute(request: IncomingMessage, response: ServerResponse, body: string, planned: Planned | undefined): Promise<SqlAnswer> {
     const { headers } = request
-    const began = (pid: number) => this.#cancelWithout(response, pid)
+    const began = (pid: number) => this.#endWithout(response, pid)
     const execute = () => answerSql({ headers, body, connect: () => this.#compute.address(), began })
     if (!planned) return execute()
     this.counters.answered++
@@ -196,11 +196,13 @@ class NeonGate {
     return { status: planned.status, body: { message: STATUS_CODES[planned.status] ?? '' } }
   }
 
-  /** A client that hangs up wants nothing more. */
-  #cancelWithout(response: ServerResponse, pid: number): void {
-    response.once('close', () => {
-      if (!response.writableFinished) this.#postgres.query('SELECT pg_cancel_backend($1)', [pid]).catch(() => {})
-    })
+  /** A client that hangs up wants nothing more. He may have done so already; and a cancel that comes before the statement would be forgotten. */
+  #endWithout(response: ServerResponse, pid: number): void {
+    const end = () => {
+      if (!response.writableFinished) this.#postgres.query('SELECT pg_terminate_backend($1)', [pid]).catch(() => {})
+    }
+    if (response.destroyed) end()
+    else response.once('close', end)
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
