@@ -204,6 +204,13 @@ describe('withThaw', () => {
     await isDone('sender@example.com')
   })
 
+  test('leaves to a task the client that it has', async () => {
+    await worker.get('/wrapped/later-still')
+    await isDone('later still')
+    await worker.get('/wrapped-object-later')
+    await isDone('of an object')
+  })
+
   test('reports a client that was not released, with its place', async () => {
     expect((await worker.get('/wrapped/stream')).status).toBe(200)
     expect((await worker.get('/wrapped/leak')).status).toBe(200)

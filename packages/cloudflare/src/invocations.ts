@@ -32,10 +32,10 @@ export interface Call {
 
 let lastId = 0
 
-/** Calls `work` inside an invocation of its own, or inside the one that is running in the same scope. */
-export function serve(settings: Settings, { scope, context, signal }: Call, work: () => unknown): unknown {
+/** Calls `handle` inside an invocation of its own, or inside the one that is running in the same scope. */
+export function serve(settings: Settings, { scope, context, signal }: Call, handle: () => unknown): unknown {
   const running = currentInvocation()?.scope
-  if (running && (!scope || running === scope) && running.isCurrent()) return work()
+  if (running && (!scope || running === scope) && running.isCurrent()) return handle()
   const invocation = createInvocation({
     id: `thaw-${++lastId}`,
     marginMillis: 0,
@@ -43,12 +43,15 @@ export function serve(settings: Settings, { scope, context, signal }: Call, work
     parentSignal: signal,
     scope: scope ?? openScope(),
   })
-  const later = context && listenTo(context)
-  const end = () => settings.report(endInvocation(invocation))
+  const work = context && listenTo(context, invocation)
+  const end = () => {
+    tasksOf.delete(invocation)
+    settings.report(endInvocation(invocation))
+  }
   beginInvocation(invocation)
   return follow(
-    () => runInvocation(invocation, settings.createStorage, work),
-    (value) => endAfter(value, invocation, { context, later, end }),
+    () => runInvocation(invocation, settings.createStorage, handle),
+    (value) => endAfter(value, invocation, { work, end }),
     end,
   )
 }
@@ -57,17 +60,15 @@ export function serve(settings: Settings, { scope, context, signal }: Call, work
 function endAfter(
   value: unknown,
   invocation: OpenInvocation,
-  { context, later, end }: { context: Context | undefined; later: readonly Promise<unknown>[] | undefined; end: () => void },
+  { work, end }: { work: LaterWork | undefined; end: () => void },
 ): unknown {
   if (!isHolding(invocation)) {
     end()
     return value
   }
-  const waits: Promise<unknown>[] = [...(later ?? [])]
   const answer = hasBody(value) ? afterBody(value) : undefined
-  if (answer) waits.push(answer.read)
-  const ended = Promise.allSettled(waits).then(end)
-  context?.waitUntil(ended)
+  const ended = settled(answer?.read, work?.tasks ?? []).then(end)
+  work?.hold(ended)
   return answer?.response ?? value
 }
 
@@ -75,16 +76,41 @@ function isHolding(invocation: Invocation): boolean {
   return poolMembers().some((member) => member.holds(invocation))
 }
 
-/** What is handed to `waitUntil` from now on. The context stays the runtime's own: nothing else could stand in for it. */
-function listenTo(context: Context): readonly Promise<unknown>[] {
-  const later: Promise<unknown>[] = []
+/** The list may grow: what is read, and each task, can hand more to `waitUntil`. */
+async function settled(read: Promise<void> | undefined, tasks: readonly unknown[]): Promise<void> {
+  await read
+  for (let n = 0; n < tasks.length; n++) await Promise.allSettled([tasks[n]])
+}
+
+/** What goes on after the handler. */
+interface LaterWork {
+  readonly tasks: readonly unknown[]
+  /** The runtime's own `waitUntil`. */
+  hold(promise: Promise<unknown>): void
+}
+
+/** What each invocation that has not ended handed to `waitUntil`. */
+const tasksOf = new WeakMap<Invocation, unknown[]>()
+/** A Durable Object has one context for all of its requests: it is changed once. */
+const heard = new WeakMap<Context, LaterWork['hold']>()
+
+/** Hears what is handed to `waitUntil` from now on. The context stays the runtime's own: nothing else could stand in for it. */
+function listenTo(context: Context, invocation: Invocation): LaterWork {
+  const tasks: unknown[] = []
+  tasksOf.set(invocation, tasks)
+  const known = heard.get(context)
+  if (known) return { tasks, hold: known }
   const { waitUntil } = context
+  const hold = (promise: Promise<unknown>) => Reflect.apply(waitUntil, context, [promise])
   const value = (promise: Promise<unknown>) => {
-    later.push(promise)
-    Reflect.apply(waitUntil, context, [promise])
+    const current = currentInvocation()
+    const open = (current && tasksOf.get(current)) ?? tasksOf.get(invocation)
+    open?.push(promise)
+    hold(promise)
   }
   Object.defineProperty(context, 'waitUntil', { value, configurable: true, writable: true })
-  return later
+  heard.set(context, hold)
+  return { tasks, hold }
 }
 
 function follow(work: () => unknown, done: (value: unknown) => unknown, failed: () => void): unknown {

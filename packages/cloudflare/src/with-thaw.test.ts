@@ -168,6 +168,49 @@ describe('the end of an invocation', () => {
     await ctx.settled()
     expect({ told, leaks }).toEqual({ told: ['begin', 'finish'], leaks: [LEAK] })
   })
+
+  test('is when what such a task has handed to waitUntil in its turn has settled', async () => {
+    const { told } = joinPool()
+    let work = () => {}
+    const ctx = new Context()
+    const wrapped = withThaw({
+      async fetch(_request: Request, _env: object, context: Context) {
+        const task = async () => {
+          await new Promise(setImmediate)
+          context.waitUntil(new Promise<void>((resolve) => (work = resolve)))
+        }
+        context.waitUntil(task())
+      },
+    })
+    await wrapped.fetch(new Request(URL), {}, ctx)
+    for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+    expect(told).toEqual(['begin'])
+    work()
+    await ctx.settled()
+    expect(told).toEqual(['begin', 'finish'])
+  })
+
+  test('is the same in a Durable Object, which has one context for all of its requests', async () => {
+    const { told } = joinPool()
+    const works: (() => void)[] = []
+    class Counter {
+      readonly ctx = Object.assign(new Context(), { storage: {} })
+
+      count() {
+        this.ctx.waitUntil(new Promise<void>((resolve) => works.push(resolve)))
+      }
+    }
+    const object = new (withThaw(Counter))()
+    const { ctx } = object
+    object.count()
+    const { waitUntil } = ctx
+    object.count()
+    expect({ told, isChangedOnce: ctx.waitUntil === waitUntil }).toEqual({ told: ['begin', 'begin'], isChangedOnce: true })
+    works[1]?.()
+    await expect.poll(() => told).toEqual(['begin', 'begin', 'finish'])
+    works[0]?.()
+    await expect.poll(() => told).toEqual(['begin', 'begin', 'finish', 'finish'])
+  })
 })
 
 test('the signal of an invocation follows that of the request', async () => {

@@ -92,10 +92,11 @@ function wrapClass(target: AnyClass, settings: Settings): AnyClass {
 function callOn(instance: Instance, args: readonly unknown[]): Call {
   const { ctx } = instance
   const signal = signalOf(args[0])
-  // A DurableObjectState has storage, and no work that outlasts a call: the object itself does.
-  if (!ctx?.storage) return { context: ctx as Context | undefined, signal }
+  const context = ctx as Context | undefined
+  // A DurableObjectState has storage.
+  if (!ctx?.storage) return { context, signal }
   if (!scopes.has(instance)) scopes.set(instance, currentScope())
-  return { context: undefined, signal, scope: scopes.get(instance) }
+  return { context, signal, scope: scopes.get(instance) }
 }
 
 /** The methods of the user's classes: not those of the runtime's own, which stand for the platform. */

@@ -32,6 +32,12 @@ const pidOf = async (on: Pick<pg.Pool, 'query'>): Promise<number> => (await on.q
 let held: pg.PoolClient | undefined
 let heldClient: pg.Client | undefined
 
+async function writeSlowly(client: pg.PoolClient, token: string): Promise<void> {
+  await client.query('SELECT pg_sleep(0.1)')
+  await client.query('INSERT INTO done VALUES ($1)', [token])
+  client.release()
+}
+
 type Case = (pool: pg.Pool, env: Env, ctx: ExecutionContext, url: URL) => unknown
 
 const cases: Readonly<Record<string, Case>> = {
@@ -72,6 +78,16 @@ const cases: Readonly<Record<string, Case>> = {
     ctx.waitUntil(
       pool.query('SELECT pg_sleep(0.2)').then(() => pool.query('INSERT INTO done VALUES ($1)', [url.searchParams.get('token')])),
     )
+    return {}
+  },
+  /** A task that has the handler's client, and is handed to `waitUntil` by another task. */
+  async 'later-still'(pool, _env, ctx) {
+    const client = await pool.connect()
+    const task = async () => {
+      await pool.query('SELECT pg_sleep(0.1)')
+      ctx.waitUntil(writeSlowly(client, 'later still'))
+    }
+    ctx.waitUntil(task())
     return {}
   },
   async leak(pool) {
@@ -155,6 +171,10 @@ export class Counter extends DurableObject<Env> {
 class CountingObject extends Counter {
   #calls = 0
 
+  async countLater(): Promise<void> {
+    this.ctx.waitUntil(writeSlowly(await thaw.connect(), 'of an object'))
+  }
+
   /** By RPC, and through another method. */
   async count(): Promise<{ calls: number; id: string | undefined; pids: number }> {
     const { pid } = await (await this.fetch(new Request('http://object/thaw'))).json<{ pid: number }>()
@@ -189,6 +209,7 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
   if (first === 'hono') return app.fetch(request, env, ctx)
   if (first === 'object') return env.COUNTER.getByName(second).fetch(`http://object/${second}`)
   if (first === 'wrapped-object') return Response.json(await env.WRAPPED_COUNTER.getByName('one').count())
+  if (first === 'wrapped-object-later') return Response.json((await env.WRAPPED_COUNTER.getByName('one').countLater()) ?? null)
   if (first === 'entrypoint') return Response.json(await env.REPORT.pid())
   if (first === 'send') return env.QUEUE.send(second).then(() => Response.json({}))
   return answer(request, env, ctx)
