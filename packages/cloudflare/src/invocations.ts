@@ -48,12 +48,10 @@ export function serve(settings: Settings, { scope, context, signal }: Call, hand
     tasksOf.delete(invocation)
     settings.report(endInvocation(invocation))
   }
+  const endWith = (value?: unknown) => endAfter(value, invocation, { work, end })
   beginInvocation(invocation)
-  return follow(
-    () => runInvocation(invocation, settings.createStorage, handle),
-    (value) => endAfter(value, invocation, { work, end }),
-    end,
-  )
+  // One that fails has begun tasks, too.
+  return follow(() => runInvocation(invocation, settings.createStorage, handle), endWith, endWith)
 }
 
 /** Has the invocation ended when the handler has? Or does the body, or what was handed to `waitUntil`, still use a client? */

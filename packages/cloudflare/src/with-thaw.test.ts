@@ -169,6 +169,23 @@ describe('the end of an invocation', () => {
     expect({ told, leaks }).toEqual({ told: ['begin', 'finish'], leaks: [LEAK] })
   })
 
+  test('is no earlier because the handler has failed', async () => {
+    const { told } = joinPool()
+    let work = () => {}
+    const ctx = new Context()
+    const wrapped = withThaw({
+      async fetch(_request: Request, _env: object, context: Context) {
+        context.waitUntil(new Promise<void>((resolve) => (work = resolve)))
+        throw new RangeError('no')
+      },
+    })
+    await expect(wrapped.fetch(new Request(URL), {}, ctx)).rejects.toThrow(RangeError)
+    expect(told).toEqual(['begin'])
+    work()
+    await ctx.settled()
+    expect(told).toEqual(['begin', 'finish'])
+  })
+
   test('is when what such a task has handed to waitUntil in its turn has settled', async () => {
     const { told } = joinPool()
     let work = () => {}
