@@ -8,6 +8,8 @@ interface Answer {
 
 /** A `Response` that has one, of whichever class. */
 export function hasBody(value: unknown): value is Answer {
+  // React's references to what only the client has are functions, and throw when they are looked into.
+  if (typeof value !== 'object') return false
   const { body } = (value ?? {}) as { body?: { getReader?: unknown } | null }
   return typeof body?.getReader === 'function'
 }

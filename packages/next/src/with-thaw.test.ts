@@ -41,6 +41,16 @@ afterEach(() => {
   warn.mockClear()
 })
 
+/** What React gives for what it could not send, such as an event: nothing can be read of it, but that it is no promise. */
+function opaque(): unknown {
+  return new Proxy(() => {}, {
+    get(_, name) {
+      if (name === 'then') return undefined
+      throw new Error(`Cannot access ${String(name)} on the server. You cannot dot into a temporary client reference`)
+    },
+  })
+}
+
 describe('what comes out is like what went in', () => {
   test('a route handler, whose request is typed', async () => {
     async function GET(this: unknown, _request: NextRequest, context: { params: Promise<{ id: string }> }) {
@@ -63,6 +73,12 @@ describe('what comes out is like what went in', () => {
     const action = withThaw(async (previous: { count: number }, form: FormData) => ({ count: previous.count + [...form].length }))
     expectTypeOf(action).toEqualTypeOf<(previous: { count: number }, form: FormData) => Promise<{ count: number }>>()
     expect(await action({ count: 1 }, new FormData())).toEqual({ count: 1 })
+    expect(told).toEqual(['begin', 'finish'])
+  })
+
+  test('a server action that is given what only the client can look into, as by onClick={save}', async () => {
+    const event = opaque()
+    expect(await withThaw(async (given: unknown) => given)(event)).toBe(event)
     expect(told).toEqual(['begin', 'finish'])
   })
 })

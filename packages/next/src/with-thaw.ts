@@ -45,8 +45,10 @@ export function withThaw(handler: NextHandler, options: ThawOptions = {}): NextH
 
 function wrap(handler: NextHandler, settings: Settings): NextHandler {
   return function (this: unknown, ...args: never[]) {
-    if (isPage(args[0])) throw aroundPage(handler)
-    const invocation = begin(args[0], settings)
+    // A reference to what only the client has is a function, and throws when it is looked into.
+    const first = typeof args[0] === 'object' ? args[0] : undefined
+    if (isPage(first)) throw aroundPage(handler)
+    const invocation = begin(first, settings)
     const handled = invocation.part()
     let result: unknown
     try {
@@ -55,7 +57,7 @@ function wrap(handler: NextHandler, settings: Settings): NextHandler {
       handled()
       throw error
     }
-    return endWithAnswer({ result, request: args[0], invocation, clock: settings.clock, done: handled })
+    return endWithAnswer({ result, request: first, invocation, clock: settings.clock, done: handled })
   }
 }
 
