@@ -52,6 +52,10 @@ test('instrumentation, pages, actions and routes have one pool', async () => {
   expect(next.output).not.toContain('Thaw:')
 })
 
+test('a route can be static', async () => {
+  expect(await (await get('/api/static')).json()).toEqual({ static: true })
+})
+
 test('a streaming response has its client until it has been read', async () => {
   expect(await (await get('/api/stream')).text()).toBe('1\n2\n3\n')
   expect(next.output).not.toContain('Thaw:')

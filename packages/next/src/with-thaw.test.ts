@@ -83,6 +83,14 @@ describe('what comes out is like what went in', () => {
   })
 })
 
+test('the request of a static route need not be one of which anything can be read', async () => {
+  // As Next.js makes it where `dynamic` is 'error' or 'force-static'.
+  const request = new Proxy(new Request('http://app.example/'), {})
+  expect(() => request.signal).toThrow(TypeError)
+  expect(await (await withThaw(async (_request: Request) => new Response('static'))(request)).text()).toBe('static')
+  expect(told).toEqual(['begin', 'finish'])
+})
+
 describe('an invocation', () => {
   test.each(['@vercel/request-context', '@next/request-context'])('is held by the host, by %s', async (name) => {
     const held: Promise<unknown>[] = []

@@ -3,6 +3,7 @@
 import {
   endWithAnswer,
   type InvocationStorage,
+  isThenable,
   OptionError,
   openRequest,
   preserveHandler,
@@ -45,8 +46,7 @@ export function withThaw(handler: NextHandler, options: ThawOptions = {}): NextH
 
 function wrap(handler: NextHandler, settings: Settings): NextHandler {
   return function (this: unknown, ...args: never[]) {
-    // A reference to what only the client has is a function, and throws when it is looked into.
-    const first = typeof args[0] === 'object' ? args[0] : undefined
+    const [first] = args
     if (isPage(first)) throw aroundPage(handler)
     const invocation = begin(first, settings)
     const handled = invocation.part()
@@ -57,13 +57,13 @@ function wrap(handler: NextHandler, settings: Settings): NextHandler {
       handled()
       throw error
     }
-    return endWithAnswer({ result, request: first, invocation, clock: settings.clock, done: handled })
+    return endWithAnswer({ result, request: { method: peek(first, 'method') }, invocation, clock: settings.clock, done: handled })
   }
 }
 
 function begin(first: unknown, { marginMillis, clock, report, reportStray }: Settings): RequestInvocation {
   const context = hostContext()
-  const { signal } = (first ?? {}) as { signal?: unknown }
+  const signal = peek(first, 'signal')
   const invocation = openRequest({
     id: context?.headers?.['x-vercel-id'] ?? `thaw-${++lastId}`,
     endsAt: endOf(context),
@@ -90,8 +90,17 @@ function createStorage(): InvocationStorage {
 
 /** What pages and layouts are given: props, with params that are a promise, and searchParams or children. */
 function isPage(first: unknown): boolean {
-  const props = first as { params?: { then?: unknown }; searchParams?: unknown; children?: unknown } | null | undefined
-  return typeof props?.params?.then === 'function' && (props.searchParams !== undefined || props.children !== undefined)
+  const params = peek(first, 'params')
+  return isThenable(params) && (peek(first, 'searchParams') !== undefined || peek(first, 'children') !== undefined)
+}
+
+/** The request of a static route, and React's reference to what only the client has, throw when somebody looks into them. */
+function peek(given: unknown, name: string): unknown {
+  try {
+    return (given as Readonly<Record<string, unknown>> | null | undefined)?.[name]
+  } catch {
+    return undefined
+  }
 }
 
 function aroundPage({ name }: NextHandler): OptionError {
