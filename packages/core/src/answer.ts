@@ -6,12 +6,17 @@ interface Answer {
   readonly body: ReadableStream
 }
 
-/** A `Response` that has one, of whichever class. */
-export function hasBody(value: unknown): value is Answer {
+/** A `Response` that has one, of whichever class, or a stream by itself: a server action may answer with one. */
+export function answerOf(value: unknown): Answer | undefined {
   // React's references to what only the client has are functions, and throw when they are looked into.
-  if (typeof value !== 'object') return false
-  const { body } = (value ?? {}) as { body?: { getReader?: unknown } | null }
-  return typeof body?.getReader === 'function'
+  if (typeof value !== 'object' || value === null) return undefined
+  if (isStream(value)) return { body: value }
+  const { body } = value as { body?: unknown }
+  return isStream(body) ? { body } : undefined
+}
+
+function isStream(value: unknown): value is ReadableStream {
+  return typeof (value as { getReader?: unknown } | null | undefined)?.getReader === 'function'
 }
 
 /**

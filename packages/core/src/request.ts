@@ -1,6 +1,6 @@
 /** An invocation that answers a request: it has ended when its handler has, what it answers with has been read, and nothing is left to do after that. */
 
-import { afterBody, hasBody } from './answer.ts'
+import { afterBody, answerOf } from './answer.ts'
 import { type Deadline, startDeadline } from './deadline.ts'
 import { countRequest, type Leak, poolMembers } from './invocation.ts'
 import { sweep } from './sweep.ts'
@@ -83,18 +83,19 @@ export interface Handled<Result> {
   readonly unheld?: (() => void) | undefined
 }
 
-/** Says that a handler is done when its result has come and, if it is a response, its body has been read. Returns the result, or a promise of the same. */
+/** Says that a handler is done when its result has come and, if it is a response or a stream, that has been read. Returns the result, or a promise of the same. */
 export function endWithAnswer<Result>({ result, request, invocation, clock, done, unheld }: Handled<Result>): Result {
   const isInUse = () => poolMembers().some((member) => member.holds(invocation))
   const settle = <Value>(value: Value): Value => {
-    if (!hasBody(value)) {
+    const answer = answerOf(value)
+    if (!answer) {
       done()
       return value
     }
     // Who closes the body gets the chance to give his client back afterwards.
-    afterBody(value, invocation, () => (isInUse() ? sweep(clock, done) : done()))
+    afterBody(answer, invocation, () => (isInUse() ? sweep(clock, done) : done()))
     if (!isInUse()) unheld?.()
-    if ((request as { method?: unknown } | undefined)?.method === 'HEAD') value.body.cancel().catch(() => {})
+    if ((request as { method?: unknown } | undefined)?.method === 'HEAD') answer.body.cancel().catch(() => {})
     return value
   }
   const fail = (error: unknown) => {

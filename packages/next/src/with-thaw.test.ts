@@ -115,6 +115,19 @@ describe('an invocation', () => {
     }
   })
 
+  test('lasts until the stream has been read with which a server action answers', async () => {
+    const stream = new ReadableStream<string>({
+      pull(controller) {
+        controller.enqueue('row')
+        controller.close()
+      },
+    })
+    expect(await withThaw(async () => stream)()).toBe(stream)
+    expect(told).toEqual(['begin'])
+    for await (const row of stream) expect(row).toBe('row')
+    await vi.waitFor(() => expect(told).toEqual(['begin', 'finish']))
+  })
+
   test('on one’s own server has an id and no deadline', async () => {
     const ids = await Promise.all([1, 2].map(() => withThaw(async () => [currentInvocation()?.id, currentInvocation()?.deadlineAt])()))
     expect(ids).toEqual([1, 2].map(() => [expect.stringMatching(/^thaw-\d+$/), Number.POSITIVE_INFINITY]))
