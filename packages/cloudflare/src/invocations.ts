@@ -55,11 +55,7 @@ export function serve(settings: Settings, { scope, context, signal }: Call, hand
 }
 
 /** Has the invocation ended when the handler has? Or does the body, or what was handed to `waitUntil`, still use a client? */
-function endAfter(
-  value: unknown,
-  invocation: OpenInvocation,
-  { work, end }: { work: LaterWork | undefined; end: () => void },
-): unknown {
+function endAfter(value: unknown, invocation: OpenInvocation, { work, end }: { work: LaterWork | undefined; end: () => void }): unknown {
   if (!isHolding(invocation)) {
     end()
     return value
