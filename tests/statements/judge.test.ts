@@ -13,7 +13,7 @@ import { DRIZZLE, KYSELY } from './query-builders.ts'
 import { type Asked, OTHERS, PRISMA, TYPEORM } from './reads.ts'
 
 const seed = Number(process.env['THAW_SEED'] ?? Date.now() % 2 ** 31)
-const numRuns = Number(process.env['THAW_RUNS'] ?? 600)
+const numRuns = Number(process.env['THAW_RUNS'] ?? 300)
 
 const isRead = (text: string) => classifyStatement(text).kind === 'read'
 
