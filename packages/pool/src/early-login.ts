@@ -4,8 +4,7 @@
  */
 
 import type { PeerClient } from './peer.ts'
-
-const SCRAM = 'SCRAM-SHA-256'
+import { SCRAM } from './scram-keys.ts'
 
 /** Who was asked for SCRAM in this process: host, port and user. */
 const asked = new Set<string>()

@@ -33,7 +33,8 @@ interface Kept {
   readonly keys: Promise<Keys>
 }
 
-const MECHANISM = 'SCRAM-SHA-256'
+/** The only mechanism without channel binding that PostgreSQL has. */
+export const SCRAM = 'SCRAM-SHA-256'
 /** The most that pg accepts, unless it is told otherwise: more would be a server that makes us compute for hours. */
 const MOST_ITERATIONS = 100_000
 /** RFC 5802, section 7: `server-first-message`, without extensions. */
@@ -49,14 +50,14 @@ export class ScramKeys {
   async answer(session: ScramSession, password: unknown, serverFirst: unknown): Promise<boolean> {
     const [, nonce = '', salt, iterations] = SERVER_FIRST.exec(String(serverFirst)) ?? []
     const isNew = nonce.startsWith(session.clientNonce) && nonce.length > session.clientNonce.length
-    const isOurs = session.mechanism === MECHANISM && session.response.startsWith('n,,') && session.message === 'SASLInitialResponse'
+    const isOurs = session.mechanism === SCRAM && session.response.startsWith('n,,') && session.message === 'SASLInitialResponse'
     if (!isNew || !isOurs || !salt || Number(iterations) > (session.scramMaxIterations || MOST_ITERATIONS)) return false
     if (typeof password !== 'string' || !PLAIN.test(password)) return false
     const keys = await this.#keysFor(password, salt, Number(iterations))
     const final = `c=biws,r=${nonce}`
     const message = encode(`${session.response.slice('n,,'.length)},${serverFirst},${final}`)
     const [clientSignature, serverSignature] = await Promise.all([sign(keys.stored, message), sign(keys.server, message)])
-    const proof = keys.client.map((byte, index) => byte ^ (clientSignature?.[index] ?? 0))
+    const proof = keys.client.map((byte, index) => byte ^ (clientSignature[index] ?? 0))
     session.message = 'SASLResponse'
     session.serverSignature = base64(serverSignature)
     session.response = `${final},p=${base64(proof)}`
