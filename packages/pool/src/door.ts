@@ -24,6 +24,7 @@ import {
   type Verdict,
   weighFreeze,
 } from '@thaw/core'
+import { enter } from './connection-state.ts'
 import type { Hedging } from './hedging.ts'
 import type { Memory } from './home.ts'
 import { isInterruption } from './interruption.ts'
@@ -48,14 +49,18 @@ export interface DoorHost {
   readonly maxLifetimeMillis: number
   /** Takes the client out of the pool. */
   remove(client: PeerClient): void
+  /** A statement begins on a client that nobody has: takes it out of the idle ones until it is quiet. */
+  drain(client: PeerClient): void
+  /** A connection that nobody uses has died: takes it out of the pool, and tells whoever listens to the pool's errors. */
+  died(client: PeerClient, error: Error): void
   /** Asks the server to stop working on the client's statement. */
   requestCancel(client: PeerClient): void
   /** Lends the unproven client to whoever is so far behind the first in the queue, if his statement takes the question with it. */
   lendToRider(client: PeerClient, place: number): boolean
   /** Does somebody wait? */
   isWanted(): boolean
-  /** Is there no room for a connection that has answered late, because a dial has won the race? */
-  isOverfull(): boolean
+  /** Is there no room for a connection that has answered late, because a new one has won the race? */
+  isTooMany(vitals: Vitals): boolean
   /** The socket of a lent client has closed. */
   abandoned(client: PeerClient): void
   /** Something has become known: look again. */
@@ -98,11 +103,13 @@ export class Door implements StatementHost {
 
   /** Reads the clocks, and doubts every connection if they prove a freeze. A gap that moved both alike shows as silence anyway. */
   look(hints?: FreezeHints, now: Reading = read(this.#host.settings.clock)): Reading {
-    if (this.#lastLook && weighFreeze(this.#lastLook, now, hints) === 'certain') {
-      this.#doubtedAt = now.mono
-      this.#host.memory.events.emit({ type: 'thawed', gapMillis: elapsedMillis(this.#lastLook, now) })
-    }
+    const before = this.#lastLook
+    // First, because whoever is told of the thaw may use the pool, which looks again.
     this.#lastLook = now
+    if (before && weighFreeze(before, now, hints) === 'certain') {
+      this.#doubtedAt = now.mono
+      this.#host.memory.events.emit({ type: 'thawed', gapMillis: elapsedMillis(before, now) })
+    }
     return now
   }
 
@@ -199,6 +206,10 @@ export class Door implements StatementHost {
     this.#host.requestCancel(client)
   }
 
+  strayed(client: PeerClient): void {
+    this.#host.drain(client)
+  }
+
   /** One death is evidence about the others. */
   ended(error: Error, since: number = this.clock.mono()): void {
     const says = classify(error)
@@ -246,30 +257,31 @@ export class Door implements StatementHost {
   #ask(client: PeerClient, now: Reading): void {
     const vitals = this.vitalsOf(client)
     if (vitals.askedAt !== undefined) return
+    if (!enter(client, vitals, 'probing')) return
     vitals.askedAt = now.mono
     const { settings, memory, hedging } = this.#host
     const silenceMillis = elapsedMillis(vitals.provenAt, now)
     const answered = hedging.watch(client, () => this.#host.resume())
-    probe(client, settings.clock, settings.probeTimeoutMillis, (alive) => {
+    probe(client, vitals, settings.clock, settings.probeTimeoutMillis, (alive) => {
       vitals.askedAt = undefined
+      if (vitals.state === 'probing') enter(client, vitals, 'idle')
       const then = read(settings.clock)
       const tookMillis = elapsedMillis(now, then)
       answered(alive ? tookMillis : undefined)
+      // Siblings that have answered since the question was put are above suspicion.
+      const isUnanswered = !alive && vitals.state !== 'closed'
+      if (isUnanswered) this.doubtAll(now.mono)
+      if (isUnanswered) this.#destroy(client, 'unanswered', then)
       memory.events.emit({ type: 'probed', alive, tookMillis, silenceMillis })
-      if (alive) return this.#proven(client, vitals, silenceMillis)
-      if (this.#isIdle(client)) {
-        // Siblings that have answered since the question was put are above suspicion.
-        this.doubtAll(now.mono)
-        this.#destroy(client, 'unanswered', then)
-      }
-      this.#host.resume()
+      if (alive && vitals.state === 'idle') this.#proven(client, vitals, silenceMillis)
+      else this.#host.resume()
     })
   }
 
   /** Moves it to the end of the list, as the one of which we know most, and lends it to who waits, however short the trust. */
   #proven(client: PeerClient, vitals: Vitals, silenceMillis: number): void {
     // A lost race accuses nobody: this one says goodbye as any connection that is too many.
-    if (this.#host.isOverfull()) return this.#host.remove(client)
+    if (this.#host.isTooMany(vitals)) return this.#host.remove(client)
     vitals.probed = true
     this.#shortestDeath = learnSurvival(this.#shortestDeath, silenceMillis)
     const idle = this.#host.idle()
@@ -289,9 +301,9 @@ export class Door implements StatementHost {
     if (reason === 'broken' || reason === 'unanswered') this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)
     // Dead or condemned: nobody is there to read a Terminate.
     if (reason !== 'idle' && reason !== 'lifetime') client.connection?.stream.destroy()
+    this.#host.remove(client)
     this.#host.memory.events.emit({ type: 'stale', reason, silenceMillis })
     this.#sessionLost(this.vitalsOf(client))
-    this.#host.remove(client)
   }
 
   #sessionLost(vitals: Vitals): void {
@@ -305,17 +317,15 @@ export class Door implements StatementHost {
     if (client._ending) return
     const vitals = this.vitalsOf(client)
     const now = read(this.#host.settings.clock)
-    this.#sessionLost(vitals)
     this.ended(error, vitals.askedAt ?? now.mono)
-    // Of one that is lent its holder hears; unless it was lent unproven, and nobody blames him.
-    if (vitals.lent && !vitals.proof) return
+    const isNobodys = vitals.state === 'idle' || vitals.state === 'probing' || vitals.state === 'draining'
+    if (isNobodys) this.#host.died(client, error)
+    this.#sessionLost(vitals)
+    // A caller hears of the loss of its connection; unless it was handed out with the probe on its way, which is no fault of the caller's.
+    if (!isNobodys && vitals.owed?.to !== 'piggybacked') return
     const silenceMillis = elapsedMillis(vitals.provenAt, now)
     if (blamesSilence(error)) this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)
     const code = codeOf(error)
     this.#host.memory.events.emit({ type: 'stale', reason: 'broken', silenceMillis, ...(code !== undefined && { code }) })
-  }
-
-  #isIdle(client: PeerClient): boolean {
-    return this.#host.idle().some((item) => item.client === client)
   }
 }

@@ -1,9 +1,10 @@
 /**
- * Handing idle connections to who waits. Whoever is handed the client himself gets it by pg-pool's ceremony: two events, a guard against double
- * release, a listener taken off and put back. A statement of the pool's own hands it to nobody, and goes without where nobody watches.
+ * Handing idle connections to the callers that wait. A caller that is given the client itself gets it as in pg-pool: two events, and a guard against double
+ * release. A statement of the pool's own shows it to nobody, and goes without them where nobody watches.
  */
 
 import type { Events, Reading } from '@thaw/core'
+import { enter } from './connection-state.ts'
 import type { Door } from './door.ts'
 import type { IdleTimer } from './idle-timer.ts'
 import type { InFlightWatch } from './in-flight-watch.ts'
@@ -12,6 +13,17 @@ import { tellAcquired } from './tell.ts'
 import { isBroken, type Vitals } from './vitals.ts'
 import type { Waiter } from './waiting-room.ts'
 import { isBusy } from './when-finished.ts'
+
+/** A dead connection is heard of by the door, whoever has it: pg-pool's listener, on and off with each use, is none of ours. */
+export const NO_LISTENER: IdleListener = () => {}
+
+/** node-postgres' own words. */
+const RELEASED_TWICE = 'Release called on client which has already been released to the pool.'
+
+/** pg-pool's undocumented option: may refuse each new connection. */
+interface VerifyOptions {
+  readonly verify?: (client: PeerClient, done: (error?: Error) => void) => void
+}
 
 /** What lending needs of its pool. */
 export interface LendingHost {
@@ -24,6 +36,8 @@ export interface LendingHost {
   serve(now: Reading): void
   /** Is there one connection too many? */
   isOverfull(): boolean
+  /** Takes a new connection that nobody waits for any more. */
+  keep(client: PeerClient, error: Error | boolean | undefined): void
 }
 
 export class Lending {
@@ -33,20 +47,42 @@ export class Lending {
     this.#host = host
   }
 
-  /** A new client: what its pool's own statements need, to borrow it often. Returns the listener to use in place of pg-pool's. */
-  adopt(client: PeerClient, idleListener: IdleListener): IdleListener {
-    const { door, watch } = this.#host
+  /** A new connection stands. What its `connect` listeners do to it is not yet its caller's doing. */
+  handNew(client: PeerClient, item: PendingItem): void {
+    const { pool, door, watch } = this.#host
     const vitals = door.vitalsOf(client)
     watch.start()
-    // It stays where it is while a statement of the pool's own runs, whose failure is told to the caller, not to the pool.
-    const listener: IdleListener = (error) => {
-      if (!vitals.isPoolQuery) idleListener(error)
+    vitals.giveBack = (error) => this.#giveBack(client, vitals, error)
+    pool.emit('connect', client)
+    const { verify } = pool.options as VerifyOptions
+    if (!verify) return this.hand(client, item, pool._pendingQueue.length > 0)
+    const checked: PendingItem = {
+      callback: (_, one, release) =>
+        verify(client, (error) => {
+          if (error) release(error)
+          item.callback(error, error ? undefined : one, error ? () => {} : release)
+        }),
     }
-    const item: IdleItem = { client, idleListener: listener, timeoutId: undefined }
-    vitals.giveBack = (error) => this.#giveBack(item, vitals, error)
-    client.off('error', idleListener)
-    client.on('error', listener)
-    return listener
+    this.hand(client, checked)
+  }
+
+  /** The client itself goes to a caller. `isWanted`: false for a new one if everybody was served meanwhile, who then acquires nothing. */
+  hand(client: PeerClient, item: PendingItem, isWanted = true): void {
+    const { pool, door } = this.#host
+    const vitals = door.vitalsOf(client)
+    const index = pool._idle.findIndex((idle) => idle.client === client)
+    if (index !== -1) pool._idle.splice(index, 1)
+    let isReleased = false
+    client.release = (error?: Error | boolean) => {
+      if (isReleased) throw new Error(RELEASED_TWICE)
+      isReleased = true
+      if (isWanted) pool._release(client, NO_LISTENER, error)
+      else this.#host.keep(client, error)
+    }
+    const { release } = client
+    enter(client, vitals, 'in use')
+    if (isWanted) pool.emit('acquire', client)
+    item.callback(undefined, client, release)
   }
 
   /** Lends what may be lent unasked, and has the rest looked at. `releasedAt`: the clocks, where they were read in this very turn. */
@@ -85,32 +121,30 @@ export class Lending {
     return true
   }
 
-  #lend({ client, timeoutId, idleListener }: IdleItem, waiter: PendingItem & Pick<Waiter, 'isOwn'>): void {
+  /** Hands it to the caller, who has left the queue as it has left the idle ones. */
+  #lend({ client }: IdleItem, waiter: PendingItem & Pick<Waiter, 'isOwn'>): void {
     const { pool, door, events, watch } = this.#host
     const vitals = door.vitalsOf(client)
-    tellAcquired(events, vitals.rides ? 'ridden' : vitals.probed ? 'probed' : 'trusted')
+    const how = vitals.rides ? 'ridden' : vitals.probed ? 'probed' : 'trusted'
     vitals.probed = false
     watch.start()
-    if (waiter.isOwn && vitals.giveBack && isPlain(pool)) {
-      vitals.lent = true
+    if (waiter.isOwn && vitals.giveBack && isPlain(pool) && enter(client, vitals, 'in use')) {
       vitals.isPoolQuery = true
+      tellAcquired(events, how)
       return waiter.callback(undefined, client, vitals.giveBack)
     }
-    clearTimeout(timeoutId)
+    tellAcquired(events, how)
     client.ref?.()
-    pool._acquireClient(client, waiter, idleListener, false)
+    this.hand(client, waiter)
   }
 
   /** Whatever is out of the ordinary goes the way of every other client. */
-  #giveBack(item: IdleItem, vitals: Vitals, error: Error | boolean | undefined): void {
+  #giveBack(client: PeerClient, vitals: Vitals, error: Error | boolean | undefined): void {
     const { pool, idleTimer } = this.#host
-    const { client, idleListener } = item
-    const isIdle = !error && vitals.status === 'I' && !isBusy(client) && !isBroken(client)
-    if (!isIdle || pool.ending || !isPlain(pool) || this.#host.isOverfull()) {
-      client.off('error', idleListener)
-      return pool._release(client, idleListener, error)
-    }
-    vitals.lent = false
+    const isQuiet = !error && vitals.status === 'I' && !isBusy(client) && !isBroken(client)
+    const item = vitals.item
+    if (!isQuiet || !item || pool.ending || !isPlain(pool) || this.#host.isOverfull() || !enter(client, vitals, 'idle'))
+      return pool._release(client, NO_LISTENER, error)
     vitals.isPoolQuery = false
     vitals.idleSince = vitals.provenAt
     pool._idle.push(item)

@@ -20,6 +20,7 @@ export function watchAlone(client: PeerClient, driver: Pick<Driver, 'connectionF
     classify,
     isDirect: false,
     mustProve: () => elapsedMillis(vitals.provenAt, read(clock)) >= DEFAULT_TRUST_MILLIS,
+    strayed() {},
     requestCancel: () => requestCancel(client, clock, driver),
     ended() {},
     reported() {},

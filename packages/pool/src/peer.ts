@@ -107,6 +107,8 @@ export interface IdleItem {
 export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'options' | 'query' | 'connect' | 'end' | 'emit'> {
   emit(name: string | symbol, ...values: unknown[]): boolean
   readonly options: pg.PoolOptions & { Client?: unknown; poolSize?: number }
+  /** Clients that have outlived `maxLifetimeSeconds` while somebody had them. */
+  readonly _expired: WeakSet<object>
   Client: new (options: unknown) => PeerClient
   readonly Promise: PromiseConstructor
   readonly log: (...messages: unknown[]) => void
@@ -116,7 +118,6 @@ export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'optio
   ending: boolean
   ended: boolean
   _endCallback: (() => void) | undefined
-  _isAboveMin(): boolean
   _pulseQueue(): void
   _remove(client: PeerClient, callback?: () => void): void
   _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void

@@ -3,7 +3,7 @@
  * the idle connections that pass the door, has the others proven, and dials for who is left.
  */
 
-import { classify, type Events, type Reading, read, startDeadline, sweep, type ThawListener } from '@thaw/core'
+import { classify, type Events, type Reading, sweep, type ThawListener } from '@thaw/core'
 import type { PoolConfig, QueryResult } from 'pg'
 import { requestCancel } from './cancel-request.ts'
 import { type Dial, Dialler } from './dialler.ts'
@@ -24,15 +24,12 @@ import { Patience } from './patience.ts'
 import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem, Release } from './peer.ts'
 import { PoolQueries } from './pool-query.ts'
 import { type Callback, promisify } from './promisify.ts'
+import { Returning } from './returning.ts'
 import type { PoolStats } from './stats.ts'
 import { tellAcquired, tellRetried } from './tell.ts'
-import { isBroken } from './vitals.ts'
 import { createWaiter, type Waiter, WaitingRoom } from './waiting-room.ts'
 import { watchedClient } from './watched-client.ts'
-import { isBusy, whenFinished } from './when-finished.ts'
 
-/** How long a server may take to close its end of a connection that we have left, before we close ours by force. */
-const CLOSE_MILLIS = 1000
 /** node-postgres' own words. */
 const ENDED = 'Cannot use a pool after calling end on the pool'
 
@@ -57,6 +54,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     readonly #hedging: Hedging
     readonly #door: Door
     readonly #lending: Lending
+    readonly #returning: Returning
     readonly #dialler: Dialler
     readonly #waiting: WaitingRoom
     readonly #queries: PoolQueries
@@ -64,10 +62,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     readonly #member: Member
     readonly #patience: Patience
     readonly #idleTimer: IdleTimer
-    #isUnlent = false
     /** The next `connect()` is for a statement that may take the proof with it. */
     #mayRide: (() => boolean) | undefined
-    #releasedAt: Reading | undefined
 
     constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: Home = createHome()) {
       super(preparePoolOptions(config, Client))
@@ -85,10 +81,12 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         idle: () => this._idle,
         idleTimeoutMillis: () => this.#idleTimeoutMillis(),
         remove: (client) => this._remove(client),
+        drain: (client) => this.#returning.drain(client),
+        died: (client, error) => this.#returning.died(client, error),
         requestCancel: (client) => requestCancel(client, settings.clock, driver),
         lendToRider: (client, place) => this.#lending.lendToRider(client, place),
         isWanted: () => this._pendingQueue.length > 0,
-        isOverfull: () => this.#isOverfull,
+        isTooMany: (vitals) => this.#returning.isTooMany(vitals),
         abandoned: (client) => this.#takeBack(client),
         resume: () => this._pulseQueue(),
       })
@@ -97,7 +95,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         idle: () => this._idle,
         idleTimeoutMillis: () => this.#idleTimeoutMillis(),
         idleSince: (client) => this.#door.vitalsOf(client).idleSince,
-        remove: (client) => this._remove(client, () => this._pulseQueue()),
+        remove: (client) => this._remove(client),
       })
       this.#patience = new Patience(this.options)
       this.#waiting = new WaitingRoom({
@@ -109,7 +107,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this.#member = new Member(this, {
         idle: () => this._idle,
         door: this.#door,
-        remove: (client) => this._remove(client, () => this._pulseQueue()),
+        remove: (client) => this._remove(client),
         join,
       })
       this.#dialler = new Dialler({
@@ -156,6 +154,18 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         idleTimer: this.#idleTimer,
         isOverfull: () => this.#isOverfull,
         serve: (now) => this.#serve(now),
+        keep: (client, error) => this.#returning.keep(client, error),
+      })
+      this.#returning = new Returning({
+        pool: this,
+        settings,
+        door: this.#door,
+        isOverfull: () => this.#isOverfull,
+        returned: (client) => this.#member.returned(client),
+        isBack: (at) => {
+          this.#serve(at)
+          this.#idleTimer.start()
+        },
       })
     }
 
@@ -177,11 +187,21 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     /** pg-pool calls this whenever something may have become possible. */
     override _pulseQueue(): void {
-      if (this.ended || this._pendingQueue.length === 0) return super._pulseQueue()
-      this.#serve(this.#releasedAt)
+      if (this.ended) return
+      if (this.ending && this._pendingQueue.length === 0) return this.#finishEnding()
+      this.#serve()
     }
 
-    #serve(releasedAt: Reading | undefined): void {
+    /** Closes what is idle. The pool has ended when its last connection has left. */
+    #finishEnding(): void {
+      for (const { client } of [...this._idle]) this._remove(client)
+      if (this._clients.length > 0 || this.ended) return
+      this.ended = true
+      this._endCallback?.()
+    }
+
+    #serve(releasedAt?: Reading): void {
+      if (this._pendingQueue.length === 0) return
       this.#lending.lendIdle(releasedAt)
       if (this._pendingQueue.length > 0) this.#dial()
       this.#waiting.setAlarm()
@@ -219,14 +239,11 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       return this.#lending.lendNow(callback)
     }
 
+    /** pg-pool calls this for each new connection, and for an idle one that has outlived `maxLifetimeSeconds`. */
     override _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void {
-      // While we dialled, everybody was served by connections that came back. This one goes straight to the idle ones.
-      this.#isUnlent = isNew && this._pendingQueue.length === 0
-      try {
-        super._acquireClient(client, item, isNew ? this.#lending.adopt(client, idleListener) : idleListener, isNew)
-      } finally {
-        this.#isUnlent = false
-      }
+      client.off('error', idleListener)
+      if (isNew) this.#lending.handNew(client, item)
+      else this.#lending.hand(client, item)
     }
 
     // --------------------------------------------------------------------- dial
@@ -257,9 +274,9 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     #opened(client: PeerClient, release: Release, dial: Dial): void {
       this.#patience.succeeded()
-      this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts, ...(dial.isHedge && { hedge: true }) })
       // The other has answered meanwhile, and there is no room for both.
       const waiter = this.#isOverfull ? undefined : this._pendingQueue.shift()
+      this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts, ...(dial.isHedge && { hedge: true }) })
       if (waiter) tellAcquired(this.#events, 'new')
       if (waiter) waiter.callback(undefined, client, release)
       else release()
@@ -283,60 +300,29 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     // ------------------------------------------------------------------ release
 
-    override _release(client: PeerClient, idleListener: IdleListener, error?: Error | boolean): void {
-      this.#member.returned(client)
-      const vitals = this.#door.vitalsOf(client)
-      if (!error && isBusy(client) && !isBroken(client)) {
-        return whenFinished(client, this.#settings, (finished) => this._release(client, idleListener, finished ? undefined : true))
-      }
-      vitals.lent = false
-      // A statement of the pool's own is given back in the moment in which it was answered.
-      vitals.idleSince = vitals.isPoolQuery ? vitals.provenAt : read(this.#settings.clock)
-      vitals.isPoolQuery = false
-      const inTransaction = vitals.status === 'T' || vitals.status === 'E'
-      this.#releasedAt = vitals.idleSince
-      try {
-        super._release(client, idleListener, error || inTransaction || this.#isOverfull || undefined)
-      } finally {
-        this.#releasedAt = undefined
-      }
-      this.#idleTimer.start()
-    }
-
-    /** Makes pg-pool start no timer for each release: there is one for all. */
-    override _isAboveMin(): boolean {
-      return this.#releasedAt === undefined && super._isAboveMin()
+    override _release(client: PeerClient, _idleListener: IdleListener, error?: Error | boolean): void {
+      this.#returning.release(client, error)
     }
 
     #idleTimeoutMillis(): number {
       return (this._clients.length > Number(this.options.min ?? 0) && Number(this.options.idleTimeoutMillis)) || Number.POSITIVE_INFINITY
     }
 
-    /** Idempotent, unlike pg-pool's: a connection can be given up by the door, by its socket and by its holder. */
     override _remove(client: PeerClient, callback?: () => void): void {
-      if (!this._clients.includes(client)) return callback?.()
-      this.#member.returned(client)
-      super._remove(client, callback)
-      // pg waits until the server closes its end. A server that is gone never does.
-      const deadline = startDeadline(this.#settings.clock, CLOSE_MILLIS, () => client.connection?.stream.destroy(), true)
-      client.once('end', () => deadline.cancel())
+      this.#returning.remove(client, callback)
     }
 
     /** Its place in the pool is free, whether or not its holder ever gives it back. */
     #takeBack(client: PeerClient): void {
       // The holder, who hears of it now, gets the chance to give it back in the ordinary way.
       sweep(this.#settings.clock, () => {
-        if (this.#door.vitalsOf(client).lent) this._remove(client, () => this._pulseQueue())
+        if (this.#door.vitalsOf(client).lent) this._remove(client)
       })
     }
 
     override emit(name: string | symbol, ...values: unknown[]): boolean {
-      if (name === 'acquire' || name === 'release') {
-        // Only now: what the `connect` event does to a new client is not yet its caller's doing.
-        if (name === 'acquire') this.#door.vitalsOf(values[0] as PeerClient).lent = true
-        // Nobody acquired it, nobody gave it back. Or nobody wants to know, as on most pools.
-        if (this.#isUnlent || this.listenerCount(name) === 0) return false
-      }
+      // Nobody wants to know, as on most pools.
+      if ((name === 'acquire' || name === 'release') && this.listenerCount(name) === 0) return false
       return tellListeners(this, name, values[0], () => super.emit(name, ...values))
     }
 

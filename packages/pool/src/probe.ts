@@ -2,6 +2,7 @@
 
 import { type Clock, startDeadline } from '@thaw/core'
 import type { PeerClient } from './peer.ts'
+import { isWatched, type Vitals } from './vitals.ts'
 
 /**
  * A bare protocol Sync. The server answers it with ReadyForQuery and nothing else: five bytes out, six back, no SQL, no
@@ -11,23 +12,32 @@ import type { PeerClient } from './peer.ts'
 const SYNC = Uint8Array.of(0x53, 0, 0, 0, 4)
 
 /**
- * Sends the Sync to an idle client and waits for the answer, at most `timeoutMillis`. Does not pass through
- * `client.query`, which tracing tools patch. Calls back once.
+ * Parse of an empty text, as the unnamed statement, and Flush: answered by ParseComplete at once, however long what follows takes. Not Sync, after which poolers that
+ * read chunk by chunk drop what follows (https://www.postgresql.org/docs/current/protocol-message-formats.html).
  */
-export function probe(client: PeerClient, clock: Clock, timeoutMillis: number, done: (alive: boolean) => void): void {
+export const PROOF: Uint8Array<ArrayBuffer> = Uint8Array.of(0x50, 0, 0, 0, 8, 0, 0, 0, 0, 0x48, 0, 0, 0, 4)
+
+/**
+ * Sends the Sync to a client that owes no answer, and waits for the reply, at most `timeoutMillis`. Does not pass through `client.query`, which
+ * tracing tools patch. The reply is told from those to statements by its place: what is sent behind the Sync is answered behind its ReadyForQuery.
+ * Calls back once.
+ */
+export function probe(client: PeerClient, vitals: Vitals, clock: Clock, timeoutMillis: number, done: (alive: boolean) => void): void {
   const { connection } = client
   const settle = (alive: boolean) => {
     deadline.cancel()
-    connection.off('readyForQuery', answered)
     client.off('error', died)
     client.off('end', died)
+    if (!isWatched(client)) connection.off('readyForQuery', answered)
     done(alive)
   }
   const answered = () => settle(true)
   const died = () => settle(false)
-  connection.on('readyForQuery', answered)
   client.on('error', died)
   client.on('end', died)
+  // A class that is not ours tells nobody whose ReadyForQuery it was.
+  if (isWatched(client)) vitals.owed = { to: 'probe', answered }
+  else connection.on('readyForQuery', answered)
   const deadline = startDeadline(clock, timeoutMillis, died)
   connection.stream.write(SYNC)
 }

@@ -99,9 +99,12 @@ export function startRide(client: PeerClient, vitals: Vitals, { clock, hedging, 
   }
   const deadline = startDeadline(clock, probeTimeoutMillis, () => client.connection.stream.destroy(noProof(probeTimeoutMillis)))
   vitals.askedAt = since
-  vitals.proof = () => {
-    proven()
-    close(clock.mono() - since)
+  vitals.owed = {
+    to: 'piggybacked',
+    answered() {
+      proven()
+      close(clock.mono() - since)
+    },
   }
   return {
     get isOver() {

@@ -2,7 +2,8 @@
 
 import type { EventEmitter } from 'node:events'
 import { type Clock, elapsedMillis, type Reading, read, type Standing } from '@thaw/core'
-import type { PeerClient, Release } from './peer.ts'
+import type { ConnectionState } from './connection-state.ts'
+import type { IdleItem, PeerClient, Release } from './peer.ts'
 import { preferP256 } from './tls.ts'
 
 /** The server's word in each ReadyForQuery: idle, in a transaction, in a failed one. Undefined before the first. */
@@ -16,7 +17,7 @@ export interface ReadyMessage {
 /** Has a class of ours, which notes by itself what the server says. */
 export const WATCHED: unique symbol = Symbol.for('thaw.pg.watched')
 
-function isWatched(client: object): boolean {
+export function isWatched(client: object): boolean {
   return WATCHED in client
 }
 
@@ -36,6 +37,14 @@ export interface Sending {
 /** Where a client has its record: a look-up in a WeakMap takes ten times as long, and each loan takes six of them. */
 export const VITALS: unique symbol = Symbol('thaw.pg.vitals')
 
+/** An answer that the server owes, ahead of the answer to any statement. */
+export interface Owed {
+  /** `piggybacked`: ParseComplete, in front of a statement's own answer. `probe`: ReadyForQuery, to a Sync of ours. */
+  readonly to: 'piggybacked' | 'probe'
+  /** The answer has come. */
+  answered(): void
+}
+
 /** One client's record, for as long as the client exists. */
 export interface Vitals {
   /** Whose record it is: our own Client in a pool has had another one before. */
@@ -50,9 +59,11 @@ export interface Vitals {
   /** When it was last given back. */
   idleSince: Reading
   status: TransactionStatus
-  /** In a caller's hands. */
-  lent: boolean
-  /** Lent to a `pool.query()`, which hears of a loss first and may send its statement again. */
+  /** Changed by `enter` alone. */
+  state: ConnectionState
+  /** A caller has it, or one statement of `pool.query()`. */
+  readonly lent: boolean
+  /** In use by a `pool.query()`, which hears of a loss first and may send its statement again. */
   isPoolQuery: boolean
   /** When the probe that is on its way was sent, on the monotonic clock. Undefined: none is. */
   askedAt: number | undefined
@@ -60,10 +71,12 @@ export interface Vitals {
   probed: boolean
   /** Lent unproven: what is sent next must have the proof in front of it. */
   rides: boolean
-  /** Called when the proof comes that rides in front of a statement. Undefined: none is awaited. */
-  proof: (() => void) | undefined
+  /** What the server answers next, before any statement. Undefined: nothing of ours is on its way. */
+  owed: Owed | undefined
   /** Has a caller left state in the session (SET, LISTEN, PREPARE, …), which dies with it? And has it? */
   sessionState: 'none' | 'left' | 'lost'
+  /** Its place in the list of idle clients, made once. */
+  item?: IdleItem
   /** How a statement of the pool's own gives it back. Undefined: by pg-pool's ceremony, as everybody. */
   giveBack?: Release
   /** Its invocation has ended, and it was never given back. */
@@ -73,6 +86,7 @@ export interface Vitals {
 
 /** Told when a client's connection is lost (not by our own closing), and when its socket has closed for whatever reason. */
 export interface VitalsListener {
+  /** Its socket, or the server, has reported an error. */
   lost(client: PeerClient, error: Error): void
   closed(client: PeerClient): void
 }
@@ -92,12 +106,15 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
     provenAt: now,
     idleSince: now,
     status: undefined,
-    lent: false,
+    state: 'connecting',
+    get lent() {
+      return this.state === 'in use'
+    },
     isPoolQuery: false,
     askedAt: undefined,
     probed: false,
     rides: false,
-    proof: undefined,
+    owed: undefined,
     sessionState: 'none',
     sending: { wasWritable: true, bytesRead: undefined, status: undefined, isRefused: false, isUnreplicated: false },
   }

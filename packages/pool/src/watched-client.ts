@@ -18,22 +18,15 @@ import {
   startDeadline,
   sweep,
 } from '@thaw/core'
+import type { ClientClass, PeerClientBase } from './base-client.ts'
+import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { EARLY } from './early-login.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds } from './interruption.ts'
 import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
 import { nextTick } from './next-tick.ts'
-import {
-  activeQueryOf,
-  forgetActiveQuery,
-  isSubmittable,
-  type PeerClient,
-  type PeerConnection,
-  type PeerQuery,
-  queuedQueriesOf,
-  sentQueriesOf,
-} from './peer.ts'
-import { probe } from './probe.ts'
-import type { ScramKeys, ScramSession } from './scram-keys.ts'
+import { activeQueryOf, forgetActiveQuery, isSubmittable, type PeerClient, type PeerQuery, queuedQueriesOf, sentQueriesOf } from './peer.ts'
+import { PROOF, probe } from './probe.ts'
+import type { ScramKeys } from './scram-keys.ts'
 import { isBroken, noteReady, type ReadyMessage, type Vitals, WATCHED } from './vitals.ts'
 
 /** What a watched client wants to know of whoever made it: a pool's door, or nobody but itself. */
@@ -47,6 +40,8 @@ export interface StatementHost {
   readonly isDirect: boolean
   /** Must the connection prove itself before the next statement? */
   mustProve(client: PeerClient): boolean
+  /** A statement is about to be sent on an idle connection, by whoever had it before. */
+  strayed(client: PeerClient): void
   /** Asks the server to stop working on the client's statement. */
   requestCancel(client: PeerClient): void
   /** The server has ended the connection, and has said why. */
@@ -54,31 +49,6 @@ export interface StatementHost {
   /** A statement of somebody who holds the client was lost, and he has been told. */
   reported(loss: Loss): void
 }
-
-/** pg's Client, with the members that it shares with nobody. Read in pg 8.11 to 8.23. */
-interface PeerClientBase {
-  readonly connection: PeerConnection
-  _queryable: boolean
-  _ending: boolean
-  readyForQuery: boolean
-  readonly pipeline?: boolean
-  readonly connectionParameters: { query_timeout?: number | string | undefined }
-  connect(callback?: (error: Error) => void): unknown
-  query(config: unknown, values?: unknown, callback?: unknown): unknown
-  _pulseQueryQueue(): void
-  _errorAllQueries(error: Error): void
-  _handleErrorMessage(message: Error): void
-  _handleCommandComplete(message: { text: string }): void
-  _handleNotice(message: object): void
-  _handleParseComplete(message: object): void
-  readonly password: unknown
-  readonly saslSession?: ScramSession | null
-  readonly enableChannelBinding?: boolean
-  _handleAuthSASL(message: object): void
-  _handleAuthSASLContinue(message: { readonly data: string }): Promise<void>
-  _handleReadyForQuery(message: ReadyMessage): void
-}
-type ClientClass = new (config?: unknown) => PeerClientBase
 
 interface Attached {
   readonly vitals: Vitals
@@ -148,6 +118,8 @@ function extend(Base: ClientClass): ClientClass {
       // The runtime's socket would swallow that it may not be used here, and wait for ever.
       if (this.#scope && !this.#scope.isCurrent())
         return this.#refuse(new ScopeError({ message: ANOTHER_REQUEST }), () => super.query(config, values, callback))
+      // Nobody has it: a chain that nobody awaits, or a listener, goes on with a client that was given back.
+      if (attached && (attached.vitals.state === 'idle' || attached.vitals.state === 'probing')) attached.host.strayed(this.#self)
       if (!attached || isSubmittable(config) || !config) return super.query(config, values, callback)
       // A pool's own statements keep it by themselves.
       if (attached.vitals.isPoolQuery) return this.#query(attached, config as object, values, callback)
@@ -227,17 +199,18 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     #submit({ vitals }: Attached): void {
-      const { sending, proof } = vitals
+      const { sending, owed } = vitals
+      const rides = owed?.to === 'piggybacked'
       const { stream } = this.connection
       sending.wasWritable = stream.writable
       sending.bytesRead = stream.bytesRead
       sending.status = vitals.status
       sending.isUnreplicated = false
       // One flight: the proof, and the statement behind it.
-      if (proof) stream.cork?.()
-      if (proof) stream.write(PROOF)
+      if (rides) stream.cork?.()
+      if (rides) stream.write(PROOF)
       super._pulseQueryQueue()
-      if (proof) stream.uncork?.()
+      if (rides) stream.uncork?.()
       // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
       // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
       sending.isRefused = stream.errored != null
@@ -249,7 +222,7 @@ function extend(Base: ClientClass): ClientClass {
       this.#isAsking = true
       sweep(clock, () => {
         if (isBroken(this.#self)) return this.#foundDead('its end had come already')
-        probe(this.#self, clock, probeTimeoutMillis, (alive) => {
+        probe(this.#self, attached.vitals, clock, probeTimeoutMillis, (alive) => {
           if (!alive) return this.#foundDead(`it did not answer within ${probeTimeoutMillis} ms when asked whether it lives`)
           this.#isAsking = false
           // Unless whoever waited has lost interest meanwhile.
@@ -307,10 +280,20 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override _handleReadyForQuery(message: ReadyMessage): void {
+      const attached = this.#attached
       const words = this.#takeLastWords()
       if (words) super._handleErrorMessage(words)
-      if (this.#attached) noteReady(this.#attached.vitals, this.#attached.host.clock, message)
-      super._handleReadyForQuery(message)
+      if (!attached) return super._handleReadyForQuery(message)
+      const { vitals } = attached
+      const { owed, status } = vitals
+      // Behind the end of its statement no piggybacked probe is answered any more: its Parse has failed, and all of the flight with it.
+      vitals.owed = undefined
+      // Between a login and a statement the server says nothing by itself. Whose word this is nobody knows, nor whose the next ones are.
+      if (!owed && status !== undefined && this.readyForQuery === true) return void this.connection.stream.destroy(new Error(UNEXPECTED))
+      noteReady(vitals, attached.host.clock, message)
+      // Not for pg, which would take it for the answer to a statement that was sent behind the probe.
+      if (owed?.to === 'probe') owed.answered()
+      else super._handleReadyForQuery(message)
     }
 
     override _handleAuthSASL(message: object): void {
@@ -333,10 +316,10 @@ function extend(Base: ClientClass): ClientClass {
 
     /** The proof's own answer is not the statement's: pg would take a named one for parsed. */
     override _handleParseComplete(message: object): void {
-      const proof = this.#attached?.vitals.proof
-      if (!this.#attached || !proof) return super._handleParseComplete(message)
-      this.#attached.vitals.proof = undefined
-      proof()
+      const owed = this.#attached?.vitals.owed
+      if (!this.#attached || owed?.to !== 'piggybacked') return super._handleParseComplete(message)
+      this.#attached.vitals.owed = undefined
+      owed.answered()
     }
 
     override _handleNotice(message: object): void {
@@ -353,15 +336,8 @@ function extend(Base: ClientClass): ClientClass {
   }
 }
 
-const ANOTHER_REQUEST =
-  'On Workers a connection belongs to the request, or the Durable Object, that opened it, and this client was opened by another one. Nothing was sent. Keep the pool in the module, and take a client from it in each request: pool.query(), or await pool.connect().'
 /** How long the end may take after the server's last words. A cursor waits for us after an error, and would wait for ever. */
 const END_MILLIS = 1000
-/**
- * Parse of an empty text, as the unnamed statement, and Flush: answered by ParseComplete at once, however long what follows takes. Not Sync, after which poolers that
- * read chunk by chunk drop what follows (https://www.postgresql.org/docs/current/protocol-message-formats.html).
- */
-const PROOF = Uint8Array.of(0x50, 0, 0, 0, 8, 0, 0, 0, 0, 0x48, 0, 0, 0, 4)
 
 const ADMIN_SHUTDOWN = '57P01'
 /**
@@ -371,12 +347,6 @@ const ADMIN_SHUTDOWN = '57P01'
 const COMMITTED_ALREADY = 'SyncRepWaitForLSN'
 /** FATAL whenever they arrive in the middle of a session. */
 const ENDS: ReadonlySet<string> = new Set([ADMIN_SHUTDOWN, '57P02', '57P05', '25P03', '25P04'])
-/** node-postgres' own words. */
-const NOT_QUERYABLE = 'Client has encountered a connection error and is not queryable'
-const TAKEN_BACK =
-  'The client was kept longer than the invocation that had acquired it, which closed it (acquire one in each, or use pool.query())'
-const NOT_STORED =
-  'COMMIT was answered with ROLLBACK: an earlier statement of the transaction had failed, so nothing of it was stored. Run ROLLBACK and the whole transaction again, once you have handled the error of that statement.'
 
 function isUnreplicated(notice: { readonly routine?: unknown }): boolean {
   return codeOf(notice) === ADMIN_SHUTDOWN && notice.routine === COMMITTED_ALREADY

@@ -1,12 +1,33 @@
 /** Clients that are given back while a statement runs: do they, and when does it end? */
 
-import { startDeadline } from '@thaw/core'
+import { startDeadline, sweep } from '@thaw/core'
 import type { Settings } from './options.ts'
 import { type PeerClient, queuedQueriesOf } from './peer.ts'
 
 /** Does a statement run, or wait for its turn? */
 export function isBusy(client: PeerClient): boolean {
   return client.readyForQuery === false || queuedQueriesOf(client).length > 0
+}
+
+/**
+ * Waits until a client that was given back is quiet, at most `releaseTimeoutMillis`. Each time that it seems to be, the event loop turns once: the next
+ * statement of a chain that nobody awaits is sent when the promise of the one before has settled. Calls back once.
+ */
+export function whenQuiet(client: PeerClient, settings: Settings, done: (quiet: boolean) => void): void {
+  const began = settings.clock.mono()
+  const wait = (millis: number) =>
+    whenFinished(client, { ...settings, releaseTimeoutMillis: millis }, (finished) => {
+      if (!finished) return done(false)
+      sweep(
+        settings.clock,
+        () => {
+          if (!isBusy(client)) return done(true)
+          wait(Math.max(0, settings.releaseTimeoutMillis - (settings.clock.mono() - began)))
+        },
+        1,
+      )
+    })
+  wait(settings.releaseTimeoutMillis)
 }
 
 /** Waits for it, at most `releaseTimeoutMillis`: its result is nobody's, its effect is. Calls back once. */

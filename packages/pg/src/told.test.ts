@@ -1,0 +1,95 @@
+/** Whoever is told of something may use the pool at once: its state is right before anybody hears of it. */
+
+import type { Clock, ThawEvent } from '@thaw/core'
+import { illegalMoves } from '@thaw/pool'
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { Pool } from './index.ts'
+
+let server: PostgresServer
+let proxy: FaultProxy
+let skippedMillis = 0
+let pool: Pool
+
+const clock: Clock = {
+  wall: () => Date.now() + skippedMillis,
+  mono: () => performance.now(),
+  setTimer: (callback, millis) => setTimeout(callback, millis),
+  clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
+  random: () => 0.5,
+  turn: (callback) => void setImmediate(callback),
+}
+
+beforeAll(async () => {
+  server = await startPostgres()
+  proxy = await startFaultProxy(server)
+  await server.query('create table seen (type text)')
+})
+afterEach(() => pool.end({ timeoutMillis: 1000 }))
+afterAll(async () => {
+  await proxy.close()
+  await server.close()
+  expect(illegalMoves).toEqual([])
+})
+
+test('a listener that writes each event down with the same pool hears of one thaw once', async () => {
+  pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 2, clock })
+  const written: Promise<unknown>[] = []
+  await pool.query('select 1')
+  await pool.query('select 1')
+  pool.subscribe(({ type }) => {
+    if (type === 'thawed') written.push(pool.query('insert into seen values ($1)', [type]))
+  })
+  skippedMillis += 60_000
+  await pool.query('select 1')
+  await Promise.all(written)
+  expect(pool.stats().thawed).toBe(1)
+  expect((await server.query('select from seen')).rowCount).toBe(1)
+})
+
+test('a listener of dead connections that uses the pool is served', async () => {
+  pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 2, trustMillis: 0 })
+  const mine = pool
+  const served: Promise<unknown>[] = []
+  await Promise.all([pool.query('select pg_sleep(0.01)'), pool.query('select pg_sleep(0.01)')])
+  const use = () => void (mine.ending || served.push(mine.query('select 1')))
+  pool.on('remove', use)
+  pool.subscribe(({ type }) => {
+    if (type === 'stale') use()
+  })
+  proxy.cut('rst')
+  await pool.query('select 1')
+  await vi.waitFor(() => expect(served.length).toBeGreaterThanOrEqual(4))
+  await Promise.all(served)
+})
+
+test('the pool tells of the death of an idle connection once, though the server says why before its socket ends', async () => {
+  pool = new Pool({ connectionString: server.url })
+  const errors: Error[] = []
+  pool.on('error', (error) => errors.push(error))
+  const { rows } = await pool.query('select pg_backend_pid() as pid')
+  await server.query('select pg_terminate_backend($1)', [rows[0].pid])
+  await vi.waitFor(() => expect(errors).toHaveLength(1))
+  await vi.waitFor(() => expect(pool.totalCount).toBe(0))
+  await pool.query('select 1')
+  expect(errors).toMatchObject([{ code: '57P01' }])
+})
+
+test.each(['a client', 'a read'])(
+  'a living connection that has state of its session on it and loses a race for %s is kept',
+  async (what) => {
+    const events: ThawEvent[] = []
+    pool = new Pool({ connectionString: server.url, max: 1, trustMillis: 0 })
+    pool.subscribe((event) => events.push(event))
+    await pool.query(`set application_name to 'kept'`)
+    const { rows } = await pool.query('select pg_backend_pid() as pid')
+    process.kill(rows[0].pid, 'SIGSTOP')
+    const served = what === 'a client' ? pool.connect().then((client) => client.release()) : pool.query('select 1')
+    await vi.waitFor(() => expect(events.some((event) => event.type === 'connected' && event.hedge)).toBe(true), { timeout: 5000 })
+    process.kill(rows[0].pid, 'SIGCONT')
+    await served
+    await vi.waitFor(() => expect([pool.totalCount, pool.idleCount]).toEqual([1, 1]), { timeout: 5000 })
+    expect((await pool.query('select pg_backend_pid() as pid')).rows).toEqual(rows)
+    expect(pool.stats().sessionLost).toBe(0)
+  },
+)
