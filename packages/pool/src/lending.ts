@@ -122,7 +122,7 @@ export class Lending {
   }
 
   /** Hands it to the caller, who has left the queue as it has left the idle ones. */
-  #lend({ client }: IdleItem, waiter: PendingItem & Pick<Waiter, 'isOwn'>): void {
+  #lend({ client }: IdleItem, waiter: PendingItem & Pick<Waiter, 'isOwn' | 'run'>): void {
     const { pool, door, events, watch } = this.#host
     const vitals = door.vitalsOf(client)
     const how = vitals.rides ? 'ridden' : vitals.probed ? 'probed' : 'trusted'
@@ -135,7 +135,9 @@ export class Lending {
     }
     tellAcquired(events, how)
     client.ref?.()
-    this.hand(client, waiter)
+    // Listeners of `acquire` belong to the request whose client it is.
+    if (waiter.run) waiter.run(() => this.hand(client, waiter))
+    else this.hand(client, waiter)
   }
 
   /** Whatever is out of the ordinary goes the way of every other client. */

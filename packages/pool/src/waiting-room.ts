@@ -1,6 +1,7 @@
 /** Callers who wait for a connection: how long each still may, and who is told that the time is up. */
 
 import { type Clock, currentInvocation, type Deadline, LATE_MILLIS, startDeadline } from '@thaw/core'
+import type { RunInContext } from './async-context.ts'
 import { type Bounds, bound, checkSignal, interruptedBefore } from './interruption.ts'
 import { nextTick } from './next-tick.ts'
 import { type ConnectOptions, checkConnectOptions } from './options.ts'
@@ -15,6 +16,8 @@ export interface Waiter extends PendingItem {
   readonly until: number
   /** May its statement take the proof with it? Then any connection will do that is not known to be dead. */
   readonly mayRide?: (() => boolean) | undefined
+  /** Runs what concerns the caller in its own async context. */
+  run?: RunInContext
   /** It is for a statement of the pool's own, which gives the client back by itself, and shows it to nobody. */
   readonly isOwn?: boolean | undefined
 }
