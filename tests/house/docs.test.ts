@@ -58,6 +58,14 @@ describe('the snippets', () => {
   })
 })
 
+/** What a newcomer reads first, and how long it may be. */
+test.for([
+  ['README.md', 100],
+  ['CONTRIBUTING.md', 100],
+] as const)('%s has at most %i lines', ([page, most]) => {
+  expect(pages.get(page)?.trimEnd().split('\n').length).toBeLessThanOrEqual(most)
+})
+
 describe('the links', () => {
   test('lead somewhere in this repository, or out of it', async () => {
     const files = new Set(await find('**/*', '.github/**/*'))
