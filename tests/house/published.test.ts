@@ -39,13 +39,15 @@ describe.for(published)('$name', ({ name, ...manifest }) => {
 
   test('says the same of itself as its siblings', async () => {
     const house = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'))
-    const { version, license, type, engines, sideEffects, scripts } = manifest as Record<string, unknown>
-    expect({ version, license, type, engines, sideEffects }).toEqual({
+    const { version, license, type, engines, sideEffects, scripts, repository } = manifest as Record<string, unknown>
+    expect({ version, license, type, engines, sideEffects, repository }).toEqual({
       version: house.version,
       license: house.license,
       type: 'module',
       engines: house.engines,
       sideEffects: false,
+      // Provenance is refused to a package that names another repository than the one that it was built in.
+      repository: { ...house.repository, directory: name.replace('@thaw', 'packages') },
     })
     expect(Object.keys(scripts as object)).toEqual(['build', 'test', 'check'])
   })
