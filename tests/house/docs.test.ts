@@ -83,6 +83,20 @@ describe('the links', () => {
   })
 })
 
+test('the paths that they name are there', async () => {
+  const files = await find('{apps,bench,docs,packages,tests,.github}/**/*')
+  const missing: string[] = []
+  for (const [page, text] of pages) {
+    // These speak of their own time, and are not rewritten.
+    if (page.startsWith('docs/decisions/') || page === 'CHANGELOG.md') continue
+    for (const [, path = ''] of text.matchAll(/`((?:apps|bench|docs|packages|tests|\.github)\/[\w./-]+)`/g)) {
+      const wanted = path.replace(/\/$/, '')
+      if (!files.includes(wanted)) missing.push(`${page}: ${path}`)
+    }
+  }
+  expect(missing).toEqual([])
+})
+
 /** Compiles them all, each a module of its own, and returns what the compiler says. */
 async function compile(wanted: readonly Snippet[]): Promise<string[]> {
   await rm(PLACE, { recursive: true, force: true })
