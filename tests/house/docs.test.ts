@@ -5,6 +5,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { slugOf } from '../../docs/.vitepress/links.ts'
 import { find, ROOT, read } from './repository.ts'
 import { fileOf, isCompiled, type Snippet, snippetsOf, sourceOf } from './snippets.ts'
 
@@ -133,16 +134,7 @@ function linksOf(markdown: string): string[] {
   return targets.filter((target) => !/^[a-z]+:/.test(target))
 }
 
-/** The names that GitHub gives to the headings of a page. */
+/** The names that GitHub and the site give to the headings of a page. */
 function anchorsOf(markdown: string): Set<string> {
-  const headings = [...markdown.matchAll(/^#+ (.*)$/gm)].map((match) => match[1] ?? '')
-  return new Set(
-    headings.map((heading) =>
-      heading
-        .toLowerCase()
-        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
-        .trim()
-        .replace(/\s/g, '-'),
-    ),
-  )
+  return new Set([...markdown.matchAll(/^#+ (.*)$/gm)].map((match) => slugOf(match[1] ?? '')))
 }

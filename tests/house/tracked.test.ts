@@ -9,7 +9,7 @@ const run = promisify(execFile)
 
 /** Folders and files that tools make. `.gitignore` lets `git add --force`, and whatever was tracked before it was ignored, pass. */
 const MADE_BY_TOOLS =
-  /(^|\/)(\.wrangler|\.next|\.turbo|\.vitepress\/(cache|dist)|dist|node_modules|coverage)\/|\.sqlite[^/]*$|\.tsbuildinfo$/
+  /(^|\/)(\.wrangler|\.next|\.turbo|\.vitepress\/(cache|dist|\.temp)|dist|node_modules|coverage)\/|\.sqlite[^/]*$|\.tsbuildinfo$/
 
 test('nothing that a tool makes is tracked', async () => {
   const { stdout } = await run('git', ['ls-files', '-z'], { cwd: ROOT, maxBuffer: 64 * 1024 * 1024 })

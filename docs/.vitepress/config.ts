@@ -1,0 +1,74 @@
+/** The documentation as a site, made of the Markdown that GitHub shows. `pnpm run docs` serves it on this machine (`pnpm docs` is a command of pnpm), `pnpm docs:build` writes static files. */
+
+import { globSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import type { DefaultTheme, UserConfig } from 'vitepress'
+import { pageOf, REWRITES, siteLinkOf, slugOf } from './links.ts'
+import { titleOf, writePlainPages } from './plain-pages.ts'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
+const house = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'))
+const repository: string = house.repository.url.replace(/^git\+|\.git$/g, '')
+
+const SECTIONS: readonly { readonly text: string; readonly files: readonly string[]; readonly collapsed?: boolean }[] = [
+  { text: 'Thaw', files: ['README.md'] },
+  { text: 'Start', files: ['node', 'vercel', 'next', 'lambda', 'cloudflare', 'neon'].map((name) => `docs/start/${name}.md`) },
+  { text: 'Concepts', files: pagesIn('docs/concepts/*.md') },
+  { text: 'Reference', files: pagesIn('docs/reference/*.md') },
+  { text: 'Packages', files: pagesIn('packages/*/README.md') },
+  { text: 'Apps', files: pagesIn('apps/*/README.md'), collapsed: true },
+  { text: 'Project', files: ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'] },
+  { text: 'Decisions', files: ['docs/decisions/README.md', ...pagesIn('docs/decisions/0*.md')], collapsed: true },
+]
+const files = SECTIONS.flatMap((section) => section.files)
+
+const config: UserConfig<DefaultTheme.Config> = {
+  title: 'Thaw',
+  description: house.description,
+  lang: 'en',
+  srcDir: '..',
+  srcExclude: [...globSync('**/*.md', { cwd: ROOT, exclude: ['**/node_modules', '**/dist', '**/.*'] })].filter(
+    (file) => !files.includes(file),
+  ),
+  rewrites: { ...REWRITES },
+  cleanUrls: true,
+  vite: { server: { host: '127.0.0.1' } },
+  markdown: {
+    anchor: { slugify: slugOf },
+    config(md) {
+      md.core.ruler.push('links-of-the-repository', ({ tokens, env }) => {
+        const file = (env.realPath ?? env.path).slice(ROOT.length)
+        for (const token of tokens.flatMap((token) => token.children ?? [])) {
+          const target = token.type === 'link_open' ? token.attrGet('href') : null
+          if (target) token.attrSet('href', siteLinkOf(target, file, repository))
+        }
+      })
+    },
+  },
+  themeConfig: {
+    search: { provider: 'local' },
+    outline: [2, 3],
+    nav: [
+      { text: 'Start', link: '/start/node' },
+      { text: 'Concepts', link: '/concepts/the-door' },
+      { text: 'Reference', link: '/reference/options' },
+      { text: 'Changelog', link: '/changelog' },
+    ],
+    sidebar: SECTIONS.map(({ text, files, collapsed }) => ({ text, items: files.map(itemOf), ...(collapsed && { collapsed }) })),
+    socialLinks: [{ icon: 'github', link: repository }],
+  },
+  buildEnd: ({ outDir }) => writePlainPages(files, { root: ROOT, outDir, repository, description: house.description }),
+}
+export default config
+
+function pagesIn(pattern: string): string[] {
+  return globSync(pattern, { cwd: ROOT }).sort()
+}
+
+function itemOf(file: string): DefaultTheme.SidebarItem {
+  const title = titleOf(readFileSync(ROOT + file, 'utf8'), file)
+  return {
+    text: file === 'README.md' ? 'What it is' : title.replace(/^Start: /, ''),
+    link: `/${pageOf(file)?.replace(/(index)?\.md$/, '')}`,
+  }
+}
