@@ -52,6 +52,17 @@ describe.for(published)('$name', ({ name, ...manifest }) => {
     expect(Object.keys(scripts as object)).toEqual(['build', 'test', 'check'])
   })
 
+  test('introduces itself in the same order as its siblings', async () => {
+    const page = await read(`${name.replace('@thaw', 'packages')}/README.md`)
+    const [opening = ''] = page.split('\n```ts')
+    expect(opening).toMatch(/^# (.+)\n\n\*\*.+\.\*\*\n\n```sh\nnpm install .+\n```\n$/)
+    expect(opening).toContain(`# ${name}\n`)
+    expect(opening).toMatch(new RegExp(`npm install (.* )?${name}( |\\n)`))
+    expect(page).toContain(`} from '${name}'`)
+    expect(page).toMatch(/^Documentation: .*\.\.\/\.\.\/docs\/reference\/options\.md/m)
+    expect(page.trimEnd()).toMatch(/MIT\.$/)
+  })
+
   const tarball = () => packed.tarballs.get(name) ?? ''
 })
 
