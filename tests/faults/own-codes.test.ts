@@ -2,8 +2,7 @@
  * Errors that bear the codes with which a server ends a session, and end nothing.
  *
  * What breaks: nothing. A function of the user's own raises 57P01, 57P05 or 25P03, as an ERROR: an answer like any other. Whoever takes it for the end of the
- * connection takes a statement for lost that was answered, and may send it again: a row twice. The severity cannot tell, for it is translated; what
- * comes next can: ReadyForQuery, or the end.
+ * connection takes a statement for lost that was answered, and may send it again: a row twice. What comes next tells: ReadyForQuery, or the end.
  */
 
 import { ThawError } from '@thaw/pg'
@@ -84,13 +83,16 @@ test('a session that is really ended in pipeline mode: what is known of none of 
   client.release(true)
 })
 
-test('a cursor, which waits for us after an error: ends all the same', async () => {
+test('a cursor, which waits for us after an error: is told at once, and its connection lives', async () => {
   await setting.server.query(
     `CREATE OR REPLACE FUNCTION own() RETURNS int LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'own' USING ERRCODE = '57P05'; END$$`,
   )
   const client = await setting.thaw({ max: 1 }).connect()
   client.on('error', () => {})
   const cursor = client.query(new Cursor('SELECT own() FROM generate_series(1, 10)'))
-  expect((await failure(cursor.read(5))).message).toMatch(/^own/)
-  client.release(true)
+  const error = await failure(cursor.read(5))
+  expect(error).toMatchObject({ code: '57P05', message: 'own' })
+  expect(ThawError.is(error)).toBe(false)
+  expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  client.release()
 })

@@ -24,6 +24,8 @@ export interface PeerConnection extends EventEmitter {
 /** What waits in a client's queue, or runs: pg's Query, or anything else with a `submit`. */
 export interface PeerQuery {
   readonly text?: unknown
+  /** So many rows at a time. pg's own Query alone has this. */
+  readonly rows?: unknown
   callback?: ((error: Error | null, result?: unknown) => void) | undefined
   /** Will it go by the extended protocol? pg's own Query alone has this. */
   requiresPreparation?(): boolean

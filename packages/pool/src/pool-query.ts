@@ -247,9 +247,17 @@ export class PoolQueries {
     this.#report(call, error, loss)
   }
 
-  /** The server sends an error at once, and is ready a moment later. Whoever heard of it before would dial for his next statement. */
+  /**
+   * The server sends an error at once, and is ready a moment later. Whoever heard of it before would dial for his next statement. If the connection ends instead, it
+   * was no answer: a proxy that loses its server may say ERROR, too.
+   */
   #whenReady(call: Call, client: PeerClient, release: Release, error: Error): void {
     whenFinished(client, this.#host.settings, (finished) => {
+      if (!finished && isBroken(client)) {
+        const { door } = this.#host
+        const lost = { query: statementOf(call.text), classify: door.classify, isPipelined: false, isDirect: door.isDirect }
+        return this.#failed(call, client, release, loseSent(client, door.vitalsOf(client), lost, error))
+      }
       release(finished ? undefined : error)
       call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
     })
@@ -343,6 +351,11 @@ function readOnly(client: PeerClient, { text, values, invocation }: Call, settle
     })
   }
   client.query('BEGIN READ ONLY', (failure: Error | null) => resumeInvocation(invocation, () => begun(failure)))
+}
+
+/** As far as it must be known when the driver has forgotten it. */
+function statementOf(text: unknown): PeerQuery {
+  return { text: typeof text === 'string' ? text : (text as { text?: unknown } | null)?.text, handleError() {} }
 }
 
 function isIdempotent({ text }: Call): boolean {

@@ -10,18 +10,17 @@ import {
   CommitRolledBackError,
   codeOf,
   currentScope,
-  type Deadline,
   mayLeaveSessionState,
   type Scope,
   ScopeError,
   type Statement,
-  startDeadline,
   sweep,
 } from '@thaw/core'
 import type { ClientClass, PeerClientBase } from './base-client.ts'
 import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { EARLY } from './early-login.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds } from './interruption.ts'
+import { holdBack, type LastWords, mayBeLastWords } from './last-words.ts'
 import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
 import { nextTick } from './next-tick.ts'
 import { activeQueryOf, forgetActiveQuery, isSubmittable, type PeerClient, type PeerQuery, queuedQueriesOf, sentQueriesOf } from './peer.ts'
@@ -87,7 +86,7 @@ function extend(Base: ClientClass): ClientClass {
     /** What its socket lives in. Undefined: the process. */
     #scope: Scope | undefined
     /** An answer, or the end? What comes next tells. */
-    #lastWords: { readonly error: Error; readonly deadline: Deadline } | undefined
+    #lastWords: LastWords | undefined
     /** It has logged in before the server asked. */
     #isEarly = false
 
@@ -239,10 +238,10 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override _handleErrorMessage(message: Error): void {
-      // A function of the user's own may raise them too, as an error like any other. The severity is translated: it cannot tell.
-      if (!this.#attached || !activeQueryOf(this) || !ENDS.has(codeOf(message) ?? '')) return super._handleErrorMessage(message)
-      const deadline = startDeadline(this.#attached.host.clock, END_MILLIS, () => this.connection.stream.destroy(message), true)
-      this.#lastWords = { error: message, deadline }
+      const query = activeQueryOf(this)
+      if (!this.#attached || !query || !mayBeLastWords(message, query)) return super._handleErrorMessage(message)
+      // Of several the first one says why: a pooler passes the server's on, and adds that it has lost it.
+      this.#lastWords ??= holdBack(message, this.#attached.host.clock, () => this.connection.stream.destroy(message))
     }
 
     #takeLastWords(): Error | undefined {
@@ -336,8 +335,6 @@ function extend(Base: ClientClass): ClientClass {
   }
 }
 
-/** How long the end may take after the server's last words. A cursor waits for us after an error, and would wait for ever. */
-const END_MILLIS = 1000
 
 const ADMIN_SHUTDOWN = '57P01'
 /**
@@ -345,8 +342,6 @@ const ADMIN_SHUTDOWN = '57P01'
  * an immediate stop warns with the same code, in `quickdie`, and means nothing of the kind; texts are translated.
  */
 const COMMITTED_ALREADY = 'SyncRepWaitForLSN'
-/** FATAL whenever they arrive in the middle of a session. */
-const ENDS: ReadonlySet<string> = new Set([ADMIN_SHUTDOWN, '57P02', '57P05', '25P03', '25P04'])
 
 function isUnreplicated(notice: { readonly routine?: unknown }): boolean {
   return codeOf(notice) === ADMIN_SHUTDOWN && notice.routine === COMMITTED_ALREADY

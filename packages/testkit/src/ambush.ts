@@ -4,6 +4,15 @@ import type { Flow } from './flow.ts'
 // A bare protocol Sync is 5 bytes, 27 in TLS; the shortest useful query message is longer. So probes do not set off an ambush.
 const MIN_BYTES = 32
 
+/** The fields of an ErrorResponse. */
+export interface LastWords {
+  /** As it is translated for the client. Default: `FATAL`. */
+  readonly severity?: string
+  /** SQLSTATE. */
+  readonly code: string
+  readonly message: string
+}
+
 /** Which request an ambush waits for, and what the client then sees. */
 export interface LoseRequestOptions {
   /**
@@ -13,8 +22,10 @@ export interface LoseRequestOptions {
   readonly minBytes?: number
   /** Waits for a chunk with this text in it, such as a part of the SQL. For connections without TLS. */
   readonly containing?: string
-  /** What the client sees. Default: `rst`. */
+  /** What the client sees. Default: `rst`, or `fin` with `lastWords`, which a reset would overtake. */
   readonly cut?: SuddenCut
+  /** What the client is told before the cut: an ErrorResponse, as a pooler or a proxy sends it. For connections without TLS. */
+  readonly lastWords?: LastWords
   /** What becomes of the server's side. Default: closed, but held open for `drop`, since then nobody is told. */
   readonly server?: ServerSide
 }

@@ -67,6 +67,14 @@ describe('in flight', () => {
     expect(await place.countWrites()).toBe(1)
   })
 
+  test.each(['loseNextRequest', 'loseNextAnswer'] as const)('%s with last words: the client hears them', async (lose) => {
+    await using plain = await place.dial()
+    place.proxy[lose]({ lastWords: { code: '08P01', message: 'server conn crashed?' } })
+    const error = await plain.client.query(INSERT).catch((thrown: Error) => thrown)
+    expect(error).toMatchObject({ severity: 'FATAL', code: '08P01', message: 'server conn crashed?' })
+    expect(await place.countWrites()).toBe(lose === 'loseNextAnswer' ? 1 : 0)
+  })
+
   test('waits for the text that it was given, and passes over short chunks', async () => {
     await using plain = await place.dial()
     place.proxy.loseNextAnswer({ containing: 'INSERT' })

@@ -1,5 +1,7 @@
 /** Messages of PostgreSQL's protocol, as a pooler has to know them. */
 
+import type { LastWords } from './ambush.ts'
+
 /** What a server says when it is ready for the next: `I` idle, `T` in a transaction, `E` in a failed one. */
 export type ReadyStatus = 'I' | 'T' | 'E'
 
@@ -18,6 +20,11 @@ export function int32(...values: readonly number[]): Buffer {
 }
 
 export const READY: Buffer = message('Z', Buffer.from('I'))
+
+/** ErrorResponse, with the fields that every pooler sends. */
+export function errorResponse({ severity = 'FATAL', code, message: text }: LastWords): Buffer {
+  return message('E', Buffer.from(`S${severity}\0C${code}\0M${text}\0\0`))
+}
 
 /** Finds ReadyForQuery in what a server sends, wherever the chunks begin and end. */
 export class ReadyFinder {
