@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { blamesSilence, classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
+import { classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
 
 const all = [...FAILURES.values()]
 const codes = (wanted: (row: FailureRow) => boolean) =>
@@ -111,23 +111,4 @@ test.each<[sentence: string, error: unknown, code: string | undefined]>([
   ['a function', Object.assign(() => {}, { code: 'EPIPE' }), undefined],
 ])('the code of %s', (_, error, code) => {
   expect(codeOf(error)).toBe(code)
-})
-
-const deaths: readonly [sentence: string, error: unknown, blamed: boolean][] = [
-  ['a reset may come from a NAT that forgot the connection', { code: 'ECONNRESET' }, true],
-  ['so may a broken pipe, though it looks like a SQLSTATE', { code: 'EPIPE' }, true],
-  ['and an answer that never came', { code: 'ETIMEDOUT' }, true],
-  ['an end without a word may come from a proxy', new Error('Connection terminated unexpectedly'), true],
-  ['a failure of TLS has a code, but nobody has given a reason', { code: 'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC' }, true],
-  ['the server itself says that it was idle for too long', { code: '57P05' }, true],
-  ['an administrator is no silence', { code: '57P01' }, false],
-  ['nor is a crash', { code: '57P02' }, false],
-  ['nor a shutdown', { code: '57P03' }, false],
-  ['nor a transaction that idled: that limit is another one', { code: '25P03' }, false],
-  ['nor a database that was dropped, a reason that the table does not know', { code: '57P04' }, false],
-  ['nor an internal error of the server', { code: 'XX000' }, false],
-]
-
-test.each(deaths)('%s', (_, error, blamed) => {
-  expect(blamesSilence(error)).toBe(blamed)
 })

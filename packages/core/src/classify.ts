@@ -73,14 +73,3 @@ export function classify(error: unknown): FailureRow | undefined {
   const code = codeOf(error)
   return code === undefined ? undefined : FAILURES.get(code)
 }
-
-/** Five characters, at least one of them a digit: no errno (EPIPE) looks like that. */
-function isSqlState(code: string): boolean {
-  return /^(?=.*\d)[0-9A-Z]{5}$/.test(code)
-}
-
-/** Could silence alone have killed the connection that died of this? Not where the server gave another reason. */
-export function blamesSilence(error: unknown): boolean {
-  const code = codeOf(error)
-  return code === undefined || code === '57P05' || !isSqlState(code)
-}

@@ -20,7 +20,6 @@ const calm: GateRules = {
   doubtedAt: Number.NEGATIVE_INFINITY,
   trustMillis: 500,
   idleTimeoutMillis: 10_000,
-  fatalSilenceMillis: NEVER,
 }
 
 const rows: readonly [sentence: string, connection: Partial<Standing>, rules: Partial<GateRules>, verdict: Verdict][] = [
@@ -35,8 +34,7 @@ const rows: readonly [sentence: string, connection: Partial<Standing>, rules: Pa
   ['one unused for as long as it may be is kept', { idleMillis: 10_000 }, {}, 'trust'],
   ['one unused for longer is destroyed', { idleMillis: 10_001 }, {}, 'idle'],
   ['without an idle timeout it is kept', { idleMillis: 1e9 }, { idleTimeoutMillis: NEVER }, 'trust'],
-  ['a silence as long as the fatal one is asked about', { silenceMillis: 5000 }, { fatalSilenceMillis: 5000 }, 'ask'],
-  ['a longer one is destroyed unasked', { silenceMillis: 5001 }, { fatalSilenceMillis: 5000 }, 'idle'],
+  ['a silence is never fatal by itself: it is asked about', { silenceMillis: 1e9 }, {}, 'ask'],
   ['what was proven after the doubt is trusted', { provenAt: 1001 }, { doubtedAt: 1000 }, 'trust'],
   ['what was proven at the very moment of the doubt is asked', { provenAt: 1000 }, { doubtedAt: 1000 }, 'ask'],
   ['what was proven before the doubt is asked', { provenAt: 999 }, { doubtedAt: 1000 }, 'ask'],
@@ -53,7 +51,7 @@ test.each(rows)('%s', (_, connection, rules, verdict) => {
 
 test('the first reason that applies is the one that is given', () => {
   const worst: Standing = { broken: true, generation: 0, provenAt: 0, silenceMillis: 1e9, idleMillis: 1e9, ageMillis: 1e9, maxAgeMillis: 1 }
-  const rules: GateRules = { ...calm, doubtedAt: 1e9, fatalSilenceMillis: 5000 }
+  const rules: GateRules = { ...calm, doubtedAt: 1e9 }
   expect(judge(worst, rules)).toBe('broken')
   expect(judge({ ...worst, broken: false }, rules)).toBe('generation')
   expect(judge({ ...worst, broken: false, generation: 3 }, rules)).toBe('lifetime')
@@ -80,7 +78,6 @@ const gateRules: fc.Arbitrary<GateRules> = fc.record({
   doubtedAt: fc.oneof(millis, fc.constant(Number.NEGATIVE_INFINITY)),
   trustMillis: fc.integer({ min: 0, max: 2000 }),
   idleTimeoutMillis: limit,
-  fatalSilenceMillis: limit,
 })
 
 /** 0: lend it, 1: ask first, 2: destroy it. */

@@ -34,8 +34,6 @@ export interface GateRules {
   readonly trustMillis: number
   /** A connection unused for longer is destroyed unasked. Infinity: never. */
   readonly idleTimeoutMillis: number
-  /** A connection silent for longer is destroyed unasked, because such a silence has killed one before. Infinity: none has. */
-  readonly fatalSilenceMillis: number
 }
 
 /** Why a connection is destroyed at the door. */
@@ -50,7 +48,6 @@ export function judge(connection: Standing, rules: GateRules): Verdict {
   if (connection.generation < rules.generation) return 'generation'
   if (connection.ageMillis > connection.maxAgeMillis) return 'lifetime'
   if (connection.idleMillis > rules.idleTimeoutMillis) return 'idle'
-  if (connection.silenceMillis > rules.fatalSilenceMillis) return 'idle'
   if (connection.provenAt <= rules.doubtedAt) return 'ask'
   if (connection.silenceMillis >= rules.trustMillis) return 'ask'
   return 'trust'

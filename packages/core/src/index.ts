@@ -5,7 +5,7 @@
  */
 
 export { backoffMillis } from './backoff.ts'
-export { blamesSilence, classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
+export { classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
 export { type Clock, elapsedMillis, type Reading, read, systemClock, type Timer } from './clock.ts'
 export { type Deadline, startDeadline } from './deadline.ts'
 export {
@@ -38,7 +38,6 @@ export {
   hedgeDelayMillis,
   spendHedge,
 } from './hedge.ts'
-export { fatalSilenceMillis, learnDeath, learnSurvival, type ShortestDeath } from './idle-limit.ts'
 export {
   bindInvocation,
   currentInvocation,

@@ -1,12 +1,11 @@
 /** A pool in the small: core's rules, put together as a driver does it. What a driver has to get right beyond them is kept out. */
 
 import { backoffMillis } from '../src/backoff.ts'
-import { blamesSilence, classify } from '../src/classify.ts'
+import { classify } from '../src/classify.ts'
 import { elapsedMillis, type Reading, read, type Timer } from '../src/clock.ts'
 import { startDeadline } from '../src/deadline.ts'
 import { weighFreeze } from '../src/freeze.ts'
 import { judge, type Verdict } from '../src/gate.ts'
-import { fatalSilenceMillis, learnDeath, learnSurvival, type ShortestDeath } from '../src/idle-limit.ts'
 import { BUDGET_TOKENS, earn, type RetryBudget, spend } from '../src/retry-budget.ts'
 import { sweep } from '../src/sweep.ts'
 import type { FakeClock } from './fake-clock.ts'
@@ -66,7 +65,6 @@ export class ModelPool {
   #generation = 0
   #doubtedAt = Number.NEGATIVE_INFINITY
   #lastLook: Reading | undefined
-  #shortestDeath: ShortestDeath = Number.POSITIVE_INFINITY
   #budget: RetryBudget = BUDGET_TOKENS
   #sweeping = false
   #justProven: Connection | undefined
@@ -181,7 +179,6 @@ export class ModelPool {
         // What has answered just now need not be asked again, however short the trust: but doubt outweighs that.
         trustMillis: connection === this.#justProven ? Number.POSITIVE_INFINITY : this.#settings.trustMillis,
         idleTimeoutMillis: this.#settings.idleTimeoutMillis,
-        fatalSilenceMillis: fatalSilenceMillis(this.#shortestDeath),
       },
     )
   }
@@ -209,7 +206,6 @@ export class ModelPool {
 
   #ask(connection: Connection, now: Reading): void {
     if (connection.askedAt !== undefined) return
-    const silenceMillis = elapsedMillis(connection.provenAt, now)
     connection.askedAt = now.mono
     this.#watcher.asked(connection.socket)
     connection.socket.write()
@@ -217,10 +213,8 @@ export class ModelPool {
       connection.askedAt = undefined
       if (answered) {
         this.#justProven = connection
-        this.#shortestDeath = learnSurvival(this.#shortestDeath, silenceMillis)
         this.#idle.push(...this.#idle.splice(this.#idle.indexOf(connection), 1))
       } else if (this.#connections.has(connection)) {
-        this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)
         this.#doubtedAt = Math.max(this.#doubtedAt, now.mono)
         this.#remove(connection)
       }
@@ -304,9 +298,6 @@ export class ModelPool {
     const siblings = classify({ code })?.siblings
     if (siblings === 'condemned') this.#generation++
     else if (siblings !== 'unharmed') this.#doubtedAt = Math.max(this.#doubtedAt, connection.askedAt ?? this.#clock.mono())
-    if (this.#idle.includes(connection) && blamesSilence({ code })) {
-      this.#shortestDeath = learnDeath(this.#shortestDeath, elapsedMillis(connection.provenAt, read(this.#clock)))
-    }
     connection.code = code
     this.#remove(connection)
     connection.settle?.(false)

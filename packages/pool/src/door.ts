@@ -4,20 +4,15 @@
  */
 
 import {
-  blamesSilence,
   type Clock,
   classify,
   codeOf,
   createStatementCache,
   elapsedMillis,
   type FreezeHints,
-  fatalSilenceMillis,
   judge,
-  learnDeath,
-  learnSurvival,
   type Reading,
   read,
-  type ShortestDeath,
   type StaleReason,
   type Statement,
   sweep,
@@ -75,7 +70,6 @@ export class Door implements StatementHost {
   #generation = 0
   #doubtedAt = Number.NEGATIVE_INFINITY
   #lastLook: Reading | undefined
-  #shortestDeath: ShortestDeath = Number.POSITIVE_INFINITY
   #isSweeping = false
   #justProven: PeerClient | undefined
   readonly #listener: VitalsListener = {
@@ -179,12 +173,6 @@ export class Door implements StatementHost {
     this.#generation++
   }
 
-  /** It was silent until now, and lives. */
-  survived(client: PeerClient): void {
-    const silenceMillis = elapsedMillis(this.vitalsOf(client).provenAt, read(this.#host.settings.clock))
-    this.#shortestDeath = learnSurvival(this.#shortestDeath, silenceMillis)
-  }
-
   /** For a client that somebody has held on to, which the gate never sees. */
   mustProve(client: PeerClient): boolean {
     const now = this.look()
@@ -249,7 +237,6 @@ export class Door implements StatementHost {
       doubtedAt: this.#doubtedAt,
       trustMillis: this.#host.settings.trustMillis,
       idleTimeoutMillis: this.#host.idleTimeoutMillis(),
-      fatalSilenceMillis: fatalSilenceMillis(this.#shortestDeath),
     })
     return verdict === 'ask' && client === this.#justProven ? 'trust' : verdict
   }
@@ -273,17 +260,16 @@ export class Door implements StatementHost {
       if (isUnanswered) this.doubtAll(now.mono)
       if (isUnanswered) this.#destroy(client, 'unanswered', then)
       memory.events.emit({ type: 'probed', alive, tookMillis, silenceMillis })
-      if (alive && vitals.state === 'idle') this.#proven(client, vitals, silenceMillis)
+      if (alive && vitals.state === 'idle') this.#proven(client, vitals)
       else this.#host.resume()
     })
   }
 
   /** Moves it to the end of the list, as the one of which we know most, and lends it to who waits, however short the trust. */
-  #proven(client: PeerClient, vitals: Vitals, silenceMillis: number): void {
+  #proven(client: PeerClient, vitals: Vitals): void {
     // A lost race accuses nobody: this one says goodbye as any connection that is too many.
     if (this.#host.isTooMany(vitals)) return this.#host.remove(client)
     vitals.probed = true
-    this.#shortestDeath = learnSurvival(this.#shortestDeath, silenceMillis)
     const idle = this.#host.idle()
     const index = idle.findIndex((item) => item.client === client)
     if (index !== -1) idle.push(...idle.splice(index, 1))
@@ -298,7 +284,6 @@ export class Door implements StatementHost {
 
   #destroy(client: PeerClient, reason: StaleReason, now: Reading): void {
     const silenceMillis = elapsedMillis(this.vitalsOf(client).provenAt, now)
-    if (reason === 'broken' || reason === 'unanswered') this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)
     // Dead or condemned: nobody is there to read a Terminate.
     if (reason !== 'idle' && reason !== 'lifetime') client.connection?.stream.destroy()
     this.#host.remove(client)
@@ -324,7 +309,6 @@ export class Door implements StatementHost {
     // A caller hears of the loss of its connection; unless it was handed out with the probe on its way, which is no fault of the caller's.
     if (!isNobodys && vitals.owed?.to !== 'piggybacked') return
     const silenceMillis = elapsedMillis(vitals.provenAt, now)
-    if (blamesSilence(error)) this.#shortestDeath = learnDeath(this.#shortestDeath, silenceMillis)
     const code = codeOf(error)
     this.#host.memory.events.emit({ type: 'stale', reason: 'broken', silenceMillis, ...(code !== undefined && { code }) })
   }

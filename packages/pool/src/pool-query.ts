@@ -157,7 +157,7 @@ export class PoolQueries {
       done(...results)
     }
     const call = { ...unshared, done: once }
-    const { settings, hedging, door } = this.#host
+    const { settings, hedging } = this.#host
     let isTaken = false
     let isEnded = false
     /** That nothing is known of the statement is nothing to tell as long as it may still be answered. */
@@ -173,8 +173,7 @@ export class PoolQueries {
       this.#runBeside({ ...call, done: besides }, client, vitals, other, releaseOther)
     }
     const wantOther = () => this.#connect(call, take)
-    const proven = () => door.survived(client)
-    const ride = startRide(client, vitals, { ...settings, hedging, proven, wantOther })
+    const ride = startRide(client, vitals, { ...settings, hedging, wantOther })
     const text = asRidden(call.text, call.values)
     const ridden = { ...call, text, values: text === call.text ? call.values : undefined }
     this.#runAs(ridden, client, release, vitals, (error) => {

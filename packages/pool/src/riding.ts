@@ -68,8 +68,6 @@ export interface RideHost {
   readonly clock: Clock
   readonly hedging: Hedging
   readonly probeTimeoutMillis: number
-  /** The proof has come. */
-  proven(): void
   /** The proof is late: another connection is wanted. Returns how not to want it any more. */
   wantOther(): () => void
 }
@@ -82,7 +80,7 @@ export interface Ride {
 }
 
 /** The next statement that is sent on the client has the proof in front of it. */
-export function startRide(client: PeerClient, vitals: Vitals, { clock, hedging, probeTimeoutMillis, proven, wantOther }: RideHost): Ride {
+export function startRide(client: PeerClient, vitals: Vitals, { clock, hedging, probeTimeoutMillis, wantOther }: RideHost): Ride {
   const since = clock.mono()
   let isOver = false
   let wantNoOther = () => {}
@@ -99,13 +97,7 @@ export function startRide(client: PeerClient, vitals: Vitals, { clock, hedging, 
   }
   const deadline = startDeadline(clock, probeTimeoutMillis, () => client.connection.stream.destroy(noProof(probeTimeoutMillis)))
   vitals.askedAt = since
-  vitals.owed = {
-    to: 'piggybacked',
-    answered() {
-      proven()
-      close(clock.mono() - since)
-    },
-  }
+  vitals.owed = { to: 'piggybacked', answered: () => close(clock.mono() - since) }
   return {
     get isOver() {
       return isOver
