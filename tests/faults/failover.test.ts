@@ -68,6 +68,28 @@ describe('the name leads to a standby', () => {
     expect(setting.proxy.counters.flowsOpened).toBe(4)
   })
 
+  test('a pool of a replica: the longer it is one, the rarer it is renewed', async () => {
+    setting.proxy.moveTo(standby)
+    const clock = createFakeClock()
+    const pool = setting.thaw({ max: 3, keepOnSqlError: true, clock })
+    for (let second = 0; second < 60; second++) {
+      expect(await failure(pool.query(INSERT, ['by-mistake']))).toMatchObject(READ_ONLY)
+      clock.advance(1000)
+    }
+    // After 0, 1, 3, 7, 15 and 31 s.
+    expect(pool.stats().generation).toBe(6)
+  })
+
+  test('many writes at once: the pool is renewed once, and each write is sent again', async () => {
+    setting.proxy.moveTo(standby)
+    const pool = setting.thaw({ max: 3 })
+    await fill(pool)
+    setting.proxy.moveTo(setting.server)
+    await Promise.all([1, 2, 3].map(() => pool.query(INSERT, ['at-once'])))
+    expect(await setting.rows('at-once')).toBe(3)
+    expect(pool.stats().generation).toBe(1)
+  })
+
   test('that another one is promoted beside: the pool leaves it, a second after it was found to be one', async () => {
     setting.proxy.moveTo(standby)
     const clock = createFakeClock()

@@ -8,13 +8,14 @@ import {
   codeOf,
   currentInvocation,
   earn,
-  elapsedMillis,
+  foundStandby,
   hasInvocations,
   hingesOnDirectness,
   type Invocation,
-  type Reading,
+  mayLookUpAgain,
   read,
   resumeInvocation,
+  type StandbyFound,
   spend,
   TransactionOpenError,
 } from '@thaw/core'
@@ -72,8 +73,6 @@ interface Call {
 type Settle = (error: Error | null | undefined, result?: pg.QueryResult) => void
 
 const MOST_REPEATS = 2
-/** So often a pool of a replica may be renewed, because somebody writes to it by mistake. A failover moves a name within seconds. */
-const LOOK_UP_AGAIN_MILLIS = 1000
 /** PostgreSQL's read_only_sql_transaction. */
 const READ_ONLY = '25006'
 const LEFT_OPEN =
@@ -82,8 +81,7 @@ const LEFT_OPEN =
 export class PoolQueries {
   readonly #host: PoolQueryHost
   readonly #hasQueryMode: boolean
-  /** When a standby was found last. For a while it tells nothing new that there is one. */
-  #standbyFoundAt: Reading | undefined
+  #standby: StandbyFound | undefined
 
   constructor(host: PoolQueryHost) {
     this.#host = host
@@ -220,9 +218,10 @@ export class PoolQueries {
     }
   }
 
-  #finish({ done, secondTry }: Call, vitals: Vitals, release: Release, result: pg.QueryResult | undefined): void {
+  #finish({ done, secondTry, wasRefused }: Call, vitals: Vitals, release: Release, result: pg.QueryResult | undefined): void {
     const { memory } = this.#host
     memory.budget = earn(memory.budget)
+    if (wasRefused) this.#standby = undefined
     const { status } = vitals
     release()
     // A READ ONLY transaction of ours whose COMMIT was lost has changed nothing.
@@ -313,9 +312,14 @@ export class PoolQueries {
   #mayBeStandby({ text, wasRefused, secondTry }: Call, client: PeerClient): boolean {
     if (wasRefused || secondTry?.how === 'inside READ ONLY' || this.#host.isEnding() || isSubmittable(text) || isBroken(client))
       return false
-    const { clock } = this.#host.settings
-    const isKnown = this.#standbyFoundAt && elapsedMillis(this.#standbyFoundAt, read(clock)) < LOOK_UP_AGAIN_MILLIS
-    return !isKnown && this.#host.door.vitalsOf(client).status === 'I'
+    const { door, settings } = this.#host
+    const isOfInterest = this.#isOutdated(client) || mayLookUpAgain(this.#standby, read(settings.clock))
+    return isOfInterest && door.vitalsOf(client).status === 'I'
+  }
+
+  /** Has another statement found out before, on a connection of the same generation? */
+  #isOutdated(client: PeerClient): boolean {
+    return this.#host.door.vitalsOf(client).generation < this.#host.door.generation
   }
 
   /** A write was refused as read-only. Is it a setting, which the user should hear of, or has the primary become a standby? */
@@ -325,8 +329,10 @@ export class PoolQueries {
         release(!unanswered && this.#mayKeep(client, error) ? undefined : error)
         return call.done(error)
       }
-      this.#host.door.condemnAll()
-      this.#standbyFoundAt = read(this.#host.settings.clock)
+      if (!this.#isOutdated(client)) {
+        this.#host.door.condemnAll()
+        this.#standby = foundStandby(this.#standby, read(this.#host.settings.clock))
+      }
       release(true)
       // Dialling looks the host up anew. The statement was refused, so it was not executed.
       this.#send({ ...call, wasRefused: true })
