@@ -275,6 +275,25 @@ describe('a ride without an answer', () => {
     expect(pool.stats()).toMatchObject({ total: 1, retried: 1 })
   })
 
+  test.each([
+    [true, 'raced'],
+    [false, 'not raced'],
+  ])('under a short query_timeout of the pool, whose time begins with the proof (hedge: %s)', async (hedge) => {
+    createPool({ query_timeout: 150, probeTimeoutMillis: 400, hedge })
+    await pool.query('select 1')
+    skipped += 1000
+    proxy.cut('drop')
+    expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
+  })
+
+  test('that lives keeps to the query_timeout of the pool all the same', async () => {
+    createPool({ query_timeout: 150, probeTimeoutMillis: 10_000 })
+    await pool.query('select 1')
+    skipped += 1000
+    await expect(pool.query('select pg_sleep(60)')).rejects.toMatchObject({ kind: 'deadline' })
+    expect(ways()).toContain('ridden')
+  })
+
   test('that dies is sent again, and teaches nothing about other silences', async () => {
     createPool()
     await pool.query('select 1')

@@ -5,7 +5,7 @@
 
 import { type Clock, startDeadline, type Timer } from '@thaw/core'
 import type { Driver } from './driver.ts'
-import { errnoOf } from './errno.ts'
+import { wireError } from './errno.ts'
 import type { Memory } from './home.ts'
 import type { Settings } from './options.ts'
 import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf } from './peer.ts'
@@ -150,6 +150,5 @@ function awaited(client: PeerClient): PeerQuery | undefined {
 }
 
 function fellSilent(): Error {
-  const wire = { code: 'ETIMEDOUT', errno: errnoOf('ETIMEDOUT'), syscall: 'read' }
-  return Object.assign(new Error('Connection fell silent: the server is not working on the statement, but no answer came'), wire)
+  return wireError('ETIMEDOUT', 'Connection fell silent: the server is not working on the statement, but no answer came')
 }

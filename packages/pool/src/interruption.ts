@@ -1,6 +1,6 @@
 /** A statement that we end ourselves, because its time is up or its caller wants nothing more of it. */
 
-import { type Clock, currentInvocation, type Deadline, DeadlineError, OptionError, read, startDeadline } from '@thaw/core'
+import { type Clock, currentInvocation, type Deadline, DeadlineError, OptionError, startDeadline } from '@thaw/core'
 
 const interruptions = new WeakSet<Error>()
 
@@ -20,6 +20,8 @@ export interface Bounds {
   /** Milliseconds. 0 or absent: no bound. */
   readonly timeoutMillis: number
   readonly signal: AbortSignal | undefined
+  /** Calls back when the time begins to run. Undefined: at once. */
+  readonly begins?: ((begin: () => void) => void) | undefined
 }
 
 /** What Thaw adds to the configuration of a query, and what it takes over of pg's. */
@@ -33,30 +35,44 @@ export interface QueryBounds {
  *
  * The invocation's own deadline is one of them, without being asked for.
  */
-export function bound(clock: Clock, { timeoutMillis, signal }: Bounds, interrupt: (reason: Error) => void): () => void {
+export function bound(clock: Clock, { timeoutMillis, signal, begins }: Bounds, interrupt: (reason: Error) => void): () => void {
   const signals = [signal, currentInvocation()?.signal].filter((each) => each !== undefined)
-  const began = read(clock)
+  let began = clock.mono()
+  let isLifted = false
   const stop = (reason: unknown) => {
     lift()
     interrupt(asInterruption(asError(reason)))
   }
   const aborted = (event: { readonly target?: unknown }) => stop((event.target as AbortSignal).reason)
-  const late = (lateMillis: number) => stop(timeUp(timeoutMillis, clock.mono() - began.mono, lateMillis))
+  const late = (lateMillis: number) => stop(timeUp(timeoutMillis, clock.mono() - began, lateMillis))
   let deadline: Deadline | undefined
   const lift = () => {
+    isLifted = true
     deadline?.cancel()
     for (const each of signals) each.removeEventListener('abort', aborted)
   }
   for (const each of signals) each.addEventListener('abort', aborted)
-  if (timeoutMillis > 0) deadline = startDeadline(clock, timeoutMillis, late)
+  const begin = () => {
+    if (isLifted) return
+    began = clock.mono()
+    deadline = startDeadline(clock, timeoutMillis, late)
+  }
+  if (timeoutMillis > 0) begins ? begins(begin) : begin()
   return lift
 }
 
 /** The bounds that a query's configuration sets. Undefined: none, and none by the invocation either. */
-export function boundsOf(config: QueryBounds | undefined, defaultTimeoutMillis: number): Bounds | undefined {
+export function boundsOf(config: QueryBounds | undefined, defaultTimeoutMillis: number, begins?: Bounds['begins']): Bounds | undefined {
   const timeoutMillis = Number(config?.query_timeout) || defaultTimeoutMillis
   const signal = checkSignal(config?.signal)
-  return timeoutMillis > 0 || signal || currentInvocation() ? { timeoutMillis, signal } : undefined
+  return timeoutMillis > 0 || signal || currentInvocation() ? { timeoutMillis, signal, begins } : undefined
+}
+
+/** The same, for the driver, which would keep the time by itself. As node-postgres copies it: text may come from a prototype, or from a getter. */
+export function withoutTimeout(config: object): object {
+  const own = Object.getOwnPropertyDescriptors(config)
+  const query_timeout = { value: undefined, configurable: true, enumerable: true, writable: true }
+  return Object.create(Object.getPrototypeOf(config), { ...own, query_timeout })
 }
 
 /** @throws {OptionError} when it is not an AbortSignal. */

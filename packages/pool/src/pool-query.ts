@@ -202,10 +202,15 @@ export class PoolQueries {
   /** `ended` is told first, and says whether it has dealt with it. */
   #runAs(call: Call, client: PeerClient, release: Release, vitals: Vitals, ended?: (error: Error | undefined) => boolean): void {
     let settled = false
+    let isSending = true
     const settle: Settle = (error, result) => {
-      // pg calls back twice after a value that it cannot bind.
+      // pg calls back twice after a value that it cannot bind: for the first time before it has returned.
       if (settled) return
       settled = true
+      if (isSending) nextTick(() => tell(error, result))
+      else tell(error, result)
+    }
+    const tell: Settle = (error, result) => {
       if (ended?.(error ?? undefined)) return
       if (error) resumeInvocation(call.invocation, () => this.#failed(call, client, release, error))
       else this.#finish(call, vitals, release, result)
@@ -214,8 +219,9 @@ export class PoolQueries {
       if (call.secondTry?.how === 'inside READ ONLY') readOnly(client, call, settle)
       else client.query(call.text as string, call.values as unknown[], settle as (error: Error, result: pg.QueryResult) => void)
     } catch (error) {
-      nextTick(() => settle(error as Error))
+      settle(error as Error)
     }
+    isSending = false
   }
 
   #finish({ done, secondTry, wasRefused }: Call, vitals: Vitals, release: Release, result: pg.QueryResult | undefined): void {

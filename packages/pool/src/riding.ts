@@ -1,8 +1,9 @@
 /** Sending the proof in the same flight as a read, in front of it: if the connection lives, being asked costs nothing. */
 
 import { type Clock, type Statement, startDeadline } from '@thaw/core'
-import { errnoOf } from './errno.ts'
+import { wireError } from './errno.ts'
 import type { Hedging } from './hedging.ts'
+import type { Bounds } from './interruption.ts'
 import type { PeerClient, PeerQuery } from './peer.ts'
 import type { Vitals } from './vitals.ts'
 
@@ -108,6 +109,20 @@ export function startRide(client: PeerClient, vitals: Vitals, { clock, hedging, 
 
 /** What ended a connection that gave no sign of life. */
 export function noProof(millis: number): Error {
-  const wire = { code: 'ETIMEDOUT', errno: errnoOf('ETIMEDOUT'), syscall: 'read' }
-  return Object.assign(new Error(`Connection gave no sign of life within ${millis} ms, with a statement on its way`), wire)
+  return wireError('ETIMEDOUT', `Connection gave no sign of life within ${millis} ms, with a statement on its way`)
+}
+
+/** Until its proof has come a statement counts as waiting at the door, where no time of its own runs. */
+export function beginsWithProof(vitals: Vitals): Bounds['begins'] {
+  const { owed } = vitals
+  if (owed?.to !== 'piggybacked') return undefined
+  return (begin) => {
+    vitals.owed = {
+      to: 'piggybacked',
+      answered() {
+        owed.answered()
+        begin()
+      },
+    }
+  }
 }

@@ -19,12 +19,14 @@ import {
 import type { ClientClass, PeerClientBase } from './base-client.ts'
 import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { EARLY } from './early-login.ts'
-import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds } from './interruption.ts'
+import { wireError } from './errno.ts'
+import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds, withoutTimeout } from './interruption.ts'
 import { holdBack, type LastWords, mayBeLastWords } from './last-words.ts'
 import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
 import { nextTick } from './next-tick.ts'
 import { activeQueryOf, forgetActiveQuery, isSubmittable, type PeerClient, type PeerQuery, queuedQueriesOf, sentQueriesOf } from './peer.ts'
 import { PROOF, probe } from './probe.ts'
+import { beginsWithProof } from './riding.ts'
 import type { ScramKeys } from './scram-keys.ts'
 import { isBroken, noteReady, type ReadyMessage, type Vitals, WATCHED } from './vitals.ts'
 
@@ -127,11 +129,13 @@ function extend(Base: ClientClass): ClientClass {
 
     #query(attached: Attached, config: object | string, values: unknown, callback: unknown): unknown {
       if (attached.vitals.lent) this.#noteSessionState(attached, config)
-      const bounds = boundsOf(typeof config === 'object' ? (config as QueryBounds) : undefined, attached.queryTimeoutMillis)
+      const own = typeof config === 'object' ? (config as QueryBounds) : undefined
+      const bounds = boundsOf(own, attached.queryTimeoutMillis, beginsWithProof(attached.vitals))
       if (!bounds && this._queryable) return super.query(config, values, callback)
-      const plain = typeof config === 'object' && 'query_timeout' in config ? { ...config, query_timeout: undefined } : config
+      const plain = typeof config === 'object' && 'query_timeout' in config ? withoutTimeout(config) : config
       const over =
-        interruptedBefore(bounds) ?? (this._queryable ? undefined : new Error(attached.vitals.takenBack ? TAKEN_BACK : NOT_QUERYABLE))
+        interruptedBefore(bounds) ??
+        (this._queryable ? undefined : attached.vitals.takenBack ? new Error(TAKEN_BACK) : wireError('EPIPE', NOT_QUERYABLE))
       if (over) return this.#refuse(over, () => super.query(plain, values, callback))
       const before = this.#newest
       const result = super.query(plain, values, callback)
@@ -220,9 +224,9 @@ function extend(Base: ClientClass): ClientClass {
       const { clock, probeTimeoutMillis } = attached.host
       this.#isAsking = true
       sweep(clock, () => {
-        if (isBroken(this.#self)) return this.#foundDead('its end had come already')
+        if (isBroken(this.#self)) return this.#foundDead('ECONNRESET', 'its end had come already')
         probe(this.#self, attached.vitals, clock, probeTimeoutMillis, (alive) => {
-          if (!alive) return this.#foundDead(`it did not answer within ${probeTimeoutMillis} ms when asked whether it lives`)
+          if (!alive) return this.#foundDead('ETIMEDOUT', `it did not answer within ${probeTimeoutMillis} ms when asked whether it lives`)
           this.#isAsking = false
           // Unless whoever waited has lost interest meanwhile.
           if (queuedQueriesOf(this).length > 0) this.#submit(attached)
@@ -230,9 +234,9 @@ function extend(Base: ClientClass): ClientClass {
       })
     }
 
-    #foundDead(why: string): void {
+    #foundDead(code: 'ECONNRESET' | 'ETIMEDOUT', why: string): void {
       this.#isAsking = false
-      const lost = new Error(`Connection found dead before a statement was sent (${why})`)
+      const lost = wireError(code, `Connection found dead before a statement was sent (${why})`)
       this._errorAllQueries(lost)
       this.connection.stream.destroy(lost)
     }

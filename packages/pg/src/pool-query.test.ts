@@ -1,0 +1,111 @@
+/** `pool.query()` as it may be called: what plain pg does with each call, and Thaw too. */
+
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import stock from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Pool } from './index.ts'
+
+let server: PostgresServer
+let proxy: FaultProxy
+
+beforeAll(async () => {
+  server = await startPostgres()
+  proxy = await startFaultProxy(server)
+})
+afterAll(async () => {
+  await proxy.close()
+  await server.close()
+})
+
+/** As sql-template-strings and its like make them. */
+class Tagged {
+  readonly strings: readonly string[]
+  readonly values: readonly unknown[]
+  query_timeout?: number
+  constructor(strings: readonly string[], ...values: readonly unknown[]) {
+    this.strings = strings
+    this.values = values
+  }
+  get text(): string {
+    return this.strings.reduce((text, part, index) => `${text}$${index}${part}`)
+  }
+}
+
+describe.each([
+  ['pg', stock.Pool],
+  ['Thaw', Pool],
+])('%s', (_name, PoolClass) => {
+  const withPool = async <Result>(work: (pool: stock.Pool) => Promise<Result>): Promise<Result> => {
+    const pool = new PoolClass({ connectionString: server.url, max: 1 })
+    try {
+      await pool.query('SELECT 1')
+      return await work(pool)
+    } finally {
+      await pool.end()
+    }
+  }
+
+  test('calls no callback before query() has returned, though a value cannot be bound', () =>
+    withPool(async (pool) => {
+      const values = [
+        {
+          toPostgres() {
+            throw new Error('cannot bind')
+          },
+        },
+      ]
+      let hasReturned = false
+      const heard = new Promise((resolve) => pool.query('SELECT $1::text', values, (error) => resolve([error?.message, hasReturned])))
+      hasReturned = true
+      expect(await heard).toEqual(['cannot bind', true])
+      expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+    }))
+
+  test('takes a text from a prototype, and from a getter, with a query_timeout too', () =>
+    withPool(async (pool) => {
+      const inherited = Object.create({ text: 'SELECT 5 AS n', rowMode: 'array' })
+      const bounded = Object.assign(new Tagged(['SELECT ', '::int AS n'], 7), { query_timeout: 5000 })
+      const calls = [
+        inherited,
+        Object.assign(Object.create(inherited), { query_timeout: 5000 }),
+        new Tagged(['SELECT ', '::int AS n'], 7),
+        bounded,
+      ]
+      const rows: unknown[] = []
+      for (const call of calls) rows.push(...(await pool.query(call as stock.QueryConfig)).rows)
+      expect(rows).toEqual([[5], [5], { n: 7 }, { n: 7 }])
+    }))
+})
+
+describe('a client whose connection was lost while it was held', () => {
+  const held = async (config: object, lose: () => void) => {
+    const pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 1, ...config })
+    const client = await pool.connect()
+    client.on('error', () => {})
+    await client.query('SELECT 1')
+    lose()
+    const error = await client.query('SELECT 1').then(
+      () => undefined,
+      (thrown: Error) => thrown,
+    )
+    const next = await client.query({ text: 'SELECT 1', query_timeout: 5000 } as stock.QueryConfig).then(
+      () => undefined,
+      (thrown: Error) => thrown,
+    )
+    client.release(true)
+    await pool.end()
+    return [error, next]
+  }
+
+  test('that does not answer: found dead, with the code of a socket', async () => {
+    const [error, next] = await held({ trustMillis: 0, probeTimeoutMillis: 100 }, () => proxy.cut('drop'))
+    expect(error).toMatchObject({ kind: 'connection-lost', reason: 'unsent', code: 'ETIMEDOUT', syscall: 'read' })
+    expect(error).toHaveProperty('errno', expect.any(Number))
+    expect(next).toMatchObject({ kind: 'connection-lost', reason: 'unsent', code: 'EPIPE', syscall: 'write' })
+  })
+
+  test('whose end has come: too', async () => {
+    const [error] = await held({ trustMillis: 0 }, () => proxy.cut('fin'))
+    expect(error).toMatchObject({ kind: 'connection-lost', reason: 'unsent', code: 'ECONNRESET', syscall: 'read' })
+  })
+})
