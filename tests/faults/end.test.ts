@@ -130,6 +130,20 @@ test('while dials are refused, and callers wait for the next', async () => {
   expect(ended).toHaveLength(dials)
 })
 
+test('a connection that is being opened for nobody any more is not waited for', async () => {
+  const pool = openPool('thaw') as ThawPool
+  const gone = new AbortController()
+  await proxy.deafen()
+  const waiting = pool.connect({ signal: gone.signal })
+  await until('the pool opens a connection', () => pool.totalCount === 1)
+  gone.abort(new Error('no longer wanted'))
+  await expect(waiting).rejects.toThrow('no longer wanted')
+  const began = performance.now()
+  await pool.end()
+  // Otherwise as long as opening a connection may take.
+  expect(performance.now() - began).toBeLessThan(5000)
+})
+
 describe('without a timeout', () => {
   test('end waits for who is out, and serves who waits', async () => {
     const next = async (driver: Driver) => {

@@ -196,6 +196,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     /** Closes what is idle. The pool has ended when its last connection has left. */
     #finishEnding(): void {
       for (const { client } of [...this._idle]) this._remove(client)
+      // Nobody waits for what is being opened: beside a connection that has answered after all, for instance.
+      this.#dialler.abandon()
       if (this._clients.length > 0 || this.ended) return
       this.ended = true
       this._endCallback?.()

@@ -339,7 +339,6 @@ function extend(Base: ClientClass): ClientClass {
   }
 }
 
-
 const ADMIN_SHUTDOWN = '57P01'
 /**
  * Where PostgreSQL warns that it has committed without its replicas (src/backend/replication/syncrep.c). The name of the function, because
