@@ -21,6 +21,7 @@ import { Member } from './member.ts'
 import { nextTick } from './next-tick.ts'
 import type { ConnectOptions, EndOptions, Settings, ThawOptions } from './options.ts'
 import { checkEndOptions, preparePoolOptions, settingsOf } from './options.ts'
+import { patchedConnect } from './patched-connect.ts'
 import { Patience } from './patience.ts'
 import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem, Release } from './peer.ts'
 import { PoolQueries } from './pool-query.ts'
@@ -63,6 +64,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     readonly #member: Member
     readonly #patience: Patience
     readonly #idleTimer: IdleTimer
+    /** Set where somebody has wrapped pg-pool's `connect`. */
+    readonly #patched = patchedConnect(driver.Pool, this, (callback, options) => this.#acquire(callback, options))
     /** The next `connect()` is for a statement that may take the proof with it. */
     #mayRide: (() => boolean) | undefined
 
@@ -175,11 +178,17 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     connect(first?: ConnectCallback | ConnectOptions, second?: ConnectCallback): Promise<PeerClient> | undefined {
       const callback = (typeof first === 'function' ? first : second) as Callback<PeerClient> | undefined
       if (this.ending) return this.#refuse(callback)
+      const options = typeof first === 'object' ? first : undefined
+      if (this.#patched) return this.#patched.connect(callback as ConnectCallback | undefined, options)
       const promised = promisify<PeerClient>(this.Promise, callback)
-      const waiter = createWaiter(this.#settings.clock, this.#member.note(promised.callback as ConnectCallback), { mayRide: this.#mayRide })
-      this.#mayRide = undefined
-      if (this.#waiting.mayWait(waiter, typeof first === 'object' ? first : undefined)) this.#wait(waiter)
+      this.#acquire(promised.callback as ConnectCallback, options)
       return promised.result
+    }
+
+    #acquire(callback: ConnectCallback, options: ConnectOptions | undefined): void {
+      const waiter = createWaiter(this.#settings.clock, this.#member.note(callback), { mayRide: this.#mayRide })
+      this.#mayRide = undefined
+      if (this.#waiting.mayWait(waiter, options)) this.#wait(waiter)
     }
 
     query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined {
@@ -213,7 +222,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     /** For a statement of the pool's own, which gives the client back by itself. Returns how to want none any more, if that is possible. */
     #connectOwn(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined, isAtDoor = false): () => void {
       const isOpen = !this.ending || (isAtDoor && !this.ended)
-      if (this.connect === CONNECT && isOpen && signal === undefined)
+      if (this.connect === CONNECT && !this.#patched && isOpen && signal === undefined)
         return this.#wait(createWaiter(this.#settings.clock, callback, { mayRide, isOwn: true }))
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
       this.#member.expectOwn()
@@ -247,7 +256,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     /** Not where somebody was here before, or has wrapped `connect`. */
     #lendNow(callback: ConnectCallback): boolean {
-      if (this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT) return false
+      if (this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT || this.#patched) return false
       this.#member.join()
       return this.#lending.lendNow(callback)
     }
