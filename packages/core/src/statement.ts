@@ -74,9 +74,6 @@ const LEAVES_STATE =
 
 const NOT_UNDERSTOOD: Statement = { kind: 'unknown', plainWrite: false, mayCommit: true, sessionState: true }
 
-/** Longer texts are not remembered. */
-const LONGEST_REMEMBERED = 4000
-
 /** Says what a text is. Pure. */
 export function classifyStatement(text: string): Statement {
   const outline = outlineOf(text)
@@ -100,28 +97,11 @@ const AT_A_GLANCE = new RegExp(
 const ON_A_NEW_LINE = new RegExp(`[\\n\\r][^\\S\\n\\r]*(?:${SESSION_COMMANDS})`, 'i')
 
 /**
- * Could this text leave something in the session, at a glance? Asked of every statement that is sent, so it must cost nothing: a text that is remembered is
- * looked up; of a longer one, a megabyte of VALUES perhaps, nothing is understood. False is certain.
+ * Could this text leave something in the session, at a glance? Asked of every statement that is sent, so it must cost next to nothing: nothing of it is
+ * understood. False is certain.
  */
 export function mayLeaveSessionState(text: string): boolean {
-  return text.length <= LONGEST_REMEMBERED || AT_A_GLANCE.test(text) || (text.includes('--') && ON_A_NEW_LINE.test(text))
-}
-
-/**
- * Remembers what texts are, so that one that is sent again costs a look-up. Holds the `limit` texts that came last (default: 500, more than most
- * applications have), and none above 4,000 characters: a text that long is rarely sent twice, and holding it costs more than reading it.
- */
-export function createStatementCache(limit: number = 500): (text: string) => Statement {
-  const known = new Map<string, Statement>()
-  return (text) => {
-    const remembered = known.get(text)
-    if (remembered) return remembered
-    const statement = classifyStatement(text)
-    if (text.length > LONGEST_REMEMBERED) return statement
-    if (known.size >= limit) known.delete(known.keys().next().value ?? text)
-    known.set(text, statement)
-    return statement
-  }
+  return AT_A_GLANCE.test(text) || (text.includes('--') && ON_A_NEW_LINE.test(text))
 }
 
 function startsWith(words: string): RegExp {

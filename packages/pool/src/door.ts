@@ -14,7 +14,7 @@ import {
   type Reading,
   read,
   type StaleReason,
-  type Statement,
+  type StatementCache,
   sweep,
   type Verdict,
   weighFreeze,
@@ -80,7 +80,7 @@ export class Door implements StatementHost {
   }
   readonly clock: Clock
   readonly probeTimeoutMillis: number
-  readonly classify: (text: string) => Statement = createStatementCache()
+  readonly classify: StatementCache = createStatementCache()
   readonly scramKeys: ScramKeys | undefined
 
   constructor(host: DoorHost) {

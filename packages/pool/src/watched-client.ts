@@ -10,10 +10,9 @@ import {
   CommitRolledBackError,
   codeOf,
   currentScope,
-  mayLeaveSessionState,
   type Scope,
   ScopeError,
-  type Statement,
+  type StatementCache,
   sweep,
 } from '@thaw/core'
 import type { ClientClass, PeerClientBase } from './base-client.ts'
@@ -34,7 +33,7 @@ import { isBroken, noteReady, type ReadyMessage, type Vitals, WATCHED } from './
 export interface StatementHost {
   readonly clock: Clock
   readonly probeTimeoutMillis: number
-  readonly classify: (text: string) => Statement
+  readonly classify: StatementCache
   /** What a login computes, and may keep. */
   readonly scramKeys?: ScramKeys | undefined
   /** Is PostgreSQL itself at the other end, as far as has been found out? */
@@ -150,7 +149,7 @@ function extend(Base: ClientClass): ClientClass {
 
     #noteSessionState({ vitals, host }: Attached, config: unknown): void {
       const text = typeof config === 'string' ? config : (config as { text?: unknown }).text
-      if (typeof text === 'string' && mayLeaveSessionState(text) && host.classify(text).sessionState) vitals.sessionState = 'left'
+      if (typeof text === 'string' && host.classify.leavesState(text)) vitals.sessionState = 'left'
     }
 
     /** pg makes the query and its promise, and we answer it, without a byte being sent. */
