@@ -121,6 +121,8 @@ test.each<[sentence: string, name: string, near: string]>([
   ['another case and two slips', 'idletimeoutmili', 'idleTimeoutMillis'],
   ['two slips in a long name', 'probTimeoutMilis', 'probeTimeoutMillis'],
   ['another case of a short name', 'Max', 'max'],
+  ['one slip in a name of middle length', 'onConect', 'onConnect'],
+  ['two letters of one in the wrong order', 'onCnonect', 'onConnect'],
 ])('a name with %s is refused, and the right one named, whatever else is passed on', (_, name, near) => {
   for (const others of ['refuse', 'pass'] as const) {
     const error = refusal({ [name]: 1 }, others)
@@ -135,7 +137,7 @@ test('a name that is like none of ours is refused with all names that there are'
   expect(error?.message).not.toContain('blue')
 })
 
-test.each(['colour', 'trust', 'trustSeconds', 'statement_timeout', 'password', 'ma', 'man', 'clocks'])(
+test.each(['colour', 'reconnect', 'connect', 'trust', 'trustSeconds', 'statement_timeout', 'password', 'ma', 'man', 'clocks'])(
   'the name %s is passed on where others are',
   (name) => {
     expect(refusal({ [name]: 'x' }, 'pass')).toBeUndefined()

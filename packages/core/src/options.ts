@@ -69,20 +69,29 @@ function show(value: unknown): string {
   return Array.isArray(value) ? 'an array' : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`
 }
 
-/** The one name within two slips of the pen, regardless of case. Short names are too alike for any slip. */
+/** The one name within a slip or two of the pen, regardless of case. */
 function nearest(name: string, names: readonly string[]): string | undefined {
-  return names.find((candidate) => distance(name.toLowerCase(), candidate.toLowerCase()) <= (candidate.length > 5 ? 2 : 0))
+  return names.find((candidate) => distance(name.toLowerCase(), candidate.toLowerCase()) <= slipsIn(candidate))
 }
 
-/** Levenshtein's edit distance, row by row (Wagner and Fischer 1974). */
+/** Short names are too alike for any slip; two slips in `onConnect` make another word, `reconnect`. */
+function slipsIn({ length }: string): number {
+  return length <= 5 ? 0 : length <= 9 ? 1 : 2
+}
+
+/** The edit distance of Damerau and Levenshtein, restricted: row by row, and two letters in the wrong order are one slip. */
 function distance(a: string, b: string): number {
+  let before: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {
     const next = [i]
     for (let j = 1; j <= b.length; j++) {
       const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+      const isSwapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      const swapped = isSwapped ? (before[j - 2] ?? 0) + 1 : Number.POSITIVE_INFINITY
+      next.push(Math.min(replaced, swapped, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
     }
+    before = row
     row = next
   }
   return row[b.length] ?? 0
