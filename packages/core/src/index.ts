@@ -68,6 +68,7 @@ export {
 } from './outcome.ts'
 export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
 export { endWithAnswer, type Handled, openRequest, type RequestInvocation, type RequestParts } from './request.ts'
+export { judgeResend, type Resend, type ResendFacts } from './resend.ts'
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
 export { type Crowd, nextDial, roomLeft } from './room.ts'
 export { learnRoundTrip, type RoundTrip } from './round-trip.ts'

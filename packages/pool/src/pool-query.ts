@@ -12,7 +12,9 @@ import {
   hasInvocations,
   hingesOnDirectness,
   type Invocation,
+  judgeResend,
   mayLookUpAgain,
+  type ResendFacts,
   read,
   resumeInvocation,
   type StandbyFound,
@@ -238,17 +240,12 @@ export class PoolQueries {
   #failed(call: Call, client: PeerClient, release: Release, error: Error): void {
     const loss = lossOf(error)
     if (!loss && codeOf(error) === READ_ONLY && this.#mayBeStandby(call, client)) return this.#askRole(call, client, release, error)
-    const hasSessionState = !call.isAtDoor && this.#host.door.vitalsOf(client).sessionState !== 'none'
+    const hadSessionState = !call.isAtDoor && this.#host.door.vitalsOf(client).sessionState !== 'none'
     const keeps = this.#mayKeep(client, error)
     if (keeps && isBusy(client)) return this.#whenReady(call, client, release, error)
     release(keeps ? undefined : error)
     if (!loss) return call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
-    if (call.secondTry && loss.verdict.reason !== 'unsent') return this.#report(call, error, loss)
-    const again = hasSessionState ? undefined : this.#again(call, loss)
-    if (again) return this.#repeat(again, error, loss)
-    if (hingesOnDirectness(loss.evidence) && !hasSessionState && this.#isRepeatable(call, loss))
-      return this.#askDirectness(call, error, loss)
-    this.#report(call, error, loss)
+    this.#lost(call, error, loss, { hadSessionState, mayAskForPooler: hingesOnDirectness(loss.evidence) })
   }
 
   /**
@@ -267,25 +264,26 @@ export class PoolQueries {
     })
   }
 
-  /** How to send it again. Undefined: not at all. */
-  #again(call: Call, loss: Loss): Call | undefined {
-    if (!this.#isRepeatable(call, loss)) return undefined
-    if (loss.verdict.outcome === 'not-executed') return { ...call, repeats: call.repeats - 1 }
-    if (call.secondTry || loss.verdict.outcome === 'executed') return undefined
-    if (isIdempotent(call)) return { ...call, secondTry: { loss, how: 'as it is' } }
-    return loss.verdict.reason === 'read' ? { ...call, secondTry: { loss, how: 'inside READ ONLY' } } : undefined
-  }
-
-  #isRepeatable({ text, repeats, isAtDoor }: Call, { cause }: Loss): boolean {
-    return repeats > 0 && (isAtDoor || !this.#host.isEnding()) && !isSubmittable(text) && !isInterruption(cause)
-  }
-
-  #repeat(call: Call, error: Error, loss: Loss): void {
-    const left = call.isAtDoor ? this.#host.memory.budget : spend(this.#host.memory.budget)
-    if (left === undefined) return this.#report(call, error, loss)
-    this.#host.memory.budget = left
+  /** Sends it again, if that may be; or tells what became of it. */
+  #lost(call: Call, error: Error, loss: Loss, known: Pick<ResendFacts, 'hadSessionState' | 'mayAskForPooler'>): void {
+    const { memory } = this.#host
+    const how = judgeResend({
+      ...known,
+      verdict: loss.verdict,
+      isReplayable: !isSubmittable(call.text),
+      wasInterrupted: isInterruption(loss.cause),
+      isPoolEnding: !call.isAtDoor && this.#host.isEnding(),
+      repeatsLeft: call.repeats,
+      wasSecondTry: call.secondTry !== undefined,
+      isIdempotent: isIdempotent(call),
+    })
+    if (how === 'ask first') return this.#askDirectness(call, error, loss)
+    const budget = call.isAtDoor ? memory.budget : spend(memory.budget)
+    if (how === 'no' || budget === undefined) return this.#report(call, error, loss)
+    memory.budget = budget
     this.#host.repeating(error, loss)
-    this.#send(call)
+    const isUnknown = loss.verdict.outcome !== 'not-executed'
+    this.#send(isUnknown ? { ...call, secondTry: { loss, how } } : { ...call, repeats: call.repeats - 1 })
   }
 
   #report({ done, secondTry }: Call, error: Error, loss: Loss): void {
@@ -305,10 +303,7 @@ export class PoolQueries {
         const isDirect = answer.rows[0]?.pid === client.processID
         this.#host.memory.isDirect = isDirect
         const known = judgeAgain(loss, { isDirect })
-        const verdict = lossOf(known) ?? loss
-        const again = this.#again(call, verdict)
-        if (again) this.#repeat(again, known, verdict)
-        else this.#report(call, known, verdict)
+        this.#lost(call, known, lossOf(known) ?? loss, { hadSessionState: false, mayAskForPooler: false })
       }
       client.query('SELECT pg_backend_pid() AS pid', answered)
     }
