@@ -3,9 +3,9 @@
 import { elapsedMillis, type Reading } from './clock.ts'
 
 /** A failover moves a name within seconds. */
-export const LOOK_UP_AGAIN_MILLIS = 1000
+const LOOK_UP_AGAIN_MILLIS = 1000
 /** Nor does a pool of a replica, to which somebody writes by mistake, have to be renewed more often. */
-export const LONGEST_LOOK_UP_MILLIS = 300_000
+const LONGEST_LOOK_UP_MILLIS = 300_000
 
 /** A standby was found, and looking the host up anew has not led to the primary since. */
 export interface StandbyFound {
