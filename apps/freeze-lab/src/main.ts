@@ -3,7 +3,7 @@
 import { runLab } from './lab.ts'
 import { LabError } from './lab-error.ts'
 import { type Command, helpText, parseCommand } from './options.ts'
-import { writeReport } from './report/write-report.ts'
+import { writePicture, writeReport } from './report/write-report.ts'
 import { createJsonReporter, createLineReporter, createLiveReporter, type Reporter } from './reporter.ts'
 
 const FAILED = 1
@@ -29,6 +29,7 @@ async function main(args: readonly string[]): Promise<number> {
       await writeReport(result, command.reportFile)
       if (!command.isJson) console.log(`\nReport: ${command.reportFile}`)
     }
+    if (command.pictureFile !== undefined) await writePicture(result, command.pictureFile)
     return result.complaints.length === 0 ? 0 : FAILED
   } catch (error) {
     const { aborted, reason } = interruption.signal

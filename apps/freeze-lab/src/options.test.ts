@@ -15,6 +15,7 @@ describe('what is not understood is refused with what would be right', () => {
     ['a seed that is no number', ['--seed', '-1.5'], /--seed/],
     ['a report without a name', ['--report', ''], /--report takes/],
     ['a report and none', ['--report', 'a.html', '--no-report'], /exclude each other/],
+    ['a picture without a name', ['--picture', ''], /--picture takes/],
     ['a URL of another database', ['--url', 'mysql://root:secret@localhost/shop'], /takes a URL such as postgres:/],
     ['no URL at all', ['--url', 'host=localhost password=secret'], /takes a URL such as postgres:/],
     ['several hosts', ['--url', 'postgres://u:secret@one:1,two:2/shop'], /lists of hosts/],
@@ -45,6 +46,11 @@ test('the report goes where it is told, else where no version control sees it, a
   expect(file('--no-report')).toBeUndefined()
   expect(file('--json')).toBeUndefined()
   expect(file('--json', '--report', 'mine.html')).toBe(resolve('mine.html'))
+})
+
+test('there is a picture where one is asked for', () => {
+  expect(parseCommand([]).pictureFile).toBeUndefined()
+  expect(parseCommand(['--picture', 'thaw.svg']).pictureFile).toBe(resolve('thaw.svg'))
 })
 
 test('the help names every fault', () => {

@@ -13,6 +13,8 @@ export interface Command extends LabOptions {
   readonly isJson: boolean
   /** Where the report goes. `undefined`: there is none. */
   readonly reportFile: string | undefined
+  /** Where the picture goes. `undefined`: there is none. */
+  readonly pictureFile: string | undefined
   readonly wantsHelp: boolean
 }
 
@@ -26,6 +28,7 @@ export function parseCommand(args: readonly string[]): Command {
     faults: names.length === 0 ? FAULTS : [...new Set(names)].map(findFault),
     isJson: json,
     reportFile: chooseReportFile(reporting, json),
+    pictureFile: choosePictureFile(reporting.picture),
     seed: seed === undefined ? randomInt(1_000_000) : parseSeed(seed),
     url: url === undefined ? undefined : parseUrl(url),
     wantsHelp: help,
@@ -47,6 +50,8 @@ Usage: pnpm start [options]
   --report <file> where the report goes: a page of HTML with a timeline of each round. Default: a file that
                   the next run overwrites, and whose name is printed last
   --no-report     no report
+  --picture <file> one thaw on both, as an SVG for a page: of rst-on-next-byte if it is played, else of the first
+                  fault
   --json          one JSON document, and nothing else; a report only with --report
   --help          this text
 
@@ -69,6 +74,7 @@ function parse(args: readonly string[]) {
         url: { type: 'string' },
         report: { type: 'string' },
         'no-report': { type: 'boolean' },
+        picture: { type: 'string' },
         json: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },
@@ -88,6 +94,11 @@ function chooseReportFile(
   if (report !== undefined) return resolve(report)
   // Machines get what they ask for, and nothing else.
   return none || isJson ? undefined : DEFAULT_REPORT
+}
+
+function choosePictureFile(picture: string | undefined): string | undefined {
+  if (picture === '') throw new LabError('--picture takes the name of a file.')
+  return picture === undefined ? undefined : resolve(picture)
 }
 
 function parseSeed(text: string): number {
