@@ -1,0 +1,44 @@
+/** The first pages that somebody reads use the words of the field: docs/reference/terms.md. */
+
+import { expect, test } from 'vitest'
+import { find, read } from './repository.ts'
+
+/** A word that makes a reader stop, and the one to write instead. */
+const OUT: readonly (readonly [RegExp, string])[] = [
+  [/\b(?:lend|lends|lent|lending)\b/i, 'acquire, hand out, in use'],
+  [/\bridd?en?\b|\brides?\b|\briding\b/i, 'piggyback'],
+  [/\bswe(?:ep|pt|eps|eping)\b/i, 'poll the sockets'],
+  [/\bin vain\b/i, 'timed out, wasted'],
+  [/\bfound out\b/i, 'detected'],
+  [/\bdialled\b|\bdialling\b/i, 'connection attempt, connect'],
+  [/\b(?:whoever|whosoever)\b/i, 'the caller, you'],
+  [/\bcondemned\b/i, 'evict'],
+  [/\bmisfortune\b/i, 'what happens'],
+]
+
+/** More pages join as they are rewritten. Names in code are left alone. */
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'SECURITY.md',
+  'docs/reference/{api-promise,measurements,terms}.md',
+  'packages/{cloudflare,core,lambda,neon,next,pg,vercel}/README.md',
+]
+
+test('the first pages use the words of the field', async () => {
+  const pages = await find(...PAGES)
+  expect(pages.length).toBeGreaterThan(10)
+  const found: string[] = []
+  for (const page of pages) {
+    const prose = (await read(page)).replace(/^```[\s\S]*?^```/gm, '').replace(/`[^`\n]*`|\]\([^)]*\)/g, '')
+    for (const [word, instead] of OUT) {
+      const match = word.exec(prose)
+      if (match) found.push(`${page}: "${match[0]}". Write: ${instead}`)
+    }
+  }
+  expect(found).toEqual([])
+})
+
+test.for(['a connection is lent', 'it rides along', 'a ride in vain', 'once that is found out'])('"%s" would be found', (text) => {
+  expect(OUT.some(([word]) => word.test(text))).toBe(true)
+})
