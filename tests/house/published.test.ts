@@ -58,6 +58,8 @@ describe.for(published)('$name', ({ name, ...manifest }) => {
     expect(opening).toMatch(/^# (.+)\n\n\*\*.+\.\*\*\n\n```sh\nnpm install .+\n```\n$/)
     expect(opening).toContain(`# ${name}\n`)
     expect(opening).toMatch(new RegExp(`npm install (.* )?${name}( |\\n)`))
+    const sentence = /^\*\*(.+)\*\*$/m.exec(opening)?.[1]
+    expect(sentence?.replace(/\[([^\]]+)\]\([^)]*\)/g, '$1').replaceAll('`', '')).toBe(manifest['description'])
     expect(page).toContain(`} from '${name}'`)
     expect(page).toMatch(/^Documentation: .*\.\.\/\.\.\/docs\/reference\/options\.md/m)
     expect(page.trimEnd()).toMatch(/MIT\.$/)
