@@ -84,6 +84,15 @@ describe('the links', () => {
   })
 })
 
+test('they, and CI, call the pnpm that the house uses', async () => {
+  const { packageManager } = JSON.parse(await read('package.json')) as { packageManager: string }
+  const others: string[] = []
+  for (const file of [...pages.keys(), ...(await find('.github/workflows/*.yml', '.ci/*'))]) {
+    for (const [called] of (await read(file)).matchAll(/\bpnpm@[\d.]+\d/g)) if (called !== packageManager) others.push(`${file}: ${called}`)
+  }
+  expect(others).toEqual([])
+})
+
 test('the paths that they name are there', async () => {
   const files = await find('{apps,bench,docs,packages,tests,.github}/**/*')
   const missing: string[] = []
