@@ -3,7 +3,7 @@
 import pg from 'pg'
 import { Client } from './client.ts'
 import type { PoolConstructor } from './drop-in-pool.ts'
-import { refuseNative } from './native.ts'
+import { native } from './native.ts'
 
 /** What `import pg from 'pg'` gives, with Thaw's Pool and Client in their places. */
 export type ThawPg = Omit<typeof pg, 'Pool' | 'Client' | 'native'> & { readonly Pool: PoolConstructor; readonly Client: typeof Client }
@@ -17,7 +17,7 @@ function ours(Pool: PoolConstructor): PropertyDescriptorMap {
   return {
     Pool: { value: Pool, enumerable: true },
     Client: { value: Client, enumerable: true },
-    // Not enumerable, as in pg: a spread of this object must not throw.
-    native: { get: refuseNative, enumerable: false },
+    // Not enumerable, as in pg.
+    native: { value: native, enumerable: false },
   }
 }

@@ -47,8 +47,11 @@ describe('the same class to everyone who looks', () => {
   })
 
   test('pg-native is refused, by name', () => {
-    expect(() => (thaw as unknown as typeof stock).native).toThrow(/does not work with pg-native/)
-    expect(() => (everything.native as typeof stock).Pool).toThrow(/does not work with pg-native/)
+    for (const { native } of [thaw as unknown as typeof stock, everything as unknown as typeof stock]) {
+      for (const name of ['Pool', 'Client', 'Query', 'types', 'defaults', 'native'] as const) {
+        expect(() => (native as unknown as Record<string, unknown>)[name], name).toThrow(/does not work with pg-native/)
+      }
+    }
   })
 
   test('options stay where pg-pool has them, the password hidden', () => {

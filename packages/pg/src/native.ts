@@ -1,9 +1,22 @@
 /** pg-native's socket belongs to libpq: nothing can be watched, swept or probed there. */
 
 import { OptionError } from '@thaw/core'
+import pg from 'pg'
 
-/** @throws {OptionError} always. */
-export function refuseNative(): never {
+/**
+ * Stands for pg's `native`. Whoever uses what pg-native would give is told. Whoever only looks is not: mocks, snapshots, loggers and bundlers ask every
+ * export for symbols, `then`, `toJSON`, `prototype` and the like, without wanting pg-native.
+ *
+ * @throws {OptionError} when one of pg's exports is read from it.
+ */
+export const native: never = new Proxy({} as Record<PropertyKey, unknown>, {
+  get(target, name, receiver) {
+    if (typeof name === 'string' && (name === 'native' || Object.hasOwn(pg, name))) return refuseNative()
+    return Reflect.get(target, name, receiver)
+  },
+}) as never
+
+function refuseNative(): never {
   throw new OptionError({
     option: 'native',
     allowed: 'the JavaScript client',

@@ -1,12 +1,12 @@
 /** What @thaw/pg exports in every runtime: all of pg's, and the errors. The pool comes with the runtime. */
 
 import pg from 'pg'
-import { refuseNative } from './native.ts'
 
 export * from '@thaw/pool/names'
 export type * from 'pg'
 export { Client } from './client.ts'
 export type { DropInClient, DropInPool, PoolConstructor, QueryWithOptions } from './drop-in-pool.ts'
+export { native } from './native.ts'
 export type { PoolConfig } from './pool-config.ts'
 
 /** The type of what pg exports by that name. Older `@types/pg` do not know every name. */
@@ -22,10 +22,3 @@ export const Query: typeof pg.Query = pg.Query
 export const Result: Exported<'Result'> = pg.Result
 export const TypeOverrides: Exported<'TypeOverrides'> = pg.TypeOverrides
 export const types: typeof pg.types = pg.types
-
-/**
- * Not there: pg-native's socket cannot be watched. Touching it throws, so that nobody runs on it, or without it, unawares.
- *
- * @throws {OptionError} on any use.
- */
-export const native: never = new Proxy({}, { get: refuseNative }) as never
