@@ -1,5 +1,6 @@
 /** Reads that take the proof with them: what crosses the wire, by the proxy's count, and who is told what. */
 
+import { Socket } from 'node:net'
 import type { Clock, ThawEvent } from '@thaw/core'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
@@ -9,6 +10,8 @@ import { Pool, type PoolConfig } from './index.ts'
 /** A second, which is the default, is little on a busy machine. */
 const PATIENCE = { timeout: 20_000 }
 const FOREVER_MILLIS = 60_000
+/** What workerd calls the host of a binding. */
+const HYPERDRIVE = '0123abcd.hyperdrive.local'
 const SYNC = 'S\0\0\0\x04'
 /** Parse of nothing, and Flush. */
 const PROOF = 'P\0\0\0\x08\0\0\0\0H\0\0\0\x04'
@@ -142,6 +145,31 @@ describe('a read on a connection that was silent', () => {
       await pool.end()
     }
     createPool()
+  })
+
+  test.each([
+    ['a connection string of a binding', (url: URL) => ({ connectionString: Object.assign(url, { hostname: HYPERDRIVE }).href })],
+    ['its host', ({ username, password, pathname }: URL) => ({ host: HYPERDRIVE, user: username, password, database: pathname.slice(1) })],
+  ])('is asked first through Hyperdrive, unless somebody wants it otherwise: %s', async (_what, configOf) => {
+    for (const [given, way] of [
+      [{}, 'probed'],
+      [{ ride: true }, 'ridden'],
+    ] as const) {
+      events = []
+      // Nobody resolves that name here: each dial is led to the proxy.
+      const stream = () => {
+        const socket = new Socket()
+        const connect = socket.connect.bind(socket)
+        return Object.assign(socket, { connect: () => connect(proxy.port, proxy.host) })
+      }
+      createPool({ connectionString: undefined, stream, ...configOf(new URL(proxy.urlFor(server.url))), ...given } as PoolConfig)
+      await pool.query('select 1')
+      skipped += 1000
+      await pool.query('select 1')
+      const bytes = proxy.flows.at(-1)?.chunks.map(({ data }) => data.toString('latin1')) ?? []
+      expect([ways(), bytes.join('').includes(PROOF)]).toEqual([['new', way], way === 'ridden'])
+      if (way === 'probed') await pool.end()
+    }
   })
 
   test('an ordinary error of it is an ordinary error', async () => {

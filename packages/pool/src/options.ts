@@ -2,6 +2,7 @@
 
 import { type Clock, checkOptions, OptionError, type OptionRules, platformDefaults, systemClock } from '@thaw/core'
 import type { PoolConfig } from 'pg'
+import { leadsToHyperdrive } from './hyperdrive.ts'
 
 /** What Thaw adds to node-postgres' options. */
 export interface ThawOptions {
@@ -17,7 +18,7 @@ export interface ThawOptions {
   readonly probeTimeoutMillis?: number | undefined
   /**
    * Send the question whether a connection lives in the same flight as a read of `pool.query()`, in front of it. Default true. A read that has no
-   * parameters then goes by the extended protocol. Never behind a pooler that was found out.
+   * parameters then goes by the extended protocol. Never behind a pooler that was found out. Default false through Hyperdrive, where `Flush` is not reliable.
    */
   readonly ride?: boolean | undefined
   /**
@@ -176,7 +177,7 @@ export function settingsOf(config: ThawOptions): Settings {
     probeTimeoutMillis: Number(config.probeTimeoutMillis ?? DEFAULT_PROBE_TIMEOUT_MILLIS),
     earlyLogin: config.earlyLogin ?? false,
     cacheScramKeys: config.cacheScramKeys ?? true,
-    ride: config.ride ?? true,
+    ride: config.ride ?? !leadsToHyperdrive(config as PoolConfig),
     hedge: config.hedge ?? true,
     releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),
     keepOnSqlError: config.keepOnSqlError ?? false,

@@ -31,7 +31,8 @@ export function optionsFrom(source: Source | SourceFunction<never>, bindings: ob
   const found: unknown = typeof source === 'function' ? source(bindings as never) : source
   if (typeof found === 'string' && found !== '') return { connectionString: found }
   if (typeof found !== 'object' || found === null || 'then' in found) throw nothingFound(found, bindings)
-  if (isBinding(found)) return { connectionString: found.connectionString }
+  // Whatever its host is called: see hyperdrive.ts. Who knows better gives options.
+  if (isBinding(found)) return { connectionString: found.connectionString, ride: false }
   if ('connectionString' in found && !found.connectionString) throw nothingFound(found.connectionString, bindings)
   return found
 }

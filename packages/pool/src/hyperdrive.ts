@@ -1,0 +1,13 @@
+/**
+ * Does a pool lead through Hyperdrive, Cloudflare's pooler? `Flush` is not reliable there, so reads do not ride unless somebody wants it.
+ *
+ * https://github.com/porsager/postgres/pull/736, https://github.com/cloudflare/cloudflare-docs/pull/33555: drivers that send `Flush` within a
+ * statement are not cached, and hang now and then.
+ */
+
+/** workerd gives each binding a host of its own below this name, in `wrangler dev` too. */
+const HOST = /\.hyperdrive\.local(?=[:/?]|$)/
+
+export function leadsToHyperdrive({ connectionString, host }: { readonly connectionString?: unknown; readonly host?: unknown }): boolean {
+  return [connectionString, host].some((text) => typeof text === 'string' && HOST.test(text))
+}
