@@ -7,7 +7,7 @@ import { sql } from 'drizzle-orm'
 import { drizzle as overHttp } from 'drizzle-orm/neon-http'
 import { drizzle as overWebSocket } from 'drizzle-orm/neon-serverless'
 import { integer, pgTable, text } from 'drizzle-orm/pg-core'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 
 const orders = pgTable('orders', { id: integer().primaryKey(), note: text() })
 
@@ -41,5 +41,19 @@ test('neon-serverless', async () => {
     return transaction.execute<{ count: number }>(sql`SELECT count(*)::int AS count FROM orders WHERE id > 2`)
   })
   expect(count.rows).toEqual([{ count: 2 }])
+  await pool.end()
+})
+
+test('neon-serverless on Lambda, whose default is one connection: the pool used inside a transaction does not wait for itself', async () => {
+  vi.stubEnv('AWS_LAMBDA_FUNCTION_NAME', 'orders')
+  const pool = new Pool({ connectionString: neon.url })
+  vi.unstubAllEnvs()
+  const db = overWebSocket({ client: pool })
+  const { rows } = await db.transaction(async (transaction) => {
+    await transaction.insert(orders).values({ id: 5 })
+    return db.execute<{ count: number }>(sql`SELECT count(*)::int AS count FROM orders WHERE id = 5`)
+  })
+  // Another connection: it does not see what is not committed.
+  expect([rows, pool.options.max]).toEqual([[{ count: 0 }], 2])
   await pool.end()
 })

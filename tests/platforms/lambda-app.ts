@@ -6,11 +6,24 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { invocation, registerShutdown, withThaw } from '@thaw/lambda'
 import { Pool as ThawPool } from '@thaw/pg'
 import { createStoppableClock } from '@thaw/testkit'
+import { sql } from 'drizzle-orm'
+import { drizzle } from 'drizzle-orm/node-postgres'
 import pg from 'pg'
 
 declare const awslambda: { streamifyResponse<Handler>(handler: Handler): Handler }
 
-type Task = 'write' | 'parse' | 'leak' | 'forget' | 'end' | 'hold' | 'leakBesideHolder' | 'writeSlowly' | 'writeTooLate' | 'readTogether'
+type Task =
+  | 'write'
+  | 'parse'
+  | 'leak'
+  | 'forget'
+  | 'end'
+  | 'hold'
+  | 'leakBesideHolder'
+  | 'writeSlowly'
+  | 'writeTooLate'
+  | 'readTogether'
+  | 'nest'
 
 /** What a test wants of one invocation. */
 export interface Order {
@@ -41,6 +54,7 @@ const config: pg.PoolConfig = {
 }
 const pool: pg.Pool = isThaw ? new ThawPool({ ...config, clock }) : new pg.Pool(config)
 if (!isThaw) pool.on('error', () => {})
+const database = drizzle({ client: pool })
 let meeting = () => {}
 
 if (process.env.SHUTDOWN) await registerShutdown(pool, { beforeFreeze: process.env.SHUTDOWN === 'before freeze' })
@@ -76,6 +90,12 @@ const WORK: Readonly<Record<Task, (token: string) => Promise<unknown>>> = {
     await WORK.write(token)
   },
   readTogether: () => Promise.all([1, 2, 3, 4].map((n) => pool.query('SELECT $1::int FROM pg_sleep(0.1)', [n]))),
+  /** Uses the pool inside of a transaction, where `transaction` was meant. */
+  nest: (token) =>
+    database.transaction(async (transaction) => {
+      await transaction.execute(sql`INSERT INTO ledger (token) VALUES (${token})`)
+      await database.execute(sql`SELECT 1`)
+    }),
   async hold(token: string) {
     const client = await pool.connect()
     await new Promise<void>((resolve) => {

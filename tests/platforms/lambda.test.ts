@@ -211,6 +211,30 @@ describe('the deadline', () => {
   })
 })
 
+describe('a transaction inside which somebody uses the pool, by Drizzle', () => {
+  test.each<[string, Driver, Record<string, string>]>([
+    ['plain pg', 'pg', {}],
+    ['Thaw', 'thaw', { UNWRAPPED: '1' }],
+    ['Thaw, wrapped', 'thaw', {}],
+  ])('does not wait for itself, nor in the next invocation: %s', async (name, driver, env) => {
+    const lambda = deploy(driver, env)
+    for (const token of [`${name} 1`, `${name} 2`]) {
+      await invoke(lambda, { do: 'nest', token })
+      await lambda.whenFrozen()
+      expect(await rowsOf(token)).toBe(1)
+    }
+    expect([lambda.coldStarts, proxy.counters.flowsOpened]).toEqual([1, 2])
+  })
+
+  test.each<Driver>(['pg', 'thaw'])('waits for itself where the user wants one connection: %s', async (driver) => {
+    const lambda = deploy(driver, { MAX: '1', MARGIN: '2500' }, { timeoutMillis: 3_000 })
+    // By Drizzle's words: it could not roll back any more. With Thaw there is an answer before Lambda ends the process.
+    const name = driver === 'pg' ? 'Sandbox.Timedout' : 'Error'
+    await expect(invoke(lambda, { do: 'nest', token: driver })).rejects.toMatchObject({ name })
+    expect(await rowsOf(driver)).toBe(0)
+  })
+})
+
 describe('bad use', () => {
   test('a client that is not released: plain pg waits for it for ever, with its transaction open', async () => {
     const lambda = deploy('pg', { MAX: '1' })

@@ -1,10 +1,10 @@
 import { expect, test, vi } from 'vitest'
 import { type Environment, type PlatformDefaults, platformDefaults } from './platform.ts'
 
-const NODE: PlatformDefaults = { platform: 'node', max: 10, idleTimeoutMillis: 10_000 }
-const LAMBDA: PlatformDefaults = { platform: 'lambda', max: 1, idleTimeoutMillis: 300_000 }
-const MANAGED: PlatformDefaults = { platform: 'lambda-managed-instances', max: 2, idleTimeoutMillis: 10_000 }
-const VERCEL: PlatformDefaults = { platform: 'vercel', max: 5, idleTimeoutMillis: 5000 }
+const NODE: PlatformDefaults = { platform: 'node', max: 10, mostConnections: 10, idleTimeoutMillis: 10_000 }
+const LAMBDA: PlatformDefaults = { platform: 'lambda', max: 1, mostConnections: 10, idleTimeoutMillis: 300_000 }
+const MANAGED: PlatformDefaults = { platform: 'lambda-managed-instances', max: 2, mostConnections: 10, idleTimeoutMillis: 10_000 }
+const VERCEL: PlatformDefaults = { platform: 'vercel', max: 5, mostConnections: 10, idleTimeoutMillis: 5000 }
 
 const rows: readonly [sentence: string, env: Environment, defaults: PlatformDefaults][] = [
   ['a server', {}, NODE],
@@ -51,7 +51,12 @@ test('without an environment given, that of the process is read at the time of a
 test('a Worker is known by its navigator, whatever its variables say', () => {
   vi.stubGlobal('navigator', { userAgent: 'Cloudflare-Workers' })
   try {
-    expect(platformDefaults({ AWS_LAMBDA_FUNCTION_NAME: 'orders' })).toEqual({ platform: 'cloudflare', max: 5, idleTimeoutMillis: 5000 })
+    expect(platformDefaults({ AWS_LAMBDA_FUNCTION_NAME: 'orders' })).toEqual({
+      platform: 'cloudflare',
+      max: 5,
+      mostConnections: 6,
+      idleTimeoutMillis: 5000,
+    })
   } finally {
     vi.unstubAllGlobals()
   }

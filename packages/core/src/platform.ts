@@ -8,6 +8,8 @@ export interface PlatformDefaults {
   readonly platform: Platform
   /** Connections per pool. */
   readonly max: number
+  /** Up to how many, where all of these are held by callers who may be waiting for another one. */
+  readonly mostConnections: number
   /** How long an unused connection is kept. */
   readonly idleTimeoutMillis: number
 }
@@ -15,19 +17,22 @@ export interface PlatformDefaults {
 /** Environment variables, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
+/** node-postgres' own. Code that does not wait for itself there does not here. */
+const PG_MAX = 10
+
 const DEFAULTS: Readonly<Record<Platform, PlatformDefaults>> = {
   // node-postgres' own.
-  node: { platform: 'node', max: 10, idleTimeoutMillis: 10_000 },
+  node: { platform: 'node', max: PG_MAX, mostConnections: PG_MAX, idleTimeoutMillis: 10_000 },
   // One request at a time per process, which is then frozen for minutes: a timer cannot close the connection, and the next
   // request wants it. AWS's NAT gateway and load balancer forget a flow after 350 s.
-  lambda: { platform: 'lambda', max: 1, idleTimeoutMillis: 300_000 },
+  lambda: { platform: 'lambda', max: 1, mostConnections: PG_MAX, idleTimeoutMillis: 300_000 },
   // Each of 8 threads per CPU imports the handler for itself, and is never frozen.
-  'lambda-managed-instances': { platform: 'lambda-managed-instances', max: 2, idleTimeoutMillis: 10_000 },
+  'lambda-managed-instances': { platform: 'lambda-managed-instances', max: 2, mostConnections: PG_MAX, idleTimeoutMillis: 10_000 },
   // Many requests share a process, which is suspended when nothing is pending: hold on to little, for a short time.
-  vercel: { platform: 'vercel', max: 5, idleTimeoutMillis: 5_000 },
+  vercel: { platform: 'vercel', max: 5, mostConnections: PG_MAX, idleTimeoutMillis: 5_000 },
   // For one request, which may open six connections at once, or for one Durable Object, which cannot hibernate while it has one open.
   // https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections
-  cloudflare: { platform: 'cloudflare', max: 5, idleTimeoutMillis: 5_000 },
+  cloudflare: { platform: 'cloudflare', max: 5, mostConnections: 6, idleTimeoutMillis: 5_000 },
 }
 
 /** The platform's defaults, by the variables, or the name, that it documents as its own. */

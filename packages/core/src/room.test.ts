@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { runs } from '../test/runs.ts'
-import { type Crowd, nextDial, roomLeft } from './room.ts'
+import { type Crowd, nextDial, roomLeft, waitsForItself } from './room.ts'
 
 const NONE: Crowd = { waiting: 0, dialling: 0, overdue: 0, idle: 0, late: 0, raced: 0, total: 0, max: 10 }
 
@@ -41,6 +41,16 @@ test('a race that is over leaves no room above the limit', () => {
   expect(roomLeft({ total: 2, raced: 1, overdue: 0, max: 1 })).toBe(0)
   expect(roomLeft({ total: 2, raced: 0, overdue: 0, max: 1 })).toBe(-1)
   expect(roomLeft({ total: 1, raced: 0, overdue: 0, max: 1 })).toBe(0)
+})
+
+test.each([
+  ['every connection is held and runs nothing: its holder may be the one who waits', { resting: 1, total: 1 }, true],
+  ['five of five', { resting: 5, total: 5 }, true],
+  ['one still runs a statement: there is hope', { resting: 4, total: 5 }, false],
+  ['the only one is idle, or dialled', { resting: 0, total: 1 }, false],
+  ['there is none', { resting: 0, total: 0 }, false],
+])('%s', (_, holders, isSo) => {
+  expect(waitsForItself(holders)).toBe(isSo)
 })
 
 const crowds = fc

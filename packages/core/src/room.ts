@@ -37,3 +37,19 @@ export function nextDial(crowd: Crowd): 'needed' | 'hedge' | undefined {
 export function roomLeft({ total, raced, overdue, max }: Pick<Crowd, 'total' | 'raced' | 'overdue' | 'max'>): number {
   return max - (total - Math.min(1, raced + overdue))
 }
+
+/** Who has the connections of a pool for which somebody waits in vain. */
+export interface Holders {
+  /** Connections that a caller holds and runs nothing on. */
+  readonly resting: number
+  /** All connections of the pool, idle ones and those that are dialled included. */
+  readonly total: number
+}
+
+/**
+ * Must the pool be afraid that it waits for itself? Somebody waits, and whoever could give a connection back is doing something else: perhaps waiting for
+ * this very pool. Where one connection runs a statement there is still a hope that does not depend on anybody.
+ */
+export function waitsForItself({ resting, total }: Holders): boolean {
+  return total > 0 && resting === total
+}

@@ -70,10 +70,13 @@ export function acquireTimeout(
   max: number,
   target: Target | undefined,
   cause: unknown,
+  isHeldAtRest = false,
 ): AcquireTimeoutError {
   const where = target ? address(target) : 'the database'
   const detail: Record<AcquireStage, string> = {
-    wait: `all ${max} connections to ${where} were in use. Release clients sooner, or raise max.`,
+    wait: isHeldAtRest
+      ? `${max === 1 ? 'the only connection' : `each of the ${max} connections`} to ${where} was held by a caller that ran nothing on it. Does the holder itself wait for another one? Inside a transaction use its client for every statement; or raise max.`
+      : `all ${max} connections to ${where} were in use. Release clients sooner, or raise max.`,
     connect: `no new connection to ${where} could be made in time.`,
     probe: `the idle connections to ${where} did not answer in time.`,
   }

@@ -168,6 +168,8 @@ export interface Settings {
   readonly hedge: boolean
   readonly releaseTimeoutMillis: number
   readonly keepOnSqlError: boolean
+  /** Up to how many connections the pool may grow by itself. 0: not at all, its user has said how many. */
+  readonly mostConnections: number
 }
 
 export function settingsOf(config: ThawOptions): Settings {
@@ -181,7 +183,14 @@ export function settingsOf(config: ThawOptions): Settings {
     hedge: config.hedge ?? true,
     releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),
     keepOnSqlError: config.keepOnSqlError ?? false,
+    mostConnections: isMaxGiven(config) ? 0 : platformDefaults().mostConnections,
   }
+}
+
+/** 0 stands for the default, as in node-postgres. */
+function isMaxGiven(config: ThawOptions): boolean {
+  const { max, poolSize } = config as { readonly max?: unknown; readonly poolSize?: unknown }
+  return Number(max) > 0 || Number(poolSize) > 0
 }
 
 /**

@@ -2,6 +2,8 @@
 
 import { acquireTimeout, connectError, invocationOver } from './dial-failure.ts'
 import { type Dial, wasReached } from './dialler.ts'
+import { Growth } from './growth.ts'
+import type { Settings } from './options.ts'
 import type { PeerPool, PendingItem } from './peer.ts'
 
 /** An address that has never answered in this process may be a typing error: that must not cost ten seconds. */
@@ -15,11 +17,14 @@ export interface Efforts {
 }
 
 export class Patience {
+  /** Where nobody may ever be served who waits as things are. */
+  readonly growth: Growth
   readonly #options: PeerPool<PendingItem>['options']
   #lastFailure: { readonly error: Error; readonly dial: Dial } | undefined
 
-  constructor(options: PeerPool<PendingItem>['options']) {
-    this.#options = options
+  constructor(pool: PeerPool<PendingItem>, settings: Settings) {
+    this.growth = new Growth(pool, settings)
+    this.#options = pool.options
   }
 
   failed(error: Error, dial: Dial): void {
@@ -51,6 +56,6 @@ export class Patience {
     const target = failed?.dial.target
     if (target && waitedMillis < this.#timeoutMillis) return connectError(failed.error, target, failed.dial.attempts, waitedMillis)
     const stage = probes > 0 ? 'probe' : failed || dials > 0 ? 'connect' : 'wait'
-    return acquireTimeout(stage, waitedMillis, this.#options.max, target, failed?.error)
+    return acquireTimeout(stage, waitedMillis, this.#options.max, target, failed?.error, this.growth.isHeldAtRest)
   }
 }

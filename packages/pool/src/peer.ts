@@ -167,3 +167,9 @@ export function saysUnreachable(error: unknown): boolean {
 export function isSubmittable(text: unknown): boolean {
   return typeof (text as { submit?: unknown } | null)?.submit === 'function'
 }
+
+/** pg-cursor's own word for a cursor that has been read from, and waits to be read from again. pg-query-stream has one inside. */
+export function isRestingCursor(query: unknown): boolean {
+  const { cursor = query } = (query ?? {}) as { readonly cursor?: unknown }
+  return isSubmittable(cursor) && (cursor as { readonly state?: unknown }).state === 'idle'
+}

@@ -101,7 +101,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         idleSince: (client) => this.#door.vitalsOf(client).idleSince,
         remove: (client) => this._remove(client),
       })
-      this.#patience = new Patience(this.options)
+      this.#patience = new Patience(this, settings)
       this.#waiting = new WaitingRoom({
         clock: settings.clock,
         queue: () => this._pendingQueue,
@@ -217,6 +217,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this.#lending.lendIdle(releasedAt)
       if (this._pendingQueue.length > 0) this.#dial()
       this.#waiting.setAlarm()
+      this.#patience.growth.watch()
     }
 
     /** For a statement of the pool's own, which gives the client back by itself. Returns how to want none any more, if that is possible. */
@@ -362,7 +363,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         isStanding: (client) => this.#door.vitalsOf(client).status !== undefined,
         turnAway: () => this.#waiting.clear(new Error(ENDED)),
         ended: (destroyed) => {
-          for (const part of [this.#dialler, this.#watch, this.#idleTimer]) part.stop()
+          for (const part of [this.#dialler, this.#watch, this.#idleTimer, this.#patience.growth]) part.stop()
           this.#waiting.close()
           this.#member.leave()
           this.#events.emit({ type: 'drained', destroyed })
