@@ -6,6 +6,9 @@
  * `pg` first; where that passes, the cell says so, and is a control.
  */
 
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   type CutKind,
   type FaultProxy,
@@ -16,7 +19,8 @@ import {
   startPostgres,
   waitForSessions,
 } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { build } from 'esbuild'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { Order } from './lambda-app.ts'
 
 /** How long the app's `parse` computes. */
@@ -150,6 +154,41 @@ describe('sessions at the server', () => {
   test.each<Driver>(['pg', 'thaw'])('are none after a shutdown that was registered, with %s', async (driver) => {
     const lambda = deploy(driver, { SHUTDOWN: 'registered' })
     await invoke(lambda)
+    await lambda.whenFrozen()
+    await waitForSessions(server, app, 1)
+    expect(await lambda.shutdown()).toMatchObject(SHUT_DOWN)
+    unplug()
+    await waitForSessions(server, app, 0)
+  })
+
+  test('are none either in a bundle of CommonJS, where nothing can be awaited', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'thaw-cjs-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const outfile = join(folder, 'app.cjs')
+    const source = `
+      import { registerShutdown, withThaw } from '@thaw/lambda'
+      import { Pool } from '@thaw/pg'
+      const pool = new Pool({ connectionString: process.env.DATABASE_URL, application_name: process.env.APP })
+      registerShutdown(pool)
+      export const handler = withThaw(async (event) => (await pool.query('SELECT 1 AS one')).rows[0].one)`
+    const stdin = { contents: source, resolveDir: import.meta.dirname }
+    await build({
+      stdin,
+      outfile,
+      bundle: true,
+      minify: true,
+      platform: 'node',
+      format: 'cjs',
+      external: ['pg-native'],
+      logLevel: 'silent',
+    })
+    const lambda = startLambda(outfile, {
+      env: { DATABASE_URL: proxy.urlFor(server.url), APP: app },
+      timeoutMillis: TIMEOUT_MILLIS.thaw,
+      ...RUNTIME,
+    })
+    lambdas.push(lambda)
+    expect(await invoke(lambda)).toBe(1)
     await lambda.whenFrozen()
     await waitForSessions(server, app, 1)
     expect(await lambda.shutdown()).toMatchObject(SHUT_DOWN)

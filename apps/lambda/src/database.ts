@@ -6,4 +6,4 @@ import { Pool } from '@thaw/pg'
 export const pool: Pool = new Pool({ connectionString: process.env.DATABASE_URL, application_name: 'app-lambda' })
 
 // Connections are closed when Lambda ends the process. Add { beforeFreeze: true } to close them after each answer.
-await registerShutdown(pool)
+registerShutdown(pool)

@@ -139,3 +139,17 @@ test('a server that never says goodbye holds nothing up for long', async () => {
   first.give('a')
   await nextAsk()
 })
+
+test('nobody has to wait for it: the request leaves before anything else can, and a wrong option is told at once', async () => {
+  vi.resetModules()
+  const { OptionError, registerShutdown } = await import('./index.ts')
+  expect(() => registerShutdown(idle, { beforeFrezze: true } as never)).toThrow(OptionError)
+  const heardOf: (string | undefined)[] = []
+  server.on('request', ({ url }: IncomingMessage) => heardOf.push(url?.split('/').at(-1)))
+  const registered = registerShutdown(idle)
+  // As AWS's own loop does once the module is loaded.
+  setImmediate(() => void fetch(`http://${process.env.AWS_LAMBDA_RUNTIME_API}/ping`))
+  expect(await registered).toBe(true)
+  await heard()
+  expect(heardOf[0]).toBe('register')
+})

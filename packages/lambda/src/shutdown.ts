@@ -30,16 +30,17 @@ const extensions = new Map<boolean, Promise<boolean>>()
  * Closes the pool's connections when Lambda ends the process. Without it Lambda kills the process, and the server keeps its sessions until it
  * notices. Works by an internal extension, for whose sake Lambda sends SIGTERM, half a second before it kills.
  *
- * Call it where the module is loaded, and await it there if it is an ES module: `await registerShutdown(pool)`. Takes `Pool` of `@thaw/pg` or of `pg`.
+ * Call it where the module is loaded. Nothing has to be awaited, so it works in CommonJS and in bundles, which have no `await` there: the request to Lambda
+ * leaves before the runtime can say that the function is ready. Takes `Pool` of `@thaw/pg` or of `pg`.
  *
- * @returns whether there is such an extension now. False where there cannot be one: outside of Lambda, and in the threads of a managed
- *   instance, to which no signal comes. Also false, with a warning, if Lambda refuses, which it does after the first invocation has begun.
- * @throws {OptionError} for an absurd or misspelt option.
+ * @returns a promise, which never rejects, of whether there is such an extension. False where there cannot be one: outside of Lambda, and in the threads of a
+ *   managed instance, to which no signal comes. Also false, with a warning, if Lambda refuses, which it does after the first invocation has begun.
+ * @throws {OptionError} at once, for an absurd or misspelt option.
  */
-export async function registerShutdown(pool: EndablePool, options: ShutdownOptions = {}): Promise<boolean> {
+export function registerShutdown(pool: EndablePool, options: ShutdownOptions = {}): Promise<boolean> {
   checkOptions(options, RULES, 'refuse')
   const address = process.env['AWS_LAMBDA_RUNTIME_API']
-  if (!address || !isMainThread) return false
+  if (!address || !isMainThread) return Promise.resolve(false)
   const beforeFreeze = options.beforeFreeze === true
   if (pools.size === 0) process.once('SIGTERM', () => void terminate())
   pools.add(pool)
