@@ -8,7 +8,6 @@ import { createRequire } from 'node:module'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
-const APP = fileURLToPath(new URL('./next-app', import.meta.url))
 /** Inside of this package, where its dependencies are found, and outside of what Git and the house's rules see. */
 const COPIES = fileURLToPath(new URL('../dist/', import.meta.url))
 const NEXT = createRequire(import.meta.url).resolve('next/dist/bin/next')
@@ -18,10 +17,10 @@ export interface AppCopy extends AsyncDisposable {
   readonly folder: string
 }
 
-export async function copyApp(): Promise<AppCopy> {
+export async function copyApp(app: 'next-app' | 'next-cache-app' = 'next-app'): Promise<AppCopy> {
   await mkdir(COPIES, { recursive: true })
   const folder = await mkdtemp(`${COPIES}next-`)
-  await cp(APP, folder, { recursive: true })
+  await cp(fileURLToPath(new URL(app, import.meta.url)), folder, { recursive: true })
   return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true, maxRetries: 3 }) }
 }
 
@@ -36,8 +35,12 @@ export interface NextServer extends AsyncDisposable {
 }
 
 /** Builds the app. Rejects with what the compiler says if it cannot be built. */
-export async function buildApp(folder: string, bundler: 'turbopack' | 'webpack' = 'turbopack'): Promise<void> {
-  const { child, output } = run(folder, ['build', `--${bundler}`])
+export async function buildApp(
+  folder: string,
+  bundler: 'turbopack' | 'webpack' = 'turbopack',
+  env: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const { child, output } = run(folder, ['build', `--${bundler}`], env)
   const [code] = await once(child, 'exit')
   if (code !== 0) throw new Error(`next build has failed.\n${output()}`)
 }

@@ -3,6 +3,8 @@
  * read here, so that a test can stop, jump or replay time.
  */
 
+import { unmaskedNow, unmaskedRandom } from './unmasked.ts'
+
 /** A point in time, on both clocks at once. */
 export interface Reading {
   /** Milliseconds since the epoch. May step either way when the system clock is set. */
@@ -31,7 +33,8 @@ export interface Clock {
 }
 
 interface Globals {
-  readonly Date: { now(): number }
+  readonly Date: { now: () => number }
+  readonly Math: { random: () => number }
   readonly performance: { now(): number }
   setTimeout(callback: () => void, millis: number): { unref?(): void }
   clearTimeout(timer: Timer): void
@@ -44,9 +47,23 @@ const LONGEST_TIMER_MILLIS = 2 ** 31 - 1
 // Looked up on each call, not captured: fake-timer libraries replace the globals after we were imported.
 const globals = globalThis as unknown as Globals
 
+/** What is behind a function that may be masked, found out once for as long as it stays the same. */
+function behind(current: () => () => number, unmask: (given: () => number) => () => number): () => number {
+  let given: (() => number) | undefined
+  let real: () => number = () => 0
+  return () => {
+    const now = current()
+    if (now !== given) {
+      given = now
+      real = unmask(now)
+    }
+    return real()
+  }
+}
+
 /** The clocks of the runtime we are in. */
 export const systemClock: Clock = {
-  wall: () => globals.Date.now(),
+  wall: behind(() => globals.Date.now, unmaskedNow),
   mono: () => globals.performance.now(),
   setTimer(callback, millis, background) {
     const timer = globals.setTimeout(callback, Math.min(millis, LONGEST_TIMER_MILLIS))
@@ -54,7 +71,7 @@ export const systemClock: Clock = {
     return timer
   },
   clearTimer: (timer) => globals.clearTimeout(timer),
-  random: () => Math.random(),
+  random: behind(() => globals.Math.random, unmaskedRandom),
   ...(globals.setImmediate ? { turn: (callback: () => void) => void globals.setImmediate?.(callback) } : {}),
 }
 

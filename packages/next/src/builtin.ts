@@ -2,7 +2,6 @@
 
 interface Builtins {
   readonly 'node:net': { readonly Socket: new () => Socket }
-  readonly 'node:vm': { runInNewContext(code: string): unknown }
 }
 
 /** The slice of a socket that is used here. */

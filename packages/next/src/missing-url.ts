@@ -1,8 +1,7 @@
 /** A pool that nobody has told where its database is says so when it is used. node-postgres would look for one on this machine. */
 
-import { OptionError } from '@thaw/core'
+import { OptionError, systemClock } from '@thaw/core'
 import { builtin, type Socket } from './builtin.ts'
-import { nextClock } from './clock.ts'
 
 interface Runtime {
   readonly process?: { readonly env?: Readonly<Record<string, string | undefined>> }
@@ -23,7 +22,7 @@ export function refuseToDial(): Socket {
   if (!net) throw noUrl()
   const socket = new net.Socket()
   socket.connect = () => {
-    nextClock().setTimer(() => socket.destroy(noUrl()), 0)
+    systemClock.setTimer(() => socket.destroy(noUrl()), 0)
     return socket
   }
   return socket

@@ -1,7 +1,6 @@
 /** One pool for the whole process, however often the module that makes it is loaded: after each edit under `next dev`, and once more for `instrumentation.ts`. */
 
 import { memberOf, OptionError } from '@thaw/core'
-import { nextClock } from './clock.ts'
 import { fingerprint } from './fingerprint.ts'
 import { isMissing, refuseToDial } from './missing-url.ts'
 
@@ -82,11 +81,11 @@ function retire(pool: AnyPool): void {
   void memberOf(pool)?.closeIdle()
 }
 
-/** With a clock that Cache Components do not object to, which node-postgres passes over. */
+/** With a socket that says what is missing, where nothing says where the database is. */
 function complete<Config extends object>(config: Config): Config {
-  const added = { clock: nextClock(), ...(isMissing(config) && { stream: refuseToDial }) }
+  if (!isMissing(config)) return config
   // Not by a copy: what is hidden in it, as passwords are, would be lost.
-  return Object.defineProperties({ ...added } as Config, Object.getOwnPropertyDescriptors(config))
+  return Object.defineProperties({ stream: refuseToDial } as unknown as Config, Object.getOwnPropertyDescriptors(config))
 }
 
 function changed(name: string): string {

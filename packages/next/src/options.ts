@@ -1,7 +1,6 @@
 /** What can be said about invocations. */
 
-import { type Clock, checkOptions, createLeakReport, type Leak, type OptionRules } from '@thaw/core'
-import { nextClock } from './clock.ts'
+import { type Clock, checkOptions, createLeakReport, type Leak, type OptionRules, systemClock } from '@thaw/core'
 import { describeStray, type StrayPool } from './stray-pools.ts'
 
 /** How `withThaw` works. */
@@ -18,7 +17,7 @@ export interface ThawOptions {
    * `console.warn`.
    */
   readonly onStrayPool?: ((stray: StrayPool) => void) | undefined
-  /** Time. Default: the runtime's own, past what Next.js puts in front of it. Inject another to test. */
+  /** Time. Default: the runtime's own. Inject another to test. */
   readonly clock?: Clock | undefined
 }
 
@@ -42,7 +41,7 @@ const MARGIN_MILLIS = 500
 /** @throws {OptionError} naming the option, the value and what is allowed. */
 export function settingsOf(options: ThawOptions): Settings {
   checkOptions(options, RULES, 'refuse')
-  const { deadlineMarginMillis, onLeak, onStrayPool, clock = nextClock() } = options
+  const { deadlineMarginMillis, onLeak, onStrayPool, clock = systemClock } = options
   const warn = (message: string) => (globalThis as { console?: { warn(message: string): void } }).console?.warn(message)
   return {
     marginMillis: Number(deadlineMarginMillis ?? MARGIN_MILLIS),
