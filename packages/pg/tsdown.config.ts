@@ -2,16 +2,16 @@ import { defineConfig, type UserConfig } from 'tsdown'
 
 const shared: UserConfig = { sourcemap: true, fixedExtension: true }
 const config: UserConfig[] = defineConfig([
-  { ...shared, entry: 'src/index.ts', format: ['esm', 'cjs'], platform: 'node', dts: true, outputOptions: { exports: 'named' } },
+  // For every runtime that has TCP. Nothing of Node's is imported: pg does that, by what there is.
+  { ...shared, entry: 'src/index.ts', format: ['esm', 'cjs'], platform: 'neutral', dts: true, outputOptions: { exports: 'named' } },
   {
     ...shared,
-    entry: 'src/workerd.ts',
-    format: 'esm',
+    entry: 'src/edge.ts',
+    format: ['esm', 'cjs'],
     platform: 'neutral',
     dts: false,
     clean: false,
-    deps: { neverBundle: ['cloudflare:workers'] },
+    outputOptions: { exports: 'named' },
   },
-  { ...shared, entry: 'src/edge.ts', format: 'esm', platform: 'neutral', dts: false, clean: false },
 ])
 export default config

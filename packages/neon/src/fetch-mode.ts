@@ -35,13 +35,17 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
     // A literal: minifiers rename classes, and ORMs look for "Pool" in the name.
     static override readonly name: string = 'Pool'
 
+    /** Where that leads is known in a request only: the pool's own connections go there. */
+    readonly #isFunction: boolean
+
     constructor(source?: unknown) {
       checkSource(source)
       super(source)
+      this.#isFunction = typeof source === 'function'
     }
 
     override query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): unknown {
-      if (!isFetched(this, text)) return super.query(text, values, callback)
+      if (this.#isFunction || !isFetched(this, text)) return super.query(text, values, callback)
       const isTwoArguments = typeof values === 'function'
       const promised = promisify(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback)
       queryByFetch(this, text as string | Config, isTwoArguments ? undefined : (values as unknown[])).then(

@@ -1,4 +1,4 @@
-/** What @thaw/neon exports in every runtime: all of the driver's, the client, neon() and the errors. The pool comes with the runtime. */
+/** What @thaw/neon exports beside the pool: all of the driver's, the client, neon() and the errors. */
 
 export * from '@neondatabase/serverless'
 export * from '@thaw/pool/names'

@@ -6,9 +6,11 @@ import {
   isThenable,
   OptionError,
   openRequest,
+  openScope,
   preserveHandler,
   type RequestInvocation,
   runInvocation,
+  type Scope,
 } from '@thaw/core'
 import type { NextRequest } from 'next/server.js'
 import { endOf, hostContext } from './host.ts'
@@ -70,6 +72,7 @@ function begin(first: unknown, { marginMillis, clock, report, reportStray }: Set
     marginMillis,
     clock,
     parentSignal: signal instanceof AbortSignal ? signal : undefined,
+    scope: scopeHere(),
     waitUntil: context?.waitUntil && ((promise) => context.waitUntil?.(promise)),
     ended(leaks) {
       findStrays(invocation, reportStray)
@@ -77,6 +80,16 @@ function begin(first: unknown, { marginMillis, clock, report, reportStray }: Set
     },
   })
   return invocation
+}
+
+/** In a Worker, as OpenNext makes one of an app, a request has connections of its own. */
+function scopeHere(): Scope | undefined {
+  try {
+    return openScope()
+  } catch {
+    // Its global scope. Whoever uses a pool there is told so.
+    return undefined
+  }
 }
 
 /** Next.js puts the class there on every runtime, for itself. */

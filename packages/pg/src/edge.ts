@@ -1,14 +1,15 @@
 /**
- * What `@thaw/pg` is on the Edge runtime, which has no TCP: an error that says so. Chosen by the condition `edge-light` of package.json; the names are
- * those of `index.ts`, so that a bundler does not stop at a missing one before anybody reads the message.
+ * What `@thaw/pg` is on the Edge runtime, which has no TCP: the same names, and an error at the first use that says so. Loading it never throws: a module
+ * with a pool may be part of something that never uses it. Chosen by the condition `edge-light` of package.json, unless `node` or `workerd` is set too:
+ * `pg` itself cannot be bundled for a runtime without `node:net`.
  */
 
 import { OptionError } from '@thaw/core'
 
 export * from '@thaw/pool/names'
 
-function refuse(): never {
-  throw new OptionError({
+function noTcp(): OptionError {
+  return new OptionError({
     option: 'runtime',
     allowed: 'Node.js',
     message:
@@ -16,17 +17,116 @@ function refuse(): never {
   })
 }
 
-export const Client: never = refuse()
-export const Connection: never = refuse()
-export const DatabaseError: never = refuse()
-export const defaults: never = refuse()
-export const escapeIdentifier: never = refuse()
-export const escapeLiteral: never = refuse()
-export const native: never = refuse()
-export const Pool: never = refuse()
-export const Query: never = refuse()
-export const Result: never = refuse()
-export const TypeOverrides: never = refuse()
-export const types: never = refuse()
-const thawPg: never = refuse()
+function refuse(): never {
+  throw noTcp()
+}
+
+type Callback = (error: Error) => void
+
+/** As pg tells of failures: by the callback, or by a promise. */
+function reject(...args: readonly unknown[]): Promise<never> | undefined {
+  const callback = args.find((value): value is Callback => typeof value === 'function')
+  if (!callback) return Promise.reject(noTcp())
+  queueMicrotask(() => callback(noTcp()))
+  return undefined
+}
+
+/** Can be made, listened to and ended. */
+class Unreachable {
+  readonly options: unknown
+
+  constructor(options?: unknown) {
+    this.options = options
+  }
+
+  connect(...args: unknown[]): unknown {
+    return reject(...args)
+  }
+
+  query(...args: unknown[]): unknown {
+    return reject(...args)
+  }
+
+  end(...args: unknown[]): Promise<void> | undefined {
+    const callback = args.find((value): value is () => void => typeof value === 'function')
+    if (!callback) return Promise.resolve()
+    queueMicrotask(() => callback())
+    return undefined
+  }
+
+  on(): this {
+    return this
+  }
+
+  once(): this {
+    return this
+  }
+
+  off(): this {
+    return this
+  }
+
+  addListener(): this {
+    return this
+  }
+
+  removeListener(): this {
+    return this
+  }
+
+  removeAllListeners(): this {
+    return this
+  }
+
+  subscribe(): () => void {
+    return () => {}
+  }
+
+  stats(): never {
+    return refuse()
+  }
+}
+
+/** Of use with a connection only. */
+class Refused {
+  constructor() {
+    refuse()
+  }
+}
+
+export class Pool extends Unreachable {
+  static override get name(): string {
+    return 'Pool'
+  }
+}
+
+export class Client extends Unreachable {
+  static override get name(): string {
+    return 'Client'
+  }
+}
+
+export class Connection extends Refused {}
+export class DatabaseError extends Error {}
+export class Query extends Refused {}
+export class Result extends Refused {}
+export class TypeOverrides extends Refused {}
+export const defaults: object = {}
+export const escapeIdentifier: () => never = refuse
+export const escapeLiteral: () => never = refuse
+export const types: object = new Proxy({}, { get: (_, name) => (typeof name === 'string' && name !== 'then' ? refuse : undefined) })
+export const native: never = new Proxy({}, { get: refuse }) as never
+const thawPg: object = {
+  Client,
+  Connection,
+  DatabaseError,
+  defaults,
+  escapeIdentifier,
+  escapeLiteral,
+  Pool,
+  Query,
+  Result,
+  TypeOverrides,
+  types,
+}
 export default thawPg

@@ -1,10 +1,10 @@
-/** The pool, where sockets live as long as the process. */
+/** The pool, for the runtime that it is loaded in. */
 
-import { poolOver } from '@thaw/pool'
+import { runtimePoolOver } from '@thaw/pool'
 import { driver } from './driver.ts'
 import type { DropInPool, PoolConstructor } from './drop-in-pool.ts'
 
 /** See {@link PoolConstructor}. */
-export const Pool: PoolConstructor = poolOver(driver) as unknown as PoolConstructor
+export const Pool: PoolConstructor = runtimePoolOver(driver) as unknown as PoolConstructor
 /** See {@link DropInPool}. */
 export type Pool = DropInPool

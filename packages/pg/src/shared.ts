@@ -1,4 +1,4 @@
-/** What @thaw/pg exports in every runtime: all of pg's, and the errors. The pool comes with the runtime. */
+/** What @thaw/pg exports beside the pool: all of pg's, and the errors. */
 
 import pg from 'pg'
 

@@ -204,7 +204,7 @@ export function preparePoolOptions(given?: (PoolConfig & ThawOptions) | null, Cl
     throw new OptionError({
       option: 'config',
       allowed: 'an object',
-      message: `new Pool() takes an object, but was given a ${typeof config}. ${typeof config === 'function' ? 'It takes a function of the bindings on Cloudflare Workers, in what was bundled for them (by Wrangler, with the condition "workerd").' : 'For a URL write new Pool({ connectionString: url }).'}`,
+      message: `new Pool() takes an object, but was given a ${typeof config}. For a URL write new Pool({ connectionString: url }).`,
     })
   }
   checkOptions(config, RULES, 'pass')

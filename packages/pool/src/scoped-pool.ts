@@ -4,6 +4,7 @@
  */
 
 import { currentScope, type Invocation, joinPlatforms, OptionError, type PoolMember, type Scope, type ThawListener } from '@thaw/core'
+import { currentBindings } from './bindings.ts'
 import type { Driver } from './driver.ts'
 import { createMemory } from './home.ts'
 import { nextTick } from './next-tick.ts'
@@ -37,14 +38,8 @@ export interface ScopedPool extends Omit<PeerPool<Waiter>, 'options'> {
   readonly options: { max: number }
 }
 
-/** Extends the driver's class, for Workers. Each call makes another class. `bindings` are read when a request uses a pool, not before. */
-export function scopedPoolOver(
-  driver: Driver,
-  bindings: object,
-): new (
-  source?: Source | SourceFunction<never>,
-  Client?: unknown,
-) => ScopedPool {
+/** Extends the driver's class, for Workers. Each call makes another class. The bindings are read when a request uses a pool, not before. */
+export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFunction<never>, Client?: unknown) => ScopedPool {
   const Housed = poolOver(driver)
 
   class ScopedPool extends driver.Pool {
@@ -116,7 +111,7 @@ export function scopedPoolOver(
       let pool: ThawPool
       try {
         const scope = currentScope()
-        if (!scope) throw new Error('This is no Worker, although its condition "workerd" was set for whoever bundled it.')
+        if (!scope) throw new Error('This is no Worker any more: its global WebSocketPair has gone.')
         pool = (this.#branches.get(scope) ?? this.#branch(scope)).pool
       } catch (error) {
         return this.#answer(args, error as Error)
@@ -145,7 +140,9 @@ export function scopedPoolOver(
         }
         return () => {}
       }
-      const branch: Branch = { pool: new Housed(optionsFrom(this.#source, bindings), this.#Client, { memory: this.#memory, join }) }
+      const branch: Branch = {
+        pool: new Housed(optionsFrom(this.#source, currentBindings()), this.#Client, { memory: this.#memory, join }),
+      }
       branch.pool.options.max = Math.min(branch.pool.options.max, MOST_SOCKETS)
       for (const name of EVENTS) branch.pool.on(name, (...values: unknown[]) => void this.emit(name, ...values))
       this.#branches.set(scope, branch)

@@ -1,0 +1,156 @@
+/**
+ * The bundle of an app decides nothing about correctness: the same tarballs work in Node, workerd and the Edge runtime, imported and required, bundled with any
+ * conditions, minified or not. OpenNext, for one, runs in a Worker what Next.js has bundled for Node; Vite loads in Node what it resolves for a Worker.
+ */
+
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Neon, startNeon } from '@thaw/testkit'
+import { EdgeRuntime } from 'edge-runtime'
+import { type BuildOptions, build } from 'esbuild'
+import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { asCommonJs, asModule, type Report } from './app.ts'
+import { type Consumer, install, type Packed, packAll, run } from './packed.ts'
+
+const CONDITIONS = [[], ['workerd'], ['edge-light'], ['edge-light', 'workerd']]
+const BUNDLES = CONDITIONS.flatMap((conditions) => [false, true].map((minify) => ({ conditions, minify })))
+
+const ANSWERED: Report = { pool: 1, client: 1, unbound: 1, webSockets: 1, webSocketsUnbound: 1, http: 1, isWrapped: true }
+const UNBOUND = expect.stringContaining('a function of the bindings')
+const IN_NODE: Report = { ...ANSWERED, unbound: UNBOUND, webSocketsUnbound: UNBOUND }
+const NO_TCP = expect.stringContaining('@thaw/neon')
+const ON_EDGE: Report = { ...IN_NODE, pool: NO_TCP, client: NO_TCP, unbound: NO_TCP }
+
+/** What plain Node and Workers lack, and Next.js puts there. */
+const LIKE_NEXT = "import { AsyncLocalStorage } from 'node:async_hooks'; globalThis.AsyncLocalStorage ??= AsyncLocalStorage;"
+/** pg's own CommonJS asks for node: modules by `require`, which an ES module has not. */
+const WITH_REQUIRE = "import { createRequire } from 'node:module'; const require = createRequire('/');"
+
+let neon: Neon
+let packed: Packed
+let consumer: Consumer
+
+beforeAll(async () => {
+  ;[neon, packed] = await Promise.all([startNeon(), packAll()])
+  const ours = { '@thaw/neon': '0.1.0', '@thaw/next': '0.1.0' }
+  consumer = await install(packed, {
+    ...ours,
+    pg: '8.23.1',
+    '@neondatabase/serverless': '1.2.0',
+    next: '16.4.6',
+    react: '19.3.1',
+    'react-dom': '19.3.1',
+  })
+  // Of Next.js itself nothing is looked at here.
+  await writeFile(join(consumer.folder, 'next-server.mjs'), 'export const after = () => {}')
+  await writeFile(join(consumer.folder, 'app.mjs'), asModule(neon))
+  await writeFile(join(consumer.folder, 'app.cjs'), asCommonJs(neon))
+}, 300_000)
+afterAll(async () => {
+  await neon?.close()
+  await packed?.[Symbol.asyncDispose]()
+  await consumer?.[Symbol.asyncDispose]()
+})
+
+async function bundle(contents: string, options: BuildOptions): Promise<string> {
+  const { outputFiles, warnings } = await build({
+    stdin: { contents, resolveDir: consumer.folder },
+    bundle: true,
+    write: false,
+    logLevel: 'silent',
+    ...options,
+  })
+  expect(warnings).toEqual([])
+  return outputFiles?.[0]?.text ?? ''
+}
+
+async function inNode(file: string, source: string): Promise<Report[]> {
+  await writeFile(join(consumer.folder, file), source)
+  const { stdout } = await run(process.execPath, [file], { cwd: consumer.folder, env: { PATH: process.env['PATH'] } })
+  return JSON.parse(stdout) as Report[]
+}
+
+const thrice = (report: Report): Report[] => [report, report, report]
+
+describe('in Node', () => {
+  const print = 'console.log(JSON.stringify(await answers()))'
+
+  test('imported', async () => {
+    const source = `${LIKE_NEXT}\nconst { answers } = await import('./app.mjs')\n${print}`
+    expect(await inNode('imported-app.mjs', source)).toEqual(thrice(IN_NODE))
+  })
+
+  test('required', async () => {
+    const source = `globalThis.AsyncLocalStorage = require('node:async_hooks').AsyncLocalStorage
+      require('./app.cjs').answers().then((all) => console.log(JSON.stringify(all)))`
+    expect(await inNode('required-app.cjs', source)).toEqual(thrice(IN_NODE))
+  })
+
+  test.for(BUNDLES)('bundled as ESM with the conditions $conditions, minified: $minify', async ({ conditions, minify }) => {
+    const options: BuildOptions = { format: 'esm', platform: 'node', external: ['next', 'cloudflare:*'], conditions, minify }
+    const source = await bundle(`import { answers } from './app.mjs'\n${print}`, { ...options, banner: { js: LIKE_NEXT + WITH_REQUIRE } })
+    expect(await inNode(`node-${conditions.join('-')}-${minify}.mjs`, source)).toEqual(thrice(IN_NODE))
+  })
+
+  test.for(BUNDLES)('bundled as CommonJS with the conditions $conditions, minified: $minify', async ({ conditions, minify }) => {
+    const options: BuildOptions = { format: 'cjs', platform: 'node', external: ['next', 'cloudflare:*'], conditions, minify }
+    const banner = { js: "globalThis.AsyncLocalStorage = require('node:async_hooks').AsyncLocalStorage;" }
+    const source = await bundle("import { answers } from './app.mjs'\nanswers().then((all) => console.log(JSON.stringify(all)))", {
+      ...options,
+      banner,
+    })
+    expect(await inNode(`node-${conditions.join('-')}-${minify}.cjs`, source)).toEqual(thrice(IN_NODE))
+  })
+})
+
+describe('in workerd, as OpenNext does it: bundled for Node by Next.js, without pg, and then by Wrangler', () => {
+  test.for(BUNDLES)('with the conditions $conditions, minified: $minify', async ({ conditions, minify }) => {
+    const forNode = await bundle("import { handle } from './app.mjs'\nexport default { fetch: () => handle({ method: 'GET' }, {}) }", {
+      format: 'esm',
+      platform: 'node',
+      external: ['pg', 'next', 'cloudflare:*'],
+      conditions,
+      minify,
+    })
+    const script = await bundle(forNode, {
+      format: 'esm',
+      platform: 'node',
+      conditions: ['workerd', 'worker', 'browser'],
+      external: ['cloudflare:*', 'node:*', 'next'],
+      alias: { 'next/server.js': join(consumer.folder, 'next-server.mjs') },
+      banner: { js: LIKE_NEXT + WITH_REQUIRE },
+    })
+    const options = {
+      modules: true as const,
+      script,
+      compatibilityDate: '2026-11-01',
+      compatibilityFlags: ['nodejs_compat'],
+      cf: false as const,
+    }
+    const bindings = { DATABASE_URL: neon.postgres.url, NEON_URL: neon.url }
+    const worker = new Miniflare(convertV4MiniflareOptions({ ...options, bindings }))
+    try {
+      const reports: unknown[] = []
+      for (let n = 0; n < 3; n++) reports.push(await (await worker.dispatchFetch('https://worker.example')).json())
+      expect(reports).toEqual(thrice(ANSWERED))
+    } finally {
+      await worker.dispose()
+    }
+  })
+})
+
+describe('in the Edge runtime', () => {
+  test.for([false, true])('without TCP the first use of @thaw/pg says so, minified: %s', async (minify) => {
+    const initialCode = await bundle(
+      `import { handle } from './app.mjs'\naddEventListener('fetch', (event) => event.respondWith(handle({ method: 'GET' }, {})))`,
+      { format: 'iife', conditions: ['edge-light'], minify, alias: { 'next/server.js': join(consumer.folder, 'next-server.mjs') } },
+    )
+    // As Next.js' own sandbox does.
+    const runtime = new EdgeRuntime({ initialCode, extend: (context) => Object.assign(context, { AsyncLocalStorage }) })
+    const reports: unknown[] = []
+    for (let n = 0; n < 3; n++) reports.push(await (await runtime.dispatchFetch('https://edge.example')).json())
+    expect(reports).toEqual(thrice(ON_EDGE))
+  })
+})
