@@ -10,6 +10,7 @@ import { type Neon, startNeon } from '@thaw/testkit'
 import { EdgeRuntime } from 'edge-runtime'
 import { type BuildOptions, build } from 'esbuild'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { build as buildByVite } from 'vite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { asCommonJs, asModule, type Report } from './app.ts'
 import { type Consumer, install, type Packed, packAll, run } from './packed.ts'
@@ -74,11 +75,11 @@ async function inNode(file: string, source: string): Promise<Report[]> {
 
 const thrice = (report: Report): Report[] => [report, report, report]
 
-describe('in Node', () => {
-  const print = 'console.log(JSON.stringify(await answers()))'
+const PRINT = 'console.log(JSON.stringify(await answers()))'
 
+describe('in Node', () => {
   test('imported', async () => {
-    const source = `${LIKE_NEXT}\nconst { answers } = await import('./app.mjs')\n${print}`
+    const source = `${LIKE_NEXT}\nconst { answers } = await import('./app.mjs')\n${PRINT}`
     expect(await inNode('imported-app.mjs', source)).toEqual(thrice(IN_NODE))
   })
 
@@ -90,7 +91,7 @@ describe('in Node', () => {
 
   test.for(BUNDLES)('bundled as ESM with the conditions $conditions, minified: $minify', async ({ conditions, minify }) => {
     const options: BuildOptions = { format: 'esm', platform: 'node', external: ['next', 'cloudflare:*'], conditions, minify }
-    const source = await bundle(`import { answers } from './app.mjs'\n${print}`, { ...options, banner: { js: LIKE_NEXT + WITH_REQUIRE } })
+    const source = await bundle(`import { answers } from './app.mjs'\n${PRINT}`, { ...options, banner: { js: LIKE_NEXT + WITH_REQUIRE } })
     expect(await inNode(`node-${conditions.join('-')}-${minify}.mjs`, source)).toEqual(thrice(IN_NODE))
   })
 
@@ -102,6 +103,27 @@ describe('in Node', () => {
       banner,
     })
     expect(await inNode(`node-${conditions.join('-')}-${minify}.cjs`, source)).toEqual(thrice(IN_NODE))
+  })
+})
+
+describe('in Node, bundled by Vite for a server', () => {
+  test.for(BUNDLES)('with the conditions $conditions, minified: $minify', async ({ conditions, minify }) => {
+    const entry = `vite-${conditions.join('-')}-${minify}`
+    await writeFile(join(consumer.folder, `${entry}.mjs`), `import { answers } from './app.mjs'\n${PRINT}`)
+    const warned: string[] = []
+    const onwarn = ({ message }: { readonly message: string }) => void warned.push(message)
+    const noExternal = ['@thaw/pg', '@thaw/neon', '@thaw/next', '@thaw/core']
+    const built = await buildByVite({
+      root: consumer.folder,
+      configFile: false,
+      logLevel: 'silent',
+      build: { ssr: `${entry}.mjs`, minify, write: false, target: 'node20', rollupOptions: { onwarn } },
+      // As a framework does it for a Worker: its own conditions, and those of Vite.
+      ssr: { noExternal, resolve: { conditions: [...conditions, 'node', 'module', 'import', 'default'] } },
+    })
+    const [chunk] = (built as { readonly output: readonly { readonly code: string }[] }).output
+    expect(warned).toEqual([])
+    expect(await inNode(`${entry}.built.mjs`, `${LIKE_NEXT}\n${chunk?.code}`)).toEqual(thrice(IN_NODE))
   })
 })
 
