@@ -59,7 +59,7 @@ export class Member implements PoolMember {
       // Who keeps it all the same is told why it no longer works.
       this.#host.door.vitalsOf(client).takenBack = true
       client._queryable = false
-      leaks.push({ acquiredAt: withoutFirstLine(loan.place.stack ?? '') })
+      leaks.push({ acquiredAt: withoutOurLines(loan.place.stack ?? '') })
     }
     return leaks
   }
@@ -119,7 +119,7 @@ function birthOf(maker: unknown): PoolBirth | undefined {
   return { invocation, madeAt: (place.stack ?? '').split('\n').slice(1).join('\n') }
 }
 
-/** `connect()` itself, whose line says nothing to whoever looks for the leak. */
-function withoutFirstLine(stack: string): string {
-  return stack.split('\n').slice(2).join('\n')
+/** `connect()` itself, and what it calls of ours: their lines say nothing to whoever looks for the leak. */
+function withoutOurLines(stack: string): string {
+  return stack.split('\n').slice(3).join('\n')
 }
