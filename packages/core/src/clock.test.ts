@@ -31,67 +31,58 @@ test('both clocks are read', () => {
   expect(read({ ...systemClock, wall: () => 7, mono: () => 3 })).toEqual({ wall: 7, mono: 3 })
 })
 
-test('the system clock follows fake timers that were installed after it was imported', () => {
-  vi.useFakeTimers({ now: 5000 })
+test('the fake timers of a test, installed after we were loaded, move nothing of ours', async () => {
+  const real = read(systemClock)
+  vi.useFakeTimers({ now: 5000, toFake: ['Date', 'performance', 'setTimeout', 'clearTimeout', 'setImmediate'] })
+  const random = vi.spyOn(Math, 'random').mockReturnValue(0.5)
   try {
-    const before = read(systemClock)
-    const called = vi.fn()
-    systemClock.setTimer(called, 300)
-    vi.advanceTimersByTime(299)
-    expect(called).not.toHaveBeenCalled()
-    vi.advanceTimersByTime(1)
-    expect(called).toHaveBeenCalledOnce()
-    expect(systemClock.wall()).toBe(5300)
-    expect(elapsedMillis(before, read(systemClock))).toBe(300)
+    vi.advanceTimersByTime(3_600_000)
+    const now = read(systemClock)
+    expect(now.wall).toBeGreaterThanOrEqual(real.wall)
+    expect(elapsedMillis(real, now)).toBeLessThan(60_000)
+    const stopped = vi.fn()
+    systemClock.clearTimer(systemClock.setTimer(stopped, 1))
+    await new Promise<void>((resolve) => systemClock.setTimer(resolve, 5))
+    await new Promise<void>((resolve) => systemClock.turn?.(resolve))
+    expect(stopped).not.toHaveBeenCalled()
+    expect(new Set([1, 2, 3].map(() => systemClock.random())).size).toBe(3)
   } finally {
+    random.mockRestore()
     vi.useRealTimers()
   }
 })
 
-test('a cleared timer never calls back', () => {
-  vi.useFakeTimers()
+/** The module, loaded where the runtime's timers are these. */
+async function loadedWith(setTimeout: unknown) {
+  vi.stubGlobal('setTimeout', setTimeout)
+  vi.resetModules()
   try {
-    const called = vi.fn()
-    systemClock.clearTimer(systemClock.setTimer(called, 10))
-    vi.advanceTimersByTime(1000)
-    expect(called).not.toHaveBeenCalled()
+    return (await import('./clock.ts')).systemClock
   } finally {
-    vi.useRealTimers()
+    vi.unstubAllGlobals()
   }
-})
+}
 
 test.each<[sentence: string, background: boolean | undefined, unrefs: number]>([
   ['a timer in the background does not keep the process alive', true, 1],
   ['a timer keeps the process alive', false, 0],
   ['a timer keeps the process alive unless told otherwise', undefined, 0],
-])('%s', (_, background, unrefs) => {
+])('%s', async (_, background, unrefs) => {
   const unref = vi.fn()
-  vi.stubGlobal('setTimeout', () => ({ unref }))
-  try {
-    systemClock.setTimer(() => {}, 10, background)
-  } finally {
-    vi.unstubAllGlobals()
-  }
+  const clock = await loadedWith(() => ({ unref }))
+  clock.setTimer(() => {}, 10, background)
   expect(unref).toHaveBeenCalledTimes(unrefs)
 })
 
-test('a runtime whose timers are numbers has background timers, too', () => {
-  vi.stubGlobal('setTimeout', () => 7)
-  try {
-    expect(systemClock.setTimer(() => {}, 10, true)).toBe(7)
-  } finally {
-    vi.unstubAllGlobals()
-  }
+test('a runtime whose timers are numbers has background timers, too', async () => {
+  const clock = await loadedWith(() => 7)
+  expect(clock.setTimer(() => {}, 10, true)).toBe(7)
 })
 
-test.each([2 ** 31, 3_000_000_000, Number.POSITIVE_INFINITY])('a timer of %d ms does not fire at once', (millis) => {
+test.each([2 ** 31, 3_000_000_000, Number.POSITIVE_INFINITY])('a timer of %d ms does not fire at once', async (millis) => {
   const asked: number[] = []
-  vi.stubGlobal('setTimeout', (_: () => void, given: number) => void asked.push(given))
-  try {
-    systemClock.setTimer(() => {}, millis)
-  } finally {
-    vi.unstubAllGlobals()
-  }
+  const clock = await loadedWith((_: () => void, given: number) => void asked.push(given))
+  clock.setTimer(() => {}, millis)
   // The most that a timer's 32 bits hold. Node makes 1 ms of anything longer.
   expect(asked).toEqual([2 ** 31 - 1])
 })

@@ -44,35 +44,55 @@ interface Globals {
 /** The longest timer that there is, 24 days: its 32 bits hold no more, and Node makes 1 ms of what is longer. */
 const LONGEST_TIMER_MILLIS = 2 ** 31 - 1
 
-// Looked up on each call, not captured: fake-timer libraries replace the globals after we were imported.
 const globals = globalThis as unknown as Globals
+const { now } = globals.Date
+const { random: chance } = globals.Math
 
-/** What is behind a function that may be masked, found out once for as long as it stays the same. */
-function behind(current: () => () => number, unmask: (given: () => number) => () => number): () => number {
-  let given: (() => number) | undefined
-  let real: () => number = () => 0
+/**
+ * The runtime's own functions, taken once, when this module is loaded. Fake timers of a test (`vi.useFakeTimers()`, Jest, Sinon) replace the
+ * globals later: they are for the code under test, and would stop a pool that talks to a real server.
+ */
+export const runtimeTime: {
+  readonly wall: () => number
+  readonly mono: () => number
+  readonly setTimeout: Globals['setTimeout']
+  readonly clearTimeout: Globals['clearTimeout']
+  readonly setImmediate: Globals['setImmediate']
+  readonly random: () => number
+} = {
+  wall: once(() => unmaskedNow(now)),
+  // Unlike the others it has to be called on its object.
+  mono: globals.performance.now.bind(globals.performance),
+  setTimeout: globals.setTimeout,
+  clearTimeout: globals.clearTimeout,
+  setImmediate: globals.setImmediate,
+  random: once(() => unmaskedRandom(chance)),
+}
+
+/** A mask may have been there already when this module was loaded. What is behind it is looked for when it is first needed. */
+function once(find: () => () => number): () => number {
+  let found: (() => number) | undefined
   return () => {
-    const now = current()
-    if (now !== given) {
-      given = now
-      real = unmask(now)
-    }
-    return real()
+    found ??= find()
+    return found()
   }
 }
 
+// Called without an object: browsers and workerd refuse timers that are called on one that is not theirs.
+const { wall, mono, setTimeout, clearTimeout, setImmediate, random } = runtimeTime
+
 /** The clocks of the runtime we are in. */
 export const systemClock: Clock = {
-  wall: behind(() => globals.Date.now, unmaskedNow),
-  mono: () => globals.performance.now(),
+  wall,
+  mono: () => mono(),
   setTimer(callback, millis, background) {
-    const timer = globals.setTimeout(callback, Math.min(millis, LONGEST_TIMER_MILLIS))
+    const timer = setTimeout(callback, Math.min(millis, LONGEST_TIMER_MILLIS))
     if (background) timer.unref?.()
     return timer
   },
-  clearTimer: (timer) => globals.clearTimeout(timer),
-  random: behind(() => globals.Math.random, unmaskedRandom),
-  ...(globals.setImmediate ? { turn: (callback: () => void) => void globals.setImmediate?.(callback) } : {}),
+  clearTimer: (timer) => clearTimeout(timer),
+  random,
+  ...(setImmediate ? { turn: (callback: () => void) => void setImmediate(callback) } : {}),
 }
 
 /** Reads both clocks: about 0.15 µs in Node. */

@@ -16,6 +16,8 @@ interface Globals {
 }
 
 const globals = globalThis as unknown as Globals
+// Taken once: the fake timers of a test may replace it later.
+const { queueMicrotask } = globals
 
 export class Socket extends PeerSocketClass {
   #bytesRead = 0
@@ -69,7 +71,7 @@ export class Socket extends PeerSocketClass {
     this.#unsent.push(data)
     if (!this.coalesceWrites) this.#flush()
     // The second one: in the first, Neon sends its password after the startup message, unasked.
-    else if (this.#unsent.length === 1) globals.queueMicrotask(() => globals.queueMicrotask(() => this.#flush()))
+    else if (this.#unsent.length === 1) queueMicrotask(() => queueMicrotask(() => this.#flush()))
   }
 
   #flush(): void {
@@ -88,7 +90,7 @@ export class Socket extends PeerSocketClass {
     if (this.destroyed) return this
     this.destroyed = true
     leave(this.ws)
-    globals.queueMicrotask(() => {
+    queueMicrotask(() => {
       if (reason) this.emit('error', reason)
       this.emit('close')
     })

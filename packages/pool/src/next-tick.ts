@@ -1,14 +1,17 @@
 /** After the code that runs now, before anything else: `process.nextTick`, and where there is no such thing, a microtask. */
 
 interface Globals {
-  readonly process?: { readonly nextTick?: (callback: (...values: never[]) => void, ...values: unknown[]) => void }
+  readonly process?: { readonly nextTick?: (callback: () => void) => void }
   queueMicrotask(callback: () => void): void
 }
 
 const globals = globalThis as unknown as Globals
 
+// Taken once: the fake timers of a test replace both later, and a pool must not wait for somebody to move a fake clock.
+// The Edge runtime's bundlers put a `process` there that has nothing.
+const { queueMicrotask } = globals
+const tick = globals.process?.nextTick?.bind(globals.process) ?? queueMicrotask
+
 export function nextTick(callback: () => void): void {
-  // Looked up on each call: the Edge runtime's bundlers put a `process` there that has nothing.
-  if (globals.process?.nextTick) globals.process.nextTick(callback)
-  else globals.queueMicrotask(callback)
+  tick(callback)
 }

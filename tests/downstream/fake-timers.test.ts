@@ -1,0 +1,65 @@
+/**
+ * Users test their code with fake timers, and with a real database behind it. What moves, or stops, is their clock: a pool that listened to it
+ * would wait for a turn of the event loop that never comes, or take an hour of make-believe for a freeze.
+ */
+
+import { neonConfig } from '@neondatabase/serverless'
+import { Pool as NeonPool } from '@thaw/neon'
+import { Pool } from '@thaw/pg'
+import { type Neon, startNeon } from '@thaw/testkit'
+import pg from 'pg'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+
+let neon: Neon
+const pools: pg.Pool[] = []
+
+beforeAll(async () => {
+  neon = await startNeon()
+  Object.assign(neonConfig, neon.driver)
+})
+afterEach(async () => {
+  vi.useRealTimers()
+  await Promise.all(pools.splice(0).map((pool) => pool.end()))
+})
+afterAll(() => neon.close())
+
+const drivers: readonly [name: string, make: (config?: pg.PoolConfig) => pg.Pool][] = [
+  ['pg', (config) => new pg.Pool({ connectionString: neon.postgres.url, ...config })],
+  ['@thaw/pg', (config) => new Pool({ connectionString: neon.postgres.url, ...config })],
+  ['@thaw/neon', (config) => new NeonPool({ connectionString: neon.url, ...config }) as unknown as pg.Pool],
+]
+
+describe.each(drivers)('%s', (_name, make) => {
+  function createPool(config?: pg.PoolConfig): pg.Pool {
+    const pool = make(config)
+    pools.push(pool)
+    return pool
+  }
+
+  test('answers while the timers are fake, before and after they are moved', async () => {
+    vi.useFakeTimers()
+    const pool = createPool()
+    await pool.query('select 1')
+    vi.advanceTimersByTime(5000)
+    expect((await pool.query('select 1 as a')).rows).toEqual([{ a: 1 }])
+    vi.setSystemTime(Date.now() + 3_600_000)
+    expect((await pool.query('select 2 as a')).rows).toEqual([{ a: 2 }])
+  })
+
+  test('serves more callers than it has connections while the timers are fake', async () => {
+    vi.useFakeTimers()
+    const pool = createPool({ max: 1 })
+    const answers = await Promise.all([1, 2, 3].map((n) => pool.query('select $1::int as a', [n])))
+    expect(answers.map(({ rows }) => rows[0].a)).toEqual([1, 2, 3])
+  })
+
+  test('lends a client while the timers are fake, an hour from now', async () => {
+    const pool = createPool({ idleTimeoutMillis: 0 })
+    await pool.query('select 1')
+    vi.useFakeTimers({ now: Date.now() + 3_600_000 })
+    const client = await pool.connect()
+    await client.query('begin')
+    await client.query('commit')
+    client.release()
+  })
+})
