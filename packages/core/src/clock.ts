@@ -35,7 +35,7 @@ export interface Clock {
 interface Globals {
   readonly Date: { now: () => number }
   readonly Math: { random: () => number }
-  readonly performance: { now(): number }
+  readonly performance?: { now(): number }
   setTimeout(callback: () => void, millis: number): { unref?(): void }
   clearTimeout(timer: Timer): void
   readonly setImmediate?: (callback: () => void) => unknown
@@ -47,6 +47,8 @@ const LONGEST_TIMER_MILLIS = 2 ** 31 - 1
 const globals = globalThis as unknown as Globals
 const { now } = globals.Date
 const { random: chance } = globals.Math
+const { performance } = globals
+const monotonic = performance?.now.bind(performance) as () => number
 
 /**
  * The runtime's own functions, taken once, when this module is loaded. Fake timers of a test (`vi.useFakeTimers()`, Jest, Sinon) replace the
@@ -61,8 +63,8 @@ export const runtimeTime: {
   readonly random: () => number
 } = {
   wall: once(() => unmaskedNow(now)),
-  // Unlike the others it has to be called on its object.
-  mono: globals.performance.now.bind(globals.performance),
+  // Unlike the others it has to be called on its object. Loading us is no reason to fail where there is none.
+  mono: monotonic,
   setTimeout: globals.setTimeout,
   clearTimeout: globals.clearTimeout,
   setImmediate: globals.setImmediate,

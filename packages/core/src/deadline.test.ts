@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { createFakeClock, type FakeClock, type Kernel, type Stopped } from '../test/fake-clock.ts'
-import { startDeadline } from './deadline.ts'
+import { startAbsoluteDeadline, startDeadline } from './deadline.ts'
 import { SWEEP_TURNS } from './sweep.ts'
 
 /** Bytes that arrive at `at` and are seen by JavaScript only in the turn `depth` after that. */
@@ -50,15 +50,47 @@ test('cancelling an expired deadline does nothing', () => {
   expect(expire).toHaveBeenCalledOnce()
 })
 
-test.each<[Stopped]>([['none'], ['wall']])('a timer that a freeze held up tells how late it is (stopped: %s)', (stopped) => {
+test.each<[Stopped]>([['none'], ['wall']])('a freeze costs a quarter of a second, however long it was (stopped: %s)', (stopped) => {
   const clock = createFakeClock()
   const expire = vi.fn()
-  startDeadline(clock, 500, expire)
+  startDeadline(clock, 2000, expire)
+  clock.advance(500)
+  clock.freeze(60_000, stopped)
+  clock.advance(1249)
+  expect(expire).not.toHaveBeenCalled()
+  clock.advance(1)
+  expect(expire.mock.calls).toEqual([[59_750]])
+})
+
+test.each([[1], [10], [250], [400]])('a freeze alone lets no deadline expire: of %i ms half is left after it', (millis) => {
+  const clock = createFakeClock()
+  const expire = vi.fn()
+  startDeadline(clock, millis, expire)
+  clock.freeze(60_000, 'none')
+  clock.advance(0)
+  expect(expire).not.toHaveBeenCalled()
+  clock.advance(millis)
+  expect(expire).toHaveBeenCalledOnce()
+})
+
+test.each<[Stopped]>([['none'], ['wall']])('an absolute deadline that a freeze held up tells how late it is (stopped: %s)', (stopped) => {
+  const clock = createFakeClock()
+  const expire = vi.fn()
+  startAbsoluteDeadline(clock, 500, expire)
   clock.advance(200)
   clock.freeze(60_000, stopped)
   expect(expire).not.toHaveBeenCalled()
   clock.advance(0)
   expect(expire.mock.calls).toEqual([[59_700]])
+})
+
+test('a busy event loop is no freeze: what it holds up for less than half a second counts', () => {
+  const clock = createFakeClock()
+  const expire = vi.fn()
+  startDeadline(clock, 500, expire)
+  clock.freeze(500, 'none')
+  clock.advance(0)
+  expect(expire.mock.calls).toEqual([[0]])
 })
 
 test.each<[Stopped]>([['mono'], ['both']])('a freeze that stops the clock of timers is no part of the wait (stopped: %s)', (stopped) => {
@@ -107,7 +139,11 @@ test.each([[true], [false]])('background: %s is passed on to the timer', (backgr
   const clock = createFakeClock()
   const setTimer = vi.spyOn(clock, 'setTimer')
   startDeadline(clock, 500, () => {}, background)
-  expect(setTimer.mock.calls[0]?.slice(1)).toEqual([500, background])
+  clock.advance(300)
+  expect(setTimer.mock.calls.map((given) => given.slice(1))).toEqual([
+    [250, background],
+    [250, background],
+  ])
 })
 
 test('a deadline keeps the process alive unless told otherwise', () => {

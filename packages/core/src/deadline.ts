@@ -1,4 +1,4 @@
-/** A bounded wait that does not lie after a thaw. */
+/** A bounded wait that does not lie after a thaw, and does not count the time for which the process was frozen. */
 
 import type { Clock } from './clock.ts'
 import { sweep } from './sweep.ts'
@@ -9,31 +9,61 @@ export interface Deadline {
   cancel(): void
 }
 
+/** While something is waited for, the clock is looked at this often at least: nothing else tells a freeze from a wait. */
+export const LOOK_MILLIS = 250
+/** Between two looks no more than this passes in a process that runs, unless its event loop is blocked. */
+export const ASLEEP_MILLIS = 500
+
 /**
- * Calls `expire` once `millis` have passed, unless cancelled.
+ * What the time between two looks costs a wait of which so much was left. A freeze counts as one look, since nobody knows in which part of it
+ * the process still ran; and never as all that was left, since what was waited for had no chance to come meanwhile.
+ */
+export function chargedMillis(gapMillis: number, leftMillis: number): number {
+  return gapMillis > ASLEEP_MILLIS ? Math.min(LOOK_MILLIS, Math.max(0, leftMillis) / 2) : gapMillis
+}
+
+/**
+ * Calls `expire` once the process has run for `millis`, unless cancelled. The time for which it was frozen is not counted, see
+ * {@link chargedMillis}: neither side of the wait had any of it.
  *
  * After a freeze an expired timer runs before data that arrived meanwhile (44 of 44 runs with SIGSTOP and the cgroup
  * freezer). So the timer alone accuses nobody: the loop is swept first, and whoever cancels in those turns, because the
  * bytes were there all along, is believed.
  *
- * @param expire is told by how many milliseconds the timer was late, by the monotonic clock.
+ * @param expire is told by how many milliseconds it is late, by the monotonic clock: how long the process was frozen or busy.
  * @param background the deadline alone does not keep the process alive. Default false.
  */
 export function startDeadline(clock: Clock, millis: number, expire: (lateMillis: number) => void, background = false): Deadline {
-  const due = clock.mono() + millis
+  return start(clock, millis, expire, background, LOOK_MILLIS)
+}
+
+/** The same for a time that others have set, such as a platform: it comes whether or not the process runs. */
+export function startAbsoluteDeadline(clock: Clock, millis: number, expire: (lateMillis: number) => void, background = false): Deadline {
+  return start(clock, millis, expire, background, Number.POSITIVE_INFINITY)
+}
+
+function start(clock: Clock, millis: number, expire: (lateMillis: number) => void, background: boolean, longestMillis: number): Deadline {
+  const isAbsolute = longestMillis === Number.POSITIVE_INFINITY
+  let lookedAt = clock.mono()
+  const due = lookedAt + millis
+  let left = millis
   let open = true
-  const timer = clock.setTimer(
-    () => {
-      const lateMillis = Math.max(0, clock.mono() - due)
-      sweep(clock, () => {
-        if (!open) return
-        open = false
-        expire(lateMillis)
-      })
-    },
-    millis,
-    background,
-  )
+  const look = () => {
+    const now = clock.mono()
+    // Where the clock does not move at all, as in a Worker's, the timer is all that there is.
+    left -= isAbsolute || now === lookedAt ? Math.min(left, longestMillis) : chargedMillis(now - lookedAt, left)
+    lookedAt = now
+    if (left > 0) {
+      timer = clock.setTimer(look, Math.min(left, longestMillis), background)
+      return
+    }
+    sweep(clock, () => {
+      if (!open) return
+      open = false
+      expire(Math.max(0, now - due))
+    })
+  }
+  let timer = clock.setTimer(look, Math.min(left, longestMillis), background)
   return {
     cancel() {
       if (!open) return

@@ -7,7 +7,7 @@
 export { backoffMillis } from './backoff.ts'
 export { classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
 export { type Clock, elapsedMillis, type Reading, read, runtimeTime, systemClock, type Timer } from './clock.ts'
-export { type Deadline, startDeadline } from './deadline.ts'
+export { chargedMillis, type Deadline, LOOK_MILLIS, startAbsoluteDeadline, startDeadline } from './deadline.ts'
 export {
   type AcquireStage,
   AcquireTimeoutError,

@@ -1,7 +1,7 @@
 /** An invocation that answers a request: it has ended when its handler has, what it answers with has been read, and nothing is left to do after that. */
 
 import { afterBody, answerOf } from './answer.ts'
-import { type Deadline, startDeadline } from './deadline.ts'
+import { type Deadline, startAbsoluteDeadline } from './deadline.ts'
 import { countRequest, type Leak, poolMembers } from './invocation.ts'
 import { sweep } from './sweep.ts'
 import { isThenable } from './thenable.ts'
@@ -63,7 +63,7 @@ export function openRequest({ waitUntil, ended, ...parts }: RequestParts): Reque
   const { clock, endsAt } = parts
   // The platform has given it up by then: what it still holds is taken back, for it may never return.
   const overdue = () => {
-    if (endsAt !== undefined && !isOver) alarm = startDeadline(clock, Math.max(0, endsAt - clock.wall()), end, true)
+    if (endsAt !== undefined && !isOver) alarm = startAbsoluteDeadline(clock, Math.max(0, endsAt - clock.wall()), end, true)
   }
   if (invocation.signal.aborted) overdue()
   else invocation.signal.addEventListener('abort', overdue, { once: true })

@@ -4,7 +4,7 @@
  */
 
 import { type Clock, read } from './clock.ts'
-import { startDeadline } from './deadline.ts'
+import { startAbsoluteDeadline } from './deadline.ts'
 import { DeadlineError } from './errors.ts'
 import type { FreezeHints } from './freeze.ts'
 import { type Invocation, type InvocationStorage, type Leak, poolMembers, runInvocation, type Scope } from './invocation.ts'
@@ -44,7 +44,7 @@ export function createInvocation({ id, endsAt, marginMillis, clock, parentSignal
     const waitedMillis = Math.max(0, clock.wall() - beganAt)
     controller.abort(new DeadlineError({ waitedMillis, message: timeUp(waitedMillis, marginMillis) }))
   }
-  const timer = isKnown ? startDeadline(clock, Math.max(0, deadlineAt - beganAt), expire, true) : undefined
+  const timer = isKnown ? startAbsoluteDeadline(clock, Math.max(0, deadlineAt - beganAt), expire, true) : undefined
   const follow = () => controller.abort(parentSignal?.reason)
   if (parentSignal?.aborted) follow()
   else parentSignal?.addEventListener('abort', follow, { once: true })

@@ -48,6 +48,8 @@ export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   /** The backend, as it was told at login: for CancelRequest. A pooler invents both. */
   readonly processID?: number | null
   readonly secretKey?: number | Buffer | null
+  /** Its own bound on a dial, in milliseconds. 0: none. */
+  _connectionTimeoutMillis?: number
   readonly connectionParameters?: { query_timeout?: number | string | undefined }
   ref?(): void
   unref?(): void
@@ -116,6 +118,8 @@ export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'optio
   readonly log: (...messages: unknown[]) => void
   _clients: PeerClient[]
   readonly _idle: IdleItem[]
+  /** Clients that have lived for `maxLifetimeSeconds`, and end when they are released. */
+  readonly _expired: WeakSet<object>
   readonly _pendingQueue: Item[]
   ending: boolean
   ended: boolean
@@ -124,7 +128,6 @@ export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'optio
   _remove(client: PeerClient, callback?: () => void): void
   _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void
   _release(client: PeerClient, idleListener: IdleListener, error?: Error | boolean): void
-  newClient(item: PendingItem): void
 }
 
 /**

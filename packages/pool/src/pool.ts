@@ -18,6 +18,7 @@ import { InFlightWatch } from './in-flight-watch.ts'
 import { Lending } from './lending.ts'
 import { tellListeners } from './listeners.ts'
 import { Member } from './member.ts'
+import { openClient } from './new-client.ts'
 import { nextTick } from './next-tick.ts'
 import type { ConnectOptions, EndOptions, Settings, ThawOptions } from './options.ts'
 import { checkEndOptions, preparePoolOptions, settingsOf } from './options.ts'
@@ -282,16 +283,9 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       return this.#hedging.room < 0 && this.#dialler.outstanding === 0
     }
 
-    #open(done: ConnectCallback): PeerClient | undefined {
-      const index = this._clients.length
-      try {
-        super.newClient({ callback: done })
-      } catch (error) {
-        this._clients.splice(index, 1)
-        throw error
-      }
-      const client = this._clients[index]
-      if (client) this.#door.vitalsOf(client)
+    #open(done: ConnectCallback): PeerClient {
+      const client = openClient(this, this.#settings.clock, done)
+      this.#door.vitalsOf(client)
       return client
     }
 

@@ -28,15 +28,55 @@ function createRoom() {
 
 const nextTick = () => new Promise<void>((resolve) => process.nextTick(resolve))
 
-test('who comes after a freeze, before its late timer has been dealt with, waits no longer than others', async () => {
+test('a freeze costs who waits a quarter of a second, however long it was', async () => {
+  const { clock, told, wait, turn } = createRoom()
+  wait('caller')
+  clock.advance(1000)
+  clock.freeze(600_000)
+  clock.advance(8749)
+  turn()
+  await nextTick()
+  expect(told).toEqual([])
+  clock.advance(1)
+  turn()
+  await nextTick()
+  expect(told).toEqual(['caller: waited 10000'])
+})
+
+test('a freeze just before the end of a wait does not end it', async () => {
+  const { clock, told, wait, turn } = createRoom()
+  wait('caller')
+  clock.advance(9900)
+  clock.freeze(600_000)
+  turn()
+  await nextTick()
+  expect(told).toEqual([])
+  clock.advance(125)
+  turn()
+  await nextTick()
+  expect(told).toEqual(['caller: waited 10000'])
+})
+
+test('a freeze is found out by whoever looks first: a dial that fails before the late timer rejects nobody', async () => {
+  const { clock, room, told, wait, turn } = createRoom()
+  wait('caller')
+  clock.freeze(600_000, { fires: false })
+  room.giveUp()
+  turn()
+  await nextTick()
+  expect(told).toEqual([])
+})
+
+test('who comes after a freeze, before its late timer has been dealt with, waits no longer and no shorter than others', async () => {
   const { clock, told, wait, turn } = createRoom()
   wait('before')
-  clock.freeze(600_000)
+  clock.freeze(600_000, { fires: false })
   wait('after')
+  clock.advance(PATIENCE_MILLIS - 250)
   turn()
   await nextTick()
   expect(told).toEqual(['before: waited 10000'])
-  clock.advance(PATIENCE_MILLIS)
+  clock.advance(250)
   turn()
   await nextTick()
   expect(told).toEqual(['before: waited 10000', 'after: waited 10000'])

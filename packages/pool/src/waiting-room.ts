@@ -1,6 +1,6 @@
 /** Callers who wait for a connection: how long each still may, and who is told that the time is up. */
 
-import { type Clock, currentInvocation, type Deadline, LATE_MILLIS, startDeadline } from '@thaw/core'
+import { type Clock, chargedMillis, currentInvocation, LOOK_MILLIS, type Reading, read, sweep, type Timer } from '@thaw/core'
 import type { RunInContext } from './async-context.ts'
 import { type Bounds, bound, checkSignal, interruptedBefore } from './interruption.ts'
 import { nextTick } from './next-tick.ts'
@@ -10,9 +10,9 @@ import type { ConnectCallback, PendingItem } from './peer.ts'
 /** A caller in pg-pool's queue. */
 export interface Waiter extends PendingItem {
   callback: ConnectCallback
-  /** When it began to wait, on the monotonic clock; later, if the process was frozen meanwhile. */
+  /** When it began to wait, on the monotonic clock; later by the time for which the process was frozen meanwhile. */
   since: number
-  /** When the invocation that it belongs to is over, on the monotonic clock. Infinity: not known. */
+  /** When the invocation that it belongs to is over, on the wall clock, whether or not the process runs. Infinity: not known. */
   readonly until: number
   /** May its statement take the proof with it? Then any connection will do that is not known to be dead. */
   readonly mayRide?: (() => boolean) | undefined
@@ -24,9 +24,7 @@ export interface Waiter extends PendingItem {
 
 /** A caller who begins to wait now. */
 export function createWaiter(clock: Clock, callback: ConnectCallback, { mayRide, isOwn }: Pick<Waiter, 'mayRide' | 'isOwn'> = {}): Waiter {
-  const since = clock.mono()
-  const invocation = currentInvocation()
-  return { callback, since, mayRide, isOwn, until: invocation ? since + invocation.deadlineAt - clock.wall() : Number.POSITIVE_INFINITY }
+  return { callback, since: clock.mono(), mayRide, isOwn, until: currentInvocation()?.deadlineAt ?? Number.POSITIVE_INFINITY }
 }
 
 /** What a waiting room needs of its pool. */
@@ -42,8 +40,10 @@ export interface WaitingHost {
 
 export class WaitingRoom {
   readonly #host: WaitingHost
-  #alarm: Deadline | undefined
-  #alarmAt = Number.POSITIVE_INFINITY
+  #alarm: Timer | undefined
+  /** When the alarm rings, on the monotonic clock. */
+  #ringsAt = 0
+  #lookedAt = 0
 
   constructor(host: WaitingHost) {
     this.#host = host
@@ -87,48 +87,63 @@ export class WaitingRoom {
   /** How long the first in the queue waits in all. Undefined: nobody waits. */
   firstWaitMillis(): number | undefined {
     const first = this.#host.queue()[0]
-    return first && this.#dueAt(first) - first.since
+    if (!first) return undefined
+    const now = read(this.#host.clock)
+    return now.mono - first.since + this.#leftMillis(first, now)
   }
 
-  #dueAt({ since, until }: Waiter): number {
-    return Math.min(since + this.#host.patienceMillis(), until)
+  #leftMillis({ since, until }: Waiter, { mono, wall }: Reading): number {
+    return Math.min(since + this.#host.patienceMillis() - mono, until - wall)
+  }
+
+  /** Reads the clocks. The time for which the process was frozen since the last look is nobody's fault, and was nobody's chance. */
+  #look(): Reading {
+    const now = read(this.#host.clock)
+    for (const waiter of this.#host.queue()) {
+      const from = Math.max(this.#lookedAt, waiter.since)
+      const gapMillis = now.mono - from
+      waiter.since += gapMillis - chargedMillis(gapMillis, waiter.since + this.#host.patienceMillis() - from)
+    }
+    this.#lookedAt = now.mono
+    return now
   }
 
   /** Rejects everybody whose time is up. */
   giveUp(): void {
-    const now = this.#host.clock.mono()
+    const now = this.#look()
     const queue = this.#host.queue()
-    // The time for which the process was frozen is nobody's fault, and was nobody's chance.
-    const due = this.#alarmAt
-    const late = now - due
-    if (late > LATE_MILLIS) {
-      for (const waiter of queue) if (waiter.since < due) waiter.since += late
-      this.#alarmAt = now
-    }
     // Not in the order of their coming: each may belong to another invocation.
-    for (const waiter of queue.filter((one) => this.#dueAt(one) <= now)) {
+    for (const waiter of queue.filter((one) => this.#leftMillis(one, now) <= 0)) {
       queue.splice(queue.indexOf(waiter), 1)
-      this.reject(waiter, this.#host.timeUp(now - waiter.since, waiter.until <= now))
+      this.reject(waiter, this.#host.timeUp(now.mono - waiter.since, waiter.until <= now.wall))
     }
   }
 
   /** One timer for all who wait. It costs the hot path nothing: nobody waits there. */
   setAlarm(): void {
-    const queue = this.#host.queue()
-    const last = queue.at(-1)
-    if (!last || (this.#alarm && this.#dueAt(last) >= this.#alarmAt)) return
-    const earliest = queue.reduce((least, waiter) => Math.min(least, this.#dueAt(waiter)), Number.POSITIVE_INFINITY)
-    if (earliest === Number.POSITIVE_INFINITY) return
-    this.#alarm?.cancel()
-    const now = this.#host.clock.mono()
-    this.#alarmAt = Math.max(now, earliest)
-    const ring = () => {
-      this.#alarm = undefined
+    const { clock, queue } = this.#host
+    const last = queue().at(-1)
+    if (!last) return
+    const now = read(clock)
+    if (this.#alarm !== undefined) {
+      if (now.mono + this.#leftMillis(last, now) >= this.#ringsAt) return
+      clock.clearTimer(this.#alarm)
+    } else this.#look()
+    const least = queue().reduce((millis, waiter) => Math.min(millis, this.#leftMillis(waiter, now)), LOOK_MILLIS)
+    const millis = Math.max(0, least)
+    this.#ringsAt = now.mono + millis
+    this.#alarm = clock.setTimer(() => this.#ring(), millis, true)
+  }
+
+  #ring(): void {
+    this.#alarm = undefined
+    const now = this.#look()
+    if (!this.#host.queue().some((waiter) => this.#leftMillis(waiter, now) <= 0)) return this.setAlarm()
+    // After a freeze a timer runs before the data that arrived meanwhile, see `startDeadline`.
+    sweep(this.#host.clock, () => {
       this.giveUp()
-      this.#alarmAt = Number.POSITIVE_INFINITY
       this.setAlarm()
-    }
-    this.#alarm = startDeadline(this.#host.clock, this.#alarmAt - now, ring, true)
+    })
   }
 
   /** Sends everybody away with the same error. */
@@ -143,6 +158,7 @@ export class WaitingRoom {
 
   /** Stops the timer. */
   close(): void {
-    this.#alarm?.cancel()
+    if (this.#alarm !== undefined) this.#host.clock.clearTimer(this.#alarm)
+    this.#alarm = undefined
   }
 }

@@ -4,7 +4,7 @@
  * are closed.
  */
 
-import { type Clock, type Deadline, read, startDeadline } from '@thaw/core'
+import { type Clock, type Deadline, read, startAbsoluteDeadline, startDeadline } from '@thaw/core'
 import { endOf, holdInstance, type RequestContext, requestContext } from './context.ts'
 import type { PeerClient, PeerPool } from './peer-pool.ts'
 
@@ -125,7 +125,7 @@ export class Drain {
   #setAlarm(hold: Hold): Deadline {
     const { mono, wall } = read(this.#clock)
     const millis = Math.max(0, Math.min(this.#quietAt - mono, hold.heldUntil - MARGIN_MILLIS - wall))
-    return startDeadline(
+    return startAbsoluteDeadline(
       this.#clock,
       millis,
       () => {
