@@ -166,6 +166,21 @@ describe('what does not pass is bounded', () => {
     expect(log.ended.length).toBeGreaterThan(3)
   })
 
+  test.each([
+    ['the name server does not know the name: it may be misspelt', 'ENOTFOUND', 400, 805],
+    ['the name server does not answer', 'EAI_AGAIN', 9000, 10_005],
+  ])('%s, of an address that was never reached: %s', async (_what, code, least, most) => {
+    const host = `${code.toLowerCase().replace('_', '-')}.thaw.test`
+    using dns = failDns({ host, times: 1000, code })
+    const byName = { connectionString: proxy.urlFor(server.url).replace(proxy.host, host) }
+    expect(await outcome('pg', coldPool('pg', byName).query('select'))).toBe(code)
+    const { said, tookMillis } = await waitOnFakeClock(byName)
+    expect([code, said.startsWith('timeout exceeded') ? code : said]).toEqual([code, code])
+    expect(tookMillis).toBeGreaterThan(least)
+    expect(tookMillis).toBeLessThanOrEqual(most)
+    expect(dns.lookups).toBeGreaterThan(3)
+  })
+
   test('a server that accepts and never answers costs connectionTimeoutMillis', async () => {
     await proxy.deafen()
     expect(await outcome('pg', coldPool('pg').query('select'))).toBe('hangs')

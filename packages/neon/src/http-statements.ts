@@ -13,11 +13,11 @@ import {
   type RetryBudget,
   spend,
 } from '@thaw/core'
-import { address, bound, connectError, errorOfLoss, interruptedBefore, isInterruption, type Target } from '@thaw/pool'
+import { address, bound, connectError, errorOfLoss, interruptedBefore, isInterruption, mayBeMistaken, type Target } from '@thaw/pool'
 import { judgeHttp, wireFactsOf } from './http-failure.ts'
 import { KeepAlive } from './keep-alive.ts'
 
-/** An address that has never answered in this process may be a typing error: that must not cost ten seconds. */
+/** An address that has never answered in this process may be a typing error, see `mayBeMistaken`: that must not cost ten seconds. */
 const UNREACHED_MILLIS = 800
 const MOST_REPEATS = 2
 /** PostgreSQL's read_only_sql_transaction. */
@@ -134,7 +134,8 @@ export class HttpStatements {
   async #pause(statement: HttpStatement<unknown>, course: Course, error: Error, signal: AbortSignal): Promise<void> {
     const elapsed = this.#clock.mono() - course.beganAt
     const patience = statement.patienceMillis || Number.POSITIVE_INFINITY
-    const remaining = (this.#sockets.hasAnswered ? patience : Math.min(patience, UNREACHED_MILLIS)) - elapsed
+    const isShort = !this.#sockets.hasAnswered && mayBeMistaken(Object.assign(new Error(), wireFactsOf(error)), this.#target)
+    const remaining = (isShort ? Math.min(patience, UNREACHED_MILLIS) : patience) - elapsed
     if (remaining <= 0) throw this.#unreached(course, error, elapsed)
     const delay = backoffMillis(course.attempts - 1, remaining, this.#clock.random())
     course.isPausing = true

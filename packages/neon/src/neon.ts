@@ -24,7 +24,8 @@ export interface HttpQueryOptions {
 export interface HttpOptions extends Pick<HttpQueryOptions, 'query_timeout'> {
   /**
    * How long a request goes on being sent again that reached no database: refused, not resolved, throttled, a compute that does not wake up. In
-   * milliseconds. Default: 10 000, as for a pool's connections; 0: for ever. At most 800 while the address has never answered.
+   * milliseconds. Default: 10 000, as for a pool's connections; 0: for ever. At most 800 while the address has
+   * never answered and may be wrong: nobody knows the name, or this machine itself refuses.
    */
   readonly connectionTimeoutMillis?: number | undefined
   /** Time and chance. Default: the runtime's own. */

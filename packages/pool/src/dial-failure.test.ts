@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { acquireTimeout, cameFromServer, connectError, judgeDial } from './dial-failure.ts'
+import { acquireTimeout, cameFromServer, connectError, judgeDial, mayBeMistaken } from './dial-failure.ts'
 
 const target = { host: 'db.example', port: 5432, database: 'shop' }
 const socketError = (code: string, syscall: string, message = `${syscall} ${code}`) =>
@@ -52,6 +52,26 @@ test.each(['wait', 'connect', 'probe'] as const)("time is up in the stage %s: be
   const error = acquireTimeout(stage, 10_000.4, 10, target, undefined)
   expect(error).toMatchObject({ kind: 'acquire-timeout', name: 'AcquireTimeoutError', stage, retryable: true })
   expect(error.message).toMatch(/^timeout exceeded when trying to connect: after 10000 ms/)
+})
+
+describe('a typing error may be all there is', () => {
+  const refused = socketError('ECONNREFUSED', 'connect')
+  test.each([
+    ['db.example', socketError('ENOTFOUND', 'getaddrinfo'), true],
+    ['db.example', socketError('EAI_AGAIN', 'getaddrinfo'), false],
+    ['db.example', refused, false],
+    ['10.0.0.7', refused, false],
+    ['localhost', refused, true],
+    ['localhost', new AggregateError([refused, refused]), true],
+    ['127.0.0.53', refused, true],
+    ['::1', refused, true],
+    ['/var/run/postgresql', socketError('ENOENT', 'connect'), true],
+    ['localhost', socketError('ETIMEDOUT', 'connect'), false],
+    ['localhost', socketError('ECONNRESET', 'read'), false],
+    ['localhost', new Error('Connection terminated unexpectedly'), false],
+    ['localhost', serverError('57P03'), false],
+    ['localhost.example', refused, false],
+  ])('%s, %s: %s', (host, error, expected) => expect(mayBeMistaken(error, { ...target, host })).toBe(expected))
 })
 
 test('only an error with a SQLSTATE and a severity came from the server', () => {

@@ -30,6 +30,22 @@ export function cameFromServer(error: unknown): boolean {
   return /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '') && typeof (error as { severity?: unknown }).severity === 'string'
 }
 
+/**
+ * Could a typing error in the address, or a server that nobody has started, be all there is? Waiting mends neither. A name server that does not
+ * answer, a network that is away, a host elsewhere that refuses while its server starts: these pass.
+ */
+export function mayBeMistaken(error: unknown, { host }: Target): boolean {
+  const { code } = wireFacts(error)
+  // workerd does not say which it was.
+  if (code === 'ENOTFOUND' || saysUnreachable(error)) return true
+  return (code === 'ECONNREFUSED' || code === 'ENOENT') && isLocal(host)
+}
+
+/** This machine itself: RFC 6761, RFC 5735, RFC 4291, and sockets in the file system. */
+function isLocal(host: string): boolean {
+  return host === '' || /^(\/|127\.|0\.0\.0\.0$|\[?::1\]?$|(.+\.)?localhost\.?$)/i.test(host)
+}
+
 /** Where a dial was going. */
 export interface Target {
   readonly host: string

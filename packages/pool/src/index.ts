@@ -5,8 +5,10 @@
  */
 
 export type { QueryResult } from 'pg'
+
 export { illegalMoves } from './connection-state.ts'
-export { address, connectError, type Target } from './dial-failure.ts'
+export { address, connectError, mayBeMistaken, type Target } from './dial-failure.ts'
+
 export type { CancelConnection, Driver } from './driver.ts'
 export { bound, checkSignal, interruptedBefore, isInterruption } from './interruption.ts'
 export { watchAlone } from './lone-client.ts'

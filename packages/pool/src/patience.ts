@@ -1,12 +1,12 @@
 /** How long a caller waits for a connection, and what it is told when it waited in vain. Remembers why the last dial failed. */
 
-import { acquireTimeout, connectError, invocationOver } from './dial-failure.ts'
+import { acquireTimeout, connectError, invocationOver, mayBeMistaken } from './dial-failure.ts'
 import { type Dial, wasReached } from './dialler.ts'
 import { Growth } from './growth.ts'
 import type { Settings } from './options.ts'
 import type { PeerPool, PendingItem } from './peer.ts'
 
-/** An address that has never answered in this process may be a typing error: that must not cost ten seconds. */
+/** An address that has never answered in this process may be a typing error, see `mayBeMistaken`: that must not cost ten seconds. */
 const UNREACHED_MILLIS = 800
 
 /** What the pool was doing for somebody whose time is up. */
@@ -35,10 +35,11 @@ export class Patience {
     this.#lastFailure = undefined
   }
 
-  /** Shorter while the address has never answered. Infinity: for ever. */
+  /** Shorter while the address may be wrong. Infinity: for ever. */
   get millis(): number {
-    const failed = this.#lastFailure
-    return failed && !wasReached(failed.dial.target) ? Math.min(this.#timeoutMillis, UNREACHED_MILLIS) : this.#timeoutMillis
+    const { error, dial } = this.#lastFailure ?? {}
+    const isShort = dial?.target && !wasReached(dial.target) && mayBeMistaken(error, dial.target)
+    return isShort ? Math.min(this.#timeoutMillis, UNREACHED_MILLIS) : this.#timeoutMillis
   }
 
   get #timeoutMillis(): number {
