@@ -56,7 +56,7 @@ export class Growth {
   }
 }
 
-/** It runs no statement, or only a cursor that waits until its reader wants more rows. */
+/** It is open and runs no statement, or only a cursor that waits until its reader wants more rows. */
 function isAtRest(client: PeerClient): boolean {
-  return !isBusy(client) || isRestingCursor(activeQueryOf(client))
+  return (client.readyForQuery === true && !isBusy(client)) || isRestingCursor(activeQueryOf(client))
 }

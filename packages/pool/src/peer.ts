@@ -118,8 +118,6 @@ export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'optio
   readonly log: (...messages: unknown[]) => void
   _clients: PeerClient[]
   readonly _idle: IdleItem[]
-  /** Clients that have lived for `maxLifetimeSeconds`, and end when they are released. */
-  readonly _expired: WeakSet<object>
   readonly _pendingQueue: Item[]
   ending: boolean
   ended: boolean
