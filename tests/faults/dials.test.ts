@@ -6,6 +6,7 @@
  * waiting cannot help it fails at once, as with plain `pg`.
  */
 
+import net from 'node:net'
 import { createFakeClock, type FaultProxy, failDns, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -191,6 +192,24 @@ describe('what does not pass is bounded', () => {
     }
     expect(proxy.flows.map(({ state }) => state)).toContain('silent')
   })
+})
+
+test('a name server that says nothing is told apart from a server that lets nobody in', async () => {
+  class Unresolved extends net.Socket {
+    override connect(...[port, host]: unknown[]): this {
+      return super.connect({ port: port as number, host: host as string, lookup: () => {} })
+    }
+  }
+  const said = async (config: pg.PoolConfig) => {
+    const error = await coldPool('thaw', { connectionTimeoutMillis: 200, ...config })
+      .query('select')
+      .catch((reason: Error) => reason.message)
+    return String(error)
+  }
+  const byName = { connectionString: proxy.urlFor(server.url).replace(proxy.host, HOST) }
+  expect(await said({ ...byName, stream: () => new Unresolved() })).toContain('does the name server answer?')
+  await proxy.deafen()
+  expect(await said({})).toContain('The address answers')
 })
 
 describe('what waiting cannot mend fails at once, after one dial for each caller', () => {

@@ -41,6 +41,15 @@ test.each([
   expect(error.message).toContain('database "shop" at db.example:5432 (3 attempts in 812 ms)')
 })
 
+test.each(['dns', 'tcp', 'tls'] as const)(
+  'an error that does not say where it was stopped at the stage that it had reached: %s',
+  (reached) => {
+    const timeout = new Error('Connection terminated due to connection timeout')
+    expect(connectError(timeout, target, 1, 1, reached).stage).toBe(reached)
+    expect(connectError(serverError('53300'), target, 1, 1, reached).stage).toBe('startup')
+  },
+)
+
 test("the socket's own facts are carried over, for other people's predicates", () => {
   const cause = socketError('ECONNREFUSED', 'connect')
   expect(connectError(cause, target, 1, 1)).toMatchObject({ code: 'ECONNREFUSED', syscall: 'connect', errno: -111 })

@@ -11,13 +11,15 @@ import {
   type WireFacts,
 } from '@thaw/core'
 import { saysLost, saysUnreachable } from './peer.ts'
+import { saysPoolerIsFull } from './pooler-refusals.ts'
 
 /** `again`: with backoff. `password`: once more, with a new password if a function gives it. `fail`: at once. */
 export type DialVerdict = 'again' | 'password' | 'fail'
 
 /** What to do about a failed dial. What we do not know is not repeated. */
 export function judgeDial(error: unknown): DialVerdict {
-  return classify(error)?.dial ?? (saysLost(error) || saysUnreachable(error) || isSocketGone(error) ? 'again' : 'fail')
+  const passes = saysLost(error) || saysUnreachable(error) || isSocketGone(error) || saysPoolerIsFull(error)
+  return classify(error)?.dial ?? (passes ? 'again' : 'fail')
 }
 
 /** A server takes its socket of the file system away when it stops. The same code from anything else, such as a certificate's file, is final. */
@@ -57,10 +59,16 @@ export function address({ host, port, database }: Target): string {
   return `database "${database}" at ${host.startsWith('/') ? host : `${host}:${port}`}`
 }
 
-/** The failure of the last of `attempts` dials, with where it went and what may help. */
-export function connectError(error: unknown, target: Target, attempts: number, tookMillis: number): ConnectError {
+/** The failure of the last of `attempts` dials, with where it went and what may help. `reached`: the stage that it was in, where the error does not say. */
+export function connectError(
+  error: unknown,
+  target: Target,
+  attempts: number,
+  tookMillis: number,
+  reached?: ConnectStage | undefined,
+): ConnectError {
   const wire = wireFacts(error)
-  const stage = stageOf(error, wire)
+  const stage = stageOf(error, wire, reached)
   const said = error instanceof Error && error.message ? error.message : (wire.code ?? 'no reason given')
   const tries = attempts === 1 ? 'one attempt' : `${attempts} attempts`
   return new ConnectError({
@@ -86,21 +94,24 @@ export function acquireTimeout(
   max: number,
   target: Target | undefined,
   cause: unknown,
+  reached?: ConnectStage | undefined,
   isHeldAtRest = false,
 ): AcquireTimeoutError {
   const where = target ? address(target) : 'the database'
+  const wire = wireFacts(cause)
+  const advice = cause === undefined && reached === undefined ? '' : ` ${ADVICE[stageOf(cause, wire, reached)]}`
   const detail: Record<AcquireStage, string> = {
     wait: isHeldAtRest
       ? `${max === 1 ? 'the only connection' : `each of the ${max} connections`} to ${where} was held by a caller that ran nothing on it. Does the holder itself wait for another one? Inside a transaction use its client for every statement; or raise max.`
       : `all ${max} connections to ${where} were in use. Release clients sooner, or raise max.`,
-    connect: `no new connection to ${where} could be made in time.`,
+    connect: `no new connection to ${where} could be made in time.${advice}`,
     probe: `the idle connections to ${where} did not answer in time.`,
   }
   return new AcquireTimeoutError({
     stage,
     waitedMillis,
     cause,
-    wire: wireFacts(cause),
+    wire,
     message: `timeout exceeded when trying to connect: after ${Math.round(waitedMillis)} ms (connectionTimeoutMillis) ${detail[stage]}`,
   })
 }
@@ -121,9 +132,9 @@ function wireFacts(error: unknown): WireFacts {
   return { code: codeOf(error) ?? codeOf(first), errno, syscall, address, port, hostname }
 }
 
-function stageOf(error: unknown, { code = '', syscall }: WireFacts): ConnectStage {
+function stageOf(error: unknown, { code = '', syscall }: WireFacts, reached: ConnectStage = 'startup'): ConnectStage {
   if (syscall === 'getaddrinfo' || code.startsWith('EAI_') || code === 'ENOTFOUND') return 'dns'
   if (syscall === 'connect' || saysUnreachable(error)) return 'tcp'
   if (/TLS|SSL|CERT/.test(code) || (error instanceof Error && /SSL/.test(error.message))) return 'tls'
-  return 'startup'
+  return cameFromServer(error) ? 'startup' : reached
 }

@@ -1,6 +1,6 @@
 /** What a dial tells of the time that a round trip takes, without asking anything. */
 
-import type { Clock } from '@thaw/core'
+import type { Clock, ConnectStage } from '@thaw/core'
 import type { PeerClient } from './peer.ts'
 
 /** The first words of a server that is asked for a session. */
@@ -35,4 +35,23 @@ export function timeDialSteps({ connection, password }: PeerClient, clock: Clock
   if (isEarly || typeof password !== 'string') return
   connection.once('authenticationSASL', restart)
   connection.once('authenticationSASLContinue', step)
+}
+
+/** An address that no name server has to be asked for: an IP address, or a socket in the file system. */
+const ADDRESS = /^(\/|[\d.]+$|.*:)/
+
+/** Follows a dial from where it begins. Returns what tells how far it has come: a name server that is silent leaves no other trace. */
+export function followDial({ connection, host }: PeerClient): () => ConnectStage {
+  if (!connection) return () => 'startup'
+  const { stream } = connection
+  // A socket of Node's says what it looks up; others, such as a WebSocket, do not.
+  let stage: ConnectStage = !ADDRESS.test(host) && 'remoteAddress' in stream ? 'dns' : 'tcp'
+  const enter = (next: ConnectStage) => () => {
+    stage = next
+  }
+  stream.once('lookup', enter('tcp'))
+  stream.once('connectionAttempt', enter('tcp'))
+  stream.once('connect', enter(connection.ssl ? 'tls' : 'startup'))
+  connection.once('sslconnect', enter('startup'))
+  return () => stage
 }

@@ -1,8 +1,16 @@
 /** Opening connections: how many at once, how often again, and after what pause. Remembers dials, not connections. */
 
-import { backoffMillis, type Clock, ConnectionLostError, OutcomeUnknownError, startDeadline, type Timer } from '@thaw/core'
+import {
+  backoffMillis,
+  type Clock,
+  ConnectionLostError,
+  type ConnectStage,
+  OutcomeUnknownError,
+  startDeadline,
+  type Timer,
+} from '@thaw/core'
 import { cameFromServer, judgeDial, type Target } from './dial-failure.ts'
-import { timeDialSteps } from './dial-steps.ts'
+import { followDial, timeDialSteps } from './dial-steps.ts'
 import { forgetLogin, loginEarly, noteLogin } from './early-login.ts'
 import { refusalOf } from './listeners.ts'
 import type { PeerClient, Release } from './peer.ts'
@@ -49,6 +57,8 @@ export interface Dial {
   readonly tookMillis: number
   /** Made beside a connection that might still answer: nobody depends on it. */
   readonly isHedge: boolean
+  /** How far it has come. */
+  readonly stage: ConnectStage | undefined
 }
 
 /**
@@ -60,6 +70,7 @@ const OVERDUE_MILLIS = 1000
 /** What is remembered of one dial. */
 interface Attempt {
   client: PeerClient | undefined
+  stage: (() => ConnectStage) | undefined
   isOverdue: boolean
   /** Another one was faster. */
   isSuperfluous: boolean
@@ -90,6 +101,12 @@ export class Dialler {
     return this.#attempts.size
   }
 
+  /** Where the one that has been under way for the longest is going, and how far it has come. */
+  get underWay(): Pick<Dial, 'target' | 'stage'> | undefined {
+    for (const { client, stage } of this.#attempts) return { target: client && targetOf(client), stage: stage?.() }
+    return undefined
+  }
+
   /** Why another one shall begin now. Undefined: none shall, or there is a pause between two attempts, or a failure that makes us dial one at a time. */
   get reason(): 'needed' | 'hedge' | undefined {
     // Wherever there are more callers than connections this is asked for each that comes back: no list is made while nothing is dialled.
@@ -107,7 +124,7 @@ export class Dialler {
     const { clock } = this.#host
     const startedAt = clock.mono()
     const isSecondPassword = this.#passwordRefused
-    const attempt: Attempt = { client: undefined, isOverdue: false, isSuperfluous: false, isEarly: false }
+    const attempt: Attempt = { client: undefined, stage: undefined, isOverdue: false, isSuperfluous: false, isEarly: false }
     const overdue = startDeadline(clock, this.#overdueMillis, () => this.#late(attempt), true)
     // pg-pool looks for more to dial for before it reports that a dial has failed: we have to know earlier.
     const failing = () => void this.#failing.add(attempt)
@@ -120,7 +137,13 @@ export class Dialler {
       this.#attempts.delete(attempt)
       this.#failing.delete(attempt)
       stopListening()
-      return { target: client && targetOf(client), attempts: this.#failures + 1, tookMillis: clock.mono() - startedAt, isHedge }
+      return {
+        target: client && targetOf(client),
+        attempts: this.#failures + 1,
+        tookMillis: clock.mono() - startedAt,
+        isHedge,
+        stage: attempt.stage?.(),
+      }
     }
     this.#attempts.add(attempt)
     try {
@@ -141,6 +164,7 @@ export class Dialler {
         )
       })
       attempt.client = client
+      attempt.stage = client && followDial(client)
       for (const name of FAILURES) client?.connection?.prependListener(name, failing)
       // From here on `onConnect` may send statements, and be told of errors.
       client?.connection?.once('readyForQuery', stopListening)

@@ -14,6 +14,8 @@ export interface Efforts {
   /** Idle connections that have been asked, and have not answered. */
   readonly probes: number
   readonly dials: number
+  /** The dial that has been under way for the longest. */
+  readonly underWay: Pick<Dial, 'target' | 'stage'> | undefined
 }
 
 export class Patience {
@@ -52,11 +54,13 @@ export class Patience {
     return isOver ? invocationOver(error, waitedMillis) : error
   }
 
-  #waitedInVain(waitedMillis: number, { probes, dials }: Efforts): Error {
+  #waitedInVain(waitedMillis: number, { probes, dials, underWay }: Efforts): Error {
     const failed = this.#lastFailure
     const target = failed?.dial.target
-    if (target && waitedMillis < this.#timeoutMillis) return connectError(failed.error, target, failed.dial.attempts, waitedMillis)
+    if (target && waitedMillis < this.#timeoutMillis)
+      return connectError(failed.error, target, failed.dial.attempts, waitedMillis, failed.dial.stage)
     const stage = probes > 0 ? 'probe' : failed || dials > 0 ? 'connect' : 'wait'
-    return acquireTimeout(stage, waitedMillis, this.#options.max, target, failed?.error, this.growth.isHeldAtRest)
+    const dial = failed?.dial ?? underWay
+    return acquireTimeout(stage, waitedMillis, this.#options.max, dial?.target, failed?.error, dial?.stage, this.growth.isHeldAtRest)
   }
 }

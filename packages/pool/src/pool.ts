@@ -309,7 +309,11 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     #timeUp(waitedMillis: number, isOver: boolean): Error {
-      const error = this.#patience.timeUp(waitedMillis, isOver, { probes: this._idle.length, dials: this.#dialler.outstanding })
+      const error = this.#patience.timeUp(waitedMillis, isOver, {
+        probes: this._idle.length,
+        dials: this.#dialler.outstanding,
+        underWay: this.#dialler.underWay,
+      })
       // A dial that has outlasted a whole invocation would stand in the next one's way.
       if (isOver && this._pendingQueue.length === 0) this.#dialler.abandon()
       return error

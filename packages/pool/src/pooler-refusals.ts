@@ -1,0 +1,41 @@
+/** Poolers that let nobody in just now. They have words for it and no code of its own: knowledge as data, a source for each row. */
+
+import { codeOf } from '@thaw/core'
+
+/** PgBouncer 1.25, src/client.c, src/janitor.c and src/objects.c: 08P01, protocol violation, whatever the reason. */
+const PGBOUNCER = '08P01'
+/** Supavisor, lib/supavisor/errors/*.ex, and Neon's proxy, proxy/src/error.rs: XX000, internal error, whatever the reason. */
+const INTERNAL = 'XX000'
+
+const ROWS: readonly (readonly [code: string, words: string])[] = [
+  // https://www.pgbouncer.org/config.html#max_client_conn
+  [PGBOUNCER, 'no more connections allowed'],
+  // https://www.pgbouncer.org/config.html#max_db_client_connections, and its sibling for users. Since 1.24.
+  [PGBOUNCER, 'client connections exceeded'],
+  // https://www.pgbouncer.org/config.html#server_login_retry
+  [PGBOUNCER, 'server login has been failing'],
+  // https://www.pgbouncer.org/config.html#query_wait_timeout: a login waits for a server connection, too.
+  [PGBOUNCER, 'query_wait_timeout'],
+  // https://supabase.com/docs/guides/database/supavisor: in the words before there were codes, and with them.
+  [INTERNAL, 'Max client connections reached'],
+  [INTERNAL, 'MaxClientsInSessionMode'],
+  [INTERNAL, '(EMAXCONN'],
+  [INTERNAL, '(ECHECKOUTTIMEOUT)'],
+  [INTERNAL, '(ECHECKOUTRETRIES)'],
+  [INTERNAL, '(EDBHANDLEREXITED)'],
+  // https://neon.com/docs/connect/connection-errors; a compute that wakes up.
+  [INTERNAL, "Couldn't connect to compute node"],
+  [INTERNAL, 'Control plane request failed'],
+  [INTERNAL, 'Failed to acquire permit to connect to the database'],
+]
+
+/** What these say of a reason that waiting does not mend, in the server's own words or in Neon's. */
+const LASTING = /password authentication failed|does not exist|no such user|endpoint is disabled|quota|limit exceeded/i
+
+/** Did a pooler refuse a login for a reason that passes? Its words are looked at only where it ends the session: their severity is not translated. */
+export function saysPoolerIsFull(error: unknown): boolean {
+  if (!(error instanceof Error) || (error as { severity?: unknown }).severity !== 'FATAL' || LASTING.test(error.message)) return false
+  const code = codeOf(error)
+  const said = error.message.toLowerCase()
+  return ROWS.some(([its, words]) => code === its && said.includes(words.toLowerCase()))
+}

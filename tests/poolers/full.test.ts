@@ -1,0 +1,103 @@
+/**
+ * A pooler that is full, or cannot reach its server, for a moment.
+ *
+ * What breaks: the pooler answers a login with an error, in words of its own and under a code that says nothing. With plain `pg` the call fails. With Thaw it
+ * is dialled again, as where PostgreSQL itself has no connection left.
+ */
+
+import { once } from 'node:events'
+import net from 'node:net'
+import { Pool } from '@thaw/pg'
+import { type PostgresServer, startPostgres } from '@thaw/testkit'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+
+/** So many logins are refused: fewer than fit into the time that anybody waits. */
+const REFUSALS = 4
+
+let server: PostgresServer
+let pooler: net.Server
+let refusing = 0
+let said: readonly [code: string, words: string] = ['', '']
+
+function refusal([code, words]: readonly [string, string]): Buffer {
+  const fields = ['SFATAL', 'VFATAL', `C${code}`, `M${words}`].map((field) => `${field}\0`)
+  const body = Buffer.from(`${fields.join('')}\0`)
+  const head = Buffer.alloc(5)
+  head.write('E')
+  head.writeInt32BE(body.length + 4, 1)
+  return Buffer.concat([head, body])
+}
+
+beforeAll(async () => {
+  server = await startPostgres()
+  pooler = net.createServer((socket) => {
+    socket.on('error', () => {})
+    if (refusing > 0) {
+      socket.once('data', () => {
+        refusing--
+        socket.end(refusal(said))
+      })
+      return
+    }
+    const upstream = net.connect(server.port, server.host)
+    upstream.on('error', () => socket.destroy())
+    socket.on('close', () => upstream.destroy())
+    socket.pipe(upstream).pipe(socket)
+  })
+  pooler.listen(0, '127.0.0.1')
+  await once(pooler, 'listening')
+})
+afterAll(async () => {
+  pooler.close()
+  await server.close()
+})
+
+async function query(Class: new (config: pg.PoolConfig) => pg.Pool): Promise<string> {
+  const { port } = pooler.address() as net.AddressInfo
+  const { user, password, database } = server
+  const pool = new Class({ host: '127.0.0.1', port, user, password, database, max: 1 })
+  pool.on('error', () => {})
+  const end = await pool.query('select').then(
+    () => 'ok',
+    (error: Error & { code?: string }) => error.code ?? error.message,
+  )
+  await pool.end()
+  return end
+}
+
+test.each([
+  ['PostgreSQL', '53300', 'sorry, too many clients already'],
+  ['Supavisor', 'XX000', '(EMAXCONNSESSION) max clients reached in session mode - max clients are limited to pool_size: 15'],
+  ['Supavisor', 'XX000', '(EMAXCONN) max client connections reached, limit: 200'],
+  ['Supavisor', 'XX000', 'MaxClientsInSessionMode: max clients reached - in Session mode max clients are limited to pool_size'],
+  ['Supavisor', 'XX000', 'Max client connections reached'],
+  ['Supavisor', 'XX000', '(ECHECKOUTTIMEOUT) unable to check out connection from the pool after 5000ms in Transaction mode'],
+  ['Supavisor', 'XX000', '(ECHECKOUTRETRIES) failed to check out a connection after multiple retries'],
+  ['Supavisor', 'XX000', '(EDBHANDLEREXITED) connection to database closed. Check logs for more information'],
+  ['PgBouncer', '08P01', 'no more connections allowed (max_client_conn)'],
+  ['PgBouncer', '08P01', 'client connections exceeded (max_db_client_connections)'],
+  ['PgBouncer', '08P01', 'server login has been failing, cached error: connect failed (server_login_retry)'],
+  ['PgBouncer', '08P01', 'server login has been failing, try again later (server_login_retry)'],
+  ['Neon', 'XX000', 'Control plane request failed'],
+])('%s lets nobody in for a moment: %s %s', async (_who, ...words) => {
+  said = words
+  refusing = 1
+  expect(await query(pg.Pool)).toBe(words[0])
+  refusing = REFUSALS
+  expect(await query(Pool)).toBe('ok')
+  expect(refusing).toBe(0)
+})
+
+test.each([
+  ['XX000', 'Tenant or user not found'],
+  ['XX000', 'Control plane request failed: endpoint is disabled'],
+  ['08P01', 'server login has been failing, cached error: password authentication failed for user "x" (server_login_retry)'],
+  ['08P01', 'unsupported startup parameter: search_path'],
+])('what waiting does not mend fails at once: %s %s', async (...words) => {
+  said = words
+  refusing = REFUSALS
+  expect(await query(Pool)).toBe(words[0])
+  expect(refusing).toBe(REFUSALS - 1)
+  refusing = 0
+})
