@@ -120,6 +120,39 @@ describe('poolQueryViaFetch', () => {
     await expect(pool.query({ text: 'SELECT pg_sleep(20)', query_timeout: 50 })).rejects.toMatchObject({ kind: 'deadline' })
   })
 
+  test.each([
+    [
+      'by options',
+      () => createPool({ application_name: 'my app', statement_timeout: 4321, lock_timeout: 1234, options: '-c search_path=mine' }),
+    ],
+    [
+      'by the URL',
+      () =>
+        createPool({
+          connectionString: `${neon.url}?application_name=my%20app&statement_timeout=4321&lock_timeout=1234&options=-c%20search_path%3Dmine`,
+        }),
+    ],
+  ])('keeps the settings of the session, as a WebSocket does: %s', async (_, create) => {
+    const names = ['application_name', 'statement_timeout', 'lock_timeout', 'search_path']
+    const text = `SELECT ${names.map((name) => `current_setting('${name}') AS ${name}`)}`
+    for (const isFetched of [false, true]) {
+      stock.neonConfig.poolQueryViaFetch = isFetched
+      create()
+      const { requests } = neon.counters
+      const { rows } = await pool.query(text)
+      expect(neon.counters.requests - requests).toBe(isFetched ? 1 : 0)
+      expect(rows).toEqual([{ application_name: 'my app', statement_timeout: '4321ms', lock_timeout: '1234ms', search_path: 'mine' }])
+      await pool.end()
+    }
+    create()
+  })
+
+  test('ends a statement after its statement_timeout', async () => {
+    stock.neonConfig.poolQueryViaFetch = true
+    createPool({ statement_timeout: 100 })
+    await expect(pool.query('SELECT pg_sleep(5)')).rejects.toMatchObject({ name: 'NeonDbError', code: '57014' })
+  })
+
   test('does not, when somebody listens to connections', async () => {
     stock.neonConfig.poolQueryViaFetch = true
     createPool()

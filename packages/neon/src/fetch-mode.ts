@@ -19,6 +19,8 @@ interface Target {
   readonly password: unknown
   readonly host: string
   readonly database: string
+  /** What pg would send with its StartupMessage: the pool's options, those of its URL and of the environment. */
+  readonly connectionParameters: Readonly<Record<string, unknown>>
 }
 
 interface Config extends HttpQueryOptions {
@@ -73,10 +75,10 @@ function queryByFetch({ options, Client }: FetchingPool, query: string | Config,
   const config: Config = typeof query === 'string' ? { text: query } : query
   const { types, clock, connectionTimeoutMillis, query_timeout } = options as ThawOptions & Record<string, unknown>
   // A client that is never connected knows where the pool's options lead, those of the environment included.
-  const { user, password, host, database } = new Client(options)
+  const { user, password, host, database, connectionParameters } = new Client(options)
   const login = typeof password === 'string' ? `${encodeURIComponent(user)}:${encodeURIComponent(password)}` : encodeURIComponent(user)
   const shared = { clock, connectionTimeoutMillis: connectionTimeoutMillis as number, query_timeout: query_timeout as number }
-  const sql = neon(`postgresql://${login}@${host}/${encodeURI(database)}`, {
+  const sql = neon(`postgresql://${login}@${host}/${encodeURI(database)}${startupOf(connectionParameters)}`, {
     ...shared,
     ...(typeof password === 'function' && { password: password as () => string }),
     fullResults: true,
@@ -85,4 +87,19 @@ function queryByFetch({ options, Client }: FetchingPool, query: string | Config,
   const { idempotent, signal } = config
   const own = { idempotent, signal, ...(config.query_timeout !== undefined && { query_timeout: config.query_timeout }) }
   return sql.query(config.text, values ?? config.values ?? [], { types: (config.types ?? types) as never, ...own })
+}
+
+/** Settings of the server that pg asks for by name. */
+const SETTINGS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'] as const
+
+/**
+ * The session's settings, which the driver's own mode drops: a statement that should end after five seconds would run for ever. Neon's proxy makes a
+ * StartupMessage of what stands behind the `?`: get_conn_info in proxy/src/serverless/sql_over_http.rs of neondatabase/neon.
+ */
+function startupOf(parameters: Readonly<Record<string, unknown>>): string {
+  const settings = SETTINGS.filter((name) => parameters[name]).map((name) => `-c ${name}=${parameters[name]}`)
+  const options = [...settings, parameters['options']].filter(Boolean).join(' ')
+  const application = parameters['application_name'] || parameters['fallback_application_name']
+  const given = Object.entries({ application_name: application, options }).filter(([, value]) => value)
+  return given.length === 0 ? '' : `?${given.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join('&')}`
 }
