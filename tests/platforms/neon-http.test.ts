@@ -6,7 +6,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { neonConfig, neon as plainNeon } from '@neondatabase/serverless'
+import { NeonDbError, neonConfig, neon as plainNeon } from '@neondatabase/serverless'
 import { createInvocation, runInvocation, systemClock } from '@thaw/core'
 import { neon as thawNeon } from '@thaw/neon'
 import { createStoppableClock, type Neon, startNeon } from '@thaw/testkit'
@@ -212,6 +212,40 @@ describe('bounds', () => {
     const running = `SELECT FROM pg_stat_activity WHERE application_name = 'bounded' AND state = 'active'`
     await expect.poll(async () => (await neon.postgres.query(running)).rowCount, { timeout: 30_000 }).toBe(0)
     expect(await stored()).toEqual([])
+  })
+
+  test.for([
+    ['a read', 'SELECT pg_sleep(30)', undefined],
+    ['a write', 'INSERT INTO orders SELECT 1 FROM pg_sleep(30)', { kind: 'outcome-unknown' }],
+  ] as const)("an abort by fetchOptions.signal, which is the driver's own, is told as by the driver: %s", async ([, text, cause]) => {
+    const reasons = [undefined, new Error('enough'), 'enough']
+    for (const reason of reasons) {
+      const [byDriver, byUs, tooEarly, constructed] = await Promise.all(
+        [plainNeon(neon.url), ours(), ours(), undefined].map(async (sql, index) => {
+          const controller = new AbortController()
+          const fetchOptions = { signal: controller.signal }
+          if (index === 2) controller.abort(reason)
+          else setTimeout(() => controller.abort(reason), 100)
+          const statement = sql
+            ? sql.query(text, [], { fetchOptions })
+            : thawNeon(neon.url, { clock: createStoppableClock(), fetchOptions }).query(text)
+          return statement.then(
+            () => expect.unreachable(),
+            (error: Error) => error,
+          )
+        }),
+      )
+      const { message, sourceError } = byDriver as NeonDbError
+      for (const error of [byUs, tooEarly, constructed]) {
+        expect(error).toBeInstanceOf(NeonDbError)
+        expect((error as NeonDbError).message).toBe(message)
+        const source = (error as NeonDbError).sourceError
+        if (reason === undefined) expect(source).toMatchObject({ name: sourceError?.name, message: sourceError?.message })
+        else expect(source).toBe(reason)
+      }
+      if (cause) expect(byUs?.cause).toMatchObject(cause)
+      expect(tooEarly?.cause).toBeUndefined()
+    }
   })
 
   test('a signal, and the deadline of an invocation', async () => {

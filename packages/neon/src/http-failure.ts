@@ -1,7 +1,7 @@
 /** What a failed request over HTTP says of the statement in it. */
 
 import { NeonDbError } from '@neondatabase/serverless'
-import { classify, codeOf, type WireFacts } from '@thaw/core'
+import { classify, codeOf, ThawError, type WireFacts } from '@thaw/core'
 import { saysUnreached } from './peer.ts'
 
 /**
@@ -67,4 +67,15 @@ export function wireFactsOf(error: unknown): WireFacts {
   if (cause instanceof AggregateError) cause = cause.errors[0]
   const { errno, syscall } = (cause ?? {}) as WireFacts
   return { code: codeOf(cause), errno, syscall }
+}
+
+/**
+ * The caller has aborted by `fetchOptions.signal`, which is the driver's own: then it is told in the driver's class and words, as whoever wrote it expects. What we know
+ * of the statement beyond that, that nobody knows whether it was executed above all, is the `cause`.
+ */
+export function abortedAsByDriver({ aborted, reason }: AbortSignal, error: Error): Error {
+  const isByAbort = [error, error.cause, (error.cause as Error | undefined)?.cause].includes(reason)
+  if (!aborted || !isByAbort || error instanceof NeonDbError) return error
+  const told = Object.assign(new NeonDbError(`Error connecting to database: ${reason}`), { sourceError: reason })
+  return ThawError.is(error) ? Object.assign(told, { cause: error }) : told
 }

@@ -5,6 +5,7 @@ import { type NeonQueryPromise, neonConfig, neon as stockNeon } from '@neondatab
 import { type Clock, checkOptions, type OptionRules, systemClock } from '@thaw/core'
 import { checkSignal, type Target } from '@thaw/pool'
 import { checkConnectionString, checkParts, missingConnectionString } from './connection-string.ts'
+import { abortedAsByDriver } from './http-failure.ts'
 import { type HttpStatement, HttpStatements } from './http-statements.ts'
 
 /** What Thaw adds to the options of one statement or transaction by HTTP. */
@@ -100,9 +101,11 @@ export function neon(first: string | undefined | Options, second: Options = {}):
   const run = <Result>(own: Options, parts: Pick<HttpStatement<Result>, 'texts' | 'isTransaction' | 'send' | 'sendReadOnly'>) => {
     if (isLost) return Promise.reject(missingConnectionString())
     const timeoutMillis = Number(own.query_timeout ?? options.query_timeout ?? 0)
-    const signal = checkSignal(own.signal ?? own.fetchOptions?.['signal'])
+    const theirs = own.signal === undefined ? checkSignal(own.fetchOptions?.['signal']) : undefined
+    const signal = theirs ?? checkSignal(own.signal)
     const patienceMillis = Number(options.connectionTimeoutMillis ?? PATIENCE_MILLIS)
-    return statements.run<Result>({ ...parts, isIdempotent: own.idempotent === true, signal, timeoutMillis, patienceMillis })
+    const result = statements.run<Result>({ ...parts, isIdempotent: own.idempotent === true, signal, timeoutMillis, patienceMillis })
+    return theirs ? result.catch((error: Error) => Promise.reject(abortedAsByDriver(theirs, error))) : result
   }
   /** The same promise; nothing is sent before somebody waits for it. */
   const guard = (promise: AnyPromise, given: Options): AnyPromise => {
