@@ -59,13 +59,17 @@ export function address({ host, port, database }: Target): string {
   return `database "${database}" at ${host.startsWith('/') ? host : `${host}:${port}`}`
 }
 
-/** The failure of the last of `attempts` dials, with where it went and what may help. `reached`: the stage that it was in, where the error does not say. */
+/**
+ * The failure of the last of `attempts` dials, with where it went and what may help. `reached`: the stage that it was in, where the error does not say.
+ * `advice`: what helps more than what the stage alone suggests.
+ */
 export function connectError(
   error: unknown,
   target: Target,
   attempts: number,
   tookMillis: number,
   reached?: ConnectStage | undefined,
+  advice?: string | undefined,
 ): ConnectError {
   const wire = wireFacts(error)
   const stage = stageOf(error, wire, reached)
@@ -76,7 +80,7 @@ export function connectError(
     attempts,
     wire,
     cause: error,
-    message: `Could not connect to ${address(target)} (${tries} in ${Math.round(tookMillis)} ms): ${said}. ${ADVICE[stage]}`,
+    message: `Could not connect to ${address(target)} (${tries} in ${Math.round(tookMillis)} ms): ${said}. ${advice ?? ADVICE[stage]}`,
   })
 }
 

@@ -3,6 +3,7 @@
 import { acquireTimeout, connectError, invocationOver, mayBeMistaken } from './dial-failure.ts'
 import { type Dial, wasReached } from './dialler.ts'
 import { Growth } from './growth.ts'
+import { adviceWhereNothingWasGiven } from './missing-url.ts'
 import type { Settings } from './options.ts'
 import type { PeerPool, PendingItem } from './peer.ts'
 
@@ -57,8 +58,10 @@ export class Patience {
   #waitedInVain(waitedMillis: number, { probes, dials, underWay }: Efforts): Error {
     const failed = this.#lastFailure
     const target = failed?.dial.target
-    if (target && waitedMillis < this.#timeoutMillis)
-      return connectError(failed.error, target, failed.dial.attempts, waitedMillis, failed.dial.stage)
+    if (target && waitedMillis < this.#timeoutMillis) {
+      const { attempts, stage } = failed.dial
+      return connectError(failed.error, target, attempts, waitedMillis, stage, adviceWhereNothingWasGiven(this.#options))
+    }
     const stage = probes > 0 ? 'probe' : failed || dials > 0 ? 'connect' : 'wait'
     const dial = failed?.dial ?? underWay
     return acquireTimeout(stage, waitedMillis, this.#options.max, dial?.target, failed?.error, dial?.stage, this.growth.isHeldAtRest)

@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest'
+import { adviceWhereNothingWasGiven } from './missing-url.ts'
+
+const SECRET = 'postgresql://user:secret@db.example/shop'
+
+test.each([
+  ['a connection string', { connectionString: SECRET }, {}],
+  ['a host', { host: '/var/run/postgresql' }, {}],
+  ['PGHOST', {}, { PGHOST: 'db.example' }],
+  ['a socket of his own', { stream: () => {} }, {}],
+])('somebody has said where the database is, by %s: nothing to say', (_, options, env) => {
+  expect(adviceWhereNothingWasGiven(options, { DATABASE_URL: SECRET, ...env })).toBeUndefined()
+})
+
+test.each([
+  ['and is not set', {}, 'DATABASE_URL is not set where this runs'],
+  ['and is empty', { DATABASE_URL: '' }, 'DATABASE_URL is not set where this runs'],
+  ['and is set, but was not passed on', { DATABASE_URL: SECRET }, 'DATABASE_URL is set here: pass it on'],
+])('nothing says where: DATABASE_URL is named, %s', (_, env, words) => {
+  for (const options of [{}, { connectionString: undefined }, { connectionString: '' }]) {
+    const advice = adviceWhereNothingWasGiven(options, env)
+    expect(advice).toContain(words)
+    expect(advice).not.toContain('secret')
+  }
+})
