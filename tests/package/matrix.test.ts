@@ -163,6 +163,25 @@ describe('in workerd, as OpenNext does it: bundled for Node by Next.js, without 
   })
 })
 
+test('in workerd without nodejs_compat, where no process has the bindings, @thaw/neon has them', async () => {
+  const source = `
+    import { neonConfig, Pool } from '@thaw/neon'
+    Object.assign(neonConfig, ${JSON.stringify(neon.driver)})
+    const pool = new Pool((env) => env.NEON_URL)
+    const handle = async () => Response.json([typeof process, (await pool.query('SELECT 1 AS one')).rows])
+    export default { fetch: handle }`
+  const script = await bundle(source, { format: 'esm', conditions: [] })
+  const options = { modules: true as const, script, compatibilityDate: '2024-01-01', cf: false as const, bindings: { NEON_URL: neon.url } }
+  const worker = new Miniflare(convertV4MiniflareOptions(options))
+  try {
+    for (const _ of [1, 2, 3]) {
+      expect(await (await worker.dispatchFetch('https://worker.example')).json()).toEqual(['undefined', [{ one: 1 }]])
+    }
+  } finally {
+    await worker.dispose()
+  }
+})
+
 describe('in the Edge runtime', () => {
   test.for([false, true])('without TCP the first use of @thaw/pg says so, minified: %s', async (minify) => {
     const initialCode = await bundle(
