@@ -1,10 +1,11 @@
 /**
- * The bundle of an app decides nothing about correctness: the same tarballs work in Node, workerd and the Edge runtime, imported and required, bundled with any
+ * The bundle of an app decides nothing about correctness: the same tarballs work in Node, Bun, Deno, workerd and the Edge runtime, imported and required, bundled with any
  * conditions, minified or not. OpenNext, for one, runs in a Worker what Next.js has bundled for Node; Vite loads in Node what it resolves for a Worker.
  */
 
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { writeFile } from 'node:fs/promises'
+import { realpath, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { type Neon, startNeon } from '@thaw/testkit'
 import { EdgeRuntime } from 'edge-runtime'
@@ -35,7 +36,7 @@ let consumer: Consumer
 
 beforeAll(async () => {
   ;[neon, packed] = await Promise.all([startNeon(), packAll()])
-  const ours = { '@thaw/neon': '0.1.0', '@thaw/next': '0.1.0' }
+  const ours = { '@thaw/neon': '0.1.0', '@thaw/next': '0.1.0', bun: '1.4.5', deno: '2.9.6' }
   consumer = await install(packed, {
     ...ours,
     pg: '8.23.1',
@@ -67,26 +68,41 @@ async function bundle(contents: string, options: BuildOptions): Promise<string> 
   return outputFiles?.[0]?.text ?? ''
 }
 
-async function inNode(file: string, source: string): Promise<Report[]> {
+const inNode = (file: string, source: string): Promise<Report[]> => runIn([process.execPath], file, source)
+
+async function runIn([program = '', ...args]: readonly string[], file: string, source: string): Promise<Report[]> {
   await writeFile(join(consumer.folder, file), source)
-  const { stdout } = await run(process.execPath, [file], { cwd: consumer.folder, env: { PATH: process.env['PATH'] } })
+  const { stdout } = await run(program, [...args, file], {
+    cwd: consumer.folder,
+    env: { PATH: process.env['PATH'], HOME: consumer.folder },
+  })
   return JSON.parse(stdout) as Report[]
+}
+
+/** Its program, in the package of this platform: what npm would link to it is made by a script, and none runs here. */
+async function programOf(name: 'bun' | 'deno'): Promise<string[]> {
+  const cpu = process.arch === 'arm64' ? { bun: 'aarch64', deno: 'arm64' } : { bun: 'x64', deno: 'x64' }
+  const { resolve } = createRequire(await realpath(join(consumer.folder, 'node_modules', name, 'package.json')))
+  if (name === 'bun') return [resolve(`@oven/bun-${process.platform}-${cpu.bun}/bin/bun`)]
+  const libc = process.platform === 'linux' ? '-glibc' : ''
+  return [resolve(`@deno/${process.platform}-${cpu.deno}${libc}/deno`), 'run', '--allow-all', '--node-modules-dir=manual']
 }
 
 const thrice = (report: Report): Report[] => [report, report, report]
 
 const PRINT = 'console.log(JSON.stringify(await answers()))'
 
+const IMPORTED = `${LIKE_NEXT}\nconst { answers } = await import('./app.mjs')\n${PRINT}`
+const REQUIRED = `globalThis.AsyncLocalStorage = require('node:async_hooks').AsyncLocalStorage
+  require('./app.cjs').answers().then((all) => console.log(JSON.stringify(all)))`
+
 describe('in Node', () => {
   test('imported', async () => {
-    const source = `${LIKE_NEXT}\nconst { answers } = await import('./app.mjs')\n${PRINT}`
-    expect(await inNode('imported-app.mjs', source)).toEqual(thrice(IN_NODE))
+    expect(await inNode('imported-app.mjs', IMPORTED)).toEqual(thrice(IN_NODE))
   })
 
   test('required', async () => {
-    const source = `globalThis.AsyncLocalStorage = require('node:async_hooks').AsyncLocalStorage
-      require('./app.cjs').answers().then((all) => console.log(JSON.stringify(all)))`
-    expect(await inNode('required-app.cjs', source)).toEqual(thrice(IN_NODE))
+    expect(await inNode('required-app.cjs', REQUIRED)).toEqual(thrice(IN_NODE))
   })
 
   test.for(BUNDLES)('bundled as ESM with the conditions $conditions, minified: $minify', async ({ conditions, minify }) => {
@@ -103,6 +119,16 @@ describe('in Node', () => {
       banner,
     })
     expect(await inNode(`node-${conditions.join('-')}-${minify}.cjs`, source)).toEqual(thrice(IN_NODE))
+  })
+})
+
+describe.for(['bun', 'deno'] as const)('in %s', (name) => {
+  test('imported', async () => {
+    expect(await runIn(await programOf(name), `${name}-imported.mjs`, IMPORTED)).toEqual(thrice(IN_NODE))
+  })
+
+  test('required', async () => {
+    expect(await runIn(await programOf(name), `${name}-required.cjs`, REQUIRED)).toEqual(thrice(IN_NODE))
   })
 })
 
