@@ -30,6 +30,15 @@ export {
 export { type Pooler, type PoolerOptions, startPooler } from './pooler.ts'
 export { type AdminResult, type PostgresOptions, type PostgresServer, type StandbyServer, startPostgres } from './postgres.ts'
 export type { StopMode } from './postmaster.ts'
+export {
+  createScriptedServer,
+  type ScriptedAnswer,
+  type ScriptedColumn,
+  type ScriptedConnection,
+  type ScriptedFault,
+  type ScriptedServer,
+  type ScriptedServerOptions,
+} from './scripted-server.ts'
 export { createSeededRandom } from './seeded-random.ts'
 export { type Handlers, type ServeOptions, serve } from './serve.ts'
 export { type Session, sessionsOf, terminateSessions, waitForSessions } from './sessions.ts'
