@@ -23,6 +23,15 @@ describe('advance', () => {
     expect([clock.wall() - start.wall, clock.mono() - start.mono, clock.pendingTimers]).toEqual([599, 599, 1])
   })
 
+  test('says how long it is until the next timer', () => {
+    const { clock } = clockWithTimers()
+    expect(clock.nextTimerMillis).toBe(100)
+    clock.advance(150)
+    expect(clock.nextTimerMillis).toBe(50)
+    clock.advance(1000)
+    expect(clock.nextTimerMillis).toBe(Number.POSITIVE_INFINITY)
+  })
+
   test('fires timers of the same time in the order in which they were set, unless they were cleared', () => {
     const clock = createFakeClock()
     const fired: string[] = []

@@ -45,6 +45,8 @@ export interface FakeClock extends Clock {
   runTurn(): void
   /** How many timers wait. */
   readonly pendingTimers: number
+  /** Milliseconds until the next timer is due. Infinity: none waits. */
+  readonly nextTimerMillis: number
 }
 
 interface FakeTimer {
@@ -121,6 +123,10 @@ export function createFakeClock({ seed = 1, startMillis = YEAR_2026_MILLIS, turn
     },
     get pendingTimers() {
       return timers.size
+    },
+    get nextTimerMillis() {
+      const next = earliest(timers, Number.POSITIVE_INFINITY)
+      return next ? Math.max(0, next.dueMillis - now.mono) : Number.POSITIVE_INFINITY
     },
   }
 }

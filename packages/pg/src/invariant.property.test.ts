@@ -1,0 +1,55 @@
+/**
+ * Nobody ever gets another caller's rows. Random programs of callers, in which each row has the name of whom it is for, on a scripted server that takes no
+ * time: whoever waits is served or told, no place is lost, `max` is exceeded by no more than one, no write is sent twice, and nothing is left unhandled.
+ *
+ * What a program may do is in `test/program.ts`. THAW_SEED repeats the run that a failure has printed, THAW_RUNS makes it longer.
+ */
+
+import fc from 'fast-check'
+import type pg from 'pg'
+import { describe, expect, test } from 'vitest'
+import { InvariantError } from '../test/callers.ts'
+import { asksStranger, dialsTooMany, leavesUnhandled, losesPlaces, plain, probesBusy, writesTwice } from '../test/planted.ts'
+import { type Program, programs } from '../test/program.ts'
+import { playScripted, type WorldConfig } from '../test/scripted-world.ts'
+import { collectUnhandled } from '../test/unhandled.ts'
+
+type Make = (config: WorldConfig) => pg.Pool
+
+/** fast-check's verdict on so many programs. */
+function judge(make: Make, of: fc.Arbitrary<Program>, numRuns: number): Promise<fc.RunDetails<[Program]>> {
+  const unhandled: unknown[] = []
+  const seed = process.env['THAW_SEED']
+  const property = fc.asyncProperty(of, (program) => playScripted(program, make, unhandled))
+  return collectUnhandled(unhandled, () =>
+    fc.check(property, {
+      numRuns: Number(process.env['THAW_RUNS'] ?? numRuns),
+      ...(seed !== undefined && { seed: Number(seed) }),
+    }),
+  )
+}
+
+/** What a failure prints: the seed, the shrunk program and what is wrong with it. */
+function report({ failed, seed, counterexample, errorInstance }: fc.RunDetails<[Program]>): string {
+  return failed ? `THAW_SEED=${seed} ${JSON.stringify(counterexample?.[0])}\n${errorInstance}` : ''
+}
+
+test('the control: pg.Pool keeps all of it, as long as nothing is the matter', async () => {
+  expect(report(await judge(plain, programs('calm'), 1000))).toBe('')
+})
+
+describe('what is planted in pg.Pool is found, and its program shrunk to a few steps', () => {
+  test.each([
+    ['a busy client that is probed', probesBusy, 'calm', /got the rows of|got 0 rows/],
+    ['a server asked that is another one', asksStranger, 'calm', /failed, and nothing was the matter: .*(silent|terminated)/],
+    ['a place that is lost', losesPlaces, 'calm', /lost places|still waiting/],
+    ['a connection too many', dialsTooMany, 'calm', /connections were open at once/],
+    ['a rejection that is left unhandled', leavesUnhandled, 'calm', /unhandled: Error: of the pool itself/],
+    ['a write that is sent twice', writesTwice, 'calm', /was written 2 times/],
+  ] as const)('%s', async (_, make, what, complaint) => {
+    const details = await judge(make, programs(what), 2000)
+    expect(details.errorInstance).toBeInstanceOf(InvariantError)
+    expect(String(details.errorInstance)).toMatch(complaint)
+    expect(details.counterexample?.[0].steps.length).toBeLessThanOrEqual(5)
+  })
+})

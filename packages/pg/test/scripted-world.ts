@@ -1,0 +1,148 @@
+/** A world in which no time passes: a fake clock, and a server that is a script. */
+
+import { createFakeClock, createScriptedServer, type FakeClock, type ScriptedAnswer, type ScriptedServer } from '@thaw/testkit'
+import type pg from 'pg'
+import { play, type World } from './callers.ts'
+import { isCalm, type Program } from './program.ts'
+
+const MILLIS = 1000
+const INT = 23
+const BOOL = 16
+/** How often a write was executed. */
+type Executed = Map<string, number>
+
+/** What a pool is made with, beside what the test adds. */
+export interface WorldConfig {
+  readonly max: number
+  readonly trustMillis: number
+  readonly clock: FakeClock
+  readonly stream: () => unknown
+  readonly connectionTimeoutMillis: number
+  readonly query_timeout: number
+  readonly host: string
+}
+
+/** Nobody holds on for longer than the steps of a program take: where nothing is the matter, everybody can be served. */
+const CALM_MILLIS = 600_000
+const TROUBLED_MILLIS = 10_000
+/** The longest wait of the pool's own is 30 s (`releaseTimeoutMillis`), twice in a row at most. */
+const PATIENCE_MILLIS = 150_000
+
+/** Plays a program on the pool that `make` makes. */
+export async function playScripted(program: Program, make: (config: WorldConfig) => pg.Pool, unhandled: unknown[] = []): Promise<void> {
+  unhandled.length = 0
+  const { clock, settle } = createWorldClock(program.seed)
+  const executed: Executed = new Map()
+  const server: ScriptedServer = createScriptedServer({
+    clock,
+    latencyMillis: program.latency,
+    servers: program.servers,
+    answer: (text, values, { server: home }) => answerOf(text, values, executed) ?? activityOf(text, values, home, server),
+  })
+  const isQuiet = isCalm(program)
+  const pool = make({
+    max: program.max,
+    trustMillis: program.trustMillis,
+    clock,
+    stream: server.stream,
+    // An address that cannot be reached: whatever does not come through `stream` fails.
+    host: '/nowhere',
+    connectionTimeoutMillis: isQuiet ? CALM_MILLIS : TROUBLED_MILLIS,
+    query_timeout: isQuiet ? 0 : TROUBLED_MILLIS,
+  })
+  try {
+    await play(program, pool, worldOf(clock, settle, server, executed), unhandled)
+  } finally {
+    server.close()
+    // What a failed program still has open ends now, and is not the next one's.
+    await settle()
+  }
+}
+
+/** Promises and ticks are all done when a turn of the loop has passed. It passes as many as somebody waits for, and no more: they are what costs time here. */
+function createWorldClock(seed: number): { clock: FakeClock; settle: () => Promise<void> } {
+  const clock = createFakeClock({ seed })
+  let awaited = 0
+  const turn = (callback: () => void) => {
+    awaited++
+    setImmediate(() => {
+      awaited--
+      callback()
+    })
+  }
+  const settle = async () => {
+    do await new Promise((resolve) => setImmediate(resolve))
+    while (awaited > 0)
+  }
+  return { clock: Object.assign(clock, { turn }), settle }
+}
+
+function worldOf(clock: FakeClock, settle: () => Promise<void>, server: ScriptedServer, executed: Executed): World {
+  return {
+    patienceMillis: PATIENCE_MILLIS,
+    async pass(millis) {
+      await settle()
+      let left = millis
+      for (let next = clock.nextTimerMillis; next <= left; next = clock.nextTimerMillis) {
+        clock.advance(next)
+        left -= next
+        await settle()
+      }
+      clock.advance(left)
+    },
+    later: (millis, action) => void clock.setTimer(action, millis),
+    async freeze(millis, stops) {
+      clock.freeze(millis, { stops })
+      if (stops === 'mono' || stops === 'both') server.elapse(millis)
+      await settle()
+    },
+    fault(which, how) {
+      const connections = server.connections()
+      connections[which % Math.max(1, connections.length)]?.fault(how)
+    },
+    setMood(mood) {
+      server.mood = mood
+    },
+    complaints({ max }) {
+      const found: string[] = []
+      if (server.mostOpen > max + 1) found.push(`${server.mostOpen} connections were open at once, of ${max}`)
+      for (const [name, times] of executed) if (times > 1) found.push(`${name} was written ${times} times`)
+      return found
+    },
+  }
+}
+
+/** What callers ask, see `configOf`. */
+function answerOf(text: string, values: readonly (string | undefined)[], executed: Executed): ScriptedAnswer | undefined {
+  if (!text.includes('caller')) return undefined
+  const name = values[0] ?? /'([^']*)'/.exec(text)?.[1] ?? ''
+  const workMillis = Number(/pg_sleep\(([\d.e-]+)\)/.exec(text)?.[1] ?? 0) * MILLIS
+  if (text.includes('1/0')) return { workMillis, error: { code: '22012', message: 'division by zero' } }
+  const rows = Array.from({ length: Number(/generate_series\(1, (\d+)\)/.exec(text)?.[1] ?? 1) }, () => [name])
+  const answer = { columns: ['caller'], rows, workMillis }
+  if (!text.startsWith('insert')) return answer
+  return { ...answer, tag: 'INSERT 0 1', effect: () => executed.set(name, (executed.get(name) ?? 0) + 1) }
+}
+
+/** What a pool may ask about its backends: each server knows of its own. */
+function activityOf(
+  text: string,
+  values: readonly (string | undefined)[],
+  number: number,
+  server: ScriptedServer,
+): ScriptedAnswer | undefined {
+  if (!text.includes('pg_stat_activity') || !text.includes('busy')) return undefined
+  const isBusy = server.connections().some(({ pid, isBusy, server: home }) => home === number && String(pid) === values[0] && isBusy)
+  const asker =
+    server
+      .connections()
+      .filter(({ server: home }) => home === number)
+      .at(-1)?.pid ?? 0
+  return {
+    columns: [
+      ['asker', INT],
+      ['busy', BOOL],
+    ],
+    rows: [[String(asker), isBusy ? 't' : 'f']],
+  }
+}
