@@ -13,6 +13,7 @@ import { asksStranger, dialsTooMany, leavesUnhandled, losesPlaces, plain, probes
 import { type Program, programs } from '../test/program.ts'
 import { playScripted, type WorldConfig } from '../test/scripted-world.ts'
 import { collectUnhandled } from '../test/unhandled.ts'
+import { Pool } from './index.ts'
 
 type Make = (config: WorldConfig) => pg.Pool
 
@@ -40,7 +41,7 @@ test('the control: pg.Pool keeps all of it, as long as nothing is the matter', a
 
 describe('what is planted in pg.Pool is found, and its program shrunk to a few steps', () => {
   test.each([
-    ['a busy client that is probed', probesBusy, 'calm', /got the rows of|got 0 rows/],
+    ['a busy client that is probed', probesBusy, 'calm', /got the rows of|got 0 rows|thrown: /],
     ['a server asked that is another one', asksStranger, 'calm', /failed, and nothing was the matter: .*(silent|terminated)/],
     ['a place that is lost', losesPlaces, 'calm', /lost places|still waiting/],
     ['a connection too many', dialsTooMany, 'calm', /connections were open at once/],
@@ -51,5 +52,52 @@ describe('what is planted in pg.Pool is found, and its program shrunk to a few s
     expect(details.errorInstance).toBeInstanceOf(InvariantError)
     expect(String(details.errorInstance)).toMatch(complaint)
     expect(details.counterexample?.[0].steps.length).toBeLessThanOrEqual(5)
+  })
+})
+
+const thaw: Make = (config) => new Pool(config as object) as unknown as pg.Pool
+
+const WORLD = { max: 1, trustMillis: 500, latency: 1, seed: 0, servers: 1 }
+const quick = { kind: 'simple', sleep: 0 } as const
+
+/** What the property has found, as small as it made it. */
+const found: Readonly<Record<string, Program>> = {
+  'a chain that nobody awaits, given back at once, is not probed while it runs': {
+    ...WORLD,
+    steps: [
+      { do: 'connect', of: [quick, { ...quick, sleep: 602 }], release: 'at once' },
+      { do: 'wait', millis: 600 },
+      { do: 'query', callback: false, kind: 'write', sleep: 0 },
+      { do: 'query', callback: false, kind: 'param', sleep: 0 },
+    ],
+  },
+  'a statement of a release listener is not probed while it runs': {
+    ...WORLD,
+    steps: [
+      { do: 'listen', to: 'release', once: true, kind: 'simple', sleep: 602 },
+      { do: 'connect', of: [quick], release: 'at the end' },
+      { do: 'wait', millis: 600 },
+      { do: 'query', callback: false, kind: 'write', sleep: 0 },
+      { do: 'query', callback: false, kind: 'param', sleep: 0 },
+    ],
+  },
+  'a statement on a client that was given back long ago answers nobody else': {
+    ...WORLD,
+    steps: [
+      { do: 'connect', of: [quick], release: 'at the end' },
+      { do: 'wait', millis: 600 },
+      { do: 'query', callback: false, kind: 'write', sleep: 0 },
+      { do: 'use a released one', which: 0, ...quick },
+    ],
+  },
+}
+
+describe.each(Object.entries(found))('%s', (_, program) => {
+  test.each([
+    ['Thaw', thaw],
+    ['pg.Pool, the control', plain],
+  ] as const)('%s', async (__, make) => {
+    const unhandled: unknown[] = []
+    await collectUnhandled(unhandled, () => playScripted(program, make, unhandled))
   })
 })

@@ -60,6 +60,9 @@ export async function play(program: Program, pool: pg.Pool, world: World, unhand
     }
     await callers.finish()
     callers.check(unhandled)
+  } catch (error) {
+    // Thrown into the event loop, where it ends the process.
+    throw error instanceof InvariantError ? error : new InvariantError(`thrown: ${error}`, { cause: error })
   } finally {
     callers.leave()
   }

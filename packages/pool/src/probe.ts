@@ -35,9 +35,21 @@ export function probe(client: PeerClient, vitals: Vitals, clock: Clock, timeoutM
   const died = () => settle(false)
   client.on('error', died)
   client.on('end', died)
+  const deadline = startDeadline(clock, timeoutMillis, died)
+  const { owed } = vitals
+  // The pool asks, and so does whoever uses a client that he has given back: one answer tells both, and only one is expected.
+  if (isWatched(client) && owed?.to === 'probe') {
+    vitals.owed = {
+      to: 'probe',
+      answered: () => {
+        owed.answered()
+        answered()
+      },
+    }
+    return
+  }
   // A class that is not ours tells nobody whose ReadyForQuery it was.
   if (isWatched(client)) vitals.owed = { to: 'probe', answered }
   else connection.on('readyForQuery', answered)
-  const deadline = startDeadline(clock, timeoutMillis, died)
   connection.stream.write(SYNC)
 }

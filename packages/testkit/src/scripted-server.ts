@@ -59,6 +59,7 @@ const SSL_REQUEST = 80_877_103
 /** As Linux does with the settings that Thaw asks for: 10 s of silence, then ten probes. */
 const KEEP_ALIVE_MILLIS = 20_000
 const FIRST_PID = 1000
+const TERMINATE = Buffer.of(0x58, 0, 0, 0, 4)
 
 /** Makes a server of which nothing is real. */
 export function createScriptedServer(options: ScriptedServerOptions): ScriptedServer {
@@ -227,6 +228,8 @@ class ScriptedSocket extends Duplex implements ScriptedConnection {
 
   override _write(chunk: Buffer, _encoding: string, done: (error?: Error | null) => void): void {
     const bytes = Buffer.from(chunk)
+    // Terminate: pg closes the socket as soon as this has been written.
+    if (bytes.equals(TERMINATE)) this.#leave()
     this.#later(this.#host.latencyMillis, () => {
       for (const request of this.#reader.read(bytes)) this.#receive(request)
     })
