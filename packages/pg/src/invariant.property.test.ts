@@ -101,3 +101,26 @@ describe.each(Object.entries(found))('%s', (_, program) => {
     await collectUnhandled(unhandled, () => playScripted(program, make, unhandled))
   })
 })
+
+/** Statements after which nobody asks. */
+const withoutQuestions = (program: Program): Program => ({
+  ...program,
+  servers: 1,
+  steps: program.steps.map((step) => {
+    if ('sleep' in step) return { ...step, sleep: Math.min(step.sleep, 600) }
+    return 'of' in step ? { ...step, of: step.of.map((one) => ({ ...one, sleep: Math.min(one.sleep, 600) })) } : step
+  }),
+})
+
+/** About 1.3 ms for each on one core. */
+const PROGRAMS = 5000
+const PATIENCE_MILLIS = 180_000
+
+describe('nobody ever gets the rows of another caller, and the rest of it', () => {
+  test.each([
+    ['as long as nothing is the matter, when everybody is served', 'calm'],
+    ['whatever happens to the process and its connections', 'troubled'],
+  ] as const)('%s', { timeout: PATIENCE_MILLIS }, async (_, what) => {
+    expect(report(await judge(thaw, programs(what).map(withoutQuestions), PROGRAMS))).toBe('')
+  })
+})
