@@ -7,12 +7,14 @@ import { isCalm, type Program, type Statement, type Step } from './program.ts'
 
 /** Where a program runs: time, and what happens to it and to the wire. */
 export interface World {
+  /** Begins the name of each caller. Default: nothing. */
+  readonly id?: string
   /** Lets time pass, so that everything that is due happens. */
   pass(millis: number): Promise<void>
   later(millis: number, action: () => void): void
   freeze(millis: number, stops: StoppedClocks): Promise<void>
-  fault(which: number, how: ScriptedFault): void
-  setMood(mood: 'well' | 'refusing' | 'deaf'): void
+  fault(which: number, how: ScriptedFault): Promise<void> | void
+  setMood(mood: 'well' | 'refusing' | 'deaf'): Promise<void> | void
   /** What was seen at the other end that must not be. */
   complaints(program: Program): readonly string[]
   /** The longest that anybody may still wait, when all is well again. */
@@ -107,17 +109,17 @@ class Callers {
     if (step.do === 'transaction') this.#transaction(step)
     if (step.do === 'cursor') this.#cursor(step)
     if (step.do === 'freeze') await this.#world.freeze(step.millis, step.stops)
-    if (step.do === 'fault') this.#world.fault(step.which, step.how)
-    if (step.do === 'refuse') this.#world.setMood(step.mood)
+    if (step.do === 'fault') await this.#world.fault(step.which, step.how)
+    if (step.do === 'refuse') await this.#world.setMood(step.mood)
     await this.#world.pass(step.do === 'wait' || step.do === 'refuse' ? step.millis : 0)
-    if (step.do === 'refuse') this.#world.setMood('well')
+    if (step.do === 'refuse') await this.#world.setMood('well')
   }
 
   /** All is well again, and everybody gives back what he has: then everybody has been told, and there is room for as many as ever. */
   async finish(): Promise<void> {
     this.#isOver = true
     for (const name of ['release', 'acquire', 'connect']) this.#pool.removeAllListeners(name)
-    this.#world.setMood('well')
+    await this.#world.setMood('well')
     while (this.#held.length > 0) this.#release(0, 'plain')
     await this.#passUntil(() => this.#open.size === 0, this.#world.patienceMillis)
     if (this.#open.size > 0) this.#complain(`still waiting: ${[...this.#open].join(', ')}`)
@@ -161,7 +163,7 @@ class Callers {
 
   /** Each call has a name, and is open until it has been told something. Twice is once too often. */
   #begin(label: string): { name: string; told: () => void } {
-    const name = `${label}-${this.#names++}`
+    const name = `${this.#world.id ?? ''}${label}-${this.#names++}`
     let isTold = false
     this.#open.add(name)
     const told = () => {
