@@ -28,6 +28,9 @@ export type LedgerKind =
   | 'idempotent'
   | 'transaction'
   | 'held'
+  | 'chain'
+  | 'early'
+  | 'listener'
   | 'read'
   | 'rows'
 
@@ -75,14 +78,19 @@ const CALLS: Readonly<Record<LedgerKind, (pool: pg.Pool, token: string) => Promi
     pool.query({ text: 'INSERT INTO upserts VALUES ($1) ON CONFLICT DO NOTHING', values: [token], idempotent: true } as pg.QueryConfig),
   transaction,
   held,
-  async read(pool, token) {
-    const { rows } = await pool.query<{ token: string }>('SELECT $1::text AS token', [token])
-    if (rows.length !== 1 || rows[0]?.token !== token) throw new Error(`Asked for ${token}, but was told ${JSON.stringify(rows)}`)
-  },
+  chain,
+  early,
+  listener,
+  read: readToken,
   async rows(pool) {
     const { rows } = await pool.query<{ n: number }>('SELECT n FROM generate_series(1, 2000) AS n')
     if (rows.length !== 2000 || rows.at(-1)?.n !== 2000) throw new Error(`Asked for 2000 rows, but was given ${rows.length}`)
   },
+}
+
+async function readToken(from: pg.Pool | pg.PoolClient, token: string): Promise<void> {
+  const { rows } = await from.query<{ token: string }>('SELECT $1::text AS token', [token])
+  if (rows.length !== 1 || rows[0]?.token !== token) throw new Error(`Asked for ${token}, but was told ${JSON.stringify(rows)}`)
 }
 
 /** As node-postgres' documentation has it: two rows, both or none. */
@@ -112,17 +120,44 @@ async function held(pool: pg.Pool, token: string): Promise<void> {
   }
 }
 
+/** Two statements that nobody awaits before the client is given back. */
+async function chain(pool: pg.Pool, token: string): Promise<void> {
+  const client = await pool.connect()
+  const done = readToken(client, token).then(() => client.query(INSERT, [token]))
+  client.release()
+  await done
+}
+
+async function early(pool: pg.Pool, token: string): Promise<void> {
+  const client = await pool.connect()
+  const done = client.query(SLOW_INSERT, [token])
+  client.release()
+  await done
+}
+
+/** A statement on a client that is being given back, whoever had it. */
+async function listener(pool: pg.Pool, token: string): Promise<void> {
+  const client = await pool.connect()
+  await new Promise((resolve, reject) => {
+    pool.once('release', (_error, released) => released.query(INSERT, [token]).then(resolve, reject))
+    client.release()
+  })
+}
+
 /** How often each kind is called, of a hundred. */
 const SHARES: Readonly<Record<LedgerKind, number>> = {
-  extended: 17,
-  named: 10,
-  simple: 12,
+  extended: 11,
+  named: 8,
+  simple: 8,
   slow: 10,
   bounded: 4,
   several: 5,
   idempotent: 12,
   transaction: 13,
   held: 1,
+  chain: 4,
+  early: 4,
+  listener: 4,
   read: 12,
   rows: 4,
 }
