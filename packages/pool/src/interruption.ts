@@ -92,7 +92,8 @@ export function interruptedBefore(bounds: Bounds | undefined): Error | undefined
   return over && asInterruption(asError(over.reason))
 }
 
-function timeUp(timeoutMillis: number, waitedMillis: number, lateMillis: number): DeadlineError {
+/** The error for a wait that took longer than `query_timeout`. */
+export function timeUp(timeoutMillis: number, waitedMillis: number, lateMillis: number): DeadlineError {
   const late = lateMillis > 250 ? ` (noticed ${Math.round(lateMillis)} ms late: the process was frozen or busy)` : ''
   return new DeadlineError({
     waitedMillis,

@@ -15,7 +15,7 @@ import { address } from './dial-failure.ts'
 import { targetOf } from './dialler.ts'
 import { errnoOf } from './errno.ts'
 import { isInterruption } from './interruption.ts'
-import { type PeerClient, type PeerQuery, saysLost } from './peer.ts'
+import { type PeerClient, type PeerQuery, saysLost, textOf } from './peer.ts'
 import type { Vitals } from './vitals.ts'
 
 /** Everything that is known of one loss. */
@@ -50,7 +50,8 @@ export interface LostQuery {
 /** The error for a statement that had been handed to the socket. */
 export function loseSent(client: PeerClient, vitals: Vitals, lost: LostQuery, cause: Error): Error {
   const { query } = lost
-  const statement = typeof query.text === 'string' ? lost.classify(query.text) : UNKNOWN
+  const text = textOf(query)
+  const statement = typeof text === 'string' ? lost.classify(text) : UNKNOWN
   const { sending } = vitals
   const { bytesRead } = client.connection.stream
   const evidence: LossEvidence = {

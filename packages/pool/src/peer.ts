@@ -174,3 +174,28 @@ export function isRestingCursor(query: unknown): boolean {
   const { cursor = query } = (query ?? {}) as { readonly cursor?: unknown }
   return isSubmittable(cursor) && (cursor as { readonly state?: unknown }).state === 'idle'
 }
+
+/** pg-cursor's Cursor. Read in pg-cursor 2.7 to 2.22. */
+export interface PeerCursor {
+  state: string
+  connection: object | null
+  /** The read that is under way. */
+  _cb: unknown
+  /** Reads that wait for their turn. */
+  readonly _queue: [rows: number, callback: (error: Error | null, rows: unknown[]) => void][]
+  readonly _Promise?: PromiseConstructor
+  readonly text?: unknown
+  close(callback?: (error?: Error) => void): unknown
+}
+
+/** The cursor that the statement is, or that a row stream (pg-query-stream) has inside. */
+export function cursorOf(query: object): PeerCursor | undefined {
+  const inner: object = (query as { cursor?: object }).cursor ?? query
+  const { state, _queue, close } = inner as Partial<PeerCursor>
+  return typeof state === 'string' && Array.isArray(_queue) && typeof close === 'function' ? (inner as PeerCursor) : undefined
+}
+
+/** The statement's text. */
+export function textOf(query: PeerQuery): unknown {
+  return query.text ?? cursorOf(query)?.text
+}

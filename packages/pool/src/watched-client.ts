@@ -23,10 +23,20 @@ import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type Q
 import { holdBack, type LastWords, mayBeLastWords } from './last-words.ts'
 import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
 import { nextTick } from './next-tick.ts'
-import { activeQueryOf, forgetActiveQuery, isSubmittable, type PeerClient, type PeerQuery, queuedQueriesOf, sentQueriesOf } from './peer.ts'
+import {
+  activeQueryOf,
+  forgetActiveQuery,
+  isSubmittable,
+  type PeerClient,
+  type PeerQuery,
+  queuedQueriesOf,
+  sentQueriesOf,
+  textOf,
+} from './peer.ts'
 import { PROOF, probe } from './probe.ts'
 import { beginsWithProof } from './riding.ts'
 import type { ScramKeys } from './scram-keys.ts'
+import { converse, withoutTimer } from './submittable.ts'
 import { isBroken, noteReady, type ReadyMessage, type Vitals, WATCHED } from './vitals.ts'
 
 /** What a watched client wants to know of whoever made it: a pool's door, or nobody but itself. */
@@ -120,7 +130,8 @@ function extend(Base: ClientClass): ClientClass {
         return this.#refuse(new ScopeError({ message: ANOTHER_REQUEST }), () => super.query(config, values, callback))
       // Nobody has it: a chain that nobody awaits, or a listener, goes on with a client that was given back.
       if (attached && (attached.vitals.state === 'idle' || attached.vitals.state === 'probing')) attached.host.strayed(this.#self)
-      if (!attached || isSubmittable(config) || !config) return super.query(config, values, callback)
+      if (!attached || !config) return super.query(config, values, callback)
+      if (isSubmittable(config)) return this.#querySubmittable(attached, config as PeerQuery, keepInvocation(values), callback)
       // A pool's own statements keep it by themselves.
       if (attached.vitals.isPoolQuery) return this.#query(attached, config as object, values, callback)
       return this.#query(attached, config as object, keepInvocation(values), keepInvocation(callback))
@@ -141,6 +152,17 @@ function extend(Base: ClientClass): ClientClass {
       // pg may have refused it, without taking it.
       if (bounds && this.#newest !== before) this.#bind(attached, bounds)
       return result
+    }
+
+    #querySubmittable(attached: Attached, query: PeerQuery, values: unknown, callback: unknown): unknown {
+      const { vitals, host } = attached
+      if (vitals.lent) this.#noteSessionState(attached, { text: textOf(query) })
+      const bounds = boundsOf(query as QueryBounds, attached.queryTimeoutMillis)
+      const interrupt = (reason: Error) => this.#interrupt(host, query, reason)
+      converse(query, bounds, { clock: host.clock, client: this.#self, interrupt })
+      const over = interruptedBefore(bounds)
+      const enqueue = () => withoutTimer(query, () => super.query(query, values, keepInvocation(callback)))
+      return over ? this.#refuse(over, enqueue) : enqueue()
     }
 
     get #newest(): PeerQuery | undefined {
@@ -176,19 +198,21 @@ function extend(Base: ClientClass): ClientClass {
       const query = this.#newest
       if (!query) return
       const done = query.callback
-      const lift = bound(host.clock, bounds, (reason) => {
-        const index = queuedQueriesOf(this).indexOf(query)
-        if (index !== -1) {
-          queuedQueriesOf(this).splice(index, 1)
-          return this.#fail(query, loseQueued(this.#self, reason))
-        }
-        host.requestCancel(this.#self)
-        this.connection.stream.destroy(reason)
-      })
+      const lift = bound(host.clock, bounds, (reason) => this.#interrupt(host, query, reason))
       query.callback = (error, answer) => {
         lift()
         done?.(error, answer)
       }
+    }
+
+    #interrupt(host: StatementHost, query: PeerQuery, reason: Error): void {
+      const index = queuedQueriesOf(this).indexOf(query)
+      if (index !== -1) {
+        queuedQueriesOf(this).splice(index, 1)
+        return this.#fail(query, loseQueued(this.#self, reason))
+      }
+      host.requestCancel(this.#self)
+      this.connection.stream.destroy(reason)
     }
 
     override _pulseQueryQueue(): void {

@@ -3,6 +3,7 @@
 import { startDeadline, sweep } from '@thaw/core'
 import type { Settings } from './options.ts'
 import { type PeerClient, queuedQueriesOf } from './peer.ts'
+import { isWaitingForItsReader, whenLeft } from './submittable.ts'
 
 /** Does a statement run, or wait for its turn? */
 export function isBusy(client: PeerClient): boolean {
@@ -32,8 +33,10 @@ export function whenQuiet(client: PeerClient, settings: Settings, done: (quiet: 
 
 /** Waits for it, at most `releaseTimeoutMillis`: its result is nobody's, its effect is. Calls back once. */
 export function whenFinished(client: PeerClient, settings: Settings, done: (finished: boolean) => void): void {
+  const isLeft = isWaitingForItsReader(client)
   const settle = (finished: boolean) => {
     deadline.cancel()
+    stopWaiting()
     client.off('drain', drained)
     client.off('end', ended)
     done(finished)
@@ -43,4 +46,6 @@ export function whenFinished(client: PeerClient, settings: Settings, done: (fini
   client.on('drain', drained)
   client.on('end', ended)
   const deadline = startDeadline(settings.clock, settings.releaseTimeoutMillis, ended)
+  const stopWaiting = whenLeft(client, ended)
+  if (isLeft) ended()
 }

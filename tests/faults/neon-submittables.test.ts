@@ -1,0 +1,77 @@
+/**
+ * Cursors and row streams on Neon's driver, over its WebSocket: as on pg.
+ *
+ * What breaks: as in submittables.test.ts. COPY streams do not exist here: they read from the socket itself.
+ */
+
+import * as stock from '@neondatabase/serverless'
+import { DeadlineError, Pool, type PoolConfig } from '@thaw/neon'
+import { type Neon, startNeon } from '@thaw/testkit'
+import Cursor from 'pg-cursor'
+import QueryStream from 'pg-query-stream'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { failure } from './setting.ts'
+
+const ROWS = 'SELECT n FROM generate_series(1, 1000) n'
+
+let neon: Neon
+let pool: Pool
+
+beforeAll(async () => {
+  neon = await startNeon()
+  Object.assign(stock.neonConfig, neon.driver)
+})
+afterEach(() => pool.end({ timeoutMillis: 1000 }))
+afterAll(() => neon.close())
+
+async function take(config: PoolConfig = {}) {
+  pool = new Pool({ connectionString: neon.url, max: 1, ...config })
+  const client = await pool.connect()
+  client.on('error', () => {})
+  return client
+}
+
+async function count(rows: AsyncIterable<unknown>): Promise<number> {
+  let n = 0
+  for await (const _ of rows) n++
+  return n
+}
+
+test('a cursor and a row stream are read to their ends', async () => {
+  const client = await take({ query_timeout: 5000 })
+  const cursor = client.query(new Cursor(ROWS))
+  expect(await cursor.read(10)).toHaveLength(10)
+  await cursor.close()
+  expect(await count(client.query(new QueryStream(ROWS)))).toBe(1000)
+  client.release()
+  expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+})
+
+test('the connection dies: reads, close() and `for await` end', async () => {
+  const client = await take()
+  const cursor = client.query(new Cursor(ROWS))
+  await cursor.read(1)
+  const ended = new Promise((resolve) => client.once('end', resolve))
+  await neon.postgres.query(
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE '%generate_series%' AND pid <> pg_backend_pid()`,
+  )
+  await ended
+  await failure(cursor.read(1))
+  await cursor.close()
+  client.release(true)
+})
+
+test('query_timeout bounds them', async () => {
+  const client = await take({ query_timeout: 300 })
+  expect(await failure(count(client.query(new QueryStream('SELECT pg_sleep(60)'))))).toBeInstanceOf(DeadlineError)
+  client.release(true)
+})
+
+test('given back with a cursor that nobody reads: the next caller does not wait for it', async () => {
+  const client = await take()
+  const cursor = client.query(new Cursor(ROWS))
+  await cursor.read(1)
+  client.release()
+  expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  expect((await failure(cursor.read(1))).message).toMatch(/given back while this cursor or stream was open/)
+})
