@@ -243,6 +243,8 @@ class Callers {
     this.#pool.connect().then(
       (client) => {
         told()
+        // As its users must.
+        if (!this.#isThaw && client.listenerCount('error') === 0) client.on('error', ignore)
         // The next loan of this client puts another one in its place.
         const { release } = client
         got({ client, release: (destroy) => release.call(client, destroy) })

@@ -76,8 +76,8 @@ export function losesPlaces(config: WorldConfig): pg.Pool {
   return pool
 }
 
-/** One above `max` may be a hedge, or a question; three are a leak. */
-export const dialsTooMany = (config: WorldConfig): pg.Pool => plain({ ...config, max: config.max + 3 })
+/** A few above `max` may be hedges and questions; three times as many are a leak. */
+export const dialsTooMany = (config: WorldConfig): pg.Pool => plain({ ...config, max: config.max * 3 + 1 })
 
 /** Nobody hears of a failure of its own. */
 export function leavesUnhandled(config: WorldConfig): pg.Pool {

@@ -6,8 +6,6 @@ import { play, type World } from './callers.ts'
 import { isCalm, type Program } from './program.ts'
 
 const MILLIS = 1000
-/** A hedge, and a question about a statement, which each take a connection of their own. */
-const MOST_ABOVE = 2
 const INT = 23
 const BOOL = 16
 /** How often a write was executed. */
@@ -107,7 +105,8 @@ function worldOf(clock: FakeClock, settle: () => Promise<void>, server: Scripted
     },
     complaints({ max }) {
       const found: string[] = []
-      if (server.mostOpen > max + MOST_ABOVE) found.push(`${server.mostOpen} connections were open at once, of ${max}`)
+      // One dial beside them, and for each of them a question about its statement.
+      if (server.mostOpen > 2 * max + 1) found.push(`${server.mostOpen} connections were open at once, of ${max}`)
       for (const [name, times] of executed) if (times > 1) found.push(`${name} was written ${times} times`)
       return found
     },
