@@ -1,7 +1,6 @@
 /** What a connection of a pool is doing, and what it may do next. Its state changes here and nowhere else. */
 
 import type { PeerClient } from './peer.ts'
-import type { Vitals } from './vitals.ts'
 
 /**
  * - `connecting`: it is being opened, and no caller has had it yet.
@@ -31,7 +30,7 @@ const MOST_KEPT = 10
  * Changes the state of a connection. A move that is not in the table ends the connection, because nobody knows any more whose answers come next.
  * Returns whether it was allowed.
  */
-export function enter(client: PeerClient, vitals: Vitals, next: ConnectionState): boolean {
+export function enter(client: PeerClient, vitals: { state: ConnectionState }, next: ConnectionState): boolean {
   const { state } = vitals
   if (NEXT[state].includes(next)) {
     vitals.state = next
