@@ -12,6 +12,7 @@ const LIMIT_MILLIS = 600_000
 const DRIVERS = ['pg', 'thaw', 'transaction', 'client', 'one-pool', 'neon-pool', 'neon-http']
 
 let neon: Neon
+let env: Record<string, string>
 let app: AppCopy
 let next: NextServer
 
@@ -19,7 +20,7 @@ beforeAll(async () => {
   ;[neon, app] = await Promise.all([startNeon(), copyApp('next-cache-app')])
   await neon.postgres.query('CREATE TABLE orders (id int)')
   await neon.postgres.query('INSERT INTO orders VALUES (1), (2)')
-  const env = { DATABASE_URL: neon.postgres.url, NEON_URL: neon.url, NEON_DRIVER: JSON.stringify(neon.driver) }
+  env = { DATABASE_URL: neon.postgres.url, NEON_URL: neon.url, NEON_DRIVER: JSON.stringify(neon.driver) }
   await buildApp(app.folder, 'turbopack', env)
   await neon.postgres.query('INSERT INTO orders VALUES (3)')
   next = await startNext(app.folder, 'start', env)
@@ -49,3 +50,13 @@ test('what waits for connection() is asked in each request', async () => {
 test('nobody complained', () => {
   expect(next.output).not.toMatch(/error|unstable/i)
 })
+
+test(
+  'webpack builds it too',
+  async () => {
+    // Every page that can be prerendered has asked its driver by then.
+    await using other = await copyApp('next-cache-app')
+    await buildApp(other.folder, 'webpack', env)
+  },
+  LIMIT_MILLIS,
+)

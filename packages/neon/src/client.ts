@@ -21,8 +21,10 @@ const Watched = watchedClient(NeonClient) as ClientClass
  * - `connect()` resolves when the server has let it in, with `pipelineConnect` too.
  */
 export class Client extends Watched {
-  /** Survives minifiers: ORMs look at class names. */
-  static override readonly name: string = 'Client'
+  /** Survives minifiers: ORMs look at class names. No field: webpack's minifier assigns it, which throws. */
+  static override get name(): string {
+    return 'Client'
+  }
 
   /** @throws {OptionError} naming what is wrong with the connection string. */
   constructor(config?: string | neon.ClientConfig) {

@@ -34,8 +34,10 @@ interface Config extends HttpQueryOptions {
 export function fetching(Base: new (source?: never) => object): new (source?: unknown) => object {
   const Housed = Base as unknown as new (source?: unknown) => FetchingPool
   return class Pool extends Housed {
-    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name.
-    static override readonly name: string = 'Pool'
+    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. No field: webpack's minifier assigns it, which throws.
+    static override get name(): string {
+      return 'Pool'
+    }
 
     /** Where that leads is known in a request only: the pool's own connections go there. */
     readonly #isFunction: boolean

@@ -22,8 +22,10 @@ interface PeerClientBase {
 const Base = Client as unknown as new (config: object) => PeerClientBase
 
 export class NeonClient extends Base {
-  /** Survives minifiers: ORMs look at class names. */
-  static override readonly name: string = 'Client'
+  /** Survives minifiers: ORMs look at class names. No field: webpack's minifier assigns it, which throws. */
+  static override get name(): string {
+    return 'Client'
+  }
 
   constructor(config?: string | ClientConfig) {
     super(withSocket(config))

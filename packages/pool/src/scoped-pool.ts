@@ -43,8 +43,10 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
   const Housed = poolOver(driver)
 
   class ScopedPool extends driver.Pool {
-    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name.
-    static override readonly name: string = 'Pool'
+    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. No field: webpack's minifier assigns it, which throws.
+    static override get name(): string {
+      return 'Pool'
+    }
 
     readonly #source: Source | SourceFunction<never>
     readonly #Client: unknown
