@@ -1,6 +1,6 @@
 /** Round trips that the first question after a thaw waits for, counted by the proxy between the app and PostgreSQL. */
 
-import { Client as ThawClient, Pool as ThawPool } from '@thaw/pg'
+import { Client as ThawClient } from '@thaw/pg'
 import { type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import pg from 'pg'
 import { FATES, type Fate, type FrozenLab, openFrozenLab, type Woken } from './freezes.ts'
@@ -61,7 +61,6 @@ export const roundTrips: Scenario = {
         rows.push(await count(lab, cell, ask, extra))
       }
     }
-    rows.push(await countEarlyLogin(server))
     for (const settings of [{}, AS_BEFORE_18]) rows.push(await countTls(settings))
     return {
       rows,
@@ -101,29 +100,6 @@ function shown(answers: readonly Woken[], plainMillis: number | undefined): Figu
   )
   const { value } = figureOf(extra, bad?.outcome)
   return { value, high: Math.max(...extra), ...(bad && { remark: bad.outcome }) }
-}
-
-/** The second dial: with the first one the process learns that the server wants SCRAM. */
-async function countEarlyLogin(server: PostgresServer): Promise<Row> {
-  const dial = async (PoolClass: typeof pg.Pool): Promise<number> => {
-    await using proxy = await startFaultProxy(server)
-    for (let index = 0; index < 2; index++) {
-      const config = { connectionString: proxy.urlFor(server.url), earlyLogin: true }
-      const pool = new PoolClass(config)
-      await pool.query('select 1')
-      await pool.end()
-    }
-    return proxy.flows.at(-1)?.traffic.roundTrips ?? Number.NaN
-  }
-  const pgCount = await dial(pg.Pool)
-  const thawCount = await dial(ThawPool as unknown as typeof pg.Pool)
-  return {
-    measured: 'dial with its first query, `earlyLogin: true`',
-    unit: 'round trips',
-    pg: { value: pgCount },
-    thaw: { value: thawCount },
-    target: { says: '1 fewer than pg', met: thawCount === pgCount - 1 },
-  }
 }
 
 async function countTls(settings: Readonly<Record<string, string>>): Promise<Row> {

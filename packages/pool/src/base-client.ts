@@ -23,7 +23,6 @@ export interface PeerClientBase {
   readonly password: unknown
   readonly saslSession?: ScramSession | null
   readonly enableChannelBinding?: boolean
-  _handleAuthSASL(message: object): void
   _handleAuthSASLContinue(message: { readonly data: string }): Promise<void>
   _handleReadyForQuery(message: ReadyMessage): void
 }

@@ -76,8 +76,10 @@ describe('a typing error may be all there is', () => {
     ['::1', refused, true],
     ['/var/run/postgresql', socketError('ENOENT', 'connect'), true],
     ['localhost', socketError('ETIMEDOUT', 'connect'), false],
-    ['localhost', socketError('ECONNRESET', 'read'), false],
-    ['localhost', new Error('Connection terminated unexpectedly'), false],
+    ['localhost', socketError('ECONNRESET', 'read'), true],
+    ['localhost', new Error('Connection terminated unexpectedly'), true],
+    ['db.example', socketError('ECONNRESET', 'read'), false],
+    ['db.example', new Error('Connection terminated unexpectedly'), false],
     ['localhost', serverError('57P03'), false],
     ['localhost.example', refused, false],
   ])('%s, %s: %s', (host, error, expected) => expect(mayBeMistaken(error, { ...target, host })).toBe(expected))

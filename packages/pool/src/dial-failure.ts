@@ -34,14 +34,17 @@ export function cameFromServer(error: unknown): boolean {
 
 /**
  * Could a typing error in the address, or a server that nobody has started, be all there is? Waiting mends neither. A name server that does not
- * answer, a network that is away, a host elsewhere that refuses while its server starts: these pass.
+ * answer, a network that is away, a host elsewhere that refuses or hangs up while its server starts: these pass.
  */
 export function mayBeMistaken(error: unknown, { host }: Target): boolean {
   const { code } = wireFacts(error)
   // workerd does not say which it was.
   if (code === 'ENOTFOUND' || saysUnreachable(error)) return true
-  return (code === 'ECONNREFUSED' || code === 'ENOENT') && isLocal(host)
+  return isLocal(host) && (REFUSALS.has(code ?? '') || saysLost(error))
 }
+
+/** Nobody is there, or somebody who hangs up on a PostgreSQL client without a word: nothing lies between us and him that could be away. */
+const REFUSALS: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE'])
 
 /** This machine itself: RFC 6761, RFC 5735, RFC 4291, and sockets in the file system. */
 function isLocal(host: string): boolean {

@@ -10,7 +10,7 @@ const GREETINGS = ['authenticationOk', 'authenticationCleartextPassword', 'authe
  * Reports each step of a dial that is one round trip: TCP's handshake, the answer to StartupMessage, and the server's part of SCRAM. Not TLS, where it
  * takes computing, and not what follows a password that is asked of a function.
  */
-export function timeDialSteps({ connection, password }: PeerClient, clock: Clock, isEarly: boolean, took: (millis: number) => void): void {
+export function timeDialSteps({ connection, password }: PeerClient, clock: Clock, took: (millis: number) => void): void {
   if (!connection) return
   let since = clock.mono()
   const restart = () => {
@@ -31,8 +31,7 @@ export function timeDialSteps({ connection, password }: PeerClient, clock: Clock
     isGreeted = true
   }
   for (const greeting of GREETINGS) connection.once(greeting, greet)
-  // SCRAM's first answer comes with the greeting then.
-  if (isEarly || typeof password !== 'string') return
+  if (typeof password !== 'string') return
   connection.once('authenticationSASL', restart)
   connection.once('authenticationSASLContinue', step)
 }

@@ -11,7 +11,6 @@ import {
 } from '@thaw/core'
 import { cameFromServer, judgeDial, type Target } from './dial-failure.ts'
 import { followDial, timeDialSteps } from './dial-steps.ts'
-import { forgetLogin, loginEarly, noteLogin } from './early-login.ts'
 import { refusalOf } from './listeners.ts'
 import type { PeerClient, Release } from './peer.ts'
 import { isBroken } from './vitals.ts'
@@ -39,8 +38,6 @@ export interface DialHost {
   room(): number
   /** How long the first of those who still wait waits in all. Undefined: nobody waits. */
   waitMillis(): number | undefined
-  /** May a dial log in before it is asked to? */
-  mayLoginEarly(): boolean
   /** A step of a dial took so long: one round trip. */
   stepped(millis: number): void
   /** Dialling again, in so many milliseconds. */
@@ -74,8 +71,6 @@ interface Attempt {
   isOverdue: boolean
   /** Another one was faster. */
   isSuperfluous: boolean
-  /** It logs in before it is asked to. */
-  isEarly: boolean
 }
 
 /** What pg's connection says of a dial before the dial itself has failed. */
@@ -124,7 +119,7 @@ export class Dialler {
     const { clock } = this.#host
     const startedAt = clock.mono()
     const isSecondPassword = this.#passwordRefused
-    const attempt: Attempt = { client: undefined, stage: undefined, isOverdue: false, isSuperfluous: false, isEarly: false }
+    const attempt: Attempt = { client: undefined, stage: undefined, isOverdue: false, isSuperfluous: false }
     const overdue = startDeadline(clock, this.#overdueMillis, () => this.#late(attempt), true)
     // pg-pool looks for more to dial for before it reports that a dial has failed: we have to know earlier.
     const failing = () => void this.#failing.add(attempt)
@@ -154,14 +149,8 @@ export class Dialler {
         else if (opened) return this.#succeed(opened, release, dial)
         // The server, which may be waiting for a password that nobody has, would wait for a minute.
         attempt.client?.connection?.stream.destroy()
-        if (attempt.isEarly && attempt.client) forgetLogin(attempt.client)
         if (attempt.isSuperfluous) return this.#host.resume()
-        this.#fail(
-          unfit ?? causeOf(error) ?? new Error('The client gave neither a connection nor an error'),
-          dial,
-          isSecondPassword,
-          attempt.isEarly,
-        )
+        this.#fail(unfit ?? causeOf(error) ?? new Error('The client gave neither a connection nor an error'), dial, isSecondPassword)
       })
       attempt.client = client
       attempt.stage = client && followDial(client)
@@ -169,9 +158,7 @@ export class Dialler {
       // From here on `onConnect` may send statements, and be told of errors.
       client?.connection?.once('readyForQuery', stopListening)
       if (client) {
-        attempt.isEarly = this.#host.mayLoginEarly() && loginEarly(client)
-        noteLogin(client)
-        timeDialSteps(client, clock, attempt.isEarly, (millis) => this.#host.stepped(millis))
+        timeDialSteps(client, clock, (millis) => this.#host.stepped(millis))
       }
     } catch (error) {
       this.#host.failed(error as Error, end(), true)
@@ -213,15 +200,14 @@ export class Dialler {
     this.#host.opened(client, release, dial)
   }
 
-  #fail(error: Error, dial: Dial, isSecondPassword: boolean, isEarly: boolean): void {
+  #fail(error: Error, dial: Dial, isSecondPassword: boolean): void {
     this.#failures++
     if (dial.target && cameFromServer(error)) reached.add(key(dial.target))
     if (dial.isHedge) {
       this.#host.failed(error, dial, false)
       return this.#host.resume()
     }
-    // It may have been asked for something else this time: then what it says is about an answer to no question.
-    const verdict = isEarly && cameFromServer(error) ? 'again' : judgeDial(error)
+    const verdict = judgeDial(error)
     const askAgain = verdict === 'password' && this.#host.asksPassword && !isSecondPassword
     if (askAgain) this.#passwordRefused = true
     const final = verdict === 'fail' || (verdict === 'password' && !askAgain)

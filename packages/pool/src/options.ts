@@ -22,11 +22,6 @@ export interface ThawOptions {
    */
   readonly ride?: boolean | undefined
   /**
-   * Log in together with asking for a session, with a server that has asked this user for SCRAM in this process before: one round trip less for each
-   * dial but the first. Default false. Not together with `onConnect`; not used while the pool has a `connect` listener, or behind a pooler that was found out.
-   */
-  readonly earlyLogin?: boolean | undefined
-  /**
    * Keep what SCRAM makes of the password (4096 rounds of hashing by PostgreSQL's default), and compute it once for all dials that are given the same salt.
    * Default true. The keys are in no error, event or log, and end with the pool.
    */
@@ -73,7 +68,6 @@ const CLOCK_METHODS = ['wall', 'mono', 'setTimer', 'clearTimer', 'random'] as co
 const RULES: OptionRules = {
   trustMillis: { type: 'number', min: 0 },
   probeTimeoutMillis: { type: 'number', min: 1, max: 60_000 },
-  earlyLogin: { type: 'boolean' },
   cacheScramKeys: { type: 'boolean' },
   ride: { type: 'boolean' },
   hedge: { type: 'boolean' },
@@ -139,13 +133,6 @@ export interface ConnectOptions {
 /** What it must be is said by whoever listens to it. */
 const CONNECT_RULES: OptionRules = { signal: { type: 'other', allowed: 'an AbortSignal', accepts: () => true } }
 
-/** Who prepares each connection by hand knows more of its beginning than we do. */
-const NOT_BOTH = {
-  option: 'earlyLogin',
-  allowed: 'false where there is an onConnect',
-  message: 'Options "earlyLogin" and "onConnect" do not go together. Leave one of them out.',
-}
-
 const END_RULES: OptionRules = { timeoutMillis: { type: 'number', min: 0 } }
 
 /** How to end a pool. */
@@ -162,7 +149,6 @@ export interface Settings {
   readonly clock: Clock
   readonly trustMillis: number
   readonly probeTimeoutMillis: number
-  readonly earlyLogin: boolean
   readonly cacheScramKeys: boolean
   readonly ride: boolean
   readonly hedge: boolean
@@ -177,7 +163,6 @@ export function settingsOf(config: ThawOptions): Settings {
     clock: config.clock ?? systemClock,
     trustMillis: Number(config.trustMillis ?? DEFAULT_TRUST_MILLIS),
     probeTimeoutMillis: Number(config.probeTimeoutMillis ?? DEFAULT_PROBE_TIMEOUT_MILLIS),
-    earlyLogin: config.earlyLogin ?? false,
     cacheScramKeys: config.cacheScramKeys ?? true,
     ride: config.ride ?? !leadsToHyperdrive(config as PoolConfig),
     hedge: config.hedge ?? true,
@@ -208,7 +193,6 @@ export function preparePoolOptions(given?: (PoolConfig & ThawOptions) | null, Cl
     })
   }
   checkOptions(config, RULES, 'pass')
-  if (config.earlyLogin && 'onConnect' in config && config.onConnect) throw new OptionError(NOT_BOTH)
   const platform = platformDefaults()
   const prepared: Record<string, unknown> = { ...config }
   for (const [name, { type }] of Object.entries(RULES)) {

@@ -124,7 +124,6 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         reasonToDial: (hopeful, overdue) => this.#hedging.reasonToDial(hopeful, overdue),
         room: () => this.#hedging.room,
         waitMillis: () => this.#waiting.firstWaitMillis(),
-        mayLoginEarly: () => settings.earlyLogin && this.listenerCount('connect') === 0 && !this.#door.isPooled,
         stepped: (millis) => this.#hedging.learn(millis),
         retrying: (error, delayMillis) => tellRetried(this.#events, 'dial', delayMillis, error),
         resume: () => this._pulseQueue(),

@@ -17,7 +17,6 @@ import {
 } from '@thaw/core'
 import type { ClientClass, PeerClientBase } from './base-client.ts'
 import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
-import { EARLY } from './early-login.ts'
 import { wireError } from './errno.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds, withoutTimeout } from './interruption.ts'
 import { holdBack, type LastWords, mayBeLastWords } from './last-words.ts'
@@ -98,8 +97,6 @@ function extend(Base: ClientClass): ClientClass {
     #scope: Scope | undefined
     /** An answer, or the end? What comes next tells. */
     #lastWords: LastWords | undefined
-    /** It has logged in before the server asked. */
-    #isEarly = false
 
     get #self(): PeerClient {
       return this as unknown as PeerClient
@@ -322,22 +319,12 @@ function extend(Base: ClientClass): ClientClass {
       else super._handleReadyForQuery(message)
     }
 
-    override _handleAuthSASL(message: object): void {
-      if (!this.#isEarly) return super._handleAuthSASL(message)
-      this.#isEarly = false
-    }
-
     override async _handleAuthSASLContinue(message: { readonly data: string }): Promise<void> {
       const { saslSession, password } = this
       const keys = this.enableChannelBinding ? undefined : this.#attached?.host.scramKeys
       const isAnswered = saslSession && keys && (await keys.answer(saslSession, password, message.data).catch(() => false))
       if (isAnswered) this.connection.sendSCRAMClientFinalMessage(saslSession.response)
       else await super._handleAuthSASLContinue(message)
-    }
-
-    [EARLY](mechanism: string): void {
-      super._handleAuthSASL({ mechanisms: [mechanism] })
-      this.#isEarly = true
     }
 
     /** The proof's own answer is not the statement's: pg would take a named one for parsed. */
