@@ -1,4 +1,6 @@
-import { type PeerConnection, preferP256, TLS_GROUPS } from '@thaw/pool'
+import { once } from 'node:events'
+import net from 'node:net'
+import { type PeerConnection, preferP256, TLS_GROUPS, tlsGroups } from '@thaw/pool'
 import { startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
 import { expect, test } from 'vitest'
@@ -31,4 +33,80 @@ test("the user's own choice of groups, and the hidden key, stay", () => {
   expect((hidden.ssl as { key?: string }).key).toBe('private')
   expect(Object.keys(hidden.ssl as object)).not.toContain('key')
   expect(ssl).not.toHaveProperty('ecdhCurve')
+})
+
+const P256 = 0x0017
+const X25519_MLKEM768 = 0x11ec
+const SUPPORTED_GROUPS = 10
+const KEY_SHARE = 51
+
+/** The body of an extension of a ClientHello (RFC 8446, 4.1.2). */
+function extensionOf(hello: Buffer, wanted: number): Buffer {
+  // Behind the headers of record and handshake, the version and the random: three lists, each with its length.
+  let at = 5 + 4 + 2 + 32
+  at += 1 + hello.readUInt8(at)
+  at += 2 + hello.readUInt16BE(at)
+  at += 1 + hello.readUInt8(at)
+  for (at += 2; at < hello.length; at += 4 + hello.readUInt16BE(at + 2)) {
+    if (hello.readUInt16BE(at) === wanted) return hello.subarray(at + 4, at + 4 + hello.readUInt16BE(at + 2))
+  }
+  throw new Error(`The ClientHello has no extension ${wanted}.`)
+}
+
+/** What a pool offers in its handshake: all groups, and those for which it sends a key share. */
+async function offered(PoolClass: typeof stock.Pool): Promise<{ readonly groups: number[]; readonly shares: number[] }> {
+  let hello = Buffer.alloc(0)
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => {
+      socket.write('S')
+      socket.on('data', (chunk) => {
+        hello = Buffer.concat([hello, chunk])
+        if (hello.length >= 5 && hello.length >= 5 + hello.readUInt16BE(3)) socket.destroy()
+      })
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as net.AddressInfo
+  const pool = new PoolClass({
+    host: '127.0.0.1',
+    port,
+    user: 'x',
+    password: 'y',
+    ssl: { rejectUnauthorized: false },
+    connectionTimeoutMillis: 300,
+  })
+  await pool.query('select 1').catch(() => {})
+  await pool.end()
+  server.close()
+  const groups: number[] = []
+  const all = extensionOf(hello, SUPPORTED_GROUPS)
+  for (let at = 2; at < all.length; at += 2) groups.push(all.readUInt16BE(at))
+  const shares: number[] = []
+  const sent = extensionOf(hello, KEY_SHARE)
+  for (let at = 2; at < sent.length; at += 4 + sent.readUInt16BE(at + 2)) shares.push(sent.readUInt16BE(at))
+  return { groups, shares }
+}
+
+test('a key share for P-256 is sent, and what Node offers against tomorrow’s computers stays offered', async () => {
+  const ours = await offered(Pool as unknown as typeof stock.Pool)
+  const plain = await offered(stock.Pool)
+  expect(plain.shares).not.toContain(P256)
+  expect(ours.shares).toContain(P256)
+  expect(ours.groups.includes(X25519_MLKEM768)).toBe(plain.groups.includes(X25519_MLKEM768))
+  expect(ours.shares.includes(X25519_MLKEM768)).toBe(plain.shares.includes(X25519_MLKEM768))
+})
+
+test.each([
+  ['3.5.8', true],
+  ['3.10.0', true],
+  ['4.0.0', true],
+  ['3.0.19', false],
+  ['3.4.1+quic', false],
+  ['1.1.1w', false],
+  ['', false],
+  [undefined, false],
+])('OpenSSL %s is told of X25519MLKEM768: %s', (openssl, isTold) => {
+  expect(tlsGroups(openssl).includes('X25519MLKEM768')).toBe(isTold)
 })
