@@ -15,9 +15,16 @@ export class Growth {
   readonly #pool: PeerPool<PendingItem>
   readonly #clock: Clock
   readonly #mostConnections: number
+  /** Is it lent to a statement of the pool's own, which gives it back by itself? */
+  readonly #isPoolQuery: (client: PeerClient) => boolean
   #nextLook: Deadline | undefined
 
-  constructor(pool: PeerPool<PendingItem>, { clock, mostConnections }: Pick<Settings, 'clock' | 'mostConnections'>) {
+  constructor(
+    pool: PeerPool<PendingItem>,
+    { clock, mostConnections }: Pick<Settings, 'clock' | 'mostConnections'>,
+    isPoolQuery: (client: PeerClient) => boolean,
+  ) {
+    this.#isPoolQuery = isPoolQuery
     this.#pool = pool
     this.#clock = clock
     this.#mostConnections = mostConnections
@@ -26,8 +33,9 @@ export class Growth {
   /** Is every connection held by a caller that runs nothing on it? Then whoever waits may be waited for by a holder. */
   get isHeldAtRest(): boolean {
     const { _clients, _idle } = this.#pool
-    const resting = _clients.filter((client) => isAtRest(client) && !_idle.some((item) => item.client === client)).length
-    return waitsForItself({ resting, total: _clients.length })
+    const isIdle = (client: PeerClient) => _idle.some((item) => item.client === client)
+    const resting = _clients.filter((client) => isAtRest(client) && !this.#isPoolQuery(client) && !isIdle(client))
+    return waitsForItself({ resting: resting.length, total: _clients.length })
   }
 
   /** Somebody still waits. Looks now and then whether it is for himself. */

@@ -5,7 +5,7 @@ import { type Dial, wasReached } from './dialler.ts'
 import { Growth } from './growth.ts'
 import { adviceWhereNothingWasGiven } from './missing-url.ts'
 import type { Settings } from './options.ts'
-import type { PeerPool, PendingItem } from './peer.ts'
+import type { PeerClient, PeerPool, PendingItem } from './peer.ts'
 
 /** An address that has never answered in this process may be a typing error, see `mayBeMistaken`: that must not cost ten seconds. */
 const UNREACHED_MILLIS = 800
@@ -25,8 +25,8 @@ export class Patience {
   readonly #options: PeerPool<PendingItem>['options']
   #lastFailure: { readonly error: Error; readonly dial: Dial } | undefined
 
-  constructor(pool: PeerPool<PendingItem>, settings: Settings) {
-    this.growth = new Growth(pool, settings)
+  constructor(pool: PeerPool<PendingItem>, settings: Settings, isPoolQuery: (client: PeerClient) => boolean) {
+    this.growth = new Growth(pool, settings, isPoolQuery)
     this.#options = pool.options
   }
 

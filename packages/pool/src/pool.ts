@@ -102,7 +102,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         idleSince: (client) => this.#door.vitalsOf(client).idleSince,
         remove: (client) => this._remove(client),
       })
-      this.#patience = new Patience(this, settings)
+      this.#patience = new Patience(this, settings, (client) => this.#door.vitalsOf(client).isPoolQuery)
       this.#waiting = new WaitingRoom({
         clock: settings.clock,
         queue: () => this._pendingQueue,
