@@ -5,7 +5,6 @@
 
 import { classify, type Events, type Reading, sweep, type ThawListener } from '@thaw/core'
 import type { PoolConfig, QueryResult } from 'pg'
-import { keepContext } from './async-context.ts'
 import { requestCancel } from './cancel-request.ts'
 import { type Dial, Dialler } from './dialler.ts'
 import { Door } from './door.ts'
@@ -238,21 +237,11 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     /** Returns how to wait no more. */
     #wait(waiter: Waiter): () => void {
       this.#member.join()
-      this.#keepContext(waiter)
       this._pendingQueue.push(waiter)
       // pg-pool's own timing: an idle client is lent in the next tick, a new one is dialled at once.
       if (this._idle.length > 0) nextTick(() => this._pulseQueue())
       else this._pulseQueue()
       return () => this.#waiting.leave(waiter)
-    }
-
-    /** For whoever may be served by another caller's release. A new connection brings the context in which it was asked for by itself, to one caller. */
-    #keepContext(waiter: Waiter): void {
-      const { callback } = waiter
-      const run = keepContext()
-      if (!run) return
-      waiter.run = run
-      waiter.callback = (...results) => run(() => callback(...results))
     }
 
     /** Not where somebody was here before, or has wrapped `connect`. */

@@ -1,7 +1,7 @@
 /** Callers who wait for a connection: how long each still may, and who is told that the time is up. */
 
 import { type Clock, chargedMillis, currentInvocation, LOOK_MILLIS, type Reading, read, sweep, type Timer } from '@thaw/core'
-import type { RunInContext } from './async-context.ts'
+import { keepContext, type RunInContext } from './async-context.ts'
 import { type Bounds, bound, checkSignal, interruptedBefore } from './interruption.ts'
 import { nextTick } from './next-tick.ts'
 import { type ConnectOptions, checkConnectOptions } from './options.ts'
@@ -17,14 +17,16 @@ export interface Waiter extends PendingItem {
   /** May its statement take the proof with it? Then any connection will do that is not known to be dead. */
   readonly mayRide?: (() => boolean) | undefined
   /** Runs what concerns the caller in its own async context. */
-  run?: RunInContext
+  readonly run?: RunInContext | undefined
   /** It is for a statement of the pool's own, which gives the client back by itself, and shows it to nobody. */
   readonly isOwn?: boolean | undefined
 }
 
 /** A caller who begins to wait now. */
 export function createWaiter(clock: Clock, callback: ConnectCallback, { mayRide, isOwn }: Pick<Waiter, 'mayRide' | 'isOwn'> = {}): Waiter {
-  return { callback, since: clock.mono(), mayRide, isOwn, until: currentInvocation()?.deadlineAt ?? Number.POSITIVE_INFINITY }
+  const run = keepContext()
+  const kept: ConnectCallback = run ? (...results) => run(() => callback(...results)) : callback
+  return { callback: kept, run, since: clock.mono(), mayRide, isOwn, until: currentInvocation()?.deadlineAt ?? Number.POSITIVE_INFINITY }
 }
 
 /** What a waiting room needs of its pool. */
