@@ -29,6 +29,6 @@ export class Client extends Watched {
   /** @throws {OptionError} naming what is wrong with the connection string. */
   constructor(config?: string | neon.ClientConfig) {
     super(config)
-    watchAlone(this as unknown as PeerClient, driver)
+    watchAlone(this as unknown as PeerClient, driver, config)
   }
 }

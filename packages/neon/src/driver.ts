@@ -17,10 +17,14 @@ export const driver: Driver = {
   Query: (StockClient as unknown as { Query: Driver['Query'] }).Query,
   DatabaseError,
   connectionFor,
+  // A WebSocket tells no address.
+  goesWhereTold: () => false,
   checkClient() {},
 }
 
-function connectionFor({ connection }: PeerClient): CancelConnection {
+function connectionFor({ connection }: PeerClient): CancelConnection | undefined {
+  // A stream of the user's own: nobody knows how to make another.
+  if (!((connection.stream as unknown) instanceof Socket)) return undefined
   const stream = new Socket()
   stream.opts = { ...(connection.stream as unknown as PeerSocket).opts }
   const Connection = connection.constructor as new (config: object) => CancelConnection

@@ -33,6 +33,6 @@ export class Client extends Watched {
 
   constructor(config?: string | pg.ClientConfig) {
     super(config)
-    watchAlone(this as unknown as PeerClient, driver)
+    watchAlone(this as unknown as PeerClient, driver, config)
   }
 }

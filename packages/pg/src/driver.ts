@@ -1,7 +1,7 @@
 /** node-postgres, as the pool sees it. */
 
 import { OptionError } from '@thaw/core'
-import type { CancelConnection, Driver } from '@thaw/pool'
+import type { CancelConnection, Driver, PeerClient } from '@thaw/pool'
 import pg from 'pg'
 
 export const driver: Driver = {
@@ -9,8 +9,22 @@ export const driver: Driver = {
   Client: pg.Client as unknown as Driver['Client'],
   Query: pg.Query,
   DatabaseError: pg.DatabaseError,
-  connectionFor: ({ connection: { ssl } }) => new (pg.Connection as unknown as new (config: object) => CancelConnection)({ ssl }),
+  connectionFor,
+  goesWhereTold,
   checkClient: refuseNativeClient,
+}
+
+const Connection = pg.Connection as unknown as new (config: object) => CancelConnection
+
+function connectionFor({ connection: { ssl, sslNegotiation } }: PeerClient, stream: unknown): CancelConnection | undefined {
+  // A stream that is no factory is the client's own: there is no other.
+  return stream === undefined || typeof stream === 'function' ? new Connection({ stream, ssl, sslNegotiation }) : undefined
+}
+
+/** What connects as pg's own does. A tunnel or a connector has a `connect` of its own. */
+function goesWhereTold(stream: object): boolean {
+  const { connect } = new Connection({}).stream as { connect?: unknown }
+  return (stream as { connect?: unknown }).connect === connect
 }
 
 /** libpq keeps its socket to itself: nothing can be watched, swept or probed there. */

@@ -1,6 +1,6 @@
 /** What the pool leans on of its driver: pg itself, or one that is made of pg's code, such as Neon's. */
 
-import type { PeerClient, PeerConnection, PeerPool } from './peer.ts'
+import type { PeerClient, PeerConnection, PeerPool, PeerStream } from './peer.ts'
 import type { Waiter } from './waiting-room.ts'
 
 /** A connection that is not open yet. */
@@ -27,8 +27,13 @@ export interface Driver {
   readonly DatabaseError: abstract new (
     ...values: never[]
   ) => Error
-  /** A connection to where the client's goes, not open yet. */
-  connectionFor(client: PeerClient): CancelConnection
+  /**
+   * A connection like the client's, not open yet. `stream` is the user's option of that name: what makes the client's sockets makes this one's.
+   * Undefined: no second one can be made.
+   */
+  connectionFor(client: PeerClient, stream: unknown): CancelConnection | undefined
+  /** Does a stream that the user made go to the address that it is told, as the driver's own does, or find its way by itself? */
+  goesWhereTold(stream: PeerStream): boolean
   /** @throws {OptionError} where clients of that class cannot be watched. */
   checkClient(Client: { readonly name: string; readonly prototype?: object }): void
 }

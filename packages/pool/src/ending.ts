@@ -1,8 +1,10 @@
 /** The end of a pool: it waits for whoever has a client, or for so long. */
 
 import { type Clock, startDeadline } from '@thaw/core'
+import type { Door } from './door.ts'
+import { isAtWork } from './inquiry/cancel-request.ts'
 import { asInterruption } from './interruption.ts'
-import type { PeerClient, PeerPool, PendingItem } from './peer.ts'
+import type { PeerPool, PendingItem } from './peer.ts'
 
 const DESTROYED = 'Connection destroyed by pool.end({ timeoutMillis })'
 
@@ -11,8 +13,7 @@ export interface EndingHost {
   readonly clock: Clock
   /** How long clients may still be used. Undefined: for as long as it takes. */
   readonly timeoutMillis: number | undefined
-  /** Has the client been connected, or is it being dialled? */
-  isStanding(client: PeerClient): boolean
+  readonly door: Pick<Door, 'vitalsOf' | 'requestCancel'>
   /** Whoever waits for a connection does so in vain. */
   turnAway(): void
   /** So many connections were still in use. */
@@ -26,9 +27,10 @@ export function startEnding<Item extends PendingItem>(pool: PeerPool<Item>, host
     const clients = [...pool._clients]
     host.turnAway()
     for (const client of clients) {
+      if (isAtWork(client)) host.door.requestCancel(client)
       client.connection?.stream.destroy(asInterruption(new Error(DESTROYED)))
       // One that is still being dialled leaves by its own failure, which also stops pg-pool's timer.
-      if (!client.connection || host.isStanding(client)) pool._remove(client)
+      if (!client.connection || host.door.vitalsOf(client).status !== undefined) pool._remove(client)
     }
     destroyed = clients.length
     pool._pulseQueue()

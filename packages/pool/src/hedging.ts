@@ -20,6 +20,7 @@ import type { PeerClient, PeerPool, PendingItem } from './peer.ts'
 
 export class Hedging {
   readonly #pool: PeerPool<PendingItem>
+  readonly #isAsking: () => boolean
   readonly #clock: Clock
   readonly #isOn: boolean
   readonly #longestMillis: number
@@ -30,8 +31,10 @@ export class Hedging {
   #roundTrip: RoundTrip | undefined
   #budget: HedgeBudget = HEDGE_BUDGET
 
-  constructor({ clock, hedge, probeTimeoutMillis }: Settings, pool: PeerPool<PendingItem>) {
+  /** @param isAsking is there an extra connection for a question? Then there is no room above `max`. */
+  constructor({ clock, hedge, probeTimeoutMillis }: Settings, pool: PeerPool<PendingItem>, isAsking: () => boolean) {
     this.#pool = pool
+    this.#isAsking = isAsking
     this.#clock = clock
     this.#isOn = hedge
     this.#longestMillis = probeTimeoutMillis
@@ -89,6 +92,7 @@ export class Hedging {
       total: _clients.length,
       max: options.max,
     })
+    if (next && _clients.length >= options.max && this.#isAsking()) return undefined
     if (next === 'needed') this.#budget = earnHedge(this.#budget)
     return next === 'hedge' && !this.#race() ? undefined : next
   }

@@ -1,8 +1,8 @@
 /** A client that belongs to no pool: nobody but itself to ask, and nobody to tell. */
 
 import { createStatementCache, elapsedMillis, read, systemClock } from '@thaw/core'
-import { requestCancel } from './cancel-request.ts'
 import type { Driver } from './driver.ts'
+import { requestCancel } from './inquiry/cancel-request.ts'
 import { DEFAULT_PROBE_TIMEOUT_MILLIS, DEFAULT_TRUST_MILLIS } from './options.ts'
 import type { PeerClient } from './peer.ts'
 import { watch } from './vitals.ts'
@@ -11,7 +11,7 @@ import { attach } from './watched-client.ts'
 const classify = createStatementCache()
 
 /** Watches it from birth. Call it in the constructor of a class that `watchedClient` has made. */
-export function watchAlone(client: PeerClient, driver: Pick<Driver, 'connectionFor'>): void {
+export function watchAlone(client: PeerClient, driver: Pick<Driver, 'connectionFor' | 'goesWhereTold'>, config?: object | string): void {
   const clock = systemClock
   const vitals = watch(client, clock, 0, Number.POSITIVE_INFINITY)
   attach(client, vitals, {
@@ -21,7 +21,7 @@ export function watchAlone(client: PeerClient, driver: Pick<Driver, 'connectionF
     isDirect: false,
     mustProve: () => elapsedMillis(vitals.provenAt, read(clock)) >= DEFAULT_TRUST_MILLIS,
     strayed() {},
-    requestCancel: () => requestCancel(client, clock, driver),
+    requestCancel: () => requestCancel(client, clock, driver, typeof config === 'object' ? config : {}),
     ended() {},
     reported() {},
   })

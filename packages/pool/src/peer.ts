@@ -11,6 +11,10 @@ import type pg from 'pg'
 export interface PeerStream extends Duplex {
   /** Bytes that have come so far; of TLS, those that were inside. */
   readonly bytesRead?: number
+  /** Where it goes, and from where. Undefined where the socket does not tell. */
+  readonly remoteAddress?: string | undefined
+  readonly remotePort?: number | undefined
+  readonly localPort?: number | undefined
 }
 
 /** pg's Connection: the protocol on one socket. */
@@ -18,6 +22,8 @@ export interface PeerConnection extends EventEmitter {
   /** Replaced by the TLS socket once the handshake begins: never keep it. */
   readonly stream: PeerStream
   ssl: boolean | Record<string, unknown>
+  /** `direct`: TLS begins without asking. Since pg 8.23. */
+  readonly sslNegotiation?: string
   sendSCRAMClientFinalMessage(response: string): void
 }
 

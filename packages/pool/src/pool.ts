@@ -5,7 +5,6 @@
 
 import { classify, type Events, type Reading, sweep, type ThawListener } from '@thaw/core'
 import type { PoolConfig, QueryResult } from 'pg'
-import { requestCancel } from './cancel-request.ts'
 import { type Dial, Dialler } from './dialler.ts'
 import { Door } from './door.ts'
 import type { Driver } from './driver.ts'
@@ -13,7 +12,8 @@ import { startEnding } from './ending.ts'
 import { Hedging } from './hedging.ts'
 import { createHome, type Home } from './home.ts'
 import { IdleTimer } from './idle-timer.ts'
-import { InFlightWatch } from './in-flight-watch.ts'
+import { requestCancel } from './inquiry/cancel-request.ts'
+import { InFlightWatch } from './inquiry/in-flight-watch.ts'
 import { Lending } from './lending.ts'
 import { tellListeners } from './listeners.ts'
 import { Member } from './member.ts'
@@ -76,7 +76,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       const settings = settingsOf(config ?? {})
       this.#settings = settings
       this.#events = memory.events
-      this.#hedging = new Hedging(settings, this)
+      this.#hedging = new Hedging(settings, this, () => this.#watch.isAsking)
       this.#door = new Door({
         settings,
         memory,
@@ -87,7 +87,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         remove: (client) => this._remove(client),
         drain: (client) => this.#returning.drain(client),
         died: (client, error) => this.#returning.died(client, error),
-        requestCancel: (client) => requestCancel(client, settings.clock, driver),
+        requestCancel: (client) => requestCancel(client, settings.clock, driver, this.options),
         lendToRider: (client, place) => this.#lending.lendToRider(client, place),
         isWanted: () => this._pendingQueue.length > 0,
         isTooMany: (vitals) => this.#returning.isTooMany(vitals),
@@ -145,9 +145,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         driver,
         settings,
         memory,
-        clients: () => this._clients,
+        pool: this,
         vitalsOf: (client) => this.#door.vitalsOf(client),
-        clientOptions: () => this.options,
       })
       this.#lending = new Lending({
         pool: this,
@@ -346,7 +345,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this._endCallback = startEnding(this, {
         clock: this.#settings.clock,
         timeoutMillis,
-        isStanding: (client) => this.#door.vitalsOf(client).status !== undefined,
+        door: this.#door,
         turnAway: () => this.#waiting.clear(new Error(ENDED)),
         ended: (destroyed) => {
           for (const part of [this.#dialler, this.#watch, this.#idleTimer, this.#patience.growth]) part.stop()

@@ -7,6 +7,7 @@ import { type Reading, read } from '@thaw/core'
 import { close } from './closing.ts'
 import { enter } from './connection-state.ts'
 import type { Door } from './door.ts'
+import { isAtWork } from './inquiry/cancel-request.ts'
 import { NO_LISTENER } from './lending.ts'
 import type { Settings } from './options.ts'
 import type { PeerClient, PeerPool } from './peer.ts'
@@ -18,7 +19,7 @@ import { isBusy, whenQuiet } from './when-finished.ts'
 export interface ReturningHost {
   readonly pool: PeerPool<Waiter>
   readonly settings: Settings
-  readonly door: Pick<Door, 'vitalsOf'>
+  readonly door: Pick<Door, 'vitalsOf' | 'requestCancel'>
   /** Is there one connection too many? */
   isOverfull(): boolean
   /** Whoever acquired the client has it no more. */
@@ -81,6 +82,8 @@ export class Returning {
     this.#leaveIdle(client)
     enter(client, door.vitalsOf(client), 'closed')
     this.#host.returned(client)
+    // A statement that nobody waits for any more is stopped at the server too.
+    if (isAtWork(client)) door.requestCancel(client)
     close(client, settings.clock, () => {
       pool.emit('remove', client)
       callback?.()

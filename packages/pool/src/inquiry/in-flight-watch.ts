@@ -1,0 +1,190 @@
+/**
+ * Statements whose connection falls silent under them. The door cannot see it: the connection was good when it was lent. Looks once a second,
+ * and only while somebody has a client; asks the server itself before it accuses anything.
+ */
+
+import { type Clock, type Reading, read, startDeadline, type Timer } from '@thaw/core'
+import type { Driver } from '../driver.ts'
+import { wireError } from '../errno.ts'
+import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf } from '../peer.ts'
+import { isBroken, type Vitals } from '../vitals.ts'
+import { type Address, addressOf } from './address.ts'
+import { isDone, type Span } from './evidence.ts'
+import { Inquirer, type InquirerHost } from './inquirer.ts'
+
+/** What the watch needs of its pool. */
+export interface WatchHost extends InquirerHost {
+  readonly driver: Pick<Driver, 'Client' | 'Query' | 'goesWhereTold'>
+  vitalsOf(client: PeerClient): Vitals
+}
+
+/** How often it looks. A statement is asked after when it has waited for a whole interval without a byte. */
+const INTERVAL_MILLIS = 1000
+/** A statement that was not found done is asked after again when it has waited twice as long, but at least this often. */
+const MOST_PAUSE_MILLIS = 30_000
+
+/** What was seen of a client's statement at the last look. */
+interface Sight {
+  readonly query: PeerQuery
+  /** It was sent between two looks. */
+  readonly sent: Span
+  readonly bytesRead: number
+  /** The last byte came between two looks. */
+  readonly heard: Span
+  /** Until when it is left alone. */
+  pauseUntil: number
+  pauseMillis: number
+}
+
+/** A statement that may be lost. */
+interface Suspect {
+  readonly client: PeerClient
+  readonly sight: Sight
+  readonly address: Address | undefined
+}
+
+export class InFlightWatch {
+  readonly #host: WatchHost
+  readonly #inquirer: Inquirer
+  readonly #sights = new Map<PeerClient, Sight>()
+  readonly #clock: Clock
+  #timer: Timer | undefined
+  #lookedAt: Reading
+  #isBusy = false
+
+  constructor(host: WatchHost) {
+    this.#host = host
+    this.#inquirer = new Inquirer(host)
+    this.#clock = host.settings.clock
+    this.#lookedAt = read(this.#clock)
+  }
+
+  /** There is a connection beside the pool's own. */
+  get isAsking(): boolean {
+    return this.#inquirer.isAsking
+  }
+
+  /** Somebody has a client. Costs nothing while the timer runs anyway. */
+  start(): void {
+    // Of a pooler's pids there is nobody to ask.
+    if (this.#timer !== undefined || this.#host.memory.isDirect === false) return
+    this.#lookedAt = read(this.#clock)
+    this.#timer = this.#clock.setTimer(() => this.#look(), INTERVAL_MILLIS, true)
+  }
+
+  stop(): void {
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer)
+    this.#timer = undefined
+    this.#sights.clear()
+    this.#inquirer.stop()
+  }
+
+  #look(): void {
+    this.#timer = undefined
+    const lent = this.#host.pool._clients.filter((client) => this.#host.vitalsOf(client).lent)
+    for (const client of this.#sights.keys()) if (!lent.includes(client)) this.#sights.delete(client)
+    if (lent.length === 0) return
+    const now = read(this.#clock)
+    const since: Span = { from: this.#lookedAt, to: now }
+    for (const client of lent) this.#lookAt(client, since)
+    this.start()
+    if (!this.#isBusy) void this.#askAfter(this.#due(now))
+  }
+
+  #lookAt(client: PeerClient, since: Span): void {
+    const query = awaited(client)
+    const { bytesRead, isPaused } = client.connection?.stream ?? {}
+    // A cursor may be waiting for its reader, and a stream for its writer: of these nobody can say who is late.
+    if (
+      !(query instanceof this.#host.driver.Query) ||
+      bytesRead === undefined ||
+      isPaused?.call(client.connection.stream) ||
+      isBroken(client)
+    ) {
+      this.#sights.delete(client)
+      return
+    }
+    const before = this.#sights.get(client)
+    if (before?.query === query && before.bytesRead === bytesRead) return
+    const sent = before?.query === query ? before.sent : since
+    const pauseUntil = since.to.mono + INTERVAL_MILLIS / 2
+    this.#sights.set(client, { query, sent, bytesRead, heard: since, pauseUntil, pauseMillis: INTERVAL_MILLIS })
+  }
+
+  #due({ mono }: Reading): Suspect[] {
+    const due = [...this.#sights].filter(([, { pauseUntil }]) => mono >= pauseUntil)
+    return due.map(([client, sight]) => ({ client, sight, address: addressOf(client) }))
+  }
+
+  /** One question for each address, one after the other. Who is not asked after now is due at the next look. */
+  async #askAfter(suspects: readonly Suspect[]): Promise<void> {
+    this.#isBusy = true
+    try {
+      for (const group of groupByAddress(suspects)) {
+        const silent = group.filter((suspect) => this.#isSilent(suspect))
+        if (silent.length > 0 && this.#inquirer.mayAsk) await this.#ask(silent)
+      }
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  async #ask(suspects: readonly Suspect[]): Promise<void> {
+    const now = this.#clock.mono()
+    for (const { sight } of suspects) {
+      sight.pauseMillis = Math.min(MOST_PAUSE_MILLIS, sight.pauseMillis * 2)
+      sight.pauseUntil = now + sight.pauseMillis - INTERVAL_MILLIS / 2
+    }
+    const answer = await this.#inquirer.ask(
+      suspects[0]?.address,
+      suspects.map(({ client }) => client.processID ?? 0),
+    )
+    if (!answer) return
+    for (const suspect of suspects) {
+      const backend = answer.backends.get(suspect.client.processID ?? 0)
+      if (!backend || !this.#isAlone(suspect.client) || !isDone(backend, this.#witness(suspect), answer.asked)) continue
+      // The answer may be on its way: a lost packet is repeated after 200 ms. A probe's time is enough for that.
+      startDeadline(this.#clock, this.#host.settings.probeTimeoutMillis, () => {
+        if (this.#isSilent(suspect)) suspect.client.connection.stream.destroy(fellSilent())
+      })
+    }
+  }
+
+  #isSilent({ client, sight }: Suspect): boolean {
+    return awaited(client) === sight.query && client.connection.stream.bytesRead === sight.bytesRead && !isBroken(client)
+  }
+
+  /** Two of our connections with one pid go to two servers: nobody can say of which of them the server spoke. */
+  #isAlone({ processID }: PeerClient): boolean {
+    return this.#host.pool._clients.filter((one) => one.processID === processID).length === 1
+  }
+
+  #witness({ client, sight }: Suspect) {
+    const { bornAt, readySince, provenAt } = this.#host.vitalsOf(client)
+    const { localPort } = client.connection.stream
+    const dialMillis = (readySince ?? bornAt.mono) - bornAt.mono
+    const readyAt: Reading = { mono: bornAt.mono + dialMillis, wall: bornAt.wall + dialMillis }
+    const ready: Span = { from: provenAt, to: provenAt }
+    return { localPort, born: { from: bornAt, to: readyAt }, ready, heard: sight.heard, sent: sight.sent }
+  }
+}
+
+function groupByAddress(suspects: readonly Suspect[]): Iterable<Suspect[]> {
+  const groups = new Map<string, Suspect[]>()
+  for (const suspect of suspects) {
+    const key = `${suspect.address?.host} ${suspect.address?.port}`
+    const group = groups.get(key)
+    if (group) group.push(suspect)
+    else groups.set(key, [suspect])
+  }
+  return groups.values()
+}
+
+/** The statement that is waited for: the one that runs, or the first behind one whose error has come, if the server is not ready yet. */
+function awaited(client: PeerClient): PeerQuery | undefined {
+  return activeQueryOf(client) ?? (client.readyForQuery === false ? queuedQueriesOf(client)[0] : undefined)
+}
+
+function fellSilent(): Error {
+  return wireError('ETIMEDOUT', 'Connection fell silent: the server is not working on the statement, but no answer came')
+}

@@ -1,0 +1,136 @@
+/** Asking a server after backends of ours, on an extra connection. One question at a time for the whole pool, however many statements are silent. */
+
+import { type Deadline, type Reading, read, startDeadline } from '@thaw/core'
+import type { Driver } from '../driver.ts'
+import type { Memory } from '../home.ts'
+import type { Settings } from '../options.ts'
+import type { PeerClient, PeerPool, PendingItem } from '../peer.ts'
+import { type Address, aim } from './address.ts'
+import type { Backend, Span } from './evidence.ts'
+
+/** What the inquirer needs of its pool. */
+export interface InquirerHost {
+  readonly driver: Pick<Driver, 'Client' | 'goesWhereTold'>
+  readonly settings: Settings
+  readonly memory: Memory
+  readonly pool: PeerPool<PendingItem>
+}
+
+/** What the server told, and when. */
+export interface Answer {
+  readonly backends: ReadonlyMap<number, Backend>
+  readonly asked: Span
+}
+
+/** How long the question may take, dial included. Without an answer nothing is known, and nothing is done. */
+const ASK_MILLIS = 5000
+
+/** Those that are ours, by user and database. As text, whatever parsers the user has set. */
+const FIND = `
+  SELECT pg_backend_pid()::text AS asker, pid::text, state, wait_event, client_port::text AS port,
+    extract(epoch FROM clock_timestamp() - backend_start)::text AS age,
+    extract(epoch FROM clock_timestamp() - state_change)::text AS state_age,
+    extract(epoch FROM clock_timestamp() - query_start)::text AS query_age
+  FROM (SELECT) AS one LEFT JOIN pg_stat_activity
+    ON pid = ANY ($1::int[]) AND usename = session_user AND datname = current_database()`
+
+interface Row {
+  readonly asker: string
+  readonly pid: string | null
+  readonly state: string | null
+  readonly wait_event: string | null
+  readonly port: string | null
+  readonly age: string | null
+  readonly state_age: string | null
+  readonly query_age: string | null
+}
+
+export class Inquirer {
+  readonly #host: InquirerHost
+  #asker: PeerClient | undefined
+
+  constructor(host: InquirerHost) {
+    this.#host = host
+  }
+
+  /** There is an extra connection now. */
+  get isAsking(): boolean {
+    return this.#asker !== undefined
+  }
+
+  /** May there be one? A pool never has more than one connection above `max`: not beside a hedge. */
+  get mayAsk(): boolean {
+    const { _clients, options } = this.#host.pool
+    return !this.isAsking && _clients.length <= options.max
+  }
+
+  /** Resolves when the extra connection has gone again. Undefined: nothing is known. Never rejects. */
+  async ask(address: Address | undefined, pids: readonly number[]): Promise<Answer | undefined> {
+    const { driver, settings, pool } = this.#host
+    const { stream } = pool.options as { readonly stream?: unknown }
+    // A stream that the user made, and not a function that makes them, is in use already.
+    if (stream !== undefined && typeof stream !== 'function') return undefined
+    try {
+      // Not a spread: pg-pool hides the password by making it non-enumerable.
+      const options = Object.defineProperties({}, Object.getOwnPropertyDescriptors(pool.options))
+      const asker = new driver.Client(Object.assign(options, { connectionTimeoutMillis: ASK_MILLIS }))
+      this.#asker = asker
+      asker.on('error', () => {})
+      let deadline: Deadline | undefined
+      const ended = new Promise<void>((resolve) => {
+        asker.once('end', resolve)
+        const giveUp = () => {
+          asker.connection.stream.destroy()
+          resolve()
+        }
+        deadline = startDeadline(settings.clock, ASK_MILLIS, giveUp, true)
+      })
+      aim(asker.connection, address, (made) => stream === undefined || driver.goesWhereTold(made))
+      const answer = await this.#question(asker, pids).catch(() => undefined)
+      // Its goodbye is bounded as well, and keeps no process alive.
+      asker.unref?.()
+      asker.end().catch(() => {})
+      await ended
+      deadline?.cancel()
+      return answer
+    } catch {
+      // The user's factory may throw.
+      return undefined
+    } finally {
+      this.#asker = undefined
+      // Whoever found no room for a hedge beside the question.
+      pool._pulseQueue()
+    }
+  }
+
+  stop(): void {
+    this.#asker?.connection.stream.destroy()
+  }
+
+  async #question(asker: PeerClient, pids: readonly number[]): Promise<Answer | undefined> {
+    const { settings, memory } = this.#host
+    await asker.connect()
+    const from: Reading = read(settings.clock)
+    const { rows } = await asker.query<Row>(FIND, [pids])
+    const to = read(settings.clock)
+    // A pooler invents the pids that it gives.
+    memory.isDirect = Number(rows[0]?.asker) === asker.processID
+    if (!memory.isDirect) return undefined
+    return { backends: new Map(rows.map((row) => [Number(row.pid), backendOf(row)])), asked: { from, to } }
+  }
+}
+
+function backendOf({ state, wait_event, port, age, state_age, query_age }: Row): Backend {
+  return {
+    state: state ?? '',
+    waitEvent: wait_event ?? '',
+    clientPort: numberOf(port),
+    ageSeconds: numberOf(age),
+    stateSeconds: numberOf(state_age),
+    querySeconds: numberOf(query_age),
+  }
+}
+
+function numberOf(text: string | null): number {
+  return text === null ? Number.NaN : Number(text)
+}

@@ -1,0 +1,50 @@
+/**
+ * Several servers behind one address: a reader endpoint, DNS round robin, a balancer.
+ *
+ * What breaks: nothing. But who asks after a statement on a connection of its own may ask another server, where that backend does not exist. With plain `pg`
+ * a slow statement ends in its own time. So it does with Thaw, which accuses a backend only when it has found it, and found it idle.
+ */
+
+import { OutcomeUnknownError } from '@thaw/pg'
+import { type PostgresServer, startPostgres } from '@thaw/testkit'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { activeBackends, failure, INSERT, useSetting } from './setting.ts'
+
+const setting = useSetting({ authentication: 'trust' })
+let other: PostgresServer
+
+beforeAll(async () => {
+  other = await startPostgres({ authentication: 'trust' })
+  await other.query('CREATE TABLE ledger (token text NOT NULL)')
+})
+afterAll(() => other.close())
+
+test('a slow write is left alone, whoever is asked after it', async () => {
+  const slow = 'INSERT INTO ledger SELECT $1::text FROM pg_sleep(4)'
+  const pools = [setting.plain({ max: 1 }), setting.thaw({ max: 1 })]
+  const writes = Promise.all(pools.map((pool) => pool.query(slow, ['slow'])))
+  await activeBackends(setting.server, 2, 'ledger')
+  const opened = setting.proxy.counters.flowsOpened
+  setting.proxy.moveTo(other)
+  expect((await writes).map(({ rowCount }) => rowCount)).toEqual([1, 1])
+  expect(setting.proxy.counters.flowsOpened).toBeGreaterThan(opened)
+  expect(setting.outcomes()).toEqual([])
+}, 20_000)
+
+test('a lost one is found as soon as the right server is asked', async () => {
+  const pool = setting.thaw({ max: 1, probeTimeoutMillis: 200 })
+  await pool.query('SELECT 1')
+  const lost = setting.proxy.loseNextAnswer({ containing: 'ledger', cut: 'drop' })
+  const error = failure(pool.query(INSERT, ['lost']))
+  await lost.struck
+  const asked: string[] = []
+  setting.proxy.moveTo(other)
+  setting.proxy.onFlow(() => {
+    // The first question went to the other one.
+    asked.push('asked')
+    setting.proxy.moveTo(setting.server)
+  })
+  expect(await error).toBeInstanceOf(OutcomeUnknownError)
+  expect(asked).toHaveLength(2)
+  expect(await setting.rows('lost')).toBe(1)
+}, 20_000)
