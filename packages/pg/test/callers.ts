@@ -34,7 +34,7 @@ const ROWS = 7
 const SERIES = `from generate_series(1, ${ROWS})`
 
 /** The same for real and scripted servers. Each row has the name of whom it is for. */
-export function configOf({ kind, sleep }: Statement, name: string): pg.QueryConfig {
+function configOf({ kind, sleep }: Statement, name: string): pg.QueryConfig {
   const pause = `pg_sleep(${sleep / 1000})`
   if (kind === 'param') return { text: `select $1::text as caller, ${pause}`, values: [name] }
   if (kind === 'named') return { name: `sleep ${sleep}`, text: `select $1::text as caller, ${pause}`, values: [name] }

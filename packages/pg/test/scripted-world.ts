@@ -1,6 +1,13 @@
 /** A world in which no time passes: a fake clock, and a server that is a script. */
 
-import { createFakeClock, createScriptedServer, type FakeClock, type ScriptedAnswer, type ScriptedServer } from '@thaw/testkit'
+import {
+  createFakeClock,
+  createScriptedServer,
+  type FakeClock,
+  type ScriptedAnswer,
+  type ScriptedConnection,
+  type ScriptedServer,
+} from '@thaw/testkit'
 import type pg from 'pg'
 import { play, type World } from './callers.ts'
 import { isCalm, type Program } from './program.ts'
@@ -37,7 +44,7 @@ export async function playScripted(program: Program, make: (config: WorldConfig)
     clock,
     latencyMillis: program.latency,
     servers: program.servers,
-    answer: (text, values, { server: home }) => answerOf(text, values, executed) ?? activityOf(text, values, home, server),
+    answer: (text, values, asker) => answerOf(text, values, executed) ?? activityOf(text, values, asker, server),
   })
   const isQuiet = isCalm(program)
   const pool = make({
@@ -125,25 +132,21 @@ function answerOf(text: string, values: readonly (string | undefined)[], execute
   return { ...answer, tag: 'INSERT 0 1', effect: () => executed.set(name, (executed.get(name) ?? 0) + 1) }
 }
 
-/** What a pool may ask about its backends: each server knows of its own. */
+/** What a pool may ask about its backends: each server knows of its own, and of no other. */
 function activityOf(
   text: string,
-  values: readonly (string | undefined)[],
-  number: number,
+  [wanted = '']: readonly (string | undefined)[],
+  asker: ScriptedConnection,
   server: ScriptedServer,
 ): ScriptedAnswer | undefined {
-  if (!text.includes('pg_stat_activity') || !text.includes('busy')) return undefined
-  const isBusy = server.connections().some(({ pid, isBusy, server: home }) => home === number && String(pid) === values[0] && isBusy)
-  const asker =
-    server
-      .connections()
-      .filter(({ server: home }) => home === number)
-      .at(-1)?.pid ?? 0
-  return {
-    columns: [
-      ['asker', INT],
-      ['busy', BOOL],
-    ],
-    rows: [[String(asker), isBusy ? 't' : 'f']],
+  if (!text.includes('pg_stat_activity')) return undefined
+  const here = server.connections().filter((one) => one.server === asker.server && wanted.match(/\d+/g)?.includes(String(one.pid)))
+  const self = String(asker.pid)
+  if (text.includes('busy')) {
+    const columns = [['asker', INT] as const, ['busy', BOOL] as const]
+    return { columns, rows: [[self, here.some(({ isBusy }) => isBusy) ? 't' : 'f']] }
   }
+  const columns = ['asker', 'pid', 'state', 'wait_event', 'port', 'age', 'state_age', 'query_age']
+  const found = here.map(({ pid, isBusy }) => [self, String(pid), isBusy ? 'active' : 'idle', null, null, '1', '0', '0'])
+  return { columns, rows: found.length > 0 ? found : [[self, null, null, null, null, null, null, null]] }
 }

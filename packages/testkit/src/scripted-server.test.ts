@@ -6,6 +6,7 @@ import { createScriptedServer, type ScriptedServerOptions } from './scripted-ser
 
 const answer: ScriptedServerOptions['answer'] = (text, values) => {
   if (text.includes('1/0')) return { error: { code: '22012', message: 'division by zero' } }
+  if (text.includes('null')) return { columns: ['value'], rows: [[null]] }
   if (text.includes('slow')) return { columns: ['slow'], rows: [['yes']], workMillis: 500 }
   return text.startsWith('select') ? { columns: ['value'], rows: [[values[0] ?? 'none']] } : undefined
 }
@@ -36,6 +37,7 @@ test('answers node-postgres by both protocols, with errors and transactions, and
   expect((await settled(client.query({ name: 'n', text: 'select $1', values: ['c'] }))).rows).toEqual([{ value: 'c' }])
   await expect(settled(client.query('select 1/0'))).rejects.toMatchObject({ code: '22012' })
   await expect(settled(client.query('select 1/0', ['a']))).rejects.toMatchObject({ code: '22012' })
+  expect((await settled(client.query('select null'))).rows).toEqual([{ value: null }])
   await expect(settled(client.query('what'))).rejects.toMatchObject({ code: '42601' })
   await settled(client.query('BEGIN'))
   await expect(settled(client.query('select 1/0'))).rejects.toThrow()

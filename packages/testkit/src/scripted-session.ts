@@ -25,7 +25,7 @@ import {
 export interface ScriptedAnswer {
   /** None: it has no rows, as COMMIT. */
   readonly columns?: readonly ScriptedColumn[]
-  readonly rows?: readonly (readonly string[])[]
+  readonly rows?: readonly (readonly (string | null)[])[]
   /** Command tag. Default: `SELECT` and the number of rows. */
   readonly tag?: string
   /** For how long the server works on it. Default: 0. */

@@ -54,11 +54,12 @@ export function rowDescription(columns: readonly ScriptedColumn[]): Buffer {
   return message('T', int16(columns.length), ...fields)
 }
 
-export function dataRow(values: readonly string[]): Buffer {
+export function dataRow(values: readonly (string | null)[]): Buffer {
   return message(
     'D',
     int16(values.length),
     ...values.flatMap((value) => {
+      if (value === null) return int32(-1)
       const bytes = Buffer.from(value)
       return [int32(bytes.length), bytes]
     }),
