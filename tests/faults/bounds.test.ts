@@ -158,6 +158,34 @@ describe('a signal', () => {
     controller.abort()
   })
 
+  test('ends the wait for a connection once, and hands over nothing afterwards, though the pool ends in the same moment', async () => {
+    const pool = setting.thaw({ max: 1 })
+    const held = await pool.connect()
+    held.on('error', () => {})
+    const controller = new AbortController()
+    const told: (string | undefined)[] = []
+    pool.connect({ signal: controller.signal }, (error) => told.push(error?.message))
+    await new Promise<void>((resolve) => {
+      pool.end({ timeoutMillis: 1 }, () => {
+        controller.abort(new Error('aborted by its owner'))
+        resolve()
+      })
+    })
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(told.length).toBe(1)
+  })
+
+  test('whose reason is frozen is passed on as it is', async () => {
+    const pool = setting.thaw({ max: 1 })
+    const held = await pool.connect()
+    const controller = new AbortController()
+    const reason = Object.freeze(new Error('frozen'))
+    const waiting = failure(pool.connect({ signal: controller.signal }))
+    controller.abort(reason)
+    expect(await waiting).toBe(reason)
+    held.release()
+  })
+
   test('that is none is refused', async () => {
     await expect(setting.thaw().connect({ signal: 5 as unknown as AbortSignal })).rejects.toThrow(
       /Option "signal" is a number, but must be an AbortSignal/,

@@ -54,6 +54,10 @@ export interface DropInPool extends neon.Pool {
   connect(callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void): void
   /** The same, but whoever waits may lose interest. */
   connect(options: ConnectOptions): Promise<DropInClient>
+  connect(
+    options: ConnectOptions,
+    callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void,
+  ): void
   /** As Neon's: no new callers; resolves when every client has been given back and closed. */
   end(): Promise<void>
   end(callback: () => void): void

@@ -51,6 +51,10 @@ export interface DropInPool extends pg.Pool {
   connect(callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void): void
   /** The same, but whoever waits may lose interest. */
   connect(options: ConnectOptions): Promise<DropInClient>
+  connect(
+    options: ConnectOptions,
+    callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void,
+  ): void
   /** As `pg.Pool`: no new callers; resolves when every client has been given back and closed. */
   end(): Promise<void>
   end(callback: () => void): void

@@ -33,6 +33,7 @@ function failAtCaller<T>(PromiseClass: PromiseConstructor, error: Error, resolve
 }
 
 function leadToCaller(error: Error): never {
-  Error.captureStackTrace(error)
+  // The reason of an AbortSignal is whatever its owner made of it: frozen, it keeps the stack that it has.
+  if (Object.isExtensible(error)) Error.captureStackTrace(error)
   throw error
 }

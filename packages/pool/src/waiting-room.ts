@@ -68,13 +68,17 @@ export class WaitingRoom {
       return false
     }
     if (bounds?.signal) {
+      let isTold = false
       const lift = bound(this.#host.clock, bounds, (reason) => {
+        isTold = true
         this.leave(waiter)
         callback(reason, undefined, () => {})
       })
       waiter.callback = (error, client, release) => {
         lift()
-        callback(error, client, release)
+        // Who has left the queue already, to be told in the next tick or once his client is verified, can still be interrupted: he is told once.
+        if (!isTold) callback(error, client, release)
+        else if (client) release()
       }
     }
     return true
