@@ -12,7 +12,7 @@ export interface Deadline {
 /** While something is waited for, the clock is looked at this often at least: nothing else tells a freeze from a wait. */
 export const LOOK_MILLIS = 250
 /** Between two looks no more than this passes in a process that runs, unless its event loop is blocked. */
-export const ASLEEP_MILLIS = 500
+const ASLEEP_MILLIS = 500
 
 /**
  * What the time between two looks costs a wait of which so much was left. A freeze counts as one look, since nobody knows in which part of it

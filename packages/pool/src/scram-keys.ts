@@ -34,7 +34,7 @@ interface Kept {
 }
 
 /** The only mechanism without channel binding that PostgreSQL has. */
-export const SCRAM = 'SCRAM-SHA-256'
+const SCRAM = 'SCRAM-SHA-256'
 /** The most that pg accepts, unless it is told otherwise: more would be a server that makes us compute for hours. */
 const MOST_ITERATIONS = 100_000
 /** RFC 5802, section 7: `server-first-message`, without extensions. */
