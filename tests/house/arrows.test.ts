@@ -27,6 +27,8 @@ const PLANTED = {
   'packages/pg/src/trip.ts': "export type { round } from './round.ts'",
   'packages/neon/src/index.ts': "import { time } from '@thaw/core'\nimport { hrtime } from 'node:process'",
   'packages/neon/src/pool.ts': "import '@thaw/pool'",
+  'packages/pool/src/connection/probe.ts': "import { door } from '../checkout/door.ts'",
+  'packages/pool/src/checkout/door.ts': "import { peer } from '../driver/peer.ts'",
   'packages/lambda/src/index.ts': "import '@thaw/pool'",
   'packages/testkit/src/index.ts': "import pg from 'pg'",
   'apps/lab/src/main.ts': "export { kit } from '../../../packages/testkit/src/index.ts'\nimport '@thaw/pg'",
@@ -44,6 +46,7 @@ test('an arrow that points elsewhere would be found', async () => {
     expect(await strayArrows(root, Object.keys(PLANTED))).toEqual([
       'a package imports core, and no other package: packages/pg/src/index.ts → packages/neon',
       'a package imports core, and no other package: packages/pg/src/kit.ts → packages/testkit',
+      'a room of the pool imports from below: packages/pool/src/connection/probe.ts → packages/pool/src/checkout/door.ts',
       'apps, bench and tests import their own files, and nobody else does: bench/src/main.ts → tests/helper.ts',
       'apps, bench and tests import their own files, and nobody else does: packages/pg/src/app.ts → apps/lab/src/main.ts',
       'core imports nothing: packages/core/src/time.ts → node:process',

@@ -36,7 +36,32 @@ function isPublished(path: string): boolean {
 const COMMON: readonly (string | undefined)[] = ['packages/core', 'packages/pool']
 const DRIVERS: readonly (string | undefined)[] = ['packages/pg', 'packages/neon']
 
+/** The rooms of the pool, each on the floor above the ones before it: a file imports from its own room and from below. */
+const FLOORS = [
+  'driver',
+  'options',
+  'stats.ts',
+  'connection',
+  'connect',
+  'inquiry',
+  'checkout',
+  'statement',
+  'pool.ts',
+  'lone-client.ts',
+  'scope',
+]
+
+/** -1: the front door of the package, or no file of the pool. */
+function floorOf(path: string): number {
+  const room = /^packages\/pool\/src\/([^/]+)/.exec(path)?.[1]
+  return room === undefined ? -1 : FLOORS.indexOf(room)
+}
+
 const RULES: readonly Rule[] = [
+  {
+    name: 'a room of the pool imports from below',
+    breaks: ({ from, to }) => isPublished(from) && floorOf(from) !== -1 && floorOf(to) > floorOf(from),
+  },
   {
     name: 'core imports nothing',
     breaks: ({ from, to }) => from.startsWith('packages/core/') && isPublished(from) && homeOf(to) !== 'packages/core',

@@ -1,12 +1,12 @@
 /** A client that belongs to no pool: nobody but itself to ask, and nobody to tell. */
 
 import { createStatementCache, elapsedMillis, read, systemClock } from '@thaw/core'
-import type { Driver } from './driver.ts'
+import { watch } from './connection/vitals.ts'
+import { attach } from './connection/watched-client.ts'
+import type { Driver } from './driver/driver.ts'
+import type { PeerClient } from './driver/peer.ts'
 import { requestCancel } from './inquiry/cancel-request.ts'
-import { DEFAULT_PROBE_TIMEOUT_MILLIS, DEFAULT_TRUST_MILLIS } from './options.ts'
-import type { PeerClient } from './peer.ts'
-import { watch } from './vitals.ts'
-import { attach } from './watched-client.ts'
+import { DEFAULT_PROBE_TIMEOUT_MILLIS, DEFAULT_TRUST_MILLIS } from './options/options.ts'
 
 const classify = createStatementCache()
 

@@ -16,5 +16,5 @@ export {
   type ThawListener,
   TransactionOpenError,
 } from '@thaw/core'
-export type { ConnectOptions, EndOptions, QueryOptions, ThawOptions } from './options.ts'
+export type { ConnectOptions, EndOptions, QueryOptions, ThawOptions } from './options/options.ts'
 export type { PoolStats } from './stats.ts'

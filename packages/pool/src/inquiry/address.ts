@@ -1,6 +1,6 @@
 /** The very address of a connection. A name, or a factory, may lead to another server the next time. */
 
-import type { PeerClient, PeerConnection, PeerStream } from '../peer.ts'
+import type { PeerClient, PeerConnection, PeerStream } from '../driver/peer.ts'
 
 export interface Address {
   readonly host: string

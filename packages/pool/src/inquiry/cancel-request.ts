@@ -1,9 +1,9 @@
 /** Asking the server to stop working on a statement that nobody waits for any more. */
 
 import { type Clock, startDeadline } from '@thaw/core'
-import type { CancelConnection, Driver } from '../driver.ts'
-import { activeQueryOf, type PeerClient } from '../peer.ts'
-import { isBroken } from '../vitals.ts'
+import { isBroken } from '../connection/vitals.ts'
+import type { CancelConnection, Driver } from '../driver/driver.ts'
+import { activeQueryOf, type PeerClient } from '../driver/peer.ts'
 import { addressOf, aim } from './address.ts'
 
 /** How long the request may take. Nobody waits for it: the statement's caller has been told already. */

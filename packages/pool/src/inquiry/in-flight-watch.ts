@@ -4,10 +4,10 @@
  */
 
 import { type Clock, type Reading, read, startDeadline, type Timer } from '@thaw/core'
-import type { Driver } from '../driver.ts'
-import { wireError } from '../errno.ts'
-import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf } from '../peer.ts'
-import { isBroken, type Vitals } from '../vitals.ts'
+import { isBroken, type Vitals } from '../connection/vitals.ts'
+import type { Driver } from '../driver/driver.ts'
+import { wireError } from '../driver/errno.ts'
+import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf } from '../driver/peer.ts'
 import { type Address, addressOf } from './address.ts'
 import { isDone, type Span } from './evidence.ts'
 import { Inquirer, type InquirerHost } from './inquirer.ts'

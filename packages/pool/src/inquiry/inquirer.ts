@@ -1,10 +1,10 @@
 /** Asking a server after backends of ours, on an extra connection. One question at a time for the whole pool, however many statements are silent. */
 
 import { type Deadline, type Reading, read, startDeadline } from '@thaw/core'
-import type { Driver } from '../driver.ts'
-import type { Memory } from '../home.ts'
-import type { Settings } from '../options.ts'
-import type { PeerClient, PeerPool, PendingItem } from '../peer.ts'
+import type { Memory } from '../connection/home.ts'
+import type { Driver } from '../driver/driver.ts'
+import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+import type { Settings } from '../options/options.ts'
 import { type Address, aim } from './address.ts'
 import type { Backend, Span } from './evidence.ts'
 

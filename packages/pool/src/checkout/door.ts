@@ -1,0 +1,315 @@
+/**
+ * The door: all that is remembered about connections, and the one place that decides whether an idle one may be lent.
+ * Judges, sweeps, asks, and has what is dead or too old destroyed. It never dials and knows nothing of callers.
+ */
+
+import {
+  type Clock,
+  classify,
+  codeOf,
+  createStatementCache,
+  elapsedMillis,
+  type FreezeHints,
+  judge,
+  type Reading,
+  read,
+  type StaleReason,
+  type StatementCache,
+  sweep,
+  type Verdict,
+  weighFreeze,
+} from '@thaw/core'
+import { enter } from '../connection/connection-state.ts'
+import type { Memory } from '../connection/home.ts'
+import { isInterruption } from '../connection/interruption.ts'
+import type { Loss } from '../connection/lost-statement.ts'
+import { probe } from '../connection/probe.ts'
+import type { ScramKeys } from '../connection/scram-keys.ts'
+import { standing, VITALS, type Vitals, type VitalsListener, WATCHED, watch } from '../connection/vitals.ts'
+import { attach, type StatementHost } from '../connection/watched-client.ts'
+import type { IdleItem, PeerClient } from '../driver/peer.ts'
+import type { Settings } from '../options/options.ts'
+import type { Hedging } from './hedging.ts'
+
+/** What the door needs of its pool. */
+export interface DoorHost {
+  readonly settings: Settings
+  readonly memory: Memory
+  readonly hedging: Hedging
+  /** The idle clients, newest last: pg-pool's own list. */
+  idle(): IdleItem[]
+  /** After how long an idle connection is too many now. Infinity: never. */
+  idleTimeoutMillis(): number
+  /** The longest that a connection may live. Infinity: for ever. */
+  readonly maxLifetimeMillis: number
+  /** Takes the client out of the pool. */
+  remove(client: PeerClient): void
+  /** A statement begins on a client that nobody has: takes it out of the idle ones until it is quiet. */
+  drain(client: PeerClient): void
+  /** A connection that nobody uses has died: takes it out of the pool, and tells whoever listens to the pool's errors. */
+  died(client: PeerClient, error: Error): void
+  /** Asks the server to stop working on the client's statement. */
+  requestCancel(client: PeerClient): void
+  /** Lends the unproven client to whoever is so far behind the first in the queue, if his statement takes the question with it. */
+  lendToRider(client: PeerClient, place: number): boolean
+  /** Does somebody wait? */
+  isWanted(): boolean
+  /** Is there no room for a connection that has answered late, because a new one has won the race? */
+  isTooMany(vitals: Vitals): boolean
+  /** The socket of a lent client has closed. */
+  abandoned(client: PeerClient): void
+  /** Something has become known: look again. */
+  resume(): void
+}
+
+/** Of its maximal lifetime a connection gets a random share between this and all, so that a pool does not renew itself at once. */
+const LEAST_LIFETIME_SHARE = 0.9
+
+export class Door implements StatementHost {
+  readonly #host: DoorHost
+  #generation = 0
+  #doubtedAt = Number.NEGATIVE_INFINITY
+  #lastLook: Reading | undefined
+  #isSweeping = false
+  #justProven: PeerClient | undefined
+  readonly #listener: VitalsListener = {
+    lost: (client, error) => this.#lost(client, error),
+    closed: (client) => {
+      if (this.vitalsOf(client).lent) this.#host.abandoned(client)
+    },
+  }
+  readonly clock: Clock
+  readonly probeTimeoutMillis: number
+  readonly classify: StatementCache = createStatementCache()
+  readonly scramKeys: ScramKeys | undefined
+
+  constructor(host: DoorHost) {
+    this.#host = host
+    this.clock = host.settings.clock
+    this.probeTimeoutMillis = host.settings.probeTimeoutMillis
+    this.scramKeys = host.settings.cacheScramKeys ? host.memory.scramKeys : undefined
+  }
+
+  /** Grows on proof that the server is another one. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Reads the clocks, and doubts every connection if they prove a freeze. A gap that moved both alike shows as silence anyway. */
+  look(hints?: FreezeHints, now: Reading = read(this.#host.settings.clock)): Reading {
+    const before = this.#lastLook
+    // First, because whoever is told of the thaw may use the pool, which looks again.
+    this.#lastLook = now
+    if (before && weighFreeze(before, now, hints) === 'certain') {
+      this.#doubtedAt = now.mono
+      this.#host.memory.events.emit({ type: 'thawed', gapMillis: elapsedMillis(before, now) })
+    }
+    return now
+  }
+
+  /** Takes the newest idle connection that may be lent unasked out of the list. What the gate condemns on the way is destroyed. */
+  takeTrusted(now: Reading): IdleItem | undefined {
+    const idle = this.#host.idle()
+    for (let index = idle.length - 1; index >= 0; index--) {
+      const item = idle[index]
+      if (!item) continue
+      const verdict = this.#judge(item.client, now)
+      if (verdict === 'trust') return index === idle.length - 1 ? idle.pop() : idle.splice(index, 1)[0]
+      if (verdict !== 'ask') this.#destroy(item.client, verdict, now)
+    }
+    return undefined
+  }
+
+  /**
+   * An invocation begins: has the newest idle connection proven before somebody wants it, unless it is trusted anyway. It is asked at once: a handler that
+   * computes before its first statement lets no event loop turn.
+   */
+  prepare(hints: FreezeHints): void {
+    const now = this.look(hints)
+    const newest = this.#host.idle().at(-1)
+    const verdict = newest && this.#judge(newest.client, now)
+    if (newest && verdict === 'ask') this.#ask(newest.client, now)
+    else if (verdict !== 'trust') this.vet(1)
+  }
+
+  /** Sweeps once for all idle connections, then asks, side by side, those that still stand and are not trusted: the newest `most`. */
+  vet(most: number = Number.POSITIVE_INFINITY): void {
+    const isUnderWay = this.#host.idle().every(({ client }) => this.vitalsOf(client).askedAt !== undefined)
+    if (this.#isSweeping || isUnderWay) return
+    this.#isSweeping = true
+    const before = this.#host.idle().length
+    sweep(this.#host.settings.clock, () => {
+      this.#isSweeping = false
+      const now = read(this.#host.settings.clock)
+      const suspects: PeerClient[] = []
+      for (const { client } of [...this.#host.idle()].reverse()) {
+        const verdict = this.#judge(client, now)
+        if (verdict === 'ask') suspects.push(client)
+        else if (verdict !== 'trust') this.#destroy(client, verdict, now)
+      }
+      const left: PeerClient[] = []
+      for (const client of suspects) if (!this.#mayRide(client) || !this.#host.lendToRider(client, left.length)) left.push(client)
+      if (most !== Number.POSITIVE_INFINITY || this.#host.isWanted()) for (const client of left.slice(0, most)) this.#ask(client, now)
+      this.#host.memory.events.emit({ type: 'swept', idle: before, dead: Math.max(0, before - this.#host.idle().length) })
+      this.#host.resume()
+    })
+  }
+
+  /** Only with PostgreSQL itself, or with a pooler that nobody has found out: of those that are known none drops what is behind a Flush. */
+  #mayRide(client: PeerClient): boolean {
+    const isAsked = this.vitalsOf(client).askedAt !== undefined
+    // In pipeline mode pg sends by itself.
+    const isPlain = WATCHED in client && !client.binary && !client.pipeline
+    return this.#host.settings.ride && !this.isPooled && !isAsked && isPlain
+  }
+
+  /** Something that concerns every connection has happened: each must prove itself before it is lent again. */
+  doubtAll(since: number = this.#host.settings.clock.mono()): void {
+    this.#doubtedAt = Math.max(this.#doubtedAt, since)
+  }
+
+  /** The server is not the one it was: what was connected before is of no use. */
+  condemnAll(): void {
+    this.#generation++
+  }
+
+  /** For a client that somebody has held on to, which the gate never sees. */
+  mustProve(client: PeerClient): boolean {
+    const now = this.look()
+    const { provenAt } = this.vitalsOf(client)
+    return provenAt.mono <= this.#doubtedAt || elapsedMillis(provenAt, now) >= this.#host.settings.trustMillis
+  }
+
+  /** Has it been found out that PostgreSQL itself is at the other end? Until then: no. */
+  get isDirect(): boolean {
+    return this.#host.memory.isDirect === true
+  }
+
+  /** Has it been found out that it is a pooler? Until then: no. */
+  get isPooled(): boolean {
+    return this.#host.memory.isDirect === false
+  }
+
+  requestCancel(client: PeerClient): void {
+    this.#host.requestCancel(client)
+  }
+
+  strayed(client: PeerClient): void {
+    this.#host.drain(client)
+  }
+
+  /** One death is evidence about the others. */
+  ended(error: Error, since: number = this.clock.mono()): void {
+    const says = classify(error)
+    if (says?.siblings === 'condemned') this.#generation++
+    else if (says?.siblings !== 'unharmed' && !isInterruption(error)) this.doubtAll(since)
+  }
+
+  reported(loss: Loss): void {
+    this.tellOutcome(loss, 'reported')
+  }
+
+  tellOutcome({ verdict, evidence, cause }: Loss, action: 'repeated' | 'reported'): void {
+    const code = codeOf(cause)
+    this.#host.memory.events.emit({
+      type: 'outcome',
+      ...verdict,
+      statement: evidence.statement.kind,
+      action,
+      ...(code !== undefined && { code }),
+    })
+  }
+
+  /** The client's record. The first call begins to watch it: make it before the client's first byte. */
+  vitalsOf(client: PeerClient): Vitals {
+    const known = (client as { [VITALS]?: Vitals })[VITALS]
+    if (known?.owner === this.#listener) return known
+    const { clock } = this.#host.settings
+    const share = LEAST_LIFETIME_SHARE + (1 - LEAST_LIFETIME_SHARE) * clock.random()
+    const vitals = watch(client, clock, this.#generation, this.#host.maxLifetimeMillis * share, this.#listener)
+    attach(client, vitals, this)
+    return vitals
+  }
+
+  #judge(client: PeerClient, now: Reading): Verdict {
+    const verdict = judge(standing(client, this.vitalsOf(client), now), {
+      generation: this.#generation,
+      doubtedAt: this.#doubtedAt,
+      trustMillis: this.#host.settings.trustMillis,
+      idleTimeoutMillis: this.#host.idleTimeoutMillis(),
+    })
+    return verdict === 'ask' && client === this.#justProven ? 'trust' : verdict
+  }
+
+  #ask(client: PeerClient, now: Reading): void {
+    const vitals = this.vitalsOf(client)
+    if (vitals.askedAt !== undefined) return
+    if (!enter(client, vitals, 'probing')) return
+    vitals.askedAt = now.mono
+    const { settings, memory, hedging } = this.#host
+    const silenceMillis = elapsedMillis(vitals.provenAt, now)
+    const answered = hedging.watch(client, () => this.#host.resume())
+    probe(client, vitals, settings.clock, settings.probeTimeoutMillis, (alive) => {
+      vitals.askedAt = undefined
+      if (vitals.state === 'probing') enter(client, vitals, 'idle')
+      const then = read(settings.clock)
+      const tookMillis = elapsedMillis(now, then)
+      answered(alive ? tookMillis : undefined)
+      // Siblings that have answered since the question was put are above suspicion.
+      const isUnanswered = !alive && vitals.state !== 'closed'
+      if (isUnanswered) this.doubtAll(now.mono)
+      if (isUnanswered) this.#destroy(client, 'unanswered', then)
+      memory.events.emit({ type: 'probed', alive, tookMillis, silenceMillis })
+      if (alive && vitals.state === 'idle') this.#proven(client, vitals)
+      else this.#host.resume()
+    })
+  }
+
+  /** Moves it to the end of the list, as the one of which we know most, and lends it to who waits, however short the trust. */
+  #proven(client: PeerClient, vitals: Vitals): void {
+    // A lost race accuses nobody: this one says goodbye as any connection that is too many.
+    if (this.#host.isTooMany(vitals)) return this.#host.remove(client)
+    vitals.probed = true
+    const idle = this.#host.idle()
+    const index = idle.findIndex((item) => item.client === client)
+    if (index !== -1) idle.push(...idle.splice(index, 1))
+    this.#justProven = client
+    try {
+      this.#host.resume()
+    } finally {
+      // A caller's callback may have thrown.
+      this.#justProven = undefined
+    }
+  }
+
+  #destroy(client: PeerClient, reason: StaleReason, now: Reading): void {
+    const silenceMillis = elapsedMillis(this.vitalsOf(client).provenAt, now)
+    // Dead or condemned: nobody is there to read a Terminate.
+    if (reason !== 'idle' && reason !== 'lifetime') client.connection?.stream.destroy()
+    this.#host.remove(client)
+    this.#host.memory.events.emit({ type: 'stale', reason, silenceMillis })
+    this.#sessionLost(this.vitalsOf(client))
+  }
+
+  #sessionLost(vitals: Vitals): void {
+    if (vitals.sessionState !== 'left') return
+    vitals.sessionState = 'lost'
+    this.#host.memory.events.emit({ type: 'sessionLost' })
+  }
+
+  /** A connection that stood is lost, and we did not close it: its siblings have to prove themselves. */
+  #lost(client: PeerClient, error: Error): void {
+    if (client._ending) return
+    const vitals = this.vitalsOf(client)
+    const now = read(this.#host.settings.clock)
+    this.ended(error, vitals.askedAt ?? now.mono)
+    const isNobodys = vitals.state === 'idle' || vitals.state === 'probing' || vitals.state === 'draining'
+    if (isNobodys) this.#host.died(client, error)
+    this.#sessionLost(vitals)
+    // A caller hears of the loss of its connection; unless it was handed out with the probe on its way, which is no fault of the caller's.
+    if (!isNobodys && vitals.owed?.to !== 'piggybacked') return
+    const silenceMillis = elapsedMillis(vitals.provenAt, now)
+    const code = codeOf(error)
+    this.#host.memory.events.emit({ type: 'stale', reason: 'broken', silenceMillis, ...(code !== undefined && { code }) })
+  }
+}

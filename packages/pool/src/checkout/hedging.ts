@@ -1,0 +1,120 @@
+/** Dialling beside a question that is out for long: which connections are late, which are raced, and what a race may cost. */
+
+import {
+  type Clock,
+  type Deadline,
+  earnHedge,
+  HEDGE_BUDGET,
+  type HedgeBudget,
+  hedgeDelayMillis,
+  learnRoundTrip,
+  nextDial,
+  type RoundTrip,
+  read,
+  roomLeft,
+  spendHedge,
+  startDeadline,
+} from '@thaw/core'
+import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+import type { Settings } from '../options/options.ts'
+
+export class Hedging {
+  readonly #pool: PeerPool<PendingItem>
+  readonly #isAsking: () => boolean
+  readonly #clock: Clock
+  readonly #isOn: boolean
+  readonly #longestMillis: number
+  readonly #late = new Set<PeerClient>()
+  readonly #raced = new Set<PeerClient>()
+  /** Late ones that are lent, with their proof in front of a statement. */
+  readonly #ridden = new Set<PeerClient>()
+  #roundTrip: RoundTrip | undefined
+  #budget: HedgeBudget = HEDGE_BUDGET
+
+  /** @param isAsking is there an extra connection for a question? Then there is no room above `max`. */
+  constructor({ clock, hedge, probeTimeoutMillis }: Settings, pool: PeerPool<PendingItem>, isAsking: () => boolean) {
+    this.#pool = pool
+    this.#isAsking = isAsking
+    this.#clock = clock
+    this.#isOn = hedge
+    this.#longestMillis = probeTimeoutMillis
+  }
+
+  /** Does a connection owe its answer for longer than usual? */
+  get isLate(): boolean {
+    return this.#late.size > 0
+  }
+
+  /** A round trip took so long. One that is longer than any question may be out was a freeze. */
+  learn(millis: number): void {
+    if (millis <= this.#longestMillis) this.#roundTrip = learnRoundTrip(this.#roundTrip, millis)
+  }
+
+  /** A connection is asked. Calls back if it is late. Returns what to call when the question is answered, or given up. */
+  watch(client: PeerClient, isLate: () => void): (tookMillis: number | undefined) => void {
+    const ring = () => {
+      this.#late.add(client)
+      isLate()
+    }
+    const deadline: Deadline | undefined = this.#isOn
+      ? startDeadline(this.#clock, hedgeDelayMillis(this.#roundTrip), ring, true)
+      : undefined
+    return (tookMillis) => {
+      deadline?.cancel()
+      this.#late.delete(client)
+      this.#raced.delete(client)
+      if (tookMillis !== undefined) this.learn(tookMillis)
+    }
+  }
+
+  /** The same for a connection that is lent already, with the question in front of a statement. */
+  watchRide(client: PeerClient, isLate: () => void): (tookMillis: number | undefined) => void {
+    const answered = this.watch(client, () => {
+      this.#ridden.add(client)
+      isLate()
+    })
+    return (tookMillis) => {
+      this.#ridden.delete(client)
+      answered(tookMillis)
+    }
+  }
+
+  /** Shall another dial begin, beside so many, and so many that take long? And why? Who asks does what the answer says. */
+  reasonToDial(dialling: number, overdue: number): 'needed' | 'hedge' | undefined {
+    const { _pendingQueue, _idle, _clients, options } = this.#pool
+    const next = nextDial({
+      waiting: _pendingQueue.length,
+      idle: _idle.length + this.#ridden.size,
+      late: this.#late.size,
+      raced: this.#raced.size,
+      dialling,
+      overdue: this.#isOn ? overdue : 0,
+      total: _clients.length,
+      max: options.max,
+    })
+    if (next && _clients.length >= options.max && this.#isAsking()) return undefined
+    if (next === 'needed') this.#budget = earnHedge(this.#budget)
+    return next === 'hedge' && !this.#race() ? undefined : next
+  }
+
+  /** How many connections there may be beside those that there are. Negative: there are too many, now that a race is over. */
+  get room(): number {
+    const { _clients, options } = this.#pool
+    return roomLeft({ total: _clients.length, max: options.max, raced: this.#raced.size, overdue: 0 })
+  }
+
+  /** False: the budget does not allow it. */
+  #race(): boolean {
+    const left = spendHedge(this.#budget, read(this.#clock))
+    const client = left && [...this.#late].find((one) => !this.#raced.has(one))
+    if (!client) return false
+    this.#budget = left
+    this.#raced.add(client)
+    return true
+  }
+
+  /** The dial of a race failed: all that is left to hope for is that the connection answers after all. */
+  lost(): void {
+    for (const client of this.#raced) return void this.#raced.delete(client)
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * Handing idle connections to the callers that wait. A caller that is given the client itself gets it as in pg-pool: two events, and a guard against double
+ * release. A statement of the pool's own shows it to nobody, and goes without them where nobody watches.
+ */
+
+import type { Events, Reading } from '@thaw/core'
+import { enter } from '../connection/connection-state.ts'
+import { isBroken, type Vitals } from '../connection/vitals.ts'
+import { isBusy } from '../connection/when-finished.ts'
+import type { ConnectCallback, IdleItem, IdleListener, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+import type { Waiter } from '../driver/waiter.ts'
+import type { InFlightWatch } from '../inquiry/in-flight-watch.ts'
+import type { Door } from './door.ts'
+import type { IdleTimer } from './idle-timer.ts'
+import { tellAcquired } from './tell.ts'
+
+/** A dead connection is heard of by the door, whoever has it: pg-pool's listener, on and off with each use, is none of ours. */
+export const NO_LISTENER: IdleListener = () => {}
+
+/** node-postgres' own words. */
+const RELEASED_TWICE = 'Release called on client which has already been released to the pool.'
+
+/** pg-pool's undocumented option: may refuse each new connection. */
+interface VerifyOptions {
+  readonly verify?: (client: PeerClient, done: (error?: Error) => void) => void
+}
+
+/** What lending needs of its pool. */
+export interface LendingHost {
+  readonly pool: PeerPool<Waiter>
+  readonly door: Door
+  readonly events: Events
+  readonly watch: InFlightWatch
+  readonly idleTimer: IdleTimer
+  /** There is one idle client more: those who wait may be served. */
+  serve(now: Reading): void
+  /** Is there one connection too many? */
+  isOverfull(): boolean
+  /** Takes a new connection that nobody waits for any more. */
+  keep(client: PeerClient, error: Error | boolean | undefined): void
+}
+
+export class Lending {
+  readonly #host: LendingHost
+
+  constructor(host: LendingHost) {
+    this.#host = host
+  }
+
+  /** A new connection stands. What its `connect` listeners do to it is not yet its caller's doing. */
+  handNew(client: PeerClient, item: PendingItem): void {
+    const { pool, door, watch } = this.#host
+    const vitals = door.vitalsOf(client)
+    watch.start()
+    vitals.giveBack = (error) => this.#giveBack(client, vitals, error)
+    pool.emit('connect', client)
+    const { verify } = pool.options as VerifyOptions
+    if (!verify) return this.hand(client, item, pool._pendingQueue.length > 0)
+    const checked: PendingItem = {
+      callback: (_, one, release) =>
+        verify(client, (error) => {
+          if (error) release(error)
+          item.callback(error, error ? undefined : one, error ? () => {} : release)
+        }),
+    }
+    this.hand(client, checked)
+  }
+
+  /** The client itself goes to a caller. `isWanted`: false for a new one if everybody was served meanwhile, who then acquires nothing. */
+  hand(client: PeerClient, item: PendingItem, isWanted = true): void {
+    const { pool, door } = this.#host
+    const vitals = door.vitalsOf(client)
+    const index = pool._idle.findIndex((idle) => idle.client === client)
+    if (index !== -1) pool._idle.splice(index, 1)
+    let isReleased = false
+    client.release = (error?: Error | boolean) => {
+      if (isReleased) throw new Error(RELEASED_TWICE)
+      isReleased = true
+      if (isWanted) pool._release(client, NO_LISTENER, error)
+      else this.#host.keep(client, error)
+    }
+    const { release } = client
+    enter(client, vitals, 'in use')
+    if (isWanted) pool.emit('acquire', client)
+    item.callback(undefined, client, release)
+  }
+
+  /** Lends what may be lent unasked, and has the rest looked at. `releasedAt`: the clocks, where they were read in this very turn. */
+  lendIdle(releasedAt: Reading | undefined): void {
+    const { pool, door } = this.#host
+    const { _pendingQueue, _idle } = pool
+    if (_idle.length === 0) return
+    const now = door.look(undefined, releasedAt)
+    while (_pendingQueue.length > 0) {
+      const item = door.takeTrusted(now)
+      const waiter = item && _pendingQueue.shift()
+      if (!waiter) break
+      this.#lend(item, waiter)
+    }
+    if (_pendingQueue.length > 0 && _idle.length > 0) door.vet()
+  }
+
+  /** As `connect` and its tick would, where that has nothing to do but to take the newest. For a statement of the pool's own. */
+  lendNow(callback: ConnectCallback): boolean {
+    const { pool, door } = this.#host
+    const item = pool._idle.length > 0 ? door.takeTrusted(door.look()) : undefined
+    if (item) this.#lend(item, { callback, isOwn: true })
+    return item !== undefined
+  }
+
+  /** Lends the unproven client to whoever is so far behind the first in the queue, if his statement takes the question with it. */
+  lendToRider(client: PeerClient, place: number): boolean {
+    const { pool, door } = this.#host
+    const { _pendingQueue, _idle } = pool
+    const index = _idle.findIndex((one) => one.client === client)
+    const waiter = _pendingQueue[place]
+    if (index === -1 || !waiter?.mayRide?.()) return false
+    _pendingQueue.splice(place, 1)
+    door.vitalsOf(client).rides = true
+    for (const item of _idle.splice(index, 1)) this.#lend(item, waiter)
+    return true
+  }
+
+  /** Hands it to the caller, who has left the queue as it has left the idle ones. */
+  #lend({ client }: IdleItem, waiter: PendingItem & Pick<Waiter, 'isOwn' | 'run'>): void {
+    const { pool, door, events, watch } = this.#host
+    const vitals = door.vitalsOf(client)
+    const how = vitals.rides ? 'ridden' : vitals.probed ? 'probed' : 'trusted'
+    vitals.probed = false
+    watch.start()
+    if (waiter.isOwn && vitals.giveBack && isPlain(pool) && enter(client, vitals, 'in use')) {
+      vitals.isPoolQuery = true
+      tellAcquired(events, how)
+      return waiter.callback(undefined, client, vitals.giveBack)
+    }
+    tellAcquired(events, how)
+    client.ref?.()
+    // Listeners of `acquire` belong to the request whose client it is.
+    if (waiter.run) waiter.run(() => this.hand(client, waiter))
+    else this.hand(client, waiter)
+  }
+
+  /** Whatever is out of the ordinary goes the way of every other client. */
+  #giveBack(client: PeerClient, vitals: Vitals, error: Error | boolean | undefined): void {
+    const { pool, idleTimer } = this.#host
+    const isQuiet = !error && vitals.status === 'I' && !isBusy(client) && !isBroken(client)
+    const item = vitals.item
+    if (!isQuiet || !item || pool.ending || !isPlain(pool) || this.#host.isOverfull() || !enter(client, vitals, 'idle'))
+      return pool._release(client, NO_LISTENER, error)
+    vitals.isPoolQuery = false
+    vitals.idleSince = vitals.provenAt
+    pool._idle.push(item)
+    if (pool._pendingQueue.length > 0) this.#host.serve(vitals.idleSince)
+    idleTimer.start()
+  }
+}
+
+/** As pg-pool keeps them. They can be changed while the pool is in use. */
+interface LoanOptions {
+  readonly maxUses?: number
+  readonly maxLifetimeSeconds?: number
+  readonly allowExitOnIdle?: boolean
+  readonly log?: unknown
+}
+
+/** Does pg-pool nothing for a loan but to tell of it, and is nobody there to be told? */
+function isPlain(pool: PeerPool<Waiter>): boolean {
+  const { maxUses, maxLifetimeSeconds, allowExitOnIdle, log } = pool.options as LoanOptions
+  const keeps = maxUses === Number.POSITIVE_INFINITY && !maxLifetimeSeconds && !allowExitOnIdle
+  return keeps && !log && pool.listenerCount('acquire') === 0 && pool.listenerCount('release') === 0
+}

@@ -1,0 +1,125 @@
+/** The pool as platforms know it: what it does when an invocation begins and ends, and who holds which client meanwhile. */
+
+import { currentInvocation, type FreezeHints, type Invocation, type Leak, type PoolBirth, type PoolMember } from '@thaw/core'
+import type { ConnectCallback, IdleItem, PeerClient } from '../driver/peer.ts'
+import type { Door } from './door.ts'
+
+/** What a member needs of its pool. */
+export interface MemberHost {
+  /** The idle clients, newest last. */
+  idle(): readonly IdleItem[]
+  readonly door: Pick<Door, 'look' | 'prepare' | 'vitalsOf'>
+  /** Takes the client out of the pool and closes it. */
+  remove(client: PeerClient): void
+  /** Makes the member known to whoever tells it of invocations. Returns the function that ends that. */
+  join(member: PoolMember): () => void
+}
+
+/** A client that an invocation took by `connect()`. */
+interface Loan {
+  readonly invocation: Invocation
+  /** Has the stack as an Error has it: V8 makes text of it when somebody reads it, and nobody reads most. */
+  readonly place: Place
+}
+
+interface Place {
+  stack?: string
+}
+
+export class Member implements PoolMember {
+  readonly pool: object
+  readonly birth: PoolBirth | undefined
+  readonly #host: MemberHost
+  readonly #loans = new Map<PeerClient, Loan>()
+  #leave: (() => void) | undefined
+  #isNextOurs = false
+
+  constructor(pool: object, host: MemberHost) {
+    this.pool = pool
+    this.birth = birthOf(pool.constructor)
+    this.#host = host
+  }
+
+  begin(_invocation: Invocation, hints: FreezeHints): void {
+    this.#host.door.prepare(hints)
+  }
+
+  holds(invocation: Invocation): boolean {
+    return [...this.#loans.values()].some((loan) => loan.invocation === invocation)
+  }
+
+  finish(invocation: Invocation): readonly Leak[] {
+    // The gap to the next invocation is counted from here, or a long handler would look like a freeze.
+    this.#host.door.look()
+    const leaks: Leak[] = []
+    for (const [client, loan] of this.#loans) {
+      if (loan.invocation !== invocation) continue
+      this.returned(client)
+      this.#host.remove(client)
+      // Who keeps it all the same is told why it no longer works.
+      this.#host.door.vitalsOf(client).takenBack = true
+      client._queryable = false
+      leaks.push({ acquiredAt: withoutOurLines(loan.place.stack ?? '') })
+    }
+    return leaks
+  }
+
+  async closeIdle(): Promise<void> {
+    const clients = this.#host.idle().map(({ client }) => client)
+    const closed = clients.map((client) => new Promise<void>((resolve) => client.once('end', () => resolve())))
+    for (const client of clients) this.#host.remove(client)
+    await Promise.all(closed)
+  }
+
+  /** Makes the pool known to platforms, the first time. */
+  join(): void {
+    this.#leave ??= this.#host.join(this)
+  }
+
+  /** The next `connect()` is the pool's own, for one statement: it gives the client back by itself. */
+  expectOwn(): void {
+    this.#isNextOurs = true
+  }
+
+  /**
+   * Somebody calls `connect()`. Returns the callback to use instead, which remembers to whom the client went. The first call makes
+   * the pool known to platforms: one that is never used is none of their business.
+   */
+  note(callback: ConnectCallback): ConnectCallback {
+    this.join()
+    const isOurs = this.#isNextOurs
+    this.#isNextOurs = false
+    const invocation = isOurs ? undefined : currentInvocation()
+    if (!invocation) return callback
+    const place: Place = {}
+    Error.captureStackTrace(place, this.note)
+    return (error, client, release) => {
+      if (client) this.#loans.set(client, { invocation, place })
+      callback(error, client, release)
+    }
+  }
+
+  /** The client has come back, or is gone. */
+  returned(client: PeerClient): void {
+    this.#loans.delete(client)
+  }
+
+  /** The pool has ended. */
+  leave(): void {
+    this.#leave?.()
+  }
+}
+
+/** Who makes a pool right now. Its stack is made without whatever is above the constructor. */
+function birthOf(maker: unknown): PoolBirth | undefined {
+  const invocation = currentInvocation()
+  if (!invocation) return undefined
+  const place: Place = {}
+  Error.captureStackTrace(place, maker as () => unknown)
+  return { invocation, madeAt: (place.stack ?? '').split('\n').slice(1).join('\n') }
+}
+
+/** `connect()` itself, and what it calls of ours: their lines say nothing to whoever looks for the leak. */
+function withoutOurLines(stack: string): string {
+  return stack.split('\n').slice(3).join('\n')
+}

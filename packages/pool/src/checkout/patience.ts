@@ -1,0 +1,70 @@
+/** How long a caller waits for a connection, and what it is told when it waited in vain. Remembers why the last dial failed. */
+
+import { acquireTimeout, connectError, invocationOver, mayBeMistaken } from '../connect/dial-failure.ts'
+import type { Dial } from '../connect/dialler.ts'
+import { adviceWhereNothingWasGiven } from '../connect/missing-url.ts'
+import { wasReached } from '../driver/endpoints.ts'
+import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+import type { Settings } from '../options/options.ts'
+import { Growth } from './growth.ts'
+
+/** An address that has never answered in this process may be a typing error, see `mayBeMistaken`: that must not cost ten seconds. */
+const UNREACHED_MILLIS = 800
+
+/** What the pool was doing for somebody whose time is up. */
+export interface Efforts {
+  /** Idle connections that have been asked, and have not answered. */
+  readonly probes: number
+  readonly dials: number
+  /** The dial that has been under way for the longest. */
+  readonly underWay: Pick<Dial, 'target' | 'stage'> | undefined
+}
+
+export class Patience {
+  /** Where nobody may ever be served who waits as things are. */
+  readonly growth: Growth
+  readonly #options: PeerPool<PendingItem>['options']
+  #lastFailure: { readonly error: Error; readonly dial: Dial } | undefined
+
+  constructor(pool: PeerPool<PendingItem>, settings: Settings, isPoolQuery: (client: PeerClient) => boolean) {
+    this.growth = new Growth(pool, settings, isPoolQuery)
+    this.#options = pool.options
+  }
+
+  failed(error: Error, dial: Dial): void {
+    this.#lastFailure = { error, dial }
+  }
+
+  succeeded(): void {
+    this.#lastFailure = undefined
+  }
+
+  /** Shorter while the address may be wrong. Infinity: for ever. */
+  get millis(): number {
+    const { error, dial } = this.#lastFailure ?? {}
+    const isShort = dial?.target && !wasReached(dial.target) && mayBeMistaken(error, dial.target)
+    return isShort ? Math.min(this.#timeoutMillis, UNREACHED_MILLIS) : this.#timeoutMillis
+  }
+
+  get #timeoutMillis(): number {
+    return Number(this.#options.connectionTimeoutMillis) || Number.POSITIVE_INFINITY
+  }
+
+  /** `isOver`: the invocation's time is up, and not only this caller's. */
+  timeUp(waitedMillis: number, isOver: boolean, efforts: Efforts): Error {
+    const error = this.#waitedInVain(waitedMillis, efforts)
+    return isOver ? invocationOver(error, waitedMillis) : error
+  }
+
+  #waitedInVain(waitedMillis: number, { probes, dials, underWay }: Efforts): Error {
+    const failed = this.#lastFailure
+    const target = failed?.dial.target
+    if (target && waitedMillis < this.#timeoutMillis) {
+      const { attempts, stage } = failed.dial
+      return connectError(failed.error, target, attempts, waitedMillis, stage, adviceWhereNothingWasGiven(this.#options))
+    }
+    const stage = probes > 0 ? 'probe' : failed || dials > 0 ? 'connect' : 'wait'
+    const dial = failed?.dial ?? underWay
+    return acquireTimeout(stage, waitedMillis, this.#options.max, dial?.target, failed?.error, dial?.stage, this.growth.isHeldAtRest)
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * Connections that come back, and those that leave the pool. First the lists and the state are right, then listeners are told, and then whoever waits is
+ * served: a listener may use the pool, or the client that it is told of.
+ */
+
+import { type Reading, read } from '@thaw/core'
+import { close } from '../connection/closing.ts'
+import { enter } from '../connection/connection-state.ts'
+import { isBroken, type Vitals } from '../connection/vitals.ts'
+import { isBusy, whenQuiet } from '../connection/when-finished.ts'
+import type { PeerClient, PeerPool } from '../driver/peer.ts'
+import type { Waiter } from '../driver/waiter.ts'
+import { isAtWork } from '../inquiry/cancel-request.ts'
+import type { Settings } from '../options/options.ts'
+import type { Door } from './door.ts'
+import { NO_LISTENER } from './lending.ts'
+
+/** What it needs of its pool. */
+export interface ReturningHost {
+  readonly pool: PeerPool<Waiter>
+  readonly settings: Settings
+  readonly door: Pick<Door, 'vitalsOf' | 'requestCancel'>
+  /** Is there one connection too many? */
+  isOverfull(): boolean
+  /** Whoever acquired the client has it no more. */
+  returned(client: PeerClient): void
+  /** There is one idle connection more, since then. */
+  isBack(at: Reading): void
+}
+
+/** As pg-pool keeps them. They can be changed while the pool is in use. */
+interface UseOptions {
+  readonly maxUses: number
+  readonly allowExitOnIdle?: boolean
+}
+
+export class Returning {
+  readonly #host: ReturningHost
+
+  constructor(host: ReturningHost) {
+    this.#host = host
+  }
+
+  /** A caller gives the client back. With an error it is closed, as in pg-pool. */
+  release(client: PeerClient, error: Error | boolean | undefined): void {
+    const { pool, door } = this.#host
+    this.#host.returned(client)
+    const vitals = door.vitalsOf(client)
+    if (!error && vitals.state === 'in use' && isBusy(client) && !isBroken(client)) {
+      this.drain(client)
+      pool.emit('release', undefined, client)
+    } else this.#putBack(client, vitals, error, () => pool.emit('release', error, client))
+  }
+
+  /** Nobody has the client, but a statement of a former caller is on it. The connection serves others once that has ended. */
+  drain(client: PeerClient): void {
+    const { settings, door } = this.#host
+    const vitals = door.vitalsOf(client)
+    this.#leaveIdle(client)
+    vitals.isPoolQuery = false
+    if (!enter(client, vitals, 'draining')) return
+    whenQuiet(client, settings, (isQuiet) => this.#putBack(client, vitals, isQuiet ? undefined : true))
+  }
+
+  /** A new connection that nobody waits for any more. */
+  keep(client: PeerClient, error: Error | boolean | undefined): void {
+    this.#putBack(client, this.#host.door.vitalsOf(client), error)
+  }
+
+  /** An idle connection has died: nobody has it, so the listeners of the pool are told. */
+  died(client: PeerClient, error: Error & { client?: PeerClient }): void {
+    error.client = client
+    this.remove(client)
+    this.#host.pool.emit('error', error, client)
+  }
+
+  /** Out of the pool, at once; then it is closed. Idempotent, unlike pg-pool's: the door, the socket and the caller may give it up. */
+  remove(client: PeerClient, callback?: () => void): void {
+    const { pool, settings, door } = this.#host
+    if (!pool._clients.includes(client)) return callback?.()
+    pool._clients = pool._clients.filter((one) => one !== client)
+    this.#leaveIdle(client)
+    enter(client, door.vitalsOf(client), 'closed')
+    this.#host.returned(client)
+    // A statement that nobody waits for any more is stopped at the server too.
+    if (isAtWork(client)) door.requestCancel(client)
+    close(client, settings.clock, () => {
+      pool.emit('remove', client)
+      callback?.()
+      pool._pulseQueue()
+    })
+  }
+
+  #putBack(client: PeerClient, vitals: Vitals, error: Error | boolean | undefined, tell?: () => void): void {
+    if (vitals.state === 'in use' || vitals.state === 'draining') this.#settle(client, vitals, error)
+    try {
+      tell?.()
+    } finally {
+      // Its place is not free before it is closed: the server may have no room for one more.
+      if (vitals.state === 'idle') this.#host.isBack(vitals.idleSince)
+    }
+  }
+
+  #settle(client: PeerClient, vitals: Vitals, error: Error | boolean | undefined): void {
+    const { pool, settings } = this.#host
+    const { maxUses, allowExitOnIdle } = pool.options as unknown as UseOptions
+    // A statement of the pool's own is given back in the moment in which it was answered.
+    vitals.idleSince = vitals.isPoolQuery ? vitals.provenAt : read(settings.clock)
+    vitals.isPoolQuery = false
+    const counted = client as { _poolUseCount?: number }
+    counted._poolUseCount = (counted._poolUseCount ?? 0) + 1
+    const isInTransaction = vitals.status === 'T' || vitals.status === 'E'
+    const isExpended = counted._poolUseCount >= maxUses
+    const isExpired = pool._expired.has(client)
+    // pg-pool's own words, which people look for in their logs.
+    if (isExpended) pool.log('remove expended client')
+    if (isExpired) pool.log('remove expired client')
+    if (error || isInTransaction || isExpended || isExpired || pool.ending || isBroken(client) || this.isTooMany(vitals))
+      return this.remove(client)
+    if (!enter(client, vitals, 'idle')) return this.remove(client)
+    if (allowExitOnIdle) client.unref?.()
+    vitals.item ??= { client, idleListener: NO_LISTENER, timeoutId: undefined }
+    pool._idle.push(vitals.item)
+  }
+
+  /** Is there one connection too many, and is it this one? One that has state of its session on it stays, and an idle one goes in its place. */
+  isTooMany({ sessionState }: Vitals): boolean {
+    const { pool, door } = this.#host
+    if (!this.#host.isOverfull()) return false
+    if (sessionState !== 'left') return true
+    const other = pool._idle.find((item) => door.vitalsOf(item.client).sessionState !== 'left')
+    if (other) this.remove(other.client)
+    return false
+  }
+
+  #leaveIdle(client: PeerClient): void {
+    const { _idle } = this.#host.pool
+    const index = _idle.findIndex((item) => item.client === client)
+    if (index !== -1) _idle.splice(index, 1)
+  }
+}

@@ -1,0 +1,156 @@
+/** Callers who wait for a connection: how long each still may, and who is told that the time is up. */
+
+import { type Clock, chargedMillis, currentInvocation, LOOK_MILLIS, type Reading, read, sweep, type Timer } from '@thaw/core'
+import { type Bounds, bound, checkSignal, interruptedBefore } from '../connection/interruption.ts'
+import { keepContext } from '../driver/async-context.ts'
+import { nextTick } from '../driver/next-tick.ts'
+import type { ConnectCallback } from '../driver/peer.ts'
+import type { Waiter } from '../driver/waiter.ts'
+import { type ConnectOptions, checkConnectOptions } from '../options/options.ts'
+
+/** A caller who begins to wait now. */
+export function createWaiter(clock: Clock, callback: ConnectCallback, { mayRide, isOwn }: Pick<Waiter, 'mayRide' | 'isOwn'> = {}): Waiter {
+  const run = keepContext()
+  const kept: ConnectCallback = run ? (...results) => run(() => callback(...results)) : callback
+  return { callback: kept, run, since: clock.mono(), mayRide, isOwn, until: currentInvocation()?.deadlineAt ?? Number.POSITIVE_INFINITY }
+}
+
+/** What a waiting room needs of its pool. */
+export interface WaitingHost {
+  readonly clock: Clock
+  /** Everybody who waits, in the order of their coming: pg-pool's own list. */
+  queue(): Waiter[]
+  /** How long anybody may wait. Infinity: for ever. */
+  patienceMillis(): number
+  /** What to tell somebody whose time is up. `isOver`: his invocation's is. */
+  timeUp(waitedMillis: number, isOver: boolean): Error
+}
+
+export class WaitingRoom {
+  readonly #host: WaitingHost
+  #alarm: Timer | undefined
+  /** When the alarm rings, on the monotonic clock. */
+  #ringsAt = 0
+  #lookedAt = 0
+
+  constructor(host: WaitingHost) {
+    this.#host = host
+  }
+
+  /** Has somebody lost interest before he began to wait? Then he is told, and the answer is no. Whoever does later leaves the queue. */
+  mayWait(waiter: Waiter, options: ConnectOptions | undefined): boolean {
+    const { callback } = waiter
+    let bounds: Bounds | undefined
+    let over: Error | undefined
+    try {
+      bounds = options && { timeoutMillis: 0, signal: checkSignal(checkConnectOptions(options).signal) }
+      over = bounds && interruptedBefore(bounds)
+    } catch (error) {
+      over = error as Error
+    }
+    if (over) {
+      const reason = over
+      nextTick(() => callback(reason, undefined, () => {}))
+      return false
+    }
+    if (bounds?.signal) {
+      let isTold = false
+      const lift = bound(this.#host.clock, bounds, (reason) => {
+        isTold = true
+        this.leave(waiter)
+        callback(reason, undefined, () => {})
+      })
+      waiter.callback = (error, client, release) => {
+        lift()
+        // Who has left the queue already, to be told in the next tick or once his client is verified, can still be interrupted: he is told once.
+        if (!isTold) callback(error, client, release)
+        else if (client) release()
+      }
+    }
+    return true
+  }
+
+  /** Somebody waits no more, and is told nothing. */
+  leave(waiter: Waiter): void {
+    const index = this.#host.queue().indexOf(waiter)
+    if (index !== -1) this.#host.queue().splice(index, 1)
+  }
+
+  /** How long the first in the queue waits in all. Undefined: nobody waits. */
+  firstWaitMillis(): number | undefined {
+    const first = this.#host.queue()[0]
+    if (!first) return undefined
+    const now = read(this.#host.clock)
+    return now.mono - first.since + this.#leftMillis(first, now)
+  }
+
+  #leftMillis({ since, until }: Waiter, { mono, wall }: Reading): number {
+    return Math.min(since + this.#host.patienceMillis() - mono, until - wall)
+  }
+
+  /** Reads the clocks. The time for which the process was frozen since the last look is nobody's fault, and was nobody's chance. */
+  #look(): Reading {
+    const now = read(this.#host.clock)
+    for (const waiter of this.#host.queue()) {
+      const from = Math.max(this.#lookedAt, waiter.since)
+      const gapMillis = now.mono - from
+      waiter.since += gapMillis - chargedMillis(gapMillis, waiter.since + this.#host.patienceMillis() - from)
+    }
+    this.#lookedAt = now.mono
+    return now
+  }
+
+  /** Rejects everybody whose time is up. */
+  giveUp(): void {
+    const now = this.#look()
+    const queue = this.#host.queue()
+    // Not in the order of their coming: each may belong to another invocation.
+    for (const waiter of queue.filter((one) => this.#leftMillis(one, now) <= 0)) {
+      queue.splice(queue.indexOf(waiter), 1)
+      this.reject(waiter, this.#host.timeUp(now.mono - waiter.since, waiter.until <= now.wall))
+    }
+  }
+
+  /** One timer for all who wait. It costs the hot path nothing: nobody waits there. */
+  setAlarm(): void {
+    const { clock, queue } = this.#host
+    const last = queue().at(-1)
+    if (!last) return
+    const now = read(clock)
+    if (this.#alarm !== undefined) {
+      if (now.mono + this.#leftMillis(last, now) >= this.#ringsAt) return
+      clock.clearTimer(this.#alarm)
+    } else this.#look()
+    const least = queue().reduce((millis, waiter) => Math.min(millis, this.#leftMillis(waiter, now)), LOOK_MILLIS)
+    const millis = Math.max(0, least)
+    this.#ringsAt = now.mono + millis
+    this.#alarm = clock.setTimer(() => this.#ring(), millis, true)
+  }
+
+  #ring(): void {
+    this.#alarm = undefined
+    const now = this.#look()
+    if (!this.#host.queue().some((waiter) => this.#leftMillis(waiter, now) <= 0)) return this.setAlarm()
+    // After a freeze a timer runs before the data that arrived meanwhile, see `startDeadline`.
+    sweep(this.#host.clock, () => {
+      this.giveUp()
+      this.setAlarm()
+    })
+  }
+
+  /** Sends everybody away with the same error. */
+  clear(error: Error): void {
+    for (const waiter of this.#host.queue().splice(0)) this.reject(waiter, error)
+  }
+
+  /** In the next tick: a callback that throws must not take the others with it. */
+  reject(waiter: Waiter | undefined, error: Error): void {
+    if (waiter) nextTick(() => waiter.callback(error, undefined, () => {}))
+  }
+
+  /** Stops the timer. */
+  close(): void {
+    if (this.#alarm !== undefined) this.#host.clock.clearTimer(this.#alarm)
+    this.#alarm = undefined
+  }
+}

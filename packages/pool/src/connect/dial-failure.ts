@@ -1,0 +1,137 @@
+/** Why a connection could not be made, and whether to dial again. */
+
+import {
+  type AcquireStage,
+  AcquireTimeoutError,
+  ConnectError,
+  type ConnectStage,
+  classify,
+  codeOf,
+  DeadlineError,
+  type WireFacts,
+} from '@thaw/core'
+import { address, type Target } from '../driver/endpoints.ts'
+import { saysLost, saysUnreachable } from '../driver/peer.ts'
+import { saysPoolerIsFull } from './pooler-refusals.ts'
+
+/** `again`: with backoff. `password`: once more, with a new password if a function gives it. `fail`: at once. */
+export type DialVerdict = 'again' | 'password' | 'fail'
+
+/** What to do about a failed dial. What we do not know is not repeated. */
+export function judgeDial(error: unknown): DialVerdict {
+  const passes = saysLost(error) || saysUnreachable(error) || isSocketGone(error) || saysPoolerIsFull(error)
+  return classify(error)?.dial ?? (passes ? 'again' : 'fail')
+}
+
+/** A server takes its socket of the file system away when it stops. The same code from anything else, such as a certificate's file, is final. */
+function isSocketGone(error: unknown): boolean {
+  return codeOf(error) === 'ENOENT' && (error as WireFacts).syscall === 'connect'
+}
+
+/** Did the server itself answer? Then the address is right, and waiting for it is worth the while. */
+export function cameFromServer(error: unknown): boolean {
+  return /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '') && typeof (error as { severity?: unknown }).severity === 'string'
+}
+
+/**
+ * Could a typing error in the address, or a server that nobody has started, be all there is? Waiting mends neither. A name server that does not
+ * answer, a network that is away, a host elsewhere that refuses or hangs up while its server starts: these pass.
+ */
+export function mayBeMistaken(error: unknown, { host }: Target): boolean {
+  const { code } = wireFacts(error)
+  // workerd does not say which it was.
+  if (code === 'ENOTFOUND' || saysUnreachable(error)) return true
+  return isLocal(host) && (REFUSALS.has(code ?? '') || saysLost(error))
+}
+
+/** Nobody is there, or somebody who hangs up on a PostgreSQL client without a word: nothing lies between us and him that could be away. */
+const REFUSALS: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE'])
+
+/** This machine itself: RFC 6761, RFC 5735, RFC 4291, and sockets in the file system. */
+function isLocal(host: string): boolean {
+  return host === '' || /^(\/|127\.|0\.0\.0\.0$|\[?::1\]?$|(.+\.)?localhost\.?$)/i.test(host)
+}
+
+/**
+ * The failure of the last of `attempts` dials, with where it went and what may help. `reached`: the stage that it was in, where the error does not say.
+ * `advice`: what helps more than what the stage alone suggests.
+ */
+export function connectError(
+  error: unknown,
+  target: Target,
+  attempts: number,
+  tookMillis: number,
+  reached?: ConnectStage | undefined,
+  advice?: string | undefined,
+): ConnectError {
+  const wire = wireFacts(error)
+  const stage = stageOf(error, wire, reached)
+  const said = error instanceof Error && error.message ? error.message : (wire.code ?? 'no reason given')
+  const tries = attempts === 1 ? 'one attempt' : `${attempts} attempts`
+  return new ConnectError({
+    stage,
+    attempts,
+    wire,
+    cause: error,
+    message: `Could not connect to ${address(target)} (${tries} in ${Math.round(tookMillis)} ms): ${said}. ${advice ?? ADVICE[stage]}`,
+  })
+}
+
+const ADVICE: Readonly<Record<ConnectStage, string>> = {
+  dns: 'Is the host name right, and does the name server answer?',
+  tcp: 'Is PostgreSQL running there, and may this network reach it?',
+  tls: "Check the `ssl` option against the server's certificate.",
+  startup: 'The address answers, but the server let nobody in.',
+}
+
+/** A caller's time is up. `max` and `waitedMillis` are for people; the text begins as node-postgres' own does, for their predicates. */
+export function acquireTimeout(
+  stage: AcquireStage,
+  waitedMillis: number,
+  max: number,
+  target: Target | undefined,
+  cause: unknown,
+  reached?: ConnectStage | undefined,
+  isHeldAtRest = false,
+): AcquireTimeoutError {
+  const where = target ? address(target) : 'the database'
+  const wire = wireFacts(cause)
+  const advice = cause === undefined && reached === undefined ? '' : ` ${ADVICE[stageOf(cause, wire, reached)]}`
+  const detail: Record<AcquireStage, string> = {
+    wait: isHeldAtRest
+      ? `${max === 1 ? 'the only connection' : `each of the ${max} connections`} to ${where} was held by a caller that ran nothing on it. Does the holder itself wait for another one? Inside a transaction use its client for every statement; or raise max.`
+      : `all ${max} connections to ${where} were in use. Release clients sooner, or raise max.`,
+    connect: `no new connection to ${where} could be made in time.${advice}`,
+    probe: `the idle connections to ${where} did not answer in time.`,
+  }
+  return new AcquireTimeoutError({
+    stage,
+    waitedMillis,
+    cause,
+    wire,
+    message: `timeout exceeded when trying to connect: after ${Math.round(waitedMillis)} ms (connectionTimeoutMillis) ${detail[stage]}`,
+  })
+}
+
+/** The invocation's time was up first. */
+export function invocationOver(cause: Error, waitedMillis: number): DeadlineError {
+  return new DeadlineError({
+    waitedMillis,
+    cause,
+    message: `The invocation's time is up, after ${Math.round(waitedMillis)} ms of waiting for a connection. Nothing was sent.`,
+  })
+}
+
+/** With several addresses for a name (Happy Eyeballs), Node wraps their failures: the first tells as much as any. */
+function wireFacts(error: unknown): WireFacts {
+  const first = error instanceof AggregateError ? error.errors[0] : error
+  const { errno, syscall, address, port, hostname } = (first ?? {}) as WireFacts
+  return { code: codeOf(error) ?? codeOf(first), errno, syscall, address, port, hostname }
+}
+
+function stageOf(error: unknown, { code = '', syscall }: WireFacts, reached: ConnectStage = 'startup'): ConnectStage {
+  if (syscall === 'getaddrinfo' || code.startsWith('EAI_') || code === 'ENOTFOUND') return 'dns'
+  if (syscall === 'connect' || saysUnreachable(error)) return 'tcp'
+  if (/TLS|SSL|CERT/.test(code) || (error instanceof Error && /SSL/.test(error.message))) return 'tls'
+  return cameFromServer(error) ? 'startup' : reached
+}

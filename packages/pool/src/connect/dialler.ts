@@ -1,0 +1,235 @@
+/** Opening connections: how many at once, how often again, and after what pause. Remembers dials, not connections. */
+
+import {
+  backoffMillis,
+  type Clock,
+  ConnectionLostError,
+  type ConnectStage,
+  OutcomeUnknownError,
+  startDeadline,
+  type Timer,
+} from '@thaw/core'
+import { isBroken } from '../connection/vitals.ts'
+import { noteReached, type Target, targetOf } from '../driver/endpoints.ts'
+import { refusalOf } from '../driver/listeners.ts'
+import type { PeerClient, Release } from '../driver/peer.ts'
+import { cameFromServer, judgeDial } from './dial-failure.ts'
+import { followDial, timeDialSteps } from './dial-steps.ts'
+
+/** node-postgres' own words, see `saysLost`. */
+const ENDED = 'Connection terminated unexpectedly'
+
+/** What a dialler needs of its pool. */
+export interface DialHost {
+  readonly clock: Clock
+  /** The password is asked of a function, which may have a newer one. */
+  readonly asksPassword: boolean
+  /** Makes a client and connects it. Calls back once. Returns the client, or throws if it cannot be made at all. */
+  open(done: (error: Error | undefined, client: PeerClient | undefined, release: Release) => void): PeerClient | undefined
+  /** A connection stands. */
+  opened(client: PeerClient, release: Release, dial: Dial): void
+  /** A dial failed. `final`: dialling again would not help. Otherwise `waitMillis` is asked next. */
+  failed(error: Error, dial: Dial, final: boolean): void
+  /** Shall another one begin, beside so many, and so many that take long? And why? */
+  reasonToDial(hopeful: number, overdue: number): 'needed' | 'hedge' | undefined
+  /** How many connections there may be beside those that there are. Negative: there are too many. */
+  room(): number
+  /** How long the first of those who still wait waits in all. Undefined: nobody waits. */
+  waitMillis(): number | undefined
+  /** A step of a dial took so long: one round trip. */
+  stepped(millis: number): void
+  /** Dialling again, in so many milliseconds. */
+  retrying(error: Error, delayMillis: number): void
+  /** It may be dialled again now. */
+  resume(): void
+}
+
+/** One attempt, or the last of several. */
+export interface Dial {
+  readonly target: Target | undefined
+  /** Attempts since the last one that succeeded. */
+  readonly attempts: number
+  readonly tookMillis: number
+  /** Made beside a connection that might still answer: nobody depends on it. */
+  readonly isHedge: boolean
+  /** How far it has come. */
+  readonly stage: ConnectStage | undefined
+}
+
+/**
+ * A dial that takes longer is given company. One that was lost on the way would otherwise cost everybody all the time that they have; one whose
+ * server only wakes up slowly must not be given up for it. TCP itself sends a lost SYN again after a second (RFC 6298).
+ */
+const OVERDUE_MILLIS = 1000
+
+/** What is remembered of one dial. */
+interface Attempt {
+  client: PeerClient | undefined
+  stage: (() => ConnectStage) | undefined
+  isOverdue: boolean
+  /** Another one was faster. */
+  isSuperfluous: boolean
+}
+
+/** What pg's connection says of a dial before the dial itself has failed. */
+const FAILURES = ['error', 'errorMessage', 'end'] as const
+
+export class Dialler {
+  readonly #host: DialHost
+  #failures = 0
+  #pause: Timer | undefined
+  #passwordRefused = false
+  /** Doubles with each dial that takes longer: a server in trouble is not asked ever more. */
+  #overdueMillis = OVERDUE_MILLIS
+  readonly #attempts = new Set<Attempt>()
+  /** Of these pg knows already that they have failed, and has not told us. */
+  readonly #failing = new Set<Attempt>()
+
+  constructor(host: DialHost) {
+    this.#host = host
+  }
+
+  /** Dials that have not ended yet. */
+  get outstanding(): number {
+    return this.#attempts.size
+  }
+
+  /** Where the one that has been under way for the longest is going, and how far it has come. */
+  get underWay(): Pick<Dial, 'target' | 'stage'> | undefined {
+    for (const { client, stage } of this.#attempts) return { target: client && targetOf(client), stage: stage?.() }
+    return undefined
+  }
+
+  /** Why another one shall begin now. Undefined: none shall, or there is a pause between two attempts, or a failure that makes us dial one at a time. */
+  get reason(): 'needed' | 'hedge' | undefined {
+    // Wherever there are more callers than connections this is asked for each that comes back: no list is made while nothing is dialled.
+    const overdue = this.#attempts.size === 0 ? 0 : this.#overdue().length
+    const hopeful = this.#attempts.size - overdue
+    if (this.#pause !== undefined || this.#failing.size > 0 || (this.#failures > 0 && hopeful > 0)) return undefined
+    return this.#host.reasonToDial(hopeful, overdue)
+  }
+
+  #overdue(): Attempt[] {
+    return [...this.#attempts].filter(({ isOverdue }) => isOverdue)
+  }
+
+  dial(isHedge = false): void {
+    const { clock } = this.#host
+    const startedAt = clock.mono()
+    const isSecondPassword = this.#passwordRefused
+    const attempt: Attempt = { client: undefined, stage: undefined, isOverdue: false, isSuperfluous: false }
+    const overdue = startDeadline(clock, this.#overdueMillis, () => this.#late(attempt), true)
+    // pg-pool looks for more to dial for before it reports that a dial has failed: we have to know earlier.
+    const failing = () => void this.#failing.add(attempt)
+    const stopListening = () => {
+      for (const name of FAILURES) attempt.client?.connection?.off(name, failing)
+    }
+    const end = (): Dial => {
+      const { client } = attempt
+      overdue.cancel()
+      this.#attempts.delete(attempt)
+      this.#failing.delete(attempt)
+      stopListening()
+      return {
+        target: client && targetOf(client),
+        attempts: this.#failures + 1,
+        tookMillis: clock.mono() - startedAt,
+        isHedge,
+        stage: attempt.stage?.(),
+      }
+    }
+    this.#attempts.add(attempt)
+    try {
+      const client = this.#host.open((error, opened, release) => {
+        const dial = end()
+        const unfit = opened && unfitness(opened)
+        if (unfit) release(unfit)
+        else if (opened) return this.#succeed(opened, release, dial)
+        // The server, which may be waiting for a password that nobody has, would wait for a minute.
+        attempt.client?.connection?.stream.destroy()
+        if (attempt.isSuperfluous) return this.#host.resume()
+        this.#fail(unfit ?? causeOf(error) ?? new Error('The client gave neither a connection nor an error'), dial, isSecondPassword)
+      })
+      attempt.client = client
+      attempt.stage = client && followDial(client)
+      for (const name of FAILURES) client?.connection?.prependListener(name, failing)
+      // From here on `onConnect` may send statements, and be told of errors.
+      client?.connection?.once('readyForQuery', stopListening)
+      if (client) {
+        timeDialSteps(client, clock, (millis) => this.#host.stepped(millis))
+      }
+    } catch (error) {
+      this.#host.failed(error as Error, end(), true)
+    }
+  }
+
+  /** Gives up what is being dialled: each dial fails by its own failure. */
+  abandon(): void {
+    for (const { client } of this.#attempts) client?.connection?.stream.destroy()
+  }
+
+  /** Another one is dialled beside it. If it is such a one itself, above `max`, it makes room for the next. */
+  #late(attempt: Attempt): void {
+    this.#overdueMillis *= 2
+    attempt.isOverdue = true
+    if (this.#host.room() < 0) this.#drop(attempt)
+    else this.#host.resume()
+  }
+
+  #drop(attempt: Attempt | undefined): void {
+    if (!attempt) return
+    attempt.isSuperfluous = true
+    attempt.client?.connection?.stream.destroy()
+  }
+
+  /** Stops the pause, if there is one. */
+  stop(): void {
+    if (this.#pause !== undefined) this.#host.clock.clearTimer(this.#pause)
+    this.#pause = undefined
+  }
+
+  #succeed(client: PeerClient, release: Release, dial: Dial): void {
+    this.#failures = 0
+    this.#passwordRefused = false
+    this.#overdueMillis = OVERDUE_MILLIS
+    // One that was dialled beside another is one too many.
+    if (this.#host.room() < 0) this.#drop(this.#overdue()[0] ?? [...this.#attempts].at(-1))
+    if (dial.target) noteReached(dial.target)
+    this.#host.opened(client, release, dial)
+  }
+
+  #fail(error: Error, dial: Dial, isSecondPassword: boolean): void {
+    this.#failures++
+    if (dial.target && cameFromServer(error)) noteReached(dial.target)
+    if (dial.isHedge) {
+      this.#host.failed(error, dial, false)
+      return this.#host.resume()
+    }
+    const verdict = judgeDial(error)
+    const askAgain = verdict === 'password' && this.#host.asksPassword && !isSecondPassword
+    if (askAgain) this.#passwordRefused = true
+    const final = verdict === 'fail' || (verdict === 'password' && !askAgain)
+    this.#host.failed(error, dial, final)
+    const waitMillis = this.#host.waitMillis()
+    // Who comes later may be given a newer one.
+    if (waitMillis === undefined) this.#passwordRefused = false
+    if (final || this.#pause !== undefined || waitMillis === undefined) return this.#host.resume()
+    const delay = askAgain ? 0 : backoffMillis(this.#failures - 1, waitMillis, this.#host.clock.random())
+    this.#pause = this.#host.clock.setTimer(() => {
+      this.#pause = undefined
+      this.#host.resume()
+    }, delay)
+    this.#host.retrying(error, delay)
+  }
+}
+
+/** Why a connection that stands is not lent all the same: a `connect` listener threw, or it died while `onConnect` was at work. */
+function unfitness(client: PeerClient): Error | undefined {
+  return refusalOf(client) ?? (isBroken(client) ? new Error(ENDED) : undefined)
+}
+
+/** A statement of `onConnect` that lost its connection is a dial that failed: the caller has sent nothing yet. */
+function causeOf(error: Error | undefined): Error | undefined {
+  const isLoss = error instanceof ConnectionLostError || error instanceof OutcomeUnknownError
+  return isLoss && error.cause instanceof Error ? error.cause : error
+}

@@ -1,0 +1,93 @@
+/**
+ * Making a client and connecting it, as pg-pool's `newClient` does. Not by `super`: its timer, and that of pg's client, count the time for which
+ * the process was frozen, and end a dial at the thaw that had no chance to succeed.
+ */
+
+import { type Clock, startDeadline } from '@thaw/core'
+import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+
+/** What of pg-pool's options a new client is about. */
+interface DialOptions {
+  readonly connectionTimeoutMillis?: number
+  readonly maxLifetimeSeconds?: number
+  readonly onConnect?: (client: PeerClient) => unknown
+}
+
+/** Calls back once, with a client that is lent, or with an error. Throws where no client can be made at all. */
+export function openClient(pool: PeerPool<PendingItem>, clock: Clock, done: ConnectCallback): PeerClient {
+  const { connectionTimeoutMillis, onConnect } = pool.options as DialOptions
+  const client = new pool.Client(pool.options)
+  client._connectionTimeoutMillis = 0
+  pool._clients.push(client)
+  const idleListener = idleListenerFor(pool, client)
+  const forget = () => {
+    pool._clients = pool._clients.filter((one) => one !== client)
+  }
+  let isTimeUp = false
+  const expire = () => {
+    pool.log('ending client due to timeout')
+    isTimeUp = true
+    if (client.connection) client.connection.stream.destroy()
+    else void client.end()
+  }
+  const timeout = Number(connectionTimeoutMillis) > 0 ? startDeadline(clock, Number(connectionTimeoutMillis), expire) : undefined
+  const fail = (error: Error) => {
+    pool._pulseQueue()
+    done(error, undefined, () => {})
+  }
+  const lend = () => {
+    limitLifetime(pool, clock, client, idleListener)
+    pool._acquireClient(client, { callback: done }, idleListener, true)
+  }
+  const connected = (error: Error | null | undefined) => {
+    timeout?.cancel()
+    client.on('error', idleListener)
+    if (error) {
+      pool.log('client failed to connect', error)
+      forget()
+      // node-postgres' own words, see `saysLost`.
+      return fail(isTimeUp ? new Error('Connection terminated due to connection timeout', { cause: error }) : error)
+    }
+    pool.log('new client connected')
+    if (!onConnect) return lend()
+    new pool.Promise((resolve) => resolve(onConnect(client))).then(lend, (refused: Error) => {
+      forget()
+      client.end(() => fail(refused))
+    })
+  }
+  pool.log('connecting new client')
+  try {
+    client.connect(connected as (error: Error) => void)
+  } catch (error) {
+    timeout?.cancel()
+    forget()
+    throw error
+  }
+  return client
+}
+
+/** As pg-pool's own: an idle client that dies is removed, and the pool tells. */
+function idleListenerFor(pool: PeerPool<PendingItem>, client: PeerClient): IdleListener {
+  const listener: IdleListener = (error) => {
+    Object.assign(error, { client })
+    client.removeListener('error', listener)
+    client.on('error', () => pool.log('additional client error after disconnection due to error', error))
+    pool._remove(client)
+    pool.emit('error', error, client)
+  }
+  return listener
+}
+
+/** As pg-pool's own timer: one that is idle by then is acquired and given back, which ends it. The others end when they are released. */
+function limitLifetime(pool: PeerPool<PendingItem>, clock: Clock, client: PeerClient, idleListener: IdleListener): void {
+  const { maxLifetimeSeconds } = pool.options as DialOptions
+  if (!maxLifetimeSeconds) return
+  const expire = () => {
+    pool.log('ending client due to expired lifetime')
+    pool._expired.add(client)
+    if (!pool._idle.some((item) => item.client === client)) return
+    pool._acquireClient(client, { callback: (_error, _client, release) => release() }, idleListener, false)
+  }
+  const timer = clock.setTimer(expire, maxLifetimeSeconds * 1000, true)
+  client.once('end', () => clock.clearTimer(timer))
+}

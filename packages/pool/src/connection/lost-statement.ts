@@ -1,0 +1,148 @@
+/** What became of a statement that lost its connection, and what its caller is told. */
+
+import {
+  ConnectionLostError,
+  codeOf,
+  judgeLoss,
+  type LossEvidence,
+  OutcomeUnknownError,
+  type OutcomeVerdict,
+  ReplicationUnconfirmedError,
+  type Statement,
+  type WireFacts,
+} from '@thaw/core'
+import { address, targetOf } from '../driver/endpoints.ts'
+import { errnoOf } from '../driver/errno.ts'
+import { type PeerClient, type PeerQuery, saysLost, textOf } from '../driver/peer.ts'
+import { isInterruption } from './interruption.ts'
+import type { Vitals } from './vitals.ts'
+
+/** Everything that is known of one loss. */
+export interface Loss {
+  readonly verdict: OutcomeVerdict
+  readonly evidence: LossEvidence
+  /** What ended the connection. */
+  readonly cause: Error
+  /** Which connection that was, for people. */
+  readonly where: string
+}
+
+const losses = new WeakMap<Error, Loss>()
+
+/** What is known of the loss that this error tells of. Undefined: it tells of none. */
+export function lossOf(error: Error): Loss | undefined {
+  return losses.get(error)
+}
+
+const UNKNOWN: Statement = { kind: 'unknown', plainWrite: false, mayCommit: true, sessionState: false }
+
+/** How a statement goes over the wire, and what it is. */
+export interface LostQuery {
+  readonly query: PeerQuery
+  readonly classify: (text: string) => Statement
+  /** It was sent behind others that had not been answered: then the server's last word was not about it. */
+  readonly isPipelined: boolean
+  /** PostgreSQL itself is at the other end, as far as has been found out. */
+  readonly isDirect: boolean
+}
+
+/** The error for a statement that had been handed to the socket. */
+export function loseSent(client: PeerClient, vitals: Vitals, lost: LostQuery, cause: Error): Error {
+  const { query } = lost
+  const text = textOf(query)
+  const statement = typeof text === 'string' ? lost.classify(text) : UNKNOWN
+  const { sending } = vitals
+  const { bytesRead } = client.connection.stream
+  const evidence: LossEvidence = {
+    statement,
+    isUnsent: !lost.isPipelined && (sending.isRefused || !sending.wasWritable),
+    status: lost.isPipelined ? undefined : sending.status,
+    isExtended: query.requiresPreparation?.() ?? false,
+    lastWords: 'severity' in cause ? codeOf(cause) : undefined,
+    isFirstWord: !lost.isPipelined && isOnlyMessage(cause, sending.bytesRead, bytesRead),
+    isDirect: lost.isDirect,
+    isUnreplicated: sending.isUnreplicated,
+  }
+  return lossError(addressOf(client), evidence, cause)
+}
+
+/** The error for a statement that was still waiting for its turn. */
+export function loseQueued(client: PeerClient, cause: Error): Error {
+  const evidence = { statement: UNKNOWN, isUnsent: true, status: undefined, isExtended: false, lastWords: undefined, isFirstWord: false }
+  return lossError(addressOf(client), { ...evidence, isDirect: false, isUnreplicated: false }, cause)
+}
+
+/** The same loss, judged by more than was known at first. */
+export function judgeAgain({ evidence, cause, where }: Loss, known: Pick<LossEvidence, 'isDirect'>): Error {
+  return lossError(where, { ...evidence, ...known }, cause)
+}
+
+/** We took it for a read, lost it, and were refused when we sent it again inside READ ONLY. Then nobody knows what the first one did. */
+export function wasNoRead(error: Error, loss: Loss | undefined): Error | undefined {
+  if (!loss || codeOf(error) !== '25006') return undefined
+  return lossError(loss.where, { ...loss.evidence, statement: { ...UNKNOWN, kind: 'write' } }, loss.cause)
+}
+
+function addressOf(client: PeerClient): string {
+  return address(targetOf(client))
+}
+
+/** An ErrorResponse has a length byte count of its own, beside its type's one byte: is it all that has come? */
+function isOnlyMessage(cause: Error, before: number | undefined, now: number | undefined): boolean {
+  const { length } = cause as { length?: unknown }
+  return typeof length === 'number' && before !== undefined && now !== undefined && now - before === length + 1
+}
+
+function lossError(where: string, evidence: LossEvidence, cause: Error): Error {
+  const loss: Loss = { verdict: judgeLoss(evidence), evidence, cause, where }
+  const error = errorOfLoss(loss, wireFacts(cause))
+  losses.set(error, loss)
+  return error
+}
+
+/** What the statement's caller is told. `wire`: what the socket said. */
+export function errorOfLoss({ verdict, evidence, cause, where }: Loss, wire: WireFacts): Error {
+  const { outcome, reason } = verdict
+  const leftNothing = outcome === 'not-executed' || reason === 'read'
+  if (leftNothing && isInterruption(cause)) return cause
+  const message = `${cause.message}: the connection to ${where} was lost ${ADVICE[reason]}`
+  if (outcome === 'executed') return new ReplicationUnconfirmedError({ message, cause })
+  if (leftNothing) return new ConnectionLostError({ verdict, message, cause, wire })
+  const { statement, status, lastWords } = evidence
+  const inTransaction = status === 'T' || status === 'E'
+  const answered = !evidence.isFirstWord && lastWords !== undefined
+  return new OutcomeUnknownError({
+    reason,
+    message,
+    cause,
+    evidence: { statement: statement.kind, inTransaction, answered, ...(lastWords !== undefined && { lastWords }) },
+  })
+}
+
+const RUN_AGAIN = 'Nothing of it remains: run the whole transaction again.'
+
+const ADVICE: Readonly<Record<OutcomeVerdict['reason'], string>> = {
+  unsent: 'before the statement was sent. It was not executed.',
+  'ended-while-idle': 'because the server had ended it while it was idle. The statement was not executed.',
+  'ended-before-start': 'before the server began with the statement. It was not executed.',
+  'nothing-durable': 'outside of any transaction that could have been stored. Nothing was changed.',
+  'transaction-timeout': `because the transaction took too long. ${RUN_AGAIN}`,
+  'transaction-failed': `in a transaction that had failed already. ${RUN_AGAIN}`,
+  'transaction-rolled-back': `in a transaction, before its end was sent: the server rolls it back. ${RUN_AGAIN}`,
+  read: 'while the answer was awaited. The statement only reads: it can be sent again.',
+  'commit-in-flight':
+    'after the end of the transaction was sent. Nobody here can know whether it was stored: look before you run it again.',
+  'write-in-flight': 'after the statement was sent. Nobody here can know whether it was executed: look before you send it again.',
+  unreplicated:
+    'after the server had committed, but before its replicas confirmed. It is done, and lost only if that server is: do not send it again.',
+}
+
+/**
+ * What other people's predicates read. For an end without an error node-postgres gives words only; here it has the code that Node itself gives
+ * to a conversation that the other end breaks off.
+ */
+function wireFacts(cause: Error): WireFacts {
+  if (saysLost(cause)) return { code: 'ECONNRESET', errno: errnoOf('ECONNRESET'), syscall: 'read' }
+  const { errno, syscall } = cause as WireFacts
+  return { code: codeOf(cause), errno, syscall }
+}

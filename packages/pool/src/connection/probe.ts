@@ -1,0 +1,71 @@
+/** Asking a connection whether it lives. */
+
+import { type Clock, startDeadline } from '@thaw/core'
+import type { PeerClient } from '../driver/peer.ts'
+import type { Bounds } from './interruption.ts'
+import { isWatched, type Vitals } from './vitals.ts'
+
+/**
+ * A bare protocol Sync. The server answers it with ReadyForQuery and nothing else: five bytes out, six back, no SQL, no
+ * trace in pg_stat_activity. It is valid in a failed transaction and passes through PgBouncer
+ * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY).
+ */
+const SYNC = Uint8Array.of(0x53, 0, 0, 0, 4)
+
+/**
+ * Parse of an empty text, as the unnamed statement, and Flush: answered by ParseComplete at once, however long what follows takes. Not Sync, after which poolers that
+ * read chunk by chunk drop what follows (https://www.postgresql.org/docs/current/protocol-message-formats.html).
+ */
+export const PROOF: Uint8Array<ArrayBuffer> = Uint8Array.of(0x50, 0, 0, 0, 8, 0, 0, 0, 0, 0x48, 0, 0, 0, 4)
+
+/**
+ * Sends the Sync to a client that owes no answer, and waits for the reply, at most `timeoutMillis`. Does not pass through `client.query`, which
+ * tracing tools patch. The reply is told from those to statements by its place: what is sent behind the Sync is answered behind its ReadyForQuery.
+ * Calls back once.
+ */
+export function probe(client: PeerClient, vitals: Vitals, clock: Clock, timeoutMillis: number, done: (alive: boolean) => void): void {
+  const { connection } = client
+  const settle = (alive: boolean) => {
+    deadline.cancel()
+    client.off('error', died)
+    client.off('end', died)
+    if (!isWatched(client)) connection.off('readyForQuery', answered)
+    done(alive)
+  }
+  const answered = () => settle(true)
+  const died = () => settle(false)
+  client.on('error', died)
+  client.on('end', died)
+  const deadline = startDeadline(clock, timeoutMillis, died)
+  const { owed } = vitals
+  // The pool asks, and so does whoever uses a client that he has given back: one answer tells both, and only one is expected.
+  if (isWatched(client) && owed?.to === 'probe') {
+    vitals.owed = {
+      to: 'probe',
+      answered: () => {
+        owed.answered()
+        answered()
+      },
+    }
+    return
+  }
+  // A class that is not ours tells nobody whose ReadyForQuery it was.
+  if (isWatched(client)) vitals.owed = { to: 'probe', answered }
+  else connection.on('readyForQuery', answered)
+  connection.stream.write(SYNC)
+}
+
+/** Until its proof has come a statement counts as waiting at the door, where no time of its own runs. */
+export function beginsWithProof(vitals: Vitals): Bounds['begins'] {
+  const { owed } = vitals
+  if (owed?.to !== 'piggybacked') return undefined
+  return (begin) => {
+    vitals.owed = {
+      to: 'piggybacked',
+      answered() {
+        owed.answered()
+        begin()
+      },
+    }
+  }
+}

@@ -1,0 +1,376 @@
+/**
+ * The user's Client class, extended so that no statement is lost without a word. It learns what was known when a statement was sent, tells
+ * the statement's caller what became of it when its connection is lost, asks a connection that was held for long before the next statement
+ * goes out, and keeps the bounds that a statement was given.
+ */
+
+import {
+  bindInvocation,
+  type Clock,
+  CommitRolledBackError,
+  codeOf,
+  currentScope,
+  type Scope,
+  ScopeError,
+  type StatementCache,
+  sweep,
+} from '@thaw/core'
+import { wireError } from '../driver/errno.ts'
+import { nextTick } from '../driver/next-tick.ts'
+import {
+  activeQueryOf,
+  forgetActiveQuery,
+  isSubmittable,
+  type PeerClient,
+  type PeerQuery,
+  queuedQueriesOf,
+  sentQueriesOf,
+  textOf,
+} from '../driver/peer.ts'
+import type { ClientClass, PeerClientBase } from './base-client.ts'
+import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
+import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds, withoutTimeout } from './interruption.ts'
+import { holdBack, type LastWords, mayBeLastWords } from './last-words.ts'
+import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
+import { beginsWithProof, PROOF, probe } from './probe.ts'
+import type { ScramKeys } from './scram-keys.ts'
+import { converse, withoutTimer } from './submittable.ts'
+import { isBroken, noteReady, type ReadyMessage, type Vitals, WATCHED } from './vitals.ts'
+
+/** What a watched client wants to know of whoever made it: a pool's door, or nobody but itself. */
+export interface StatementHost {
+  readonly clock: Clock
+  readonly probeTimeoutMillis: number
+  readonly classify: StatementCache
+  /** What a login computes, and may keep. */
+  readonly scramKeys?: ScramKeys | undefined
+  /** Is PostgreSQL itself at the other end, as far as has been found out? */
+  readonly isDirect: boolean
+  /** Must the connection prove itself before the next statement? */
+  mustProve(client: PeerClient): boolean
+  /** A statement is about to be sent on an idle connection, by whoever had it before. */
+  strayed(client: PeerClient): void
+  /** Asks the server to stop working on the client's statement. */
+  requestCancel(client: PeerClient): void
+  /** The server has ended the connection, and has said why. */
+  ended(error: Error): void
+  /** A statement of somebody who holds the client was lost, and he has been told. */
+  reported(loss: Loss): void
+}
+
+interface Attached {
+  readonly vitals: Vitals
+  readonly host: StatementHost
+  readonly queryTimeoutMillis: number
+}
+
+const extended = new WeakMap<object, ClientClass>()
+
+/** The class, extended; the same each time. A factory of something else, whose products have no protocol that we know, is left as it is. */
+export function watchedClient(Client: object): object {
+  const known = extended.get(Client)
+  if (known) return known
+  const prototype = (Client as { prototype?: Partial<PeerClientBase> }).prototype
+  if (typeof prototype?._errorAllQueries !== 'function' || typeof prototype._pulseQueryQueue !== 'function') return Client
+  const made = WATCHED in prototype ? (Client as ClientClass) : extend(Client as ClientClass)
+  extended.set(Client, made)
+  return made
+}
+
+/** Tells a watched client whose it is, and where its record is. Without effect on any other client. */
+export function attach(client: PeerClient, vitals: Vitals, host: StatementHost): void {
+  ;(client as unknown as { [WATCHED]?: (vitals: Vitals, host: StatementHost) => void })[WATCHED]?.(vitals, host)
+}
+
+function extend(Base: ClientClass): ClientClass {
+  return class Client extends Base {
+    // Survives minifiers: ORMs look at class names. No field: webpack's minifier assigns it, which throws.
+    static override get name(): string {
+      return (Base as { name: string }).name
+    }
+
+    #attached: Attached | undefined
+    #isAsking = false
+    #isRefusing = false
+    /** What its socket lives in. Undefined: the process. */
+    #scope: Scope | undefined
+    /** An answer, or the end? What comes next tells. */
+    #lastWords: LastWords | undefined
+
+    get #self(): PeerClient {
+      return this as unknown as PeerClient
+    }
+
+    [WATCHED](vitals: Vitals, host: StatementHost): void {
+      // Our own Client in a pool is attached twice.
+      const queryTimeoutMillis = Number(this.connectionParameters.query_timeout) || this.#attached?.queryTimeoutMillis || 0
+      // pg's own timer would tell the caller and leave the statement running, and it lies after a thaw.
+      this.connectionParameters.query_timeout = 0
+      this.#attached = { vitals, host, queryTimeoutMillis }
+    }
+
+    override connect(callback?: (error: Error) => void): unknown {
+      try {
+        this.#scope = currentScope()
+      } catch (error) {
+        if (!callback) return Promise.reject(error)
+        return nextTick(() => callback(error as Error))
+      }
+      return super.connect(callback)
+    }
+
+    override query(config: unknown, values?: unknown, callback?: unknown): unknown {
+      const attached = this.#attached
+      // The runtime's socket would swallow that it may not be used here, and wait for ever.
+      if (this.#scope && !this.#scope.isCurrent())
+        return this.#refuse(new ScopeError({ message: ANOTHER_REQUEST }), () => super.query(config, values, callback))
+      // Nobody has it: a chain that nobody awaits, or a listener, goes on with a client that was given back.
+      if (attached && (attached.vitals.state === 'idle' || attached.vitals.state === 'probing')) attached.host.strayed(this.#self)
+      if (!attached || !config) return super.query(config, values, callback)
+      if (isSubmittable(config)) return this.#querySubmittable(attached, config as PeerQuery, keepInvocation(values), callback)
+      // A pool's own statements keep it by themselves.
+      if (attached.vitals.isPoolQuery) return this.#query(attached, config as object, values, callback)
+      return this.#query(attached, config as object, keepInvocation(values), keepInvocation(callback))
+    }
+
+    #query(attached: Attached, config: object | string, values: unknown, callback: unknown): unknown {
+      if (attached.vitals.lent) this.#noteSessionState(attached, config)
+      const own = typeof config === 'object' ? (config as QueryBounds) : undefined
+      const bounds = boundsOf(own, attached.queryTimeoutMillis, beginsWithProof(attached.vitals))
+      if (!bounds && this._queryable) return super.query(config, values, callback)
+      const plain = typeof config === 'object' && 'query_timeout' in config ? withoutTimeout(config) : config
+      const over =
+        interruptedBefore(bounds) ??
+        (this._queryable ? undefined : attached.vitals.takenBack ? new Error(TAKEN_BACK) : wireError('EPIPE', NOT_QUERYABLE))
+      if (over) return this.#refuse(over, () => super.query(plain, values, callback))
+      const before = this.#newest
+      const result = super.query(plain, values, callback)
+      // pg may have refused it, without taking it.
+      if (bounds && this.#newest !== before) this.#bind(attached, bounds)
+      return result
+    }
+
+    #querySubmittable(attached: Attached, query: PeerQuery, values: unknown, callback: unknown): unknown {
+      const { vitals, host } = attached
+      if (vitals.lent) this.#noteSessionState(attached, { text: textOf(query) })
+      const bounds = boundsOf(query as QueryBounds, attached.queryTimeoutMillis)
+      const interrupt = (reason: Error) => this.#interrupt(host, query, reason)
+      converse(query, bounds, { clock: host.clock, client: this.#self, interrupt })
+      const over = interruptedBefore(bounds)
+      const enqueue = () => withoutTimer(query, () => super.query(query, values, keepInvocation(callback)))
+      return over ? this.#refuse(over, enqueue) : enqueue()
+    }
+
+    get #newest(): PeerQuery | undefined {
+      return queuedQueriesOf(this).at(-1) ?? sentQueriesOf(this).at(-1) ?? activeQueryOf(this)
+    }
+
+    #noteSessionState({ vitals, host }: Attached, config: unknown): void {
+      const text = typeof config === 'string' ? config : (config as { text?: unknown }).text
+      if (typeof text === 'string' && host.classify.leavesState(text)) vitals.sessionState = 'left'
+    }
+
+    /** pg makes the query and its promise, and we answer it, without a byte being sent. */
+    #refuse(error: Error, enqueue: () => unknown): unknown {
+      const { _queryable, _ending } = this
+      const queue = queuedQueriesOf(this)
+      const { length } = queue
+      this.#isRefusing = true
+      this._queryable = true
+      this._ending = false
+      try {
+        return enqueue()
+      } finally {
+        this.#isRefusing = false
+        this._queryable = _queryable
+        this._ending = _ending
+        // pg may have refused it by itself.
+        for (const query of queue.splice(length)) this.#fail(query, error instanceof ScopeError ? error : loseQueued(this.#self, error))
+      }
+    }
+
+    /** The query that pg has just made keeps within its bounds. */
+    #bind({ host }: Attached, bounds: Bounds): void {
+      const query = this.#newest
+      if (!query) return
+      const done = query.callback
+      const lift = bound(host.clock, bounds, (reason) => this.#interrupt(host, query, reason))
+      query.callback = (error, answer) => {
+        lift()
+        done?.(error, answer)
+      }
+    }
+
+    #interrupt(host: StatementHost, query: PeerQuery, reason: Error): void {
+      const index = queuedQueriesOf(this).indexOf(query)
+      if (index !== -1) {
+        queuedQueriesOf(this).splice(index, 1)
+        return this.#fail(query, loseQueued(this.#self, reason))
+      }
+      host.requestCancel(this.#self)
+      this.connection.stream.destroy(reason)
+    }
+
+    override _pulseQueryQueue(): void {
+      if (this.#isRefusing) return
+      const attached = this.#attached
+      if (!attached || this.readyForQuery !== true || this.pipeline || queuedQueriesOf(this).length === 0) return super._pulseQueryQueue()
+      if (this.#isAsking) return
+      if (!attached.vitals.isPoolQuery && attached.host.mustProve(this.#self)) return this.#ask(attached)
+      this.#submit(attached)
+    }
+
+    #submit({ vitals }: Attached): void {
+      const { sending, owed } = vitals
+      const rides = owed?.to === 'piggybacked'
+      const { stream } = this.connection
+      sending.wasWritable = stream.writable
+      sending.bytesRead = stream.bytesRead
+      sending.status = vitals.status
+      sending.isUnreplicated = false
+      // One flight: the proof, and the statement behind it.
+      if (rides) stream.cork?.()
+      if (rides) stream.write(PROOF)
+      super._pulseQueryQueue()
+      if (rides) stream.uncork?.()
+      // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
+      // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
+      sending.isRefused = stream.errored != null
+    }
+
+    /** A client that somebody has held on to never passes the door: it is swept and asked here. */
+    #ask(attached: Attached): void {
+      const { clock, probeTimeoutMillis } = attached.host
+      this.#isAsking = true
+      sweep(clock, () => {
+        if (isBroken(this.#self)) return this.#foundDead('ECONNRESET', 'its end had come already')
+        probe(this.#self, attached.vitals, clock, probeTimeoutMillis, (alive) => {
+          if (!alive) return this.#foundDead('ETIMEDOUT', `it did not answer within ${probeTimeoutMillis} ms when asked whether it lives`)
+          this.#isAsking = false
+          // Unless whoever waited has lost interest meanwhile.
+          if (queuedQueriesOf(this).length > 0) this.#submit(attached)
+        })
+      })
+    }
+
+    #foundDead(code: 'ECONNRESET' | 'ETIMEDOUT', why: string): void {
+      this.#isAsking = false
+      const lost = wireError(code, `Connection found dead before a statement was sent (${why})`)
+      this._errorAllQueries(lost)
+      this.connection.stream.destroy(lost)
+    }
+
+    override _handleErrorMessage(message: Error): void {
+      const query = activeQueryOf(this)
+      if (!this.#attached || !query || !mayBeLastWords(message, query)) return super._handleErrorMessage(message)
+      // Of several the first one says why: a pooler passes the server's on, and adds that it has lost it.
+      this.#lastWords ??= holdBack(message, this.#attached.host.clock, () => this.connection.stream.destroy(message))
+    }
+
+    #takeLastWords(): Error | undefined {
+      const words = this.#lastWords
+      words?.deadline.cancel()
+      this.#lastWords = undefined
+      return words?.error
+    }
+
+    override _errorAllQueries(error: Error): void {
+      const attached = this.#attached
+      // Closed by its owner: he knows what he did. But not by an owner who has others' statements on it.
+      if (!attached || (this._ending && !isInterruption(error))) return super._errorAllQueries(error)
+      const active = activeQueryOf(this)
+      const words = this.#takeLastWords()
+      if (words) attached.host.ended(words)
+      forgetActiveQuery(this)
+      if (active) this.#fail(active, this.#lose(attached, active, words ?? error, this.pipeline === true))
+      for (const query of sentQueriesOf(this).splice(0)) this.#fail(query, this.#lose(attached, query, error, true))
+      for (const query of queuedQueriesOf(this).splice(0)) this.#fail(query, loseQueued(this.#self, error))
+      super._errorAllQueries(error)
+    }
+
+    #lose({ vitals, host }: Attached, query: PeerQuery, cause: Error, isPipelined: boolean): Error {
+      const { classify, isDirect } = host
+      const error = loseSent(this.#self, vitals, { query, classify, isPipelined, isDirect }, cause)
+      const loss = lossOf(error)
+      if (loss && !vitals.isPoolQuery) host.reported(loss)
+      return error
+    }
+
+    #fail(query: PeerQuery, error: Error): void {
+      // As pg does: nobody's callback runs inside the socket's.
+      nextTick(() => query.handleError(error, this.connection))
+    }
+
+    override _handleReadyForQuery(message: ReadyMessage): void {
+      const attached = this.#attached
+      const words = this.#takeLastWords()
+      if (words) super._handleErrorMessage(words)
+      if (!attached) return super._handleReadyForQuery(message)
+      const { vitals } = attached
+      const { owed, status } = vitals
+      // Behind the end of its statement no piggybacked probe is answered any more: its Parse has failed, and all of the flight with it.
+      vitals.owed = undefined
+      // Between a login and a statement the server says nothing by itself. Whose word this is nobody knows, nor whose the next ones are.
+      if (!owed && status !== undefined && this.readyForQuery === true) return void this.connection.stream.destroy(new Error(UNEXPECTED))
+      noteReady(vitals, attached.host.clock, message)
+      // Not for pg, which would take it for the answer to a statement that was sent behind the probe.
+      if (owed?.to === 'probe') owed.answered()
+      else super._handleReadyForQuery(message)
+    }
+
+    override async _handleAuthSASLContinue(message: { readonly data: string }): Promise<void> {
+      const { saslSession, password } = this
+      const keys = this.enableChannelBinding ? undefined : this.#attached?.host.scramKeys
+      const isAnswered = saslSession && keys && (await keys.answer(saslSession, password, message.data).catch(() => false))
+      if (isAnswered) this.connection.sendSCRAMClientFinalMessage(saslSession.response)
+      else await super._handleAuthSASLContinue(message)
+    }
+
+    /** The proof's own answer is not the statement's: pg would take a named one for parsed. */
+    override _handleParseComplete(message: object): void {
+      const owed = this.#attached?.vitals.owed
+      if (!this.#attached || owed?.to !== 'piggybacked') return super._handleParseComplete(message)
+      this.#attached.vitals.owed = undefined
+      owed.answered()
+    }
+
+    override _handleNotice(message: object): void {
+      if (this.#attached && isUnreplicated(message)) this.#attached.vitals.sending.isUnreplicated = true
+      super._handleNotice(message)
+    }
+
+    override _handleCommandComplete(message: { text: string }): void {
+      const query = message.text === 'ROLLBACK' && this.#attached ? activeQueryOf(this) : undefined
+      if (query?.callback && this.#attached && isCommit(this.#attached.host, query))
+        answerWith(query, new CommitRolledBackError(NOT_STORED))
+      super._handleCommandComplete(message)
+    }
+  }
+}
+
+const ADMIN_SHUTDOWN = '57P01'
+/**
+ * Where PostgreSQL warns that it has committed without its replicas (src/backend/replication/syncrep.c). The name of the function, because
+ * an immediate stop warns with the same code, in `quickdie`, and means nothing of the kind; texts are translated.
+ */
+const COMMITTED_ALREADY = 'SyncRepWaitForLSN'
+
+function isUnreplicated(notice: { readonly routine?: unknown }): boolean {
+  return codeOf(notice) === ADMIN_SHUTDOWN && notice.routine === COMMITTED_ALREADY
+}
+
+/** The socket calls it, in the context of whoever opened the connection. */
+function keepInvocation(callback: unknown): unknown {
+  return typeof callback === 'function' ? bindInvocation(callback as () => void) : callback
+}
+
+function isCommit({ classify }: StatementHost, { text }: PeerQuery): boolean {
+  const statement = typeof text === 'string' ? classify(text) : undefined
+  return statement?.kind === 'transaction' && statement.mayCommit
+}
+
+/** Whatever the server still says, the caller is told this, when the statement has ended. */
+function answerWith(query: PeerQuery, answer: Error): void {
+  const { callback } = query
+  query.callback = (error) => callback?.(error ?? answer)
+}

@@ -1,0 +1,51 @@
+/** Clients that are given back while a statement runs: do they, and when does it end? */
+
+import { startDeadline, sweep } from '@thaw/core'
+import { type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
+import type { Settings } from '../options/options.ts'
+import { isWaitingForItsReader, whenLeft } from './submittable.ts'
+
+/** Does a statement run, or wait for its turn? */
+export function isBusy(client: PeerClient): boolean {
+  return client.readyForQuery === false || queuedQueriesOf(client).length > 0
+}
+
+/**
+ * Waits until a client that was given back is quiet, at most `releaseTimeoutMillis`. Each time that it seems to be, the event loop turns once: the next
+ * statement of a chain that nobody awaits is sent when the promise of the one before has settled. Calls back once.
+ */
+export function whenQuiet(client: PeerClient, settings: Settings, done: (quiet: boolean) => void): void {
+  const began = settings.clock.mono()
+  const wait = (millis: number) =>
+    whenFinished(client, { ...settings, releaseTimeoutMillis: millis }, (finished) => {
+      if (!finished) return done(false)
+      sweep(
+        settings.clock,
+        () => {
+          if (!isBusy(client)) return done(true)
+          wait(Math.max(0, settings.releaseTimeoutMillis - (settings.clock.mono() - began)))
+        },
+        1,
+      )
+    })
+  wait(settings.releaseTimeoutMillis)
+}
+
+/** Waits for it, at most `releaseTimeoutMillis`: its result is nobody's, its effect is. Calls back once. */
+export function whenFinished(client: PeerClient, settings: Settings, done: (finished: boolean) => void): void {
+  const isLeft = isWaitingForItsReader(client)
+  const settle = (finished: boolean) => {
+    deadline.cancel()
+    stopWaiting()
+    client.off('drain', drained)
+    client.off('end', ended)
+    done(finished)
+  }
+  const drained = () => settle(true)
+  const ended = () => settle(false)
+  client.on('drain', drained)
+  client.on('end', ended)
+  const deadline = startDeadline(settings.clock, settings.releaseTimeoutMillis, ended)
+  const stopWaiting = whenLeft(client, ended)
+  if (isLeft) ended()
+}

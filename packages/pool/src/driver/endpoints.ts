@@ -1,0 +1,36 @@
+/** Where connections go, and which of these addresses have answered in this process. */
+
+import type { PeerClient } from './peer.ts'
+
+/** Where a dial was going. */
+export interface Target {
+  readonly host: string
+  readonly port: number
+  readonly database: string
+}
+
+export function address({ host, port, database }: Target): string {
+  return `database "${database}" at ${host.startsWith('/') ? host : `${host}:${port}`}`
+}
+
+/** Endpoints that answered once in this process: their address is no typing error. */
+const reached = new Set<string>()
+
+/** Has this endpoint ever answered in this process? */
+export function wasReached(target: Target | undefined): boolean {
+  return target !== undefined && reached.has(key(target))
+}
+
+/** It has answered. */
+export function noteReached(target: Target): void {
+  reached.add(key(target))
+}
+
+function key({ host, port }: Target): string {
+  return `${host}:${port}`
+}
+
+/** Where the client's connection goes. */
+export function targetOf(client: PeerClient): Target {
+  return { host: client.host, port: client.port, database: client.database ?? '' }
+}

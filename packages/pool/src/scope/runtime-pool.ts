@@ -1,0 +1,61 @@
+/**
+ * The pool for the runtime that the module is loaded in: with connections for each request in a Worker, for the process elsewhere. Asked at run time: what
+ * was bundled for one is loaded in the other too. Next.js bundles for Node what OpenNext runs in a Worker, and tools that build for Workers load modules in Node.
+ */
+
+import { OptionError } from '@thaw/core'
+import type { Driver } from '../driver/driver.ts'
+import { nextTick } from '../driver/next-tick.ts'
+import type { PeerClient } from '../driver/peer.ts'
+import { poolOver } from '../pool.ts'
+import { prepareBindings } from './bindings.ts'
+import { scopedPoolOver } from './scoped-pool.ts'
+
+type AnyPool = new (source?: never, Client?: unknown) => object
+
+/** Extends the driver's class. Each call makes another class. */
+export function runtimePoolOver(driver: Driver): AnyPool {
+  // Only workerd has this, and a pool for each request cannot do without.
+  if (!('WebSocketPair' in globalThis)) return processPoolOver(driver)
+  prepareBindings()
+  return scopedPoolOver(driver)
+}
+
+/** Takes a function of the bindings, as a Worker does, when it is made. Who uses it hears that there are none. */
+function processPoolOver(driver: Driver): AnyPool {
+  return class ProcessPool extends poolOver(driver) {
+    // No field: webpack's minifier assigns it, which throws.
+    static override get name(): string {
+      return 'Pool'
+    }
+
+    constructor(source?: object, Client?: unknown) {
+      super(typeof source === 'function' ? undefined : source, Client)
+      if (typeof source === 'function') this.Client = withoutTarget(this.Client)
+    }
+  }
+}
+
+type ClientClass = new (...values: never[]) => PeerClient
+
+/** A client that says, when it is to connect, why it cannot know where. */
+function withoutTarget<Given extends ClientClass>(Client: Given): Given {
+  const Base = Client as unknown as new (...values: unknown[]) => object
+  return class extends Base {
+    connect(callback?: (error: Error) => void): Promise<never> | undefined {
+      const error = noBindings()
+      if (!callback) return Promise.reject(error)
+      nextTick(() => callback(error))
+      return undefined
+    }
+  } as unknown as Given
+}
+
+function noBindings(): OptionError {
+  return new OptionError({
+    option: 'config',
+    allowed: 'options, outside of Cloudflare Workers',
+    message:
+      'new Pool() was given a function of the bindings, which there are on Cloudflare Workers only, and this is another runtime. Write new Pool({ connectionString: process.env.DATABASE_URL }): that works on Workers too, where DATABASE_URL is among the "vars" or the secrets.',
+  })
+}

@@ -1,0 +1,185 @@
+/**
+ * The pool on Cloudflare Workers, where a socket belongs to the request, or the Durable Object, that opened it. One object that lasts as long as the
+ * isolate, and does nothing until it is used; behind it one pool of connections for each scope.
+ */
+
+import { currentScope, type Invocation, joinPlatforms, OptionError, type PoolMember, type Scope, type ThawListener } from '@thaw/core'
+import { createMemory } from '../connection/home.ts'
+import type { Driver } from '../driver/driver.ts'
+import { nextTick } from '../driver/next-tick.ts'
+import type { PeerPool } from '../driver/peer.ts'
+import { type Callback, promisify } from '../driver/promisify.ts'
+import type { Waiter } from '../driver/waiter.ts'
+import { preparePoolOptions } from '../options/options.ts'
+import { poolOver, type ThawPool } from '../pool.ts'
+import type { PoolStats } from '../stats.ts'
+import { currentBindings } from './bindings.ts'
+import { knownOptions, optionsFrom, type Source, type SourceFunction } from './source.ts'
+
+/**
+ * A request may have six connections that wait at once; one is left to ask the server to stop a statement.
+ * https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections
+ */
+const MOST_SOCKETS = 5
+/** pg-pool's events, which a scope's pool passes on to the one that the user holds. */
+const EVENTS = ['connect', 'acquire', 'release', 'remove', 'error'] as const
+
+/** One scope's connections. */
+interface Branch {
+  readonly pool: ThawPool
+  /** Once it has been used: tells it of invocations. */
+  member?: PoolMember
+}
+
+type Arguments = readonly unknown[]
+
+/** The pool that the user holds. Its types are the driver's business. */
+export interface ScopedPool extends Omit<PeerPool<Waiter>, 'options'> {
+  readonly options: { max: number }
+}
+
+/** Extends the driver's class, for Workers. Each call makes another class. The bindings are read when a request uses a pool, not before. */
+export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFunction<never>, Client?: unknown) => ScopedPool {
+  const Housed = poolOver(driver)
+
+  class ScopedPool extends driver.Pool {
+    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. No field: webpack's minifier assigns it, which throws.
+    static override get name(): string {
+      return 'Pool'
+    }
+
+    readonly #source: Source | SourceFunction<never>
+    readonly #Client: unknown
+    readonly #memory = createMemory()
+    readonly #branches = new WeakMap<Scope, Branch>()
+    /** Known to platforms for as long as somebody holds the pool. */
+    #member: PoolMember | undefined
+
+    constructor(source?: Source | SourceFunction<never>, Client?: unknown) {
+      const checked = checkSource(source ?? {})
+      super(preparePoolOptions(knownOptions(checked), Client))
+      this.options.max = Math.min(this.options.max, MOST_SOCKETS)
+      this.#source = checked
+      this.#Client = Client
+    }
+
+    connect(...args: Arguments): unknown {
+      return this.#inScope(args, (pool) => Reflect.apply(pool.connect, pool, args))
+    }
+
+    query(...args: Arguments): unknown {
+      return this.#inScope(args, (pool) => Reflect.apply(pool.query, pool, args))
+    }
+
+    /** Of this scope alone. Whoever uses the pool afterwards, here or elsewhere, opens new connections. */
+    end(...args: Arguments): unknown {
+      const scope = scopeOrNone()
+      const branch = scope && this.#branches.get(scope)
+      if (scope && branch) {
+        this.#branches.delete(scope)
+        return Reflect.apply(branch.pool.end, branch.pool, args)
+      }
+      return this.#answer(args, undefined)
+    }
+
+    subscribe(listener: ThawListener): () => void {
+      return this.#memory.events.subscribe(listener)
+    }
+
+    stats(): PoolStats {
+      const { total, idle, waiting, generation } = this.#here()?.stats() ?? { total: 0, idle: 0, waiting: 0, generation: 0 }
+      return { ...this.#memory.events.counts, total, idle, waiting, generation }
+    }
+
+    override get totalCount(): number {
+      return this.#here()?.totalCount ?? 0
+    }
+
+    override get idleCount(): number {
+      return this.#here()?.idleCount ?? 0
+    }
+
+    override get waitingCount(): number {
+      return this.#here()?.waitingCount ?? 0
+    }
+
+    override emit(name: string | symbol, ...values: unknown[]): boolean {
+      // pg-pool tells of idle connections that die. Without a listener that would end the request.
+      return (name !== 'error' || this.listenerCount('error') > 0) && super.emit(name, ...values)
+    }
+
+    /** Runs `work` on the connections of the scope that the caller runs in. What cannot be is told as pg-pool tells it: never thrown. */
+    #inScope(args: Arguments, work: (pool: ThawPool) => unknown): unknown {
+      let pool: ThawPool
+      try {
+        const scope = currentScope()
+        if (!scope) throw new Error('This is no Worker any more: its global WebSocketPair has gone.')
+        pool = (this.#branches.get(scope) ?? this.#branch(scope)).pool
+      } catch (error) {
+        return this.#answer(args, error as Error)
+      }
+      return work(pool)
+    }
+
+    #answer(args: Arguments, error: Error | undefined): unknown {
+      const callback = args.find((value) => typeof value === 'function') as Callback<void> | undefined
+      const promised = promisify<void>(this.Promise, callback)
+      nextTick(() => promised.callback(error))
+      return promised.result
+    }
+
+    #here(): ThawPool | undefined {
+      const scope = scopeOrNone()
+      return scope && this.#branches.get(scope)?.pool
+    }
+
+    #branch(scope: Scope): Branch {
+      const join = (member: PoolMember) => {
+        branch.member = member
+        if (!this.#member) {
+          this.#member = this.#asMember()
+          joinPlatforms(this.#member)
+        }
+        return () => {}
+      }
+      const branch: Branch = {
+        pool: new Housed(optionsFrom(this.#source, currentBindings()), this.#Client, { memory: this.#memory, join }),
+      }
+      branch.pool.options.max = Math.min(branch.pool.options.max, MOST_SOCKETS)
+      for (const name of EVENTS) branch.pool.on(name, (...values: unknown[]) => void this.emit(name, ...values))
+      this.#branches.set(scope, branch)
+      return branch
+    }
+
+    /** Platforms know the pool that the user holds. What they tell it is for the scope of the invocation that they speak of. */
+    #asMember(): PoolMember {
+      const of = ({ scope }: Invocation) => scope && this.#branches.get(scope)?.member
+      return {
+        pool: this,
+        begin: (invocation, hints) => of(invocation)?.begin(invocation, hints),
+        holds: (invocation) => of(invocation)?.holds(invocation) ?? false,
+        finish: (invocation) => of(invocation)?.finish(invocation) ?? [],
+        closeIdle: async () => {},
+      }
+    }
+  }
+
+  return ScopedPool
+}
+
+function scopeOrNone(): Scope | undefined {
+  try {
+    return currentScope()
+  } catch {
+    return undefined
+  }
+}
+
+function checkSource(source: unknown): Source | SourceFunction<never> {
+  if (['string', 'object', 'function'].includes(typeof source)) return source as Source
+  throw new OptionError({
+    option: 'config',
+    allowed: 'a connection string, options, a Hyperdrive binding, or a function of the bindings',
+    message: `new Pool() was given a ${typeof source}. Write new Pool((env) => env.HYPERDRIVE), or new Pool({ connectionString: url }).`,
+  })
+}

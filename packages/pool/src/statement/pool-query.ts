@@ -1,0 +1,373 @@
+/**
+ * `pool.query()`: one statement on whatever connection there is. Loses it a connection under way, the outcome decides whether it may go out
+ * on another: certainly not executed, a read, or declared harmless to repeat.
+ */
+
+import {
+  classify,
+  codeOf,
+  currentInvocation,
+  earn,
+  foundStandby,
+  hasInvocations,
+  hingesOnDirectness,
+  type Invocation,
+  judgeResend,
+  mayLookUpAgain,
+  type ResendFacts,
+  read,
+  resumeInvocation,
+  type StandbyFound,
+  spend,
+  TransactionOpenError,
+} from '@thaw/core'
+import type pg from 'pg'
+import type { Door } from '../checkout/door.ts'
+import type { Hedging } from '../checkout/hedging.ts'
+import type { Memory } from '../connection/home.ts'
+import { isInterruption } from '../connection/interruption.ts'
+import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connection/lost-statement.ts'
+import { isBroken, type Vitals } from '../connection/vitals.ts'
+import { isBusy, whenFinished } from '../connection/when-finished.ts'
+import type { Driver } from '../driver/driver.ts'
+import { nextTick } from '../driver/next-tick.ts'
+import { activeQueryOf, type ConnectCallback, isSubmittable, type PeerClient, type PeerQuery, type Release } from '../driver/peer.ts'
+import { type Callback, promisify } from '../driver/promisify.ts'
+import type { Settings } from '../options/options.ts'
+import { asRidden, knowsQueryMode, mayRide, noProof, startRide } from './riding.ts'
+
+/** What pool queries need of their pool. */
+export interface PoolQueryHost {
+  readonly driver: Pick<Driver, 'DatabaseError' | 'Query'>
+  readonly settings: Settings
+  readonly memory: Memory
+  readonly door: Door
+  isEnding(): boolean
+  readonly hedging: Hedging
+  /**
+   * `mayRide`, asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? Returns how to want none any
+   * more; whoever gets one all the same gives it back. `isAtDoor`: he came before the pool was ended, if it is.
+   */
+  connect(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined, isAtDoor: boolean | undefined): () => void
+  /** Lends a connection that may be lent unasked, at once. False: there is none, or somebody was here before. */
+  lendNow(callback: ConnectCallback): boolean
+  /** A statement is about to be sent again. */
+  repeating(error: Error, loss: Loss): void
+}
+
+/** One call of `pool.query()`. */
+interface Call {
+  readonly text: unknown
+  readonly values: unknown
+  readonly done: Callback<pg.QueryResult>
+  /** Whose call it is. Callbacks run in the context of whatever calls them. */
+  readonly invocation: Invocation | undefined
+  /** How often it may still be sent again, if it was certainly not executed. Two deaths in a row are luck, three are an outage. */
+  readonly repeats: number
+  /** The loss for which it is sent once more although it may have been executed. */
+  readonly secondTry?: { readonly loss: Loss; readonly how: 'inside READ ONLY' | 'as it is' }
+  /** It went out with the proof in front of it, which never came: to its caller as if it still waited at the door, where a dead connection costs nobody anything. */
+  readonly isAtDoor?: boolean
+  /** It was refused by a standby where the primary had been. */
+  readonly wasRefused?: boolean
+}
+
+type Settle = (error: Error | null | undefined, result?: pg.QueryResult) => void
+
+const MOST_REPEATS = 2
+/** PostgreSQL's read_only_sql_transaction. */
+const READ_ONLY = '25006'
+const LEFT_OPEN =
+  'A statement sent by pool.query() left a transaction open. It was rolled back, because the next pool.query() may take another connection. Take one for all of it: const client = await pool.connect().'
+
+export class PoolQueries {
+  readonly #host: PoolQueryHost
+  readonly #hasQueryMode: boolean
+  #standby: StandbyFound | undefined
+
+  constructor(host: PoolQueryHost) {
+    this.#host = host
+    this.#hasQueryMode = knowsQueryMode(host.driver.Query)
+  }
+
+  /** With pg-pool's choice of arguments. */
+  query(
+    PromiseClass: PromiseConstructor,
+    text: unknown,
+    values: unknown,
+    callback: Callback<pg.QueryResult> | undefined,
+  ): Promise<pg.QueryResult> | undefined {
+    if (typeof text === 'function') {
+      const promised = promisify(PromiseClass, text as Callback<pg.QueryResult>)
+      const refused = new Error('Passing a function as the first parameter to pool.query is not supported')
+      nextTick(() => promised.callback(refused))
+      return promised.result
+    }
+    const isTwoArguments = typeof values === 'function'
+    const promised = promisify(PromiseClass, isTwoArguments ? (values as Callback<pg.QueryResult>) : callback)
+    this.#start(text, isTwoArguments ? undefined : values, promised.callback)
+    return promised.result
+  }
+
+  #start(text: unknown, values: unknown, done: Callback<pg.QueryResult>): void {
+    const call: Call = { text, values, done, invocation: currentInvocation(), repeats: MOST_REPEATS }
+    const run: ConnectCallback = (failure, client, release) => {
+      if (failure || !client) done(failure)
+      else this.#run(call, client, release)
+    }
+    // pg-pool lends in the next tick. Nobody can tell the difference, and a tick is a tenth of what Thaw costs.
+    if (signalOf(text) === undefined && this.#host.lendNow(run)) return
+    this.#connect(call, run, () => mayRide(text, values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode }))
+  }
+
+  #send(call: Call): void {
+    this.#connect(call, (failure, client, release) => {
+      if (failure || !client) this.#notSent(call, failure)
+      else this.#run({ ...call, isAtDoor: false }, client, release)
+    })
+  }
+
+  /** What became of the second try says nothing about the first. */
+  #notSent({ done, secondTry }: Call, failure: Error | undefined): void {
+    if (secondTry?.how !== 'as it is') return done(failure)
+    this.#host.door.reported(secondTry.loss)
+    done(judgeAgain(secondTry.loss, this.#host.door))
+  }
+
+  #connect({ invocation, text, isAtDoor }: Call, callback: ConnectCallback, rides?: () => boolean): () => void {
+    if (!hasInvocations()) return this.#host.connect(callback, signalOf(text), rides, isAtDoor)
+    const resumed: ConnectCallback = (...results) => resumeInvocation(invocation, () => callback(...results))
+    return resumeInvocation(invocation, () => this.#host.connect(resumed, signalOf(text), rides, isAtDoor))
+  }
+
+  #run(call: Call, client: PeerClient, release: Release): void {
+    const vitals = this.#host.door.vitalsOf(client)
+    vitals.isPoolQuery = true
+    if (vitals.rides) return this.#runRiding(call, client, release, vitals)
+    this.#runAs(call, client, release, vitals)
+  }
+
+  /** The proof goes in front. If it is late, whichever connection is ready first serves the caller. */
+  #runRiding({ done, ...unshared }: Call, client: PeerClient, release: Release, vitals: Vitals): void {
+    vitals.rides = false
+    let isDone = false
+    const once: Callback<pg.QueryResult> = (...results) => {
+      if (isDone) return
+      isDone = true
+      done(...results)
+    }
+    const call = { ...unshared, done: once }
+    const { settings, hedging } = this.#host
+    let isTaken = false
+    let isEnded = false
+    /** That nothing is known of the statement is nothing to tell as long as it may still be answered. */
+    let held: Error | undefined
+    const besides: Callback<pg.QueryResult> = (error, result) => {
+      if (error && lossOf(error) && !isEnded) held = error
+      else once(error, result)
+    }
+    const take: ConnectCallback = (failure, other, releaseOther) => {
+      if (failure || !other) return
+      if (ride.isOver) return releaseOther()
+      isTaken = true
+      this.#runBeside({ ...call, done: besides }, client, vitals, other, releaseOther)
+    }
+    const wantOther = () => this.#connect(call, take)
+    const ride = startRide(client, vitals, { ...settings, hedging, wantOther })
+    const text = asRidden(call.text, call.values)
+    const ridden = { ...call, text, values: text === call.text ? call.values : undefined }
+    this.#runAs(ridden, client, release, vitals, (error) => {
+      const isAtDoor = !ride.isOver
+      ride.end()
+      isEnded = true
+      if (!error) return false
+      if (isTaken) {
+        release(error)
+        if (held) once(held)
+      } else resumeInvocation(call.invocation, () => this.#failed({ ...call, isAtDoor }, client, release, error))
+      return true
+    })
+  }
+
+  /** It only reads; what has become of the first one is not known, so this one is sent where nothing can be changed. */
+  #runBeside(call: Call, late: PeerClient, vitals: Vitals, other: PeerClient, release: Release): void {
+    const { settings, door } = this.#host
+    const query = activeQueryOf(late) ?? {}
+    const lost = { query: query as PeerQuery, classify: door.classify, isPipelined: false, isDirect: door.isDirect }
+    const error = loseSent(late, vitals, lost, noProof(settings.probeTimeoutMillis))
+    const loss = lossOf(error)
+    if (!loss) return release()
+    this.#host.repeating(error, loss)
+    this.#run({ ...call, secondTry: { loss, how: 'inside READ ONLY' } }, other, release)
+  }
+
+  /** `ended` is told first, and says whether it has dealt with it. */
+  #runAs(call: Call, client: PeerClient, release: Release, vitals: Vitals, ended?: (error: Error | undefined) => boolean): void {
+    let settled = false
+    let isSending = true
+    const settle: Settle = (error, result) => {
+      // pg calls back twice after a value that it cannot bind: for the first time before it has returned.
+      if (settled) return
+      settled = true
+      if (isSending) nextTick(() => tell(error, result))
+      else tell(error, result)
+    }
+    const tell: Settle = (error, result) => {
+      if (ended?.(error ?? undefined)) return
+      if (error) resumeInvocation(call.invocation, () => this.#failed(call, client, release, error))
+      else this.#finish(call, vitals, release, result)
+    }
+    try {
+      if (call.secondTry?.how === 'inside READ ONLY') readOnly(client, call, settle)
+      else client.query(call.text as string, call.values as unknown[], settle as (error: Error, result: pg.QueryResult) => void)
+    } catch (error) {
+      settle(error as Error)
+    }
+    isSending = false
+  }
+
+  #finish({ done, secondTry, wasRefused }: Call, vitals: Vitals, release: Release, result: pg.QueryResult | undefined): void {
+    const { memory } = this.#host
+    memory.budget = earn(memory.budget)
+    if (wasRefused) this.#standby = undefined
+    const { status } = vitals
+    release()
+    // A READ ONLY transaction of ours whose COMMIT was lost has changed nothing.
+    if ((status !== 'T' && status !== 'E') || secondTry?.how === 'inside READ ONLY') return done(undefined, result)
+    done(new TransactionOpenError(LEFT_OPEN))
+  }
+
+  #failed(call: Call, client: PeerClient, release: Release, error: Error): void {
+    const loss = lossOf(error)
+    if (!loss && codeOf(error) === READ_ONLY && this.#mayBeStandby(call, client)) return this.#askRole(call, client, release, error)
+    const hadSessionState = !call.isAtDoor && this.#host.door.vitalsOf(client).sessionState !== 'none'
+    const keeps = this.#mayKeep(client, error)
+    if (keeps && isBusy(client)) return this.#whenReady(call, client, release, error)
+    release(keeps ? undefined : error)
+    if (!loss) return call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
+    this.#lost(call, error, loss, { hadSessionState, mayAskForPooler: hingesOnDirectness(loss.evidence) })
+  }
+
+  /**
+   * The server sends an error at once, and is ready a moment later. Whoever heard of it before would dial for his next statement. If the connection ends instead, it
+   * was no answer: a proxy that loses its server may say ERROR, too.
+   */
+  #whenReady(call: Call, client: PeerClient, release: Release, error: Error): void {
+    whenFinished(client, this.#host.settings, (finished) => {
+      if (!finished && isBroken(client)) {
+        const { door } = this.#host
+        const lost = { query: statementOf(call.text), classify: door.classify, isPipelined: false, isDirect: door.isDirect }
+        return this.#failed(call, client, release, loseSent(client, door.vitalsOf(client), lost, error))
+      }
+      release(finished ? undefined : error)
+      call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
+    })
+  }
+
+  /** Sends it again, if that may be; or tells what became of it. */
+  #lost(call: Call, error: Error, loss: Loss, known: Pick<ResendFacts, 'hadSessionState' | 'mayAskForPooler'>): void {
+    const { memory } = this.#host
+    const how = judgeResend({
+      ...known,
+      verdict: loss.verdict,
+      isReplayable: !isSubmittable(call.text),
+      wasInterrupted: isInterruption(loss.cause),
+      isPoolEnding: !call.isAtDoor && this.#host.isEnding(),
+      repeatsLeft: call.repeats,
+      wasSecondTry: call.secondTry !== undefined,
+      isIdempotent: isIdempotent(call),
+    })
+    if (how === 'ask first') return this.#askDirectness(call, error, loss)
+    const budget = call.isAtDoor ? memory.budget : spend(memory.budget)
+    if (how === 'no' || budget === undefined) return this.#report(call, error, loss)
+    memory.budget = budget
+    this.#host.repeating(error, loss)
+    const isUnknown = loss.verdict.outcome !== 'not-executed'
+    this.#send(isUnknown ? { ...call, secondTry: { loss, how } } : { ...call, repeats: call.repeats - 1 })
+  }
+
+  #report({ done, secondTry }: Call, error: Error, loss: Loss): void {
+    // Lost twice: the caller is told of his statement, not of the transaction that we put around it, nor of what was never sent.
+    const told = secondTry ? judgeAgain({ ...secondTry.loss, cause: loss.cause }, this.#host.door) : error
+    this.#host.door.reported(lossOf(told) ?? loss)
+    done(told)
+  }
+
+  /** A pooler invents the pid that it gives at login. What PostgreSQL says of itself tells whether there is one. */
+  #askDirectness(call: Call, error: Error, loss: Loss): void {
+    const ask: ConnectCallback = (failure, client, release) => {
+      if (failure || !client) return this.#report(call, error, loss)
+      const answered = (unanswered: Error | null, answer: pg.QueryResult<{ pid: number }>) => {
+        release(unanswered ?? undefined)
+        if (unanswered) return this.#report(call, error, loss)
+        const isDirect = answer.rows[0]?.pid === client.processID
+        this.#host.memory.isDirect = isDirect
+        const known = judgeAgain(loss, { isDirect })
+        this.#lost(call, known, lossOf(known) ?? loss, { hadSessionState: false, mayAskForPooler: false })
+      }
+      client.query('SELECT pg_backend_pid() AS pid', answered)
+    }
+    this.#connect({ ...call, text: undefined }, ask)
+  }
+
+  #mayBeStandby({ text, wasRefused, secondTry }: Call, client: PeerClient): boolean {
+    if (wasRefused || secondTry?.how === 'inside READ ONLY' || this.#host.isEnding() || isSubmittable(text) || isBroken(client))
+      return false
+    const { door, settings } = this.#host
+    const isOfInterest = this.#isOutdated(client) || mayLookUpAgain(this.#standby, read(settings.clock))
+    return isOfInterest && door.vitalsOf(client).status === 'I'
+  }
+
+  /** Has another statement found out before, on a connection of the same generation? */
+  #isOutdated(client: PeerClient): boolean {
+    return this.#host.door.vitalsOf(client).generation < this.#host.door.generation
+  }
+
+  /** A write was refused as read-only. Is it a setting, which the user should hear of, or has the primary become a standby? */
+  #askRole(call: Call, client: PeerClient, release: Release, error: Error): void {
+    const answered = (unanswered: Error | null, answer: pg.QueryResult<{ standby: boolean }>) => {
+      if (unanswered || answer.rows[0]?.standby !== true) {
+        release(!unanswered && this.#mayKeep(client, error) ? undefined : error)
+        return call.done(error)
+      }
+      if (!this.#isOutdated(client)) {
+        this.#host.door.condemnAll()
+        this.#standby = foundStandby(this.#standby, read(this.#host.settings.clock))
+      }
+      release(true)
+      // Dialling looks the host up anew. The statement was refused, so it was not executed.
+      this.#send({ ...call, wasRefused: true })
+    }
+    client.query('SELECT pg_is_in_recovery() AS standby', answered)
+  }
+
+  #mayKeep(client: PeerClient, error: Error): boolean {
+    return (
+      this.#host.settings.keepOnSqlError && error instanceof this.#host.driver.DatabaseError && !classify(error)?.ends && !isBroken(client)
+    )
+  }
+}
+
+/** Where nothing can be changed: what we take for a read may be none, for all that a lexer can see. */
+function readOnly(client: PeerClient, { text, values, invocation }: Call, settle: Settle): void {
+  const begun = (failure: Error | null) => {
+    if (failure) return settle(failure)
+    client.query(text as string, values as unknown[], (error: Error | null, result: pg.QueryResult) => {
+      client.query(error ? 'ROLLBACK' : 'COMMIT', () => settle(error, result))
+    })
+  }
+  client.query('BEGIN READ ONLY', (failure: Error | null) => resumeInvocation(invocation, () => begun(failure)))
+}
+
+/** As far as it must be known when the driver has forgotten it. */
+function statementOf(text: unknown): PeerQuery {
+  return { text: typeof text === 'string' ? text : (text as { text?: unknown } | null)?.text, handleError() {} }
+}
+
+function isIdempotent({ text }: Call): boolean {
+  return (text as { idempotent?: unknown } | null)?.idempotent === true
+}
+
+function signalOf(text: unknown): unknown {
+  return typeof text === 'object' ? (text as { signal?: unknown } | null)?.signal : undefined
+}
