@@ -153,3 +153,15 @@ test("control: what the 'connect' event sets, and nobody waits for, holds for ev
     expect(pool.totalCount).toBe(5)
   }
 })
+
+test('a statement on a client that was given back, and is closed under it, is told what became of it', async () => {
+  const pool = openPool('thaw', { max: 1, releaseTimeoutMillis: 200 })
+  const client = await pool.connect()
+  const left = client.query('select pg_sleep(30), pg_notify($1, $2)', ['channel', 'payload'])
+  const told = left.then(
+    () => 'ok',
+    (error: Error) => error.name,
+  )
+  client.release()
+  expect(await told).toBe('OutcomeUnknownError')
+})

@@ -80,7 +80,10 @@ export class Returning {
     if (!pool._clients.includes(client)) return callback?.()
     pool._clients = pool._clients.filter((one) => one !== client)
     this.#leaveIdle(client)
-    enter(client, door.vitalsOf(client), 'closed')
+    const vitals = door.vitalsOf(client)
+    // Whoever has it closes it, and knows. Whoever still runs a statement on it without having it does not.
+    vitals.isEvicted = vitals.state === 'draining' || vitals.state === 'probing'
+    enter(client, vitals, 'closed')
     this.#host.returned(client)
     // A statement that nobody waits for any more is stopped at the server too.
     if (isAtWork(client)) door.requestCancel(client)

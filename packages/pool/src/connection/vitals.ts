@@ -79,6 +79,8 @@ export interface Vitals {
   item?: IdleItem
   /** How a statement of the pool's own gives it back. Undefined: by pg-pool's ceremony, as everybody. */
   giveBack?: Release
+  /** The pool has closed it, while a former caller may have had a statement on it. */
+  isEvicted?: boolean
   /** Its invocation has ended, and it was never given back. */
   takenBack?: boolean
   readonly sending: Sending

@@ -277,7 +277,7 @@ function extend(Base: ClientClass): ClientClass {
     override _errorAllQueries(error: Error): void {
       const attached = this.#attached
       // Closed by its owner: he knows what he did. But not by an owner who has others' statements on it.
-      if (!attached || (this._ending && !isInterruption(error))) return super._errorAllQueries(error)
+      if (!attached || (this._ending && !isInterruption(error) && !attached.vitals.isEvicted)) return super._errorAllQueries(error)
       const active = activeQueryOf(this)
       const words = this.#takeLastWords()
       if (words) attached.host.ended(words)
