@@ -25,7 +25,7 @@ import { tellListeners } from './driver/listeners.ts'
 import { nextTick } from './driver/next-tick.ts'
 import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem, Release } from './driver/peer.ts'
 import { type Callback, promisify } from './driver/promisify.ts'
-import type { Waiter } from './driver/waiter.ts'
+import { callBack, type Waiter } from './driver/waiter.ts'
 import { requestCancel } from './inquiry/cancel-request.ts'
 import { InFlightWatch } from './inquiry/in-flight-watch.ts'
 import type { ConnectOptions, EndOptions, Settings, ThawOptions } from './options/options.ts'
@@ -283,7 +283,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       const waiter = this.#isOverfull ? undefined : this._pendingQueue.shift()
       this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts, ...(dial.isHedge && { hedge: true }) })
       if (waiter) tellAcquired(this.#events, 'new')
-      if (waiter) waiter.callback(undefined, client, release)
+      if (waiter) callBack(waiter, undefined, client, release)
       else release()
       this._pulseQueue()
     }

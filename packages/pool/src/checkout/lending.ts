@@ -8,7 +8,7 @@ import { enter } from '../connection/connection-state.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy } from '../connection/when-finished.ts'
 import type { ConnectCallback, IdleItem, IdleListener, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
-import type { Waiter } from '../driver/waiter.ts'
+import { callBack, type Waiter } from '../driver/waiter.ts'
 import type { InFlightWatch } from '../inquiry/in-flight-watch.ts'
 import type { Door } from './door.ts'
 import type { IdleTimer } from './idle-timer.ts'
@@ -82,7 +82,7 @@ export class Lending {
     const { release } = client
     enter(client, vitals, 'in use')
     if (isWanted) pool.emit('acquire', client)
-    item.callback(undefined, client, release)
+    callBack(item, undefined, client, release)
   }
 
   /** Lends what may be lent unasked, and has the rest looked at. `releasedAt`: the clocks, where they were read in this very turn. */
@@ -122,7 +122,7 @@ export class Lending {
   }
 
   /** Hands it to the caller, who has left the queue as it has left the idle ones. */
-  #lend({ client }: IdleItem, waiter: PendingItem & Pick<Waiter, 'isOwn' | 'run'>): void {
+  #lend({ client }: IdleItem, waiter: PendingItem & Pick<Waiter, 'isOwn' | 'context'>): void {
     const { pool, door, events, watch } = this.#host
     const vitals = door.vitalsOf(client)
     const how = vitals.rides ? 'ridden' : vitals.probed ? 'probed' : 'trusted'
@@ -131,12 +131,13 @@ export class Lending {
     if (waiter.isOwn && vitals.giveBack && isPlain(pool) && enter(client, vitals, 'in use')) {
       vitals.isPoolQuery = true
       tellAcquired(events, how)
-      return waiter.callback(undefined, client, vitals.giveBack)
+      return callBack(waiter, undefined, client, vitals.giveBack)
     }
     tellAcquired(events, how)
     client.ref?.()
     // Listeners of `acquire` belong to the request whose client it is.
-    if (waiter.run) waiter.run(() => this.hand(client, waiter))
+    const { context } = waiter
+    if (context) context.runInAsyncScope(() => this.hand(client, { callback: waiter.callback }), undefined)
     else this.hand(client, waiter)
   }
 

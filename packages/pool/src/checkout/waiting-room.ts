@@ -5,14 +5,13 @@ import { type Bounds, bound, checkSignal, interruptedBefore } from '../connectio
 import { keepContext } from '../driver/async-context.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import type { ConnectCallback } from '../driver/peer.ts'
-import type { Waiter } from '../driver/waiter.ts'
+import { callBack, type Waiter } from '../driver/waiter.ts'
 import { type ConnectOptions, checkConnectOptions } from '../options/options.ts'
 
 /** A caller who begins to wait now. */
 export function createWaiter(clock: Clock, callback: ConnectCallback, { mayRide, isOwn }: Pick<Waiter, 'mayRide' | 'isOwn'> = {}): Waiter {
-  const run = keepContext()
-  const kept: ConnectCallback = run ? (...results) => run(() => callback(...results)) : callback
-  return { callback: kept, run, since: clock.mono(), mayRide, isOwn, until: currentInvocation()?.deadlineAt ?? Number.POSITIVE_INFINITY }
+  const until = currentInvocation()?.deadlineAt ?? Number.POSITIVE_INFINITY
+  return { callback, context: keepContext(), since: clock.mono(), mayRide, isOwn, until }
 }
 
 /** What a waiting room needs of its pool. */
@@ -32,6 +31,8 @@ export class WaitingRoom {
   /** When the alarm rings, on the monotonic clock. */
   #ringsAt = 0
   #lookedAt = 0
+  /** The last caller for whom the alarm was set. */
+  #newest: Waiter | undefined
 
   constructor(host: WaitingHost) {
     this.#host = host
@@ -115,7 +116,11 @@ export class WaitingRoom {
   setAlarm(): void {
     const { clock, queue } = this.#host
     const last = queue().at(-1)
-    if (!last) return
+    // Called for each connection that comes back: the clocks are read once for each caller that begins to wait.
+    if (!last || (this.#alarm !== undefined && last === this.#newest)) return
+    this.#newest = last
+    // It rings soon enough for whoever has longer than the time between two looks.
+    if (this.#alarm !== undefined && last.until === Number.POSITIVE_INFINITY && this.#host.patienceMillis() > LOOK_MILLIS) return
     const now = read(clock)
     if (this.#alarm !== undefined) {
       if (now.mono + this.#leftMillis(last, now) >= this.#ringsAt) return
@@ -145,7 +150,7 @@ export class WaitingRoom {
 
   /** In the next tick: a callback that throws must not take the others with it. */
   reject(waiter: Waiter | undefined, error: Error): void {
-    if (waiter) nextTick(() => waiter.callback(error, undefined, () => {}))
+    if (waiter) nextTick(() => callBack(waiter, error, undefined, () => {}))
   }
 
   /** Stops the timer. */

