@@ -5,9 +5,10 @@
  * What a program may do is in `test/program.ts`. THAW_SEED repeats the run that a failure has printed, THAW_RUNS makes it longer.
  */
 
+import { illegalMoves } from '@thaw/pool'
 import fc from 'fast-check'
 import type pg from 'pg'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import { InvariantError } from '../test/callers.ts'
 import { asksStranger, dialsTooMany, leavesUnhandled, losesPlaces, plain, probesBusy, writesTwice } from '../test/planted.ts'
 import { type Program, programs } from '../test/program.ts'
@@ -34,6 +35,9 @@ function judge(make: Make, of: fc.Arbitrary<Program>, numRuns: number): Promise<
 function report({ failed, seed, counterexample, errorInstance }: fc.RunDetails<[Program]>): string {
   return failed ? `THAW_SEED=${seed} ${JSON.stringify(counterexample?.[0])}\n${errorInstance}` : ''
 }
+
+// Each is a bug of ours, though it need not have hurt anybody.
+afterAll(() => expect(illegalMoves).toEqual([]))
 
 test('the control: pg.Pool keeps all of it, as long as nothing is the matter', async () => {
   expect(report(await judge(plain, programs('calm'), 1000))).toBe('')

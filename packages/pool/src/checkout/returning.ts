@@ -58,7 +58,7 @@ export class Returning {
     const vitals = door.vitalsOf(client)
     this.#leaveIdle(client)
     vitals.isPoolQuery = false
-    if (!enter(client, vitals, 'draining')) return
+    if (!enter(client, vitals, 'draining')) return this.remove(client)
     whenQuiet(client, settings, (isQuiet) => this.#putBack(client, vitals, isQuiet ? undefined : true))
   }
 
@@ -96,6 +96,8 @@ export class Returning {
 
   #putBack(client: PeerClient, vitals: Vitals, error: Error | boolean | undefined, tell?: () => void): void {
     if (vitals.state === 'in use' || vitals.state === 'draining') this.#settle(client, vitals, error)
+    // By a move that is not in the table: its place is free, too.
+    else if (vitals.state === 'closed') this.remove(client)
     try {
       tell?.()
     } finally {

@@ -32,6 +32,8 @@ const MOST_KEPT = 10
  */
 export function enter(client: PeerClient, vitals: { state: ConnectionState }, next: ConnectionState): boolean {
   const { state } = vitals
+  // Several may give a connection up: the door, its socket, whoever has it.
+  if (state === 'closed' && next === 'closed') return true
   if (NEXT[state].includes(next)) {
     vitals.state = next
     return true
