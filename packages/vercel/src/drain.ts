@@ -67,8 +67,11 @@ export class Drain {
       // pg-pool tells of a release before it counts the client as idle.
       if (this.#isTerminating || !isHeld) queueMicrotask(() => this.closeIdle())
     })
-    // What was used before anybody watched: outside of a request it is closed now, for nobody may ever use it again.
-    this.hold(requestContext())
+    // What was used before anybody watched: outside of a request it is closed now, for nobody may ever use it again. Not by a timer: no request that
+    // asks nothing of the pool holds the instance for it.
+    const context = requestContext()
+    this.hold(context)
+    if (!context) queueMicrotask(() => this.closeIdle())
   }
 
   /** Holds the instance, by this request too, until the pool is drained. Each call puts the drain off by the pool's idle timeout. */
