@@ -183,8 +183,8 @@ serve({
 
 async function run({ driver, config, seed, id, callers, capMillis }: RunOrder): Promise<RunReport> {
   const random = createSeededRandom(seed)
-  // The proxy hides the ports, as a balancer does. There a statement that the network held up for more than a second before it dropped the answer
-  // cannot be told from one of another server (decision 60): it waits for this bound, which the documents advise. It is told as unknown.
+  // A proxy that swallows everything also swallows the end of a session whose server crashes meanwhile. The server then has no such backend, which
+  // proves nothing (decision 60): the statement waits for this bound, which the documents advise, and is told as unknown.
   const pool = driver === 'pg' ? new pg.Pool(config) : new ThawPool({ ...config, query_timeout: LAST_RESORT_MILLIS })
   if (driver === 'pg') pool.on('error', () => {})
   const entries: LedgerEntry[] = []
