@@ -148,7 +148,7 @@ export class WaitingRoom {
     for (const waiter of this.#host.queue().splice(0)) this.reject(waiter, error)
   }
 
-  /** In the next tick: a callback that throws must not take the others with it. */
+  /** In the next tick: it is not called before all that are due have left the queue. */
   reject(waiter: Waiter | undefined, error: Error): void {
     if (waiter) nextTick(() => callBack(waiter, error, undefined, () => {}))
   }

@@ -4,6 +4,7 @@ import type { EventEmitter } from 'node:events'
 import { type Clock, elapsedMillis, type Reading, read, type Standing } from '@thaw/core'
 import type { IdleItem, PeerClient, Release } from '../driver/peer.ts'
 import type { ConnectionState } from './connection-state.ts'
+import { guardParser } from './parser-guard.ts'
 import { preferP256 } from './tls.ts'
 
 /** The server's word in each ReadyForQuery: idle, in a transaction, in a failed one. Undefined before the first. */
@@ -125,6 +126,7 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
   client.on('end', () => listener?.closed(client))
   // A client made by a user's factory may have no connection: it is lent as node-postgres would lend it.
   if (!client.connection) return vitals
+  guardParser(client.connection)
   countBytes(client.connection.stream)
   // In front of pg's own listener, which calls the statement's callback, which gives the client back and wants to know. A watched client
   // does it in pg's own listener: a second one makes each event cost more.

@@ -1,7 +1,7 @@
 /** The user's listeners on the pool, which may throw while the pool is in the middle of something. */
 
 import type { EventEmitter } from 'node:events'
-import { nextTick } from './next-tick.ts'
+import { throwLater } from './next-tick.ts'
 import type { PeerClient } from './peer.ts'
 
 /** What pg-pool tells in the middle of its own work, where an exception would leave a caller waiting and a place taken for ever. */
@@ -26,10 +26,7 @@ export function tellListeners(
     return tell()
   } catch (error) {
     if (name === 'connect') refusals.set(client as PeerClient, error as Error)
-    else
-      nextTick(() => {
-        throw error
-      })
+    else throwLater(error)
     return true
   }
 }

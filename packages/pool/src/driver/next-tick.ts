@@ -15,3 +15,10 @@ const tick = globals.process?.nextTick?.bind(globals.process) ?? queueMicrotask
 export function nextTick(callback: () => void): void {
   tick(callback)
 }
+
+/** An uncaught exception, when the code that runs now has done its work. */
+export function throwLater(error: unknown): void {
+  nextTick(() => {
+    throw error
+  })
+}

@@ -1,6 +1,7 @@
 /** A caller that waits for a connection. */
 
 import type { Context } from './async-context.ts'
+import { throwLater } from './next-tick.ts'
 import type { ConnectCallback, PeerClient, PendingItem, Release } from './peer.ts'
 
 /** A caller in pg-pool's queue. */
@@ -18,13 +19,20 @@ export interface Waiter extends PendingItem {
   readonly isOwn?: boolean | undefined
 }
 
-/** Calls back in the caller's own async context. Undefined as the context: pg-pool's item, or one that never waited. */
+/**
+ * Calls back in the caller's own async context. Undefined as the context: pg-pool's item, or one that never waited. A callback that throws is an
+ * uncaught exception, as in node-postgres, but it keeps no other waiter from being served.
+ */
 export function callBack(
   { callback, context }: PendingItem & Pick<Waiter, 'context'>,
   error: Error | undefined,
   client: PeerClient | undefined,
   release: Release,
 ): void {
-  if (context) context.runInAsyncScope(callback, undefined, error, client, release)
-  else callback(error, client, release)
+  try {
+    if (context) context.runInAsyncScope(callback, undefined, error, client, release)
+    else callback(error, client, release)
+  } catch (thrown) {
+    throwLater(thrown)
+  }
 }
