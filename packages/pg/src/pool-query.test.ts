@@ -109,3 +109,24 @@ describe('a client whose connection was lost while it was held', () => {
     expect(error).toMatchObject({ kind: 'connection-lost', reason: 'unsent', code: 'ECONNRESET', syscall: 'read' })
   })
 })
+
+describe('values that the caller changes while the statement is under way', () => {
+  const lastWords = { code: '57P01', message: 'terminating connection due to administrator command' }
+
+  test.each([
+    ['an array', (values: string[]) => ['insert into stored values ($1) returning who', values] as const],
+    ['a configuration', (values: string[]) => [{ text: 'insert into stored values ($1) returning who', values }] as const],
+  ])('are not sent the second time: %s', async (_name, form) => {
+    await server.query('create table if not exists stored (who text); truncate stored')
+    const pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 1 })
+    await pool.query('select 1')
+    proxy.loseNextRequest({ containing: 'insert', cut: 'fin', lastWords })
+    const values = ['mine']
+    const sent = pool.query(...(form(values) as unknown as [string, string[]]))
+    values[0] = 'changed'
+    values.push('more')
+    expect((await sent).rows).toEqual([{ who: 'mine' }])
+    expect((await server.query('select who from stored')).rows).toEqual([{ who: 'mine' }])
+    await pool.end()
+  })
+})

@@ -34,6 +34,7 @@ import { nextTick } from '../driver/next-tick.ts'
 import { activeQueryOf, type ConnectCallback, isSubmittable, type PeerClient, type PeerQuery, type Release } from '../driver/peer.ts'
 import { type Callback, promisify } from '../driver/promisify.ts'
 import type { Settings } from '../options/options.ts'
+import { asFirstSent, rememberSent, type Sent } from './as-first-sent.ts'
 import { asRidden, knowsQueryMode, mayRide, noProof, startRide } from './riding.ts'
 
 /** What pool queries need of their pool. */
@@ -59,6 +60,8 @@ export interface PoolQueryHost {
 interface Call {
   readonly text: unknown
   readonly values: unknown
+  /** What it was when it was first sent, if that can have changed. */
+  sent?: Sent | undefined
   readonly done: Callback<pg.QueryResult>
   /** Whose call it is. Callbacks run in the context of whatever calls them. */
   readonly invocation: Invocation | undefined
@@ -120,7 +123,8 @@ export class PoolQueries {
     this.#connect(call, run, () => mayRide(text, values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode }))
   }
 
-  #send(call: Call): void {
+  #send(again: Call): void {
+    const call = { ...again, ...asFirstSent(again.sent) }
     this.#connect(call, (failure, client, release) => {
       if (failure || !client) this.#notSent(call, failure)
       else this.#run({ ...call, isAtDoor: false }, client, release)
@@ -141,6 +145,7 @@ export class PoolQueries {
   }
 
   #run(call: Call, client: PeerClient, release: Release): void {
+    call.sent ??= rememberSent(call.text, call.values)
     const vitals = this.#host.door.vitalsOf(client)
     vitals.isPoolQuery = true
     if (vitals.rides) return this.#runRiding(call, client, release, vitals)
@@ -198,7 +203,7 @@ export class PoolQueries {
     const loss = lossOf(error)
     if (!loss) return release()
     this.#host.repeating(error, loss)
-    this.#run({ ...call, secondTry: { loss, how: 'inside READ ONLY' } }, other, release)
+    this.#run({ ...call, ...asFirstSent(call.sent), secondTry: { loss, how: 'inside READ ONLY' } }, other, release)
   }
 
   /** `ended` is told first, and says whether it has dealt with it. */

@@ -1,0 +1,26 @@
+/** A statement that is sent again is what it was when it was first sent, whatever its caller has done to his values or configuration since. */
+
+/** What a statement was when it was first sent. */
+export interface Sent {
+  /** The caller's own, of which node-postgres reads more than we know. Undefined: a text with values beside it. */
+  readonly config: object | undefined
+  readonly text: unknown
+  readonly values: readonly unknown[]
+}
+
+/** What must be remembered of a statement that is being sent. Undefined: nothing of it can change. As deep as the array: node-postgres does not copy values either. */
+export function rememberSent(text: unknown, values: unknown): Sent | undefined {
+  if (typeof text !== 'object' || text === null)
+    return Array.isArray(values) ? { config: undefined, text, values: values.slice() } : undefined
+  const config = text as { readonly text?: unknown; readonly values?: unknown }
+  const used = config.values ?? values
+  return Array.isArray(used) ? { config, text: config.text, values: used.slice() } : undefined
+}
+
+/** The arguments to send it with again. */
+export function asFirstSent(sent: Sent | undefined): { readonly text?: unknown; readonly values?: unknown } | undefined {
+  if (!sent?.config) return sent && { text: sent.text, values: sent.values }
+  // Over the caller's own: a text may come from a prototype.
+  const own = { text: { value: sent.text, enumerable: true }, values: { value: sent.values, enumerable: true } }
+  return { text: Object.create(sent.config, own), values: undefined }
+}
