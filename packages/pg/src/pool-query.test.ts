@@ -110,6 +110,38 @@ describe('a client whose connection was lost while it was held', () => {
   })
 })
 
+describe.each([
+  ['pg', stock.Pool],
+  ['Thaw', Pool],
+])('%s', (_name, PoolClass) => {
+  test('bounds a statement of a Client whose query waits before it calls pg’s', async () => {
+    class Waiting extends stock.Client {
+      // @ts-expect-error: pg's has many forms.
+      override async query(...values: Parameters<stock.Client['query']>): Promise<unknown> {
+        await Promise.resolve()
+        return super.query(...values)
+      }
+    }
+    const pool = new PoolClass({ connectionString: server.url, max: 1, Client: Waiting, query_timeout: 200 } as object)
+    pool.on('error', () => {})
+    await expect(pool.query('select pg_sleep(20)')).rejects.toThrow('Query read timeout')
+    expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
+    await pool.end()
+  })
+
+  test('survives the end of an idle connection whose holder took all listeners off', async () => {
+    const pool = new PoolClass({ connectionString: server.url, max: 1, application_name: 'tidy' })
+    const died = new Promise((resolve) => pool.on('error', resolve))
+    const client = await pool.connect()
+    client.removeAllListeners()
+    client.release()
+    await server.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'tidy'`)
+    await died
+    expect(pool.totalCount).toBe(0)
+    await pool.end()
+  })
+})
+
 describe('values that the caller changes while the statement is under way', () => {
   const lastWords = { code: '57P01', message: 'terminating connection due to administrator command' }
 

@@ -68,6 +68,25 @@ afterEach(async () => {
 })
 afterAll(() => server.close())
 
+test(
+  'with a listener of acquire that runs a statement the connection is probed, and that statement goes out behind the probe',
+  PATIENCE,
+  async () => {
+    createPool({ probeTimeoutMillis: 100 })
+    pool.on('acquire', (client) => void client.query("set app.user_id = '7'"))
+    await pool.query('select 1')
+    skipped += 1000
+    const { text } = await sent(async () => {
+      const { rows } = await pool.query("select current_setting('app.user_id') as id, pg_sleep(0.5)")
+      expect(rows[0].id).toBe('7')
+    })
+    expect(text.startsWith(SYNC)).toBe(true)
+    expect(text).not.toContain(PROOF)
+    expect(events.map(({ type }) => type)).not.toContain('stale')
+    expect(ways()).toEqual(['new', 'probed'])
+  },
+)
+
 describe('a read on a connection that was silent', () => {
   test.each([
     ['a text', 'select n from read_me order by n'],

@@ -114,7 +114,8 @@ export class Lending {
     const { _pendingQueue, _idle } = pool
     const index = _idle.findIndex((one) => one.client === client)
     const waiter = _pendingQueue[place]
-    if (index === -1 || !waiter?.mayRide?.()) return false
+    // A listener of `acquire` may send something before the statement, on a connection that is not proven yet.
+    if (index === -1 || pool.listenerCount('acquire') > 0 || !waiter?.mayRide?.()) return false
     _pendingQueue.splice(place, 1)
     door.vitalsOf(client).rides = true
     for (const item of _idle.splice(index, 1)) this.#lend(item, waiter)

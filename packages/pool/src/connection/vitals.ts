@@ -122,8 +122,8 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
     sending: { wasWritable: true, bytesRead: undefined, status: undefined, isRefused: false, isUnreplicated: false },
   }
   Object.defineProperty(client, VITALS, { value: vitals, configurable: true })
-  client.on('error', (error) => listener?.lost(client, error))
-  client.on('end', () => listener?.closed(client))
+  keepListening(client, 'error', (error) => listener?.lost(client, error))
+  keepListening(client, 'end', () => listener?.closed(client))
   // A client made by a user's factory may have no connection: it is lent as node-postgres would lend it.
   if (!client.connection) return vitals
   guardParser(client.connection)
@@ -133,6 +133,17 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
   if (!isWatched(client)) client.connection.prependListener('readyForQuery', (message?: ReadyMessage) => noteReady(vitals, clock, message))
   preferP256(client.connection)
   return vitals
+}
+
+/** A holder that cleans up takes all listeners off. pg-pool puts its own back when a client is released; ours is put back at once. */
+function keepListening(client: PeerClient, name: 'error' | 'end', listener: (error: Error) => void): void {
+  client.on(name, listener)
+  const { removeAllListeners } = client
+  client.removeAllListeners = (...names: [event?: string | symbol]) => {
+    const result = removeAllListeners.apply(client, names)
+    if (!client.listeners(name).includes(listener)) client.on(name, listener)
+    return result
+  }
 }
 
 /** The socket of Workers has no counter. Whatever else has none may be a stream, which would begin to flow. */

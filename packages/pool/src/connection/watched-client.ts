@@ -94,6 +94,8 @@ function extend(Base: ClientClass): ClientClass {
     #isRefusing = false
     /** What its socket lives in. Undefined: the process. */
     #scope: Scope | undefined
+    /** Bounds of statements that are not here yet: a user's class may wait for something before it calls pg's `query`. */
+    readonly #unbound: { readonly bounds: Bounds; readonly before: PeerQuery | undefined }[] = []
     /** An answer, or the end? What comes next tells. */
     #lastWords: LastWords | undefined
 
@@ -147,6 +149,7 @@ function extend(Base: ClientClass): ClientClass {
       const result = super.query(plain, values, callback)
       // pg may have refused it, without taking it.
       if (bounds && this.#newest !== before) this.#bind(attached, bounds)
+      else if (bounds && isOpen(this)) this.#unbound.push({ bounds, before })
       return result
     }
 
@@ -201,6 +204,13 @@ function extend(Base: ClientClass): ClientClass {
       }
     }
 
+    #bindLate(attached: Attached): void {
+      const [first] = this.#unbound
+      if (!first || this.#newest === first.before) return
+      this.#unbound.shift()
+      this.#bind(attached, first.bounds)
+    }
+
     #interrupt(host: StatementHost, query: PeerQuery, reason: Error): void {
       const index = queuedQueriesOf(this).indexOf(query)
       if (index !== -1) {
@@ -214,6 +224,7 @@ function extend(Base: ClientClass): ClientClass {
     override _pulseQueryQueue(): void {
       if (this.#isRefusing) return
       const attached = this.#attached
+      if (this.#unbound.length > 0 && attached && queuedQueriesOf(this).length > 0) this.#bindLate(attached)
       if (!attached || this.readyForQuery !== true || this.pipeline || queuedQueriesOf(this).length === 0) return super._pulseQueryQueue()
       if (this.#isAsking) return
       if (!attached.vitals.isPoolQuery && attached.host.mustProve(this.#self)) return this.#ask(attached)
@@ -362,6 +373,10 @@ function isUnreplicated(notice: { readonly routine?: unknown }): boolean {
 /** The socket calls it, in the context of whoever opened the connection. */
 function keepInvocation(callback: unknown): unknown {
   return typeof callback === 'function' ? bindInvocation(callback as () => void) : callback
+}
+
+function isOpen({ _queryable, _ending }: PeerClientBase): boolean {
+  return _queryable !== false && !_ending
 }
 
 function isCommit({ classify }: StatementHost, { text }: PeerQuery): boolean {
