@@ -80,6 +80,18 @@ describe('with the default of the platform', () => {
     await work(createPool(LAMBDA))
   })
 
+  test.each([
+    ['a row that another holder has locked', lockTheSameRow, LAMBDA],
+    ['a row that another holder has locked, on Vercel', lockTheSameRow, VERCEL],
+    ['rows of the pool are copied in', copyIn, LAMBDA],
+    ['a holder that asks until the pool has answered', askUntilAnswered, LAMBDA],
+  ])('a holder that waits for the pool while its connection is at work is served, as by plain pg: %s', async (_, work, env) => {
+    const plain = new stock.Pool({ connectionString: server.url })
+    pools.push(plain)
+    await work(plain)
+    await work(createPool(env))
+  })
+
   test('a connection that runs a statement is waited for', async () => {
     const pool = createPool(LAMBDA)
     const holder = nest(pool, async () => {})
@@ -133,5 +145,56 @@ async function readAndLookUp(pool: stock.Pool): Promise<void> {
   const cursor = client.query(new Cursor('select n from generate_series(1, 3) n'))
   for (let rows = await cursor.read(1); rows.length > 0; rows = await cursor.read(1)) await pool.query('select 1')
   await cursor.close()
+  client.release()
+}
+
+/** As many at once as there are connections, and one more: each locks the row in a transaction, and uses the pool inside it. */
+async function lockTheSameRow(pool: stock.Pool): Promise<void> {
+  await server.query('create table if not exists hot (n int)')
+  const count = (pool.options.max ?? 10) + 1
+  const work = async () => {
+    const client = await pool.connect()
+    await client.query('begin')
+    await client.query('lock table hot in exclusive mode')
+    await pool.query('select 1')
+    await client.query('commit')
+    client.release()
+  }
+  // Plain pg's ten would wait for themselves.
+  await Promise.all(Array.from({ length: Math.min(count, 6) }, work))
+}
+
+/** COPY ... FROM STDIN, by hand: its rows come from the pool. */
+async function copyIn(pool: stock.Pool): Promise<void> {
+  const client = await pool.connect()
+  await client.query('create temp table copied (n int)')
+  const { connection } = client as unknown as { readonly connection: CopyConnection }
+  const begun = new Promise((resolve) => connection.once('copyInResponse', resolve))
+  const query = new stock.Query('copy copied from stdin')
+  const ended = new Promise((resolve) => query.once('end', resolve))
+  Object.assign(query, { handleCopyInResponse() {} })
+  client.query(query)
+  await begun
+  const { rows } = await pool.query<{ n: number }>('select 1 as n')
+  connection.sendCopyFromChunk(Buffer.from(`${rows[0]?.n}\n`))
+  connection.endCopyFrom()
+  await ended
+  client.release()
+}
+
+interface CopyConnection {
+  once(name: 'copyInResponse', listener: (value: unknown) => void): void
+  sendCopyFromChunk(chunk: Buffer): void
+  endCopyFrom(): void
+}
+
+async function askUntilAnswered(pool: stock.Pool): Promise<void> {
+  const client = await pool.connect()
+  let isAnswered = false
+  const answer = pool.query('select 1').finally(() => {
+    isAnswered = true
+  })
+  while (!isAnswered) await client.query('select pg_sleep(0.01)')
+  await answer
   client.release()
 }

@@ -10,6 +10,11 @@ import type { Settings } from '../options/options.ts'
 
 /** Between two looks. A holder that goes on to its next statement has sent it by then; one that waits for us has not. */
 const LOOK_MILLIS = 25
+/**
+ * A second in which nothing came back to the first who waits. A holder may wait for him although its connection is at work: in COPY, behind another holder's
+ * lock, asking again and again. Looks are counted, not time, of which a frozen process loses any amount.
+ */
+const MOST_LOOKS = 40
 
 export class Growth {
   readonly #pool: PeerPool<PendingItem>
@@ -18,6 +23,9 @@ export class Growth {
   /** Is it lent to a statement of the pool's own, which gives it back by itself? */
   readonly #isPoolQuery: (client: PeerClient) => boolean
   #nextLook: Deadline | undefined
+  /** The first who waited at the last look, and for how many looks it has been the first. */
+  #first: PendingItem | undefined
+  #looks = 0
 
   constructor(
     pool: PeerPool<PendingItem>,
@@ -44,12 +52,18 @@ export class Growth {
     if (this.#nextLook || _pendingQueue.length === 0 || _clients.length < options.max) return
     if (options.max >= this.#mostConnections || ending) return
     const isHeld = this.isHeldAtRest
-    if (isHeld && wasHeldAtRest) return this.#grow()
+    if ((isHeld && wasHeldAtRest) || this.#isStuck(_pendingQueue[0])) return this.#grow()
     const look = () => {
       this.#nextLook = undefined
       this.watch(isHeld)
     }
     this.#nextLook = startDeadline(this.#clock, LOOK_MILLIS, look, true)
+  }
+
+  #isStuck(first: PendingItem | undefined): boolean {
+    this.#looks = first === this.#first ? this.#looks + 1 : 0
+    this.#first = first
+    return this.#looks >= MOST_LOOKS
   }
 
   stop(): void {
@@ -59,6 +73,7 @@ export class Growth {
 
   /** For good: a handler does the same in each invocation, and should not wait, nor dial, in each. */
   #grow(): void {
+    this.#first = undefined
     this.#pool.options.max++
     this.#pool._pulseQueue()
   }
