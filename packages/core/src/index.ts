@@ -70,7 +70,7 @@ export { type Environment, type Platform, type PlatformDefaults, platformDefault
 export { endWithAnswer, type Handled, openRequest, type RequestInvocation, type RequestParts } from './request.ts'
 export { judgeResend, type Resend, type ResendFacts } from './resend.ts'
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
-export { type Crowd, type Holders, nextDial, roomLeft, waitsForItself } from './room.ts'
+export { type Crowd, growth, type Holders, type Jam, nextDial, roomLeft, waitsForItself } from './room.ts'
 export { learnRoundTrip, type RoundTrip } from './round-trip.ts'
 export { currentScope, openScope } from './scope.ts'
 export { mayEndSession, saysError } from './severity.ts'

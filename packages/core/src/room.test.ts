@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { runs } from '../test/runs.ts'
-import { type Crowd, nextDial, roomLeft, waitsForItself } from './room.ts'
+import { type Crowd, growth, nextDial, roomLeft, waitsForItself } from './room.ts'
 
 const NONE: Crowd = { waiting: 0, dialling: 0, overdue: 0, idle: 0, late: 0, raced: 0, total: 0, max: 10 }
 
@@ -51,6 +51,17 @@ test.each([
   ['there is none', { resting: 0, total: 0 }, false],
 ])('%s', (_, holders, isSo) => {
   expect(waitsForItself(holders)).toBe(isSo)
+})
+
+test.each([
+  ['all held at rest, once: not yet', { resting: 1, total: 1, wasHeldAtRest: false }, 0],
+  ['all held at rest, twice: one more', { resting: 5, total: 5, wasHeldAtRest: true }, 1],
+  ['one runs a statement: it is waited for', { resting: 4, total: 5, looks: 9 }, 0],
+  ['nothing came back for a quarter of a second, and somebody rests: as many as wait', { resting: 1, total: 5, looks: 10 }, 3],
+  ['all run statements: they are waited for', { resting: 0, total: 5, looks: 39 }, 0],
+  ['for a second nothing came back: as many as wait', { resting: 0, total: 5, looks: 40 }, 3],
+])('growth: %s', (_, jam, connections) => {
+  expect(growth({ waiting: 3, looks: 0, wasHeldAtRest: false, ...jam })).toBe(connections)
 })
 
 const crowds = fc

@@ -53,3 +53,28 @@ export interface Holders {
 export function waitsForItself({ resting, total }: Holders): boolean {
   return total > 0 && resting === total
 }
+
+/** A pool in which a caller waits although every place is taken. */
+export interface Jam extends Holders {
+  /** Callers that wait. */
+  readonly waiting: number
+  /** For how many looks, 25 ms apart, the same caller has been the first. Looks, not time, of which a frozen process loses any amount. */
+  readonly looks: number
+  /** Was every connection held at rest at the look before, too? */
+  readonly wasHeldAtRest: boolean
+}
+
+/** A quarter of a second in which nothing came back to the first who waits, while a holder ran nothing. */
+const LOOKS_BESIDE_REST = 10
+/** A second in which nothing came back at all. */
+const MOST_LOOKS = 40
+
+/**
+ * How many connections more does a pool need that may wait for itself? One where every connection is held at rest: a holder that goes on to its next
+ * statement has sent it between two looks. As many as callers wait where nothing comes back to the first of them: a holder may wait for the pool while its
+ * own connection is at work, in a COPY that the pool's rows feed, or while the others are, behind the row that it has locked.
+ */
+export function growth(jam: Jam): number {
+  if (waitsForItself(jam) && jam.wasHeldAtRest) return 1
+  return jam.looks >= (jam.resting > 0 ? LOOKS_BESIDE_REST : MOST_LOOKS) ? jam.waiting : 0
+}

@@ -3,18 +3,13 @@
  * uses the pool, would wait for itself. Such a pool gets one connection more, as long as its user has not said how many it may have.
  */
 
-import { type Clock, type Deadline, startDeadline, waitsForItself } from '@thaw/core'
+import { type Clock, type Deadline, growth, type Holders, startDeadline, waitsForItself } from '@thaw/core'
 import { isBusy } from '../connection/when-finished.ts'
 import { activeQueryOf, isRestingCursor, type PeerClient, type PeerPool, type PendingItem } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 
-/** Between two looks. A holder that goes on to its next statement has sent it by then; one that waits for us has not. */
+/** Between two looks. */
 const LOOK_MILLIS = 25
-/**
- * A second in which nothing came back to the first who waits. A holder may wait for him although its connection is at work: in COPY, behind another holder's
- * lock, asking again and again. Looks are counted, not time, of which a frozen process loses any amount.
- */
-const MOST_LOOKS = 40
 
 export class Growth {
   readonly #pool: PeerPool<PendingItem>
@@ -40,10 +35,14 @@ export class Growth {
 
   /** Is every connection held by a caller that runs nothing on it? Then whoever waits may be waited for by a holder. */
   get isHeldAtRest(): boolean {
+    return waitsForItself(this.#holders)
+  }
+
+  get #holders(): Holders {
     const { _clients, _idle } = this.#pool
     const isIdle = (client: PeerClient) => _idle.some((item) => item.client === client)
     const resting = _clients.filter((client) => isAtRest(client) && !this.#isPoolQuery(client) && !isIdle(client))
-    return waitsForItself({ resting: resting.length, total: _clients.length })
+    return { resting: resting.length, total: _clients.length }
   }
 
   /** Somebody still waits. Looks now and then whether it is for himself. */
@@ -51,19 +50,17 @@ export class Growth {
     const { _pendingQueue, _clients, options, ending } = this.#pool
     if (this.#nextLook || _pendingQueue.length === 0 || _clients.length < options.max) return
     if (options.max >= this.#mostConnections || ending) return
-    const isHeld = this.isHeldAtRest
-    if ((isHeld && wasHeldAtRest) || this.#isStuck(_pendingQueue[0])) return this.#grow()
-    const look = () => {
-      this.#nextLook = undefined
-      this.watch(isHeld)
-    }
-    this.#nextLook = startDeadline(this.#clock, LOOK_MILLIS, look, true)
-  }
-
-  #isStuck(first: PendingItem | undefined): boolean {
+    const [first] = _pendingQueue
     this.#looks = first === this.#first ? this.#looks + 1 : 0
     this.#first = first
-    return this.#looks >= MOST_LOOKS
+    const holders = this.#holders
+    const more = growth({ ...holders, waiting: _pendingQueue.length, looks: this.#looks, wasHeldAtRest })
+    if (more > 0) return this.#grow(more)
+    const look = () => {
+      this.#nextLook = undefined
+      this.watch(waitsForItself(holders))
+    }
+    this.#nextLook = startDeadline(this.#clock, LOOK_MILLIS, look, true)
   }
 
   stop(): void {
@@ -72,9 +69,10 @@ export class Growth {
   }
 
   /** For good: a handler does the same in each invocation, and should not wait, nor dial, in each. */
-  #grow(): void {
+  #grow(more: number): void {
+    const { options } = this.#pool
     this.#first = undefined
-    this.#pool.options.max++
+    options.max = Math.min(this.#mostConnections, options.max + more)
     this.#pool._pulseQueue()
   }
 }
