@@ -87,6 +87,15 @@ test(
   },
 )
 
+test('connections that are handed out with the proof on its way are not counted as dead', PATIENCE, async () => {
+  createPool({ max: 3 })
+  await Promise.all([1, 2, 3].map(() => pool.query('select pg_sleep(0.05)')))
+  skipped += 1000
+  await Promise.all([1, 2, 3].map(() => pool.query('select n from read_me')))
+  expect(events.filter(({ type }) => type === 'swept')).toEqual([{ type: 'swept', idle: 3, dead: 0 }])
+  expect(ways().slice(3)).toEqual(['ridden', 'ridden', 'ridden'])
+})
+
 describe('a read on a connection that was silent', () => {
   test.each([
     ['a text', 'select n from read_me order by n'],

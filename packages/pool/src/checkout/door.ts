@@ -137,7 +137,7 @@ export class Door implements StatementHost {
     const isUnderWay = this.#host.idle().every(({ client }) => this.vitalsOf(client).askedAt !== undefined)
     if (this.#isSweeping || isUnderWay) return
     this.#isSweeping = true
-    const before = this.#host.idle().length
+    const idle = this.#host.idle().map(({ client }) => client)
     sweep(this.#host.settings.clock, () => {
       this.#isSweeping = false
       const now = read(this.#host.settings.clock)
@@ -150,7 +150,8 @@ export class Door implements StatementHost {
       const left: PeerClient[] = []
       for (const client of suspects) if (!this.#mayRide(client) || !this.#host.lendToRider(client, left.length)) left.push(client)
       if (most !== Number.POSITIVE_INFINITY || this.#host.isWanted()) for (const client of left.slice(0, most)) this.#ask(client, now)
-      this.#host.memory.events.emit({ type: 'swept', idle: before, dead: Math.max(0, before - this.#host.idle().length) })
+      const dead = idle.filter((client) => this.vitalsOf(client).state === 'closed').length
+      this.#host.memory.events.emit({ type: 'swept', idle: idle.length, dead })
       this.#host.resume()
     })
   }
