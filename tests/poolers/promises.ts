@@ -55,7 +55,7 @@ export const PROMISES: Readonly<Record<string, Kept>> = {
     assert.deepEqual(ways(scene.events), ['new', 'probed'])
   },
 
-  async 'a ride is answered, in its own round trip, whatever is ridden on'(pooler, server) {
+  async 'a piggybacked probe is answered, in its own round trip, whatever it is sent with'(pooler, server) {
     await using scene = await open(pooler, server, { max: 1, hedge: false })
     await scene.pool.query('select 1')
     for (const query of ['select 7 as n', { text: 'select $1::int as n', values: [7] }, { name: 'seven', text: 'select 7 as n' }]) {
@@ -66,7 +66,7 @@ export const PROMISES: Readonly<Record<string, Kept>> = {
     }
     scene.fallSilent()
     await assert.rejects(scene.pool.query('select 1 / (n - n) from generate_series(1, 1) n'), { code: '22012' })
-    assert.deepEqual(ways(scene.events), ['new', 'ridden', 'ridden', 'ridden', 'ridden'])
+    assert.deepEqual(ways(scene.events), ['new', 'piggybacked', 'piggybacked', 'piggybacked', 'piggybacked'])
   },
 
   async 'a hedge serves beside a flow that was dropped'(pooler, server) {

@@ -19,7 +19,7 @@ export type ThawEvent =
   /** A new connection was made. `hedge`: beside one that owed an answer for longer than usual. */
   | { readonly type: 'connected'; readonly tookMillis: number; readonly attempts: number; readonly hedge?: true }
   /** A caller got a connection: trusted unasked, unproven for a read that takes the question with it, proven by a probe, or new. */
-  | { readonly type: 'acquired'; readonly how: 'trusted' | 'ridden' | 'probed' | 'new' }
+  | { readonly type: 'acquired'; readonly how: 'trusted' | 'piggybacked' | 'probed' | 'new' }
   /** A dial, or a statement that was certainly not executed, is tried again. */
   | { readonly type: 'retried'; readonly what: 'dial' | 'statement'; readonly delayMillis: number; readonly code?: string }
   /**

@@ -24,7 +24,7 @@ function createPool(config: PoolConfig = {}): Pool {
     connectionString: proxy.urlFor(server.url),
     max: 10,
     idleTimeoutMillis: 3_600_000,
-    ride: false,
+    piggybackProbe: false,
     hedge: false,
     clock,
     ...config,

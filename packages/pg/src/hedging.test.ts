@@ -42,7 +42,15 @@ const clock: Clock = {
 
 function createPool(config: PoolConfig = {}): Pool {
   const connectionString = proxy.urlFor(server.url)
-  pool = new Pool({ connectionString, max: 1, idleTimeoutMillis: 0, probeTimeoutMillis: FOREVER_MILLIS, ride: false, clock, ...config })
+  pool = new Pool({
+    connectionString,
+    max: 1,
+    idleTimeoutMillis: 0,
+    probeTimeoutMillis: FOREVER_MILLIS,
+    piggybackProbe: false,
+    clock,
+    ...config,
+  })
   pool.subscribe((event) => events.push(event))
   return pool
 }

@@ -68,7 +68,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     /** Set where somebody has wrapped pg-pool's `connect`. */
     readonly #patched = patchedConnect(driver.Pool, this, (callback, options) => this.#acquire(callback, options))
     /** The next `connect()` is for a statement that may take the proof with it. */
-    #mayRide: (() => boolean) | undefined
+    #mayPiggyback: (() => boolean) | undefined
 
     constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: Home = createHome()) {
       super(preparePoolOptions(config, Client))
@@ -89,7 +89,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         drain: (client) => this.#returning.drain(client),
         died: (client, error) => this.#returning.died(client, error),
         requestCancel: (client) => requestCancel(client, settings.clock, driver, this.options),
-        lendToRider: (client, place) => this.#lending.lendToRider(client, place),
+        lendForPiggyback: (client, place) => this.#lending.lendForPiggyback(client, place),
         isWanted: () => this._pendingQueue.length > 0,
         isTooMany: (vitals) => this.#returning.isTooMany(vitals),
         abandoned: (client) => this.#takeBack(client),
@@ -185,8 +185,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     #acquire(callback: ConnectCallback, options: ConnectOptions | undefined): void {
-      const waiter = createWaiter(this.#settings.clock, this.#member.note(callback), { mayRide: this.#mayRide })
-      this.#mayRide = undefined
+      const waiter = createWaiter(this.#settings.clock, this.#member.note(callback), { mayPiggyback: this.#mayPiggyback })
+      this.#mayPiggyback = undefined
       if (this.#waiting.mayWait(waiter, options)) this.#wait(waiter)
     }
 
@@ -220,17 +220,17 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     /** For a statement of the pool's own, which gives the client back by itself. Returns how to want none any more, if that is possible. */
-    #connectOwn(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined, isAtDoor = false): () => void {
+    #connectOwn(callback: ConnectCallback, signal: unknown, mayPiggyback: (() => boolean) | undefined, isAtDoor = false): () => void {
       const isOpen = !this.ending || (isAtDoor && !this.ended)
       if (this.connect === CONNECT && !this.#patched && isOpen && signal === undefined)
-        return this.#wait(createWaiter(this.#settings.clock, callback, { mayRide, isOwn: true }))
+        return this.#wait(createWaiter(this.#settings.clock, callback, { mayPiggyback, isOwn: true }))
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
       this.#member.expectOwn()
-      this.#mayRide = mayRide
+      this.#mayPiggyback = mayPiggyback
       if (signal) this.connect({ signal: signal as AbortSignal }, callback)
       else this.connect(callback)
       // A wrapper that calls later does so for somebody else, perhaps.
-      this.#mayRide = undefined
+      this.#mayPiggyback = undefined
       return () => {}
     }
 

@@ -51,7 +51,7 @@ export interface DoorHost {
   /** Asks the server to stop working on the client's statement. */
   requestCancel(client: PeerClient): void
   /** Lends the unproven client to whoever is so far behind the first in the queue, if his statement takes the question with it. */
-  lendToRider(client: PeerClient, place: number): boolean
+  lendForPiggyback(client: PeerClient, place: number): boolean
   /** Does somebody wait? */
   isWanted(): boolean
   /** Is there no room for a connection that has answered late, because a new one has won the race? */
@@ -148,7 +148,7 @@ export class Door implements StatementHost {
         else if (verdict !== 'trust') this.#destroy(client, verdict, now)
       }
       const left: PeerClient[] = []
-      for (const client of suspects) if (!this.#mayRide(client) || !this.#host.lendToRider(client, left.length)) left.push(client)
+      for (const client of suspects) if (!this.#mayPiggyback(client) || !this.#host.lendForPiggyback(client, left.length)) left.push(client)
       if (most !== Number.POSITIVE_INFINITY || this.#host.isWanted()) for (const client of left.slice(0, most)) this.#ask(client, now)
       const dead = idle.filter((client) => this.vitalsOf(client).state === 'closed').length
       this.#host.memory.events.emit({ type: 'swept', idle: idle.length, dead })
@@ -157,11 +157,11 @@ export class Door implements StatementHost {
   }
 
   /** Only with PostgreSQL itself, or with a pooler that nobody has found out: of those that are known none drops what is behind a Flush. */
-  #mayRide(client: PeerClient): boolean {
+  #mayPiggyback(client: PeerClient): boolean {
     const isAsked = this.vitalsOf(client).askedAt !== undefined
     // In pipeline mode pg sends by itself.
     const isPlain = WATCHED in client && !client.binary && !client.pipeline
-    return this.#host.settings.ride && !this.isPooled && !isAsked && isPlain
+    return this.#host.settings.piggybackProbe && !this.isPooled && !isAsked && isPlain
   }
 
   /** Something that concerns every connection has happened: each must prove itself before it is lent again. */

@@ -27,7 +27,7 @@ export class Hedging {
   readonly #late = new Set<PeerClient>()
   readonly #raced = new Set<PeerClient>()
   /** Late ones that are lent, with their proof in front of a statement. */
-  readonly #ridden = new Set<PeerClient>()
+  readonly #piggybacked = new Set<PeerClient>()
   #roundTrip: RoundTrip | undefined
   #budget: HedgeBudget = HEDGE_BUDGET
 
@@ -68,13 +68,13 @@ export class Hedging {
   }
 
   /** The same for a connection that is lent already, with the question in front of a statement. */
-  watchRide(client: PeerClient, isLate: () => void): (tookMillis: number | undefined) => void {
+  watchPiggyback(client: PeerClient, isLate: () => void): (tookMillis: number | undefined) => void {
     const answered = this.watch(client, () => {
-      this.#ridden.add(client)
+      this.#piggybacked.add(client)
       isLate()
     })
     return (tookMillis) => {
-      this.#ridden.delete(client)
+      this.#piggybacked.delete(client)
       answered(tookMillis)
     }
   }
@@ -84,7 +84,7 @@ export class Hedging {
     const { _pendingQueue, _idle, _clients, options } = this.#pool
     const next = nextDial({
       waiting: _pendingQueue.length,
-      idle: _idle.length + this.#ridden.size,
+      idle: _idle.length + this.#piggybacked.size,
       late: this.#late.size,
       raced: this.#raced.size,
       dialling,

@@ -109,15 +109,15 @@ export class Lending {
   }
 
   /** Lends the unproven client to whoever is so far behind the first in the queue, if his statement takes the question with it. */
-  lendToRider(client: PeerClient, place: number): boolean {
+  lendForPiggyback(client: PeerClient, place: number): boolean {
     const { pool, door } = this.#host
     const { _pendingQueue, _idle } = pool
     const index = _idle.findIndex((one) => one.client === client)
     const waiter = _pendingQueue[place]
     // A listener of `acquire` may send something before the statement, on a connection that is not proven yet.
-    if (index === -1 || pool.listenerCount('acquire') > 0 || !waiter?.mayRide?.()) return false
+    if (index === -1 || pool.listenerCount('acquire') > 0 || !waiter?.mayPiggyback?.()) return false
     _pendingQueue.splice(place, 1)
-    door.vitalsOf(client).rides = true
+    door.vitalsOf(client).piggybacks = true
     for (const item of _idle.splice(index, 1)) this.#lend(item, waiter)
     return true
   }
@@ -126,7 +126,7 @@ export class Lending {
   #lend({ client }: IdleItem, waiter: PendingItem & Pick<Waiter, 'isOwn' | 'context'>): void {
     const { pool, door, events, watch } = this.#host
     const vitals = door.vitalsOf(client)
-    const how = vitals.rides ? 'ridden' : vitals.probed ? 'probed' : 'trusted'
+    const how = vitals.piggybacks ? 'piggybacked' : vitals.probed ? 'probed' : 'trusted'
     vitals.probed = false
     watch.start()
     if (waiter.isOwn && vitals.giveBack && isPlain(pool) && enter(client, vitals, 'in use')) {

@@ -3,7 +3,7 @@
 import { codeOf, type Events } from '@thaw/core'
 
 /** A caller got a connection. */
-export function tellAcquired(events: Events, how: 'trusted' | 'ridden' | 'probed' | 'new'): void {
+export function tellAcquired(events: Events, how: 'trusted' | 'piggybacked' | 'probed' | 'new'): void {
   if (events.active) events.emit({ type: 'acquired', how })
   // The hot path: nothing is made that nobody reads.
   else events.counts.acquired++

@@ -9,9 +9,13 @@ import { callBack, type Waiter } from '../driver/waiter.ts'
 import { type ConnectOptions, checkConnectOptions } from '../options/options.ts'
 
 /** A caller who begins to wait now. */
-export function createWaiter(clock: Clock, callback: ConnectCallback, { mayRide, isOwn }: Pick<Waiter, 'mayRide' | 'isOwn'> = {}): Waiter {
+export function createWaiter(
+  clock: Clock,
+  callback: ConnectCallback,
+  { mayPiggyback, isOwn }: Pick<Waiter, 'mayPiggyback' | 'isOwn'> = {},
+): Waiter {
   const until = currentInvocation()?.deadlineAt ?? Number.POSITIVE_INFINITY
-  return { callback, context: keepContext(), since: clock.mono(), mayRide, isOwn, until }
+  return { callback, context: keepContext(), since: clock.mono(), mayPiggyback, isOwn, until }
 }
 
 /** What a waiting room needs of its pool. */

@@ -71,7 +71,7 @@ export interface Vitals {
   /** Answered a probe since it was last lent. */
   probed: boolean
   /** Lent unproven: what is sent next must have the proof in front of it. */
-  rides: boolean
+  piggybacks: boolean
   /** What the server answers next, before any statement. Undefined: nothing of ours is on its way. */
   owed: Owed | undefined
   /** Has a caller left state in the session (SET, LISTEN, PREPARE, …), which dies with it? And has it? */
@@ -116,7 +116,7 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
     isPoolQuery: false,
     askedAt: undefined,
     probed: false,
-    rides: false,
+    piggybacks: false,
     owed: undefined,
     sessionState: 'none',
     sending: { wasWritable: true, bytesRead: undefined, status: undefined, isRefused: false, isUnreplicated: false },

@@ -233,17 +233,17 @@ function extend(Base: ClientClass): ClientClass {
 
     #submit({ vitals }: Attached): void {
       const { sending, owed } = vitals
-      const rides = owed?.to === 'piggybacked'
+      const piggybacks = owed?.to === 'piggybacked'
       const { stream } = this.connection
       sending.wasWritable = stream.writable
       sending.bytesRead = stream.bytesRead
       sending.status = vitals.status
       sending.isUnreplicated = false
       // One flight: the proof, and the statement behind it.
-      if (rides) stream.cork?.()
-      if (rides) stream.write(PROOF)
+      if (piggybacks) stream.cork?.()
+      if (piggybacks) stream.write(PROOF)
       super._pulseQueryQueue()
-      if (rides) stream.uncork?.()
+      if (piggybacks) stream.uncork?.()
       // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
       // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
       sending.isRefused = stream.errored != null

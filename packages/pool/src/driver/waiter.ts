@@ -12,7 +12,7 @@ export interface Waiter extends PendingItem {
   /** When the invocation that it belongs to is over, on the wall clock, whether or not the process runs. Infinity: not known. */
   readonly until: number
   /** May its statement take the proof with it? Then any connection will do that is not known to be dead. */
-  readonly mayRide?: (() => boolean) | undefined
+  readonly mayPiggyback?: (() => boolean) | undefined
   /** The async context of the caller: what concerns it runs there. */
   readonly context?: Context | undefined
   /** It is for a statement of the pool's own, which gives the client back by itself, and shows it to nobody. */

@@ -1,5 +1,5 @@
 /**
- * Does a pool lead through Hyperdrive, Cloudflare's pooler? `Flush` is not reliable there, so reads do not ride unless somebody wants it.
+ * Does a pool lead through Hyperdrive, Cloudflare's pooler? `Flush` is not reliable there, so reads carry no probe there unless `piggybackProbe: true` asks for it.
  *
  * https://github.com/porsager/postgres/pull/736, https://github.com/cloudflare/cloudflare-docs/pull/33555: drivers that send `Flush` within a
  * statement are not cached, and hang now and then.

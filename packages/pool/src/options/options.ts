@@ -20,7 +20,7 @@ export interface ThawOptions {
    * Send the question whether a connection lives in the same flight as a read of `pool.query()`, in front of it. Default true. A read that has no
    * parameters then goes by the extended protocol. Never behind a pooler that was found out. Default false through Hyperdrive, where `Flush` is not reliable.
    */
-  readonly ride?: boolean | undefined
+  readonly piggybackProbe?: boolean | undefined
   /**
    * Keep what SCRAM makes of the password (4096 rounds of hashing by PostgreSQL's default), and compute it once for all dials that are given the same salt.
    * Default true. The keys are in no error, event or log, and end with the pool.
@@ -69,7 +69,7 @@ const RULES: OptionRules = {
   trustMillis: { type: 'number', min: 0 },
   probeTimeoutMillis: { type: 'number', min: 1, max: 60_000 },
   cacheScramKeys: { type: 'boolean' },
-  ride: { type: 'boolean' },
+  piggybackProbe: { type: 'boolean' },
   hedge: { type: 'boolean' },
   releaseTimeoutMillis: { type: 'number', min: 0 },
   keepOnSqlError: { type: 'boolean' },
@@ -150,7 +150,7 @@ export interface Settings {
   readonly trustMillis: number
   readonly probeTimeoutMillis: number
   readonly cacheScramKeys: boolean
-  readonly ride: boolean
+  readonly piggybackProbe: boolean
   readonly hedge: boolean
   readonly releaseTimeoutMillis: number
   readonly keepOnSqlError: boolean
@@ -164,7 +164,7 @@ export function settingsOf(config: ThawOptions): Settings {
     trustMillis: Number(config.trustMillis ?? DEFAULT_TRUST_MILLIS),
     probeTimeoutMillis: Number(config.probeTimeoutMillis ?? DEFAULT_PROBE_TIMEOUT_MILLIS),
     cacheScramKeys: config.cacheScramKeys ?? true,
-    ride: config.ride ?? !leadsToHyperdrive(config as PoolConfig),
+    piggybackProbe: config.piggybackProbe ?? !leadsToHyperdrive(config as PoolConfig),
     hedge: config.hedge ?? true,
     releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),
     keepOnSqlError: config.keepOnSqlError ?? false,

@@ -32,7 +32,7 @@ export function optionsFrom(source: Source | SourceFunction<never>, bindings: ob
   if (typeof found === 'string' && found !== '') return { connectionString: found }
   if (typeof found !== 'object' || found === null || 'then' in found) throw nothingFound(found, bindings)
   // Whatever its host is called: see hyperdrive.ts. Who knows better gives options.
-  if (isBinding(found)) return { connectionString: found.connectionString, ride: false }
+  if (isBinding(found)) return { connectionString: found.connectionString, piggybackProbe: false }
   if ('connectionString' in found && !found.connectionString) throw nothingFound(found.connectionString, bindings)
   return found
 }

@@ -35,7 +35,7 @@ import { activeQueryOf, type ConnectCallback, isSubmittable, type PeerClient, ty
 import { type Callback, promisify } from '../driver/promisify.ts'
 import type { Settings } from '../options/options.ts'
 import { asFirstSent, rememberSent, type Sent } from './as-first-sent.ts'
-import { asRidden, knowsQueryMode, mayRide, noProof, startRide } from './riding.ts'
+import { asPiggybacked, knowsQueryMode, mayPiggyback, noProof, startPiggyback } from './piggyback.ts'
 
 /** What pool queries need of their pool. */
 export interface PoolQueryHost {
@@ -46,10 +46,10 @@ export interface PoolQueryHost {
   isEnding(): boolean
   readonly hedging: Hedging
   /**
-   * `mayRide`, asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? Returns how to want none any
+   * `mayPiggyback`, asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? Returns how to want none any
    * more; whoever gets one all the same gives it back. `isAtDoor`: he came before the pool was ended, if it is.
    */
-  connect(callback: ConnectCallback, signal: unknown, mayRide: (() => boolean) | undefined, isAtDoor: boolean | undefined): () => void
+  connect(callback: ConnectCallback, signal: unknown, mayPiggyback: (() => boolean) | undefined, isAtDoor: boolean | undefined): () => void
   /** Lends a connection that may be lent unasked, at once. False: there is none, or somebody was here before. */
   lendNow(callback: ConnectCallback): boolean
   /** A statement is about to be sent again. */
@@ -120,7 +120,7 @@ export class PoolQueries {
     }
     // pg-pool lends in the next tick. Nobody can tell the difference, and a tick is a tenth of what Thaw costs.
     if (signalOf(text) === undefined && this.#host.lendNow(run)) return
-    this.#connect(call, run, () => mayRide(text, values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode }))
+    this.#connect(call, run, () => mayPiggyback(text, values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode }))
   }
 
   #send(again: Call): void {
@@ -138,23 +138,23 @@ export class PoolQueries {
     done(judgeAgain(secondTry.loss, this.#host.door))
   }
 
-  #connect({ invocation, text, isAtDoor }: Call, callback: ConnectCallback, rides?: () => boolean): () => void {
-    if (!hasInvocations()) return this.#host.connect(callback, signalOf(text), rides, isAtDoor)
+  #connect({ invocation, text, isAtDoor }: Call, callback: ConnectCallback, mayPiggyback?: () => boolean): () => void {
+    if (!hasInvocations()) return this.#host.connect(callback, signalOf(text), mayPiggyback, isAtDoor)
     const resumed: ConnectCallback = (...results) => resumeInvocation(invocation, () => callback(...results))
-    return resumeInvocation(invocation, () => this.#host.connect(resumed, signalOf(text), rides, isAtDoor))
+    return resumeInvocation(invocation, () => this.#host.connect(resumed, signalOf(text), mayPiggyback, isAtDoor))
   }
 
   #run(call: Call, client: PeerClient, release: Release): void {
     call.sent ??= rememberSent(call.text, call.values)
     const vitals = this.#host.door.vitalsOf(client)
     vitals.isPoolQuery = true
-    if (vitals.rides) return this.#runRiding(call, client, release, vitals)
+    if (vitals.piggybacks) return this.#runPiggybacked(call, client, release, vitals)
     this.#runAs(call, client, release, vitals)
   }
 
   /** The proof goes in front. If it is late, whichever connection is ready first serves the caller. */
-  #runRiding({ done, ...unshared }: Call, client: PeerClient, release: Release, vitals: Vitals): void {
-    vitals.rides = false
+  #runPiggybacked({ done, ...unshared }: Call, client: PeerClient, release: Release, vitals: Vitals): void {
+    vitals.piggybacks = false
     let isDone = false
     const once: Callback<pg.QueryResult> = (...results) => {
       if (isDone) return
@@ -173,17 +173,17 @@ export class PoolQueries {
     }
     const take: ConnectCallback = (failure, other, releaseOther) => {
       if (failure || !other) return
-      if (ride.isOver) return releaseOther()
+      if (probe.isOver) return releaseOther()
       isTaken = true
       this.#runBeside({ ...call, done: besides }, client, vitals, other, releaseOther)
     }
     const wantOther = () => this.#connect(call, take)
-    const ride = startRide(client, vitals, { ...settings, hedging, wantOther })
-    const text = asRidden(call.text, call.values)
-    const ridden = { ...call, text, values: text === call.text ? call.values : undefined }
-    this.#runAs(ridden, client, release, vitals, (error) => {
-      const isAtDoor = !ride.isOver
-      ride.end()
+    const probe = startPiggyback(client, vitals, { ...settings, hedging, wantOther })
+    const text = asPiggybacked(call.text, call.values)
+    const piggybacked = { ...call, text, values: text === call.text ? call.values : undefined }
+    this.#runAs(piggybacked, client, release, vitals, (error) => {
+      const isAtDoor = !probe.isOver
+      probe.end()
       isEnded = true
       if (!error) return false
       if (isTaken) {

@@ -113,7 +113,7 @@ describe('a read on a connection that was silent', () => {
     // One submit, one Sync.
     expect(text).not.toContain('|')
     expect(text.split(SYNC)).toHaveLength(2)
-    expect(ways()).toEqual(['new', 'ridden'])
+    expect(ways()).toEqual(['new', 'piggybacked'])
     // As plain pg answers it.
     const plain = new stock.Client(server.url)
     await plain.connect()
@@ -135,7 +135,7 @@ describe('a read on a connection that was silent', () => {
     skipped += 1000
     const { text } = await sent(() => pool.query(named))
     expect(text).not.toContain('not_there')
-    expect(ways()).toEqual(['new', 'ridden', 'ridden', 'ridden'])
+    expect(ways()).toEqual(['new', 'piggybacked', 'piggybacked', 'piggybacked'])
     expect(pool.totalCount).toBe(1)
   })
 
@@ -163,7 +163,7 @@ describe('a read on a connection that was silent', () => {
   })
 
   test('and everything else is asked first where it is switched off, results come as bytes, or pg pipelines', async () => {
-    for (const config of [{ ride: false }, { binary: true } as PoolConfig, { pipeline: true } as PoolConfig]) {
+    for (const config of [{ piggybackProbe: false }, { binary: true } as PoolConfig, { pipeline: true } as PoolConfig]) {
       events = []
       createPool(config)
       await pool.query('select 1')
@@ -181,7 +181,7 @@ describe('a read on a connection that was silent', () => {
   ])('is asked first through Hyperdrive, unless somebody wants it otherwise: %s', async (_what, configOf) => {
     for (const [given, way] of [
       [{}, 'probed'],
-      [{ ride: true }, 'ridden'],
+      [{ piggybackProbe: true }, 'piggybacked'],
     ] as const) {
       events = []
       // Nobody resolves that name here: each dial is led to the proxy.
@@ -195,7 +195,7 @@ describe('a read on a connection that was silent', () => {
       skipped += 1000
       await pool.query('select 1')
       const bytes = proxy.flows.at(-1)?.chunks.map(({ data }) => data.toString('latin1')) ?? []
-      expect([ways(), bytes.join('').includes(PROOF)]).toEqual([['new', way], way === 'ridden'])
+      expect([ways(), bytes.join('').includes(PROOF)]).toEqual([['new', way], way === 'piggybacked'])
       if (way === 'probed') await pool.end()
     }
   })
@@ -209,7 +209,7 @@ describe('a read on a connection that was silent', () => {
     expect(pool.totalCount).toBe(1)
   })
 
-  test('ten at once ride on ten connections', async () => {
+  test('ten at once, each with its probe, on ten connections', async () => {
     createPool({ max: 10 })
     const clients = await Promise.all(Array.from({ length: 10 }, () => pool.connect()))
     for (const client of clients) client.release()
@@ -237,7 +237,7 @@ describe('a read on a connection that was silent', () => {
   })
 })
 
-describe('a ride without an answer', () => {
+describe('a piggybacked probe without an answer', () => {
   async function pidOf(): Promise<number> {
     return (await pool.query('select pg_backend_pid() as pid')).rows[0].pid
   }
@@ -248,7 +248,7 @@ describe('a ride without an answer', () => {
     skipped += 1000
     proxy.cut('drop')
     expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
-    expect(ways()).toEqual(['new', 'ridden', 'new'])
+    expect(ways()).toEqual(['new', 'piggybacked', 'new'])
     expect(events).toContainEqual(expect.objectContaining({ type: 'outcome', statement: 'read', action: 'repeated' }))
     expect(pool.stats()).toMatchObject({ stale: 0, total: 2 })
   })
@@ -347,7 +347,7 @@ describe('a ride without an answer', () => {
     await pool.query('select 1')
     skipped += 1000
     await expect(pool.query('select pg_sleep(60)')).rejects.toMatchObject({ kind: 'deadline' })
-    expect(ways()).toContain('ridden')
+    expect(ways()).toContain('piggybacked')
   })
 
   test('that dies is sent again, and teaches nothing about other silences', async () => {
@@ -383,7 +383,7 @@ test('a tracing tool that wraps query and connect sees one of each', async () =>
   skipped += 1000
   await pool.query('select 2')
   expect(seen).toEqual(['connect', 'select 1', 'connect', 'select 2'])
-  expect(ways()).toEqual(['new', 'ridden'])
+  expect(ways()).toEqual(['new', 'piggybacked'])
 })
 
 test('a wrapper of connect that takes its time does not mistake one statement for another', async () => {

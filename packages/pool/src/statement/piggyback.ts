@@ -19,7 +19,7 @@ interface QueryForm {
   readonly query_timeout?: unknown
 }
 
-export interface RideRules {
+export interface PiggybackRules {
   readonly classify: (text: string) => Statement
   /** Does the driver know `queryMode: 'extended'`, since pg 8.13? Without it a statement that has no parameters goes by the simple protocol. */
   readonly hasQueryMode: boolean
@@ -29,10 +29,10 @@ export interface RideRules {
 const TELLS = /\$|^\s*$|pg_cursors|statement_timestamp/i
 
 /**
- * May the proof ride on this statement? It must be a read, because it is sent on another connection if no proof comes. What goes by the simple protocol
+ * May the probe be sent with this statement? It must be a read, because it is sent on another connection if no reply comes. What goes by the simple protocol
  * is changed to the extended one, where nobody can see that.
  */
-export function mayRide(text: unknown, values: unknown, { classify, hasQueryMode }: RideRules): boolean {
+export function mayPiggyback(text: unknown, values: unknown, { classify, hasQueryMode }: PiggybackRules): boolean {
   const form = formOf(text, values)
   if (!form || typeof form.text !== 'string' || !Array.isArray(form.values ?? [])) return false
   if (form.rows || form.portal || form.signal || form.query_timeout) return false
@@ -42,7 +42,7 @@ export function mayRide(text: unknown, values: unknown, { classify, hasQueryMode
 }
 
 /** The statement, as it is sent behind the proof: by the extended protocol, so that one Sync ends both. */
-export function asRidden(text: unknown, values: unknown): unknown {
+export function asPiggybacked(text: unknown, values: unknown): unknown {
   const form = formOf(text, values)
   return form && isSimple(form) ? { ...form, queryMode: 'extended' } : text
 }
@@ -64,7 +64,7 @@ export function knowsQueryMode(Query: abstract new (...values: never[]) => objec
   return query.requiresPreparation?.() === true
 }
 
-export interface RideHost {
+export interface PiggybackHost {
   readonly clock: Clock
   readonly hedging: Hedging
   readonly probeTimeoutMillis: number
@@ -73,18 +73,22 @@ export interface RideHost {
 }
 
 /** A proof that is on its way. */
-export interface Ride {
+export interface PiggybackedProbe {
   /** The proof has come, or the statement has ended. */
   readonly isOver: boolean
   end(): void
 }
 
 /** The next statement that is sent on the client has the proof in front of it. */
-export function startRide(client: PeerClient, vitals: Vitals, { clock, hedging, probeTimeoutMillis, wantOther }: RideHost): Ride {
+export function startPiggyback(
+  client: PeerClient,
+  vitals: Vitals,
+  { clock, hedging, probeTimeoutMillis, wantOther }: PiggybackHost,
+): PiggybackedProbe {
   const since = clock.mono()
   let isOver = false
   let wantNoOther = () => {}
-  const answered = hedging.watchRide(client, () => {
+  const answered = hedging.watchPiggyback(client, () => {
     wantNoOther = wantOther()
   })
   const close = (tookMillis: number | undefined) => {
