@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { createFakeClock, type FakeClock, type Kernel, type Stopped } from '../test/fake-clock.ts'
 import { startAbsoluteDeadline, startDeadline } from './deadline.ts'
-import { SWEEP_TURNS } from './sweep.ts'
+import { POLL_TURNS } from './poll-sockets.ts'
 
 /** Bytes that arrive at `at` and are seen by JavaScript only in the turn `depth` after that. */
 function bytes(clock: FakeClock, at: number, depth: number, seen: () => void): Kernel {
@@ -105,7 +105,7 @@ test.each<[Stopped]>([['mono'], ['both']])('a freeze that stops the clock of tim
   expect(expire.mock.calls).toEqual([[0]])
 })
 
-test.each(Array.from({ length: SWEEP_TURNS }, (_, i) => [i + 1]))(
+test.each(Array.from({ length: POLL_TURNS }, (_, i) => [i + 1]))(
   'bytes that arrived during a freeze are believed, though the timer runs before them (seen in turn %i)',
   (depth) => {
     const clock = createFakeClock()

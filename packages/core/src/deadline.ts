@@ -1,7 +1,7 @@
 /** A bounded wait that does not lie after a thaw, and does not count the time for which the process was frozen. */
 
 import type { Clock } from './clock.ts'
-import { sweep } from './sweep.ts'
+import { pollSockets } from './poll-sockets.ts'
 
 /** A running deadline. */
 export interface Deadline {
@@ -27,7 +27,7 @@ export function chargedMillis(gapMillis: number, leftMillis: number): number {
  * {@link chargedMillis}: neither side of the wait had any of it.
  *
  * After a freeze an expired timer runs before data that arrived meanwhile (44 of 44 runs with SIGSTOP and the cgroup
- * freezer). So the timer alone accuses nobody: the loop is swept first, and whoever cancels in those turns, because the
+ * freezer). So the timer alone accuses nobody: the sockets are polled first, and whoever cancels in those turns, because the
  * bytes were there all along, is believed.
  *
  * @param expire is told by how many milliseconds it is late, by the monotonic clock: how long the process was frozen or busy.
@@ -57,7 +57,7 @@ function start(clock: Clock, millis: number, expire: (lateMillis: number) => voi
       timer = clock.setTimer(look, Math.min(left, longestMillis), background)
       return
     }
-    sweep(clock, () => {
+    pollSockets(clock, () => {
       if (!open) return
       open = false
       expire(Math.max(0, now - due))

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { systemClock } from './clock.ts'
 import { createEvents, type ThawEvent } from './events.ts'
-import { sweep } from './sweep.ts'
+import { pollSockets } from './poll-sockets.ts'
 
 const drained: ThawEvent = { type: 'drained', destroyed: 0 }
 const thawed: ThawEvent = { type: 'thawed', gapMillis: 60_000 }
@@ -75,7 +75,7 @@ test('an asynchronous listener that fails does not end the process', async () =>
     throw new Error('mine')
   })
   events.emit(drained)
-  await new Promise<void>((resolve) => sweep(systemClock, resolve))
+  await new Promise<void>((resolve) => pollSockets(systemClock, resolve))
 })
 
 test('whoever subscribes while being told hears of the next event, not of this one', () => {

@@ -10,8 +10,8 @@ export type StaleReason = Condemnation | 'unanswered'
 export type ThawEvent =
   /** The clocks prove that the process was frozen. */
   | { readonly type: 'thawed'; readonly gapMillis: number }
-  /** The event loop was swept at the door: so many idle connections were looked at, so many turned out dead. */
-  | { readonly type: 'swept'; readonly idle: number; readonly dead: number }
+  /** The sockets were polled at acquire: how many idle connections there were, and how many of them turned out dead. */
+  | { readonly type: 'socketsPolled'; readonly idle: number; readonly dead: number }
   /** A connection was asked whether it lives. */
   | { readonly type: 'probed'; readonly alive: boolean; readonly tookMillis: number; readonly silenceMillis: number }
   /** An idle connection was found dead or too old, and destroyed. `code` where the server or the socket gave one. */
@@ -62,7 +62,7 @@ export function createEvents(): Events {
   const listeners = new Set<ThawListener>()
   const counts: EventCounts = {
     thawed: 0,
-    swept: 0,
+    socketsPolled: 0,
     probed: 0,
     stale: 0,
     sessionLost: 0,

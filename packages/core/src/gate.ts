@@ -39,7 +39,7 @@ export interface GateRules {
 /** Why a connection is destroyed at the door. */
 export type Condemnation = 'broken' | 'generation' | 'lifetime' | 'idle'
 
-/** `trust`: hand it out. `ask`: sweep, look again, and if it still stands, probe. Anything else: destroy it, for that reason. */
+/** `trust`: hand it out. `ask`: poll the sockets, judge again, and probe it if it is still open. Anything else: destroy it, for that reason. */
 export type Verdict = 'trust' | 'ask' | Condemnation
 
 /** Judges one idle connection. */

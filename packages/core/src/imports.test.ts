@@ -83,7 +83,7 @@ function run(body: string, globals: Readonly<Record<string, unknown>>): unknown 
   return JSON.parse(String(report)) as unknown
 }
 
-/** A driver in the small: reads the clocks, judges, sweeps, waits, counts, reports. */
+/** A driver in the small: reads the clocks, judges, polls the sockets, waits, counts, reports. */
 const TRIP = `
   const log = []
   const reading = core.read(core.systemClock)
@@ -95,7 +95,7 @@ const TRIP = `
   const rules = { generation: 1, doubtedAt: -Infinity, trustMillis: 500, idleTimeoutMillis: 10000 }
   log.push(core.judge(connection, rules), core.judge(connection, { ...rules, doubtedAt: reading.mono }), core.judge(connection, { ...rules, generation: 2 }))
   log.push('turn' in core.systemClock)
-  core.sweep(core.systemClock, () => log.push('swept'))
+  core.pollSockets(core.systemClock, () => log.push('polled'))
   core.startDeadline(core.systemClock, 50, () => log.push('expired'), true)
   core.startDeadline(core.systemClock, 60, () => log.push('never')).cancel()
   try { core.checkOptions({ trustMilis: 1 }, { trustMillis: { type: 'number', min: 0 } }, 'pass') } catch (error) { log.push(error.allowed, core.ThawError.is(error)) }
@@ -108,7 +108,7 @@ const TRIP = `
   return JSON.stringify(log)
 `
 
-const REPORT = [700, 'certain', 'trust', 'ask', 'generation', false, 'swept', 'trustMillis', true, 'condemned', 'node', 5, 9, 'drained']
+const REPORT = [700, 'certain', 'trust', 'ask', 'generation', false, 'polled', 'trustMillis', true, 'condemned', 'node', 5, 9, 'drained']
 
 test('the built core runs where there are timers and clocks, and nothing else: no process, require, Buffer or setImmediate', () => {
   const timers = new Map<number, () => void>()
@@ -135,17 +135,17 @@ test('merely loading the built core needs no global at all', () => {
   expect(names).toContain('systemClock')
 })
 
-test('where there are turns of the loop the built core sweeps with them', () => {
+test('where there are turns of the loop the built core polls with them', () => {
   const queue: (() => void)[] = []
-  const swept: unknown[] = []
-  run(`core.sweep(core.systemClock, () => swept.push(true)); return '0'`, {
-    swept,
+  const polled: unknown[] = []
+  run(`core.pollSockets(core.systemClock, () => polled.push(true)); return '0'`, {
+    polled,
     setImmediate: (callback: () => void) => void queue.push(callback),
   })
   let turns = 0
-  for (let next = queue.shift(); next && swept.length === 0; next = queue.shift()) {
+  for (let next = queue.shift(); next && polled.length === 0; next = queue.shift()) {
     turns++
     next()
   }
-  expect({ turns, swept: swept.length }).toEqual({ turns: 3, swept: 1 })
+  expect({ turns, polled: polled.length }).toEqual({ turns: 3, polled: 1 })
 })

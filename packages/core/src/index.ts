@@ -67,6 +67,7 @@ export {
   type Verdict as OutcomeVerdict,
 } from './outcome.ts'
 export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
+export { pollSockets } from './poll-sockets.ts'
 export { endWithAnswer, type Handled, openRequest, type RequestInvocation, type RequestParts } from './request.ts'
 export { judgeResend, type Resend, type ResendFacts } from './resend.ts'
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
@@ -77,7 +78,6 @@ export { mayEndSession, saysError } from './severity.ts'
 export { foundStandby, mayLookUpAgain, type StandbyFound } from './standby.ts'
 export { classifyStatement, mayLeaveSessionState, type Statement } from './statement.ts'
 export { createStatementCache, type StatementCache } from './statement-cache.ts'
-export { sweep } from './sweep.ts'
 export { isThenable } from './thenable.ts'
 export {
   beginInvocation,

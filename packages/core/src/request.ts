@@ -3,7 +3,7 @@
 import { afterBody, answerOf } from './answer.ts'
 import { type Deadline, startAbsoluteDeadline } from './deadline.ts'
 import { countRequest, type Leak, poolMembers } from './invocation.ts'
-import { sweep } from './sweep.ts'
+import { pollSockets } from './poll-sockets.ts'
 import { isThenable } from './thenable.ts'
 import { beginInvocation, createInvocation, endInvocation, type InvocationParts, type OpenInvocation } from './wrapper.ts'
 
@@ -93,7 +93,7 @@ export function endWithAnswer<Result>({ result, request, invocation, clock, done
       return value
     }
     // Who closes the body gets the chance to give his client back afterwards.
-    afterBody(answer, invocation, () => (isInUse() ? sweep(clock, done) : done()))
+    afterBody(answer, invocation, () => (isInUse() ? pollSockets(clock, done) : done()))
     if (!isInUse()) unheld?.()
     if ((request as { method?: unknown } | undefined)?.method === 'HEAD') answer.body.cancel().catch(() => {})
     return value

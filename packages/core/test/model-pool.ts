@@ -6,8 +6,8 @@ import { elapsedMillis, type Reading, read, type Timer } from '../src/clock.ts'
 import { startDeadline } from '../src/deadline.ts'
 import { weighFreeze } from '../src/freeze.ts'
 import { judge, type Verdict } from '../src/gate.ts'
+import { pollSockets } from '../src/poll-sockets.ts'
 import { BUDGET_TOKENS, earn, type RetryBudget, spend } from '../src/retry-budget.ts'
-import { sweep } from '../src/sweep.ts'
 import type { FakeClock } from './fake-clock.ts'
 import type { ScriptedServer, Socket } from './scripted-server.ts'
 
@@ -66,7 +66,7 @@ export class ModelPool {
   #doubtedAt = Number.NEGATIVE_INFINITY
   #lastLook: Reading | undefined
   #budget: RetryBudget = BUDGET_TOKENS
-  #sweeping = false
+  #polling = false
   #justProven: Connection | undefined
   #outstanding = 0
   #failures = 0
@@ -188,12 +188,12 @@ export class ModelPool {
     this.#waiters.shift()?.done(connection)
   }
 
-  /** Sweeps once for all, then asks whoever still stands and is not trusted. */
+  /** Polls the sockets once for all, then probes those that are still open and not trusted. */
   #vet(): void {
-    if (this.#sweeping || this.#idle.every(({ askedAt }) => askedAt !== undefined)) return
-    this.#sweeping = true
-    sweep(this.#clock, () => {
-      this.#sweeping = false
+    if (this.#polling || this.#idle.every(({ askedAt }) => askedAt !== undefined)) return
+    this.#polling = true
+    pollSockets(this.#clock, () => {
+      this.#polling = false
       const now = read(this.#clock)
       for (const connection of [...this.#idle]) {
         const verdict = this.#judge(connection, now)

@@ -14,7 +14,7 @@ const Watched = watchedClient(NeonClient) as ClientClass
  * Neon's `Client` that does not lose a statement without a word, and cannot end the process.
  *
  * - An `error` event without a listener, from a WebSocket that died between two statements, is not thrown.
- * - After a silence the connection is swept and asked before the next statement is sent. If it is dead, the statement fails as not
+ * - After a silence the socket is polled and the connection probed before the next statement is sent. If it is dead, the statement fails as not
  *   executed. It is never dialled again behind its owner's back.
  * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`.
  * - `query_timeout` and `signal` end the statement at the server too.

@@ -3,14 +3,14 @@
  * dead one was received. So after a silence the request goes out on new ones.
  */
 
-import { type Clock, elapsedMillis, type Reading, read, sweep, weighFreeze } from '@thaw/core'
+import { type Clock, elapsedMillis, pollSockets, type Reading, read, weighFreeze } from '@thaw/core'
 
 /**
  * Node itself closes a socket that was idle for so long (undici's `keepAliveTimeout`), by a timer that does not run while the process is frozen. So a
  * new socket costs nothing here that Node would not pay anyway.
  */
 const IDLE_MILLIS = 4000
-/** As a pool's `trustMillis`: after this long the event loop is swept first, so that `fetch` hears of the sockets whose end has come already. */
+/** As a pool's `trustMillis`: after this long the sockets are polled first, so that `fetch` hears of the sockets whose end has come already. */
 const TRUST_MILLIS = 500
 
 /** undici's, as Node has it: its settings are under a symbol of its own. */
@@ -54,7 +54,7 @@ export class KeepAlive {
     const silenceMillis = this.#heardAt ? elapsedMillis(this.#heardAt, now) : 0
     const wasFrozen = this.#heardAt !== undefined && weighFreeze(this.#heardAt, now) === 'certain'
     if (this.#isDoubtful || wasFrozen || silenceMillis >= IDLE_MILLIS) this.#renew()
-    else if (silenceMillis >= TRUST_MILLIS) await new Promise<void>((resolve) => sweep(this.#clock, resolve))
+    else if (silenceMillis >= TRUST_MILLIS) await new Promise<void>((resolve) => pollSockets(this.#clock, resolve))
     return this.#agent ? { dispatcher: this.#agent } : {}
   }
 

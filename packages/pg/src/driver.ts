@@ -27,7 +27,7 @@ function goesWhereTold(stream: object): boolean {
   return (stream as { connect?: unknown }).connect === connect
 }
 
-/** libpq keeps its socket to itself: nothing can be watched, swept or probed there. */
+/** libpq keeps its socket to itself: nothing can be watched, polled or probed there. */
 function refuseNativeClient(Client: { readonly name: string; readonly prototype?: object }): void {
   if (process.env['NODE_PG_FORCE_NATIVE'] === undefined && !(Client.prototype && 'isConnected' in Client.prototype)) return
   throw new OptionError({

@@ -95,7 +95,7 @@ describe('when an invocation begins', () => {
     await pool.query('select 1')
     beginInvocation(open(), { newInvocation: true })
     await pool.query('select 1')
-    expect(pool.stats()).toMatchObject({ thawed: 0, swept: 0, probed: 0 })
+    expect(pool.stats()).toMatchObject({ thawed: 0, socketsPolled: 0, probed: 0 })
   })
 
   test('an outside clock that is ahead of both of ours is believed', async () => {
@@ -112,7 +112,7 @@ describe('when an invocation begins', () => {
     clock.addWall(60_000)
     beginInvocation(open(), { newInvocation: true })
     client.release()
-    expect(pool.stats()).toMatchObject({ swept: 0, probed: 0 })
+    expect(pool.stats()).toMatchObject({ socketsPolled: 0, probed: 0 })
   })
 
   test('right after one that took long, there was no freeze', async () => {

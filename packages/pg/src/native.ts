@@ -1,4 +1,4 @@
-/** pg-native's socket belongs to libpq: nothing can be watched, swept or probed there. */
+/** pg-native's socket belongs to libpq: nothing can be watched, polled or probed there. */
 
 import { OptionError } from '@thaw/core'
 import pg from 'pg'

@@ -3,7 +3,7 @@
  * the idle connections that pass the door, has the others proven, and dials for who is left.
  */
 
-import { classify, type Events, type Reading, sweep, type ThawListener } from '@thaw/core'
+import { classify, type Events, pollSockets, type Reading, type ThawListener } from '@thaw/core'
 import type { PoolConfig, QueryResult } from 'pg'
 import { Door } from './checkout/door.ts'
 import { startEnding } from './checkout/ending.ts'
@@ -324,7 +324,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     /** Its place in the pool is free, whether or not its holder ever gives it back. */
     #takeBack(client: PeerClient): void {
       // The holder, who hears of it now, gets the chance to give it back in the ordinary way.
-      sweep(this.#settings.clock, () => {
+      pollSockets(this.#settings.clock, () => {
         if (this.#door.vitalsOf(client).lent) this._remove(client)
       })
     }

@@ -15,9 +15,9 @@ export async function createDataFolder(): Promise<string> {
  * Deletes the folders of processes that are gone. Rarely finds any: a server deletes its own folder when its parent dies,
  * unless it was killed in the same moment.
  */
-export async function sweepDataFolders(): Promise<void> {
+export async function cleanDataFolders(): Promise<void> {
   const names = await readdir(tmpdir()).catch(() => [])
-  await Promise.all(names.filter(isGarbage).map((name) => sweepFolder(join(tmpdir(), name))))
+  await Promise.all(names.filter(isGarbage).map((name) => cleanFolder(join(tmpdir(), name))))
 }
 
 function isGarbage(name: string): boolean {
@@ -25,13 +25,13 @@ function isGarbage(name: string): boolean {
   return owner !== undefined && !isAlive(Number(owner))
 }
 
-async function sweepFolder(path: string): Promise<void> {
+async function cleanFolder(path: string): Promise<void> {
   try {
     const { uid } = await lstat(path)
     // /tmp is everybody's: a name like ours is no proof that the folder is.
     const isOurs = uid === process.getuid?.() || (uid === NOBODY && process.getuid?.() === 0)
     if (isOurs) await rm(path, { recursive: true, force: true, maxRetries: 3 })
   } catch {
-    // Another process sweeps at the same time, or the folder is not ours to delete: neither is our concern.
+    // Another process cleans up at the same time, or the folder is not ours to delete: neither is our concern.
   }
 }

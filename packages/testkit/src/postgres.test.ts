@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { connectPlain, failureOf } from '../fixtures/plain-client.ts'
-import { sweepDataFolders } from './data-folder.ts'
+import { cleanDataFolders } from './data-folder.ts'
 import { spawnFreezable } from './freezable-process.ts'
 import { freezePid, thawPid } from './freezer.ts'
 import { type PostgresServer, startPostgres } from './postgres.ts'
@@ -194,7 +194,7 @@ describe('a temporary folder that nobody else may enter', () => {
   })
 
   test('a server starts there all the same, and still not as root', async () => {
-    // Named as our data folders are, so that it is swept even if this process is killed.
+    // Named as our data folders are, so that it is deleted even if this process is killed.
     const outer = mkdtempSync(join(tmpdir(), `thaw-postgres-${process.pid}-`))
     process.env.TMPDIR = outer
     {
@@ -230,12 +230,12 @@ test('nothing of all this is left', () => {
   expect(dataFoldersOf(process.pid)).toEqual([])
 })
 
-test('folders of dead processes are swept, others are not', async () => {
+test('folders of dead processes are deleted, others are not', async () => {
   const dead = await spawnFreezable(new URL('../fixtures/calls.ts', import.meta.url))
   await dead.kill()
   const names = [`thaw-postgres-${dead.pid}-dead`, `thaw-postgres-${process.pid}-alive`, `thaw-postgres-other-${dead.pid}`]
   for (const name of names) mkdirSync(join(tmpdir(), name, 'data'), { recursive: true })
-  await sweepDataFolders()
+  await cleanDataFolders()
   expect(names.map((name) => existsSync(join(tmpdir(), name)))).toEqual([false, true, true])
   for (const name of names) rmSync(join(tmpdir(), name), { recursive: true, force: true })
 })

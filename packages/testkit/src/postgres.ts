@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { chooseAccount } from './account.ts'
 import { type DataDirectory, initDataDirectory } from './data-directory.ts'
-import { createDataFolder, sweepDataFolders } from './data-folder.ts'
+import { cleanDataFolders, createDataFolder } from './data-folder.ts'
 import { findFreePort } from './free-port.ts'
 import { findPostgresBinaries } from './postgres-binaries.ts'
 import { type Postmaster, type StopMode, startPostmaster, stopPostmaster } from './postmaster.ts'
@@ -106,7 +106,7 @@ const POLL_MILLIS = 5
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
   const binaries = await findPostgresBinaries()
-  await sweepDataFolders()
+  await cleanDataFolders()
   const folder = await createDataFolder()
   try {
     const account = await chooseAccount(binaries.postgres, folder)

@@ -23,13 +23,13 @@ test('counts from the first thaw', () => {
     { fromMillis: now - 300, toMillis: now - 100 },
     { fromMillis: now - 50, toMillis: now - 20 },
   ]
-  const decisions = [{ atMillis: now - 90, type: 'swept', fields: {} }]
+  const decisions = [{ atMillis: now - 90, type: 'socketsPolled', fields: {} }]
   const recording = createRecording({ ...NOTHING, witness: { ...NOTHING.witness, freezes }, instance: { ...NOTHING.instance, decisions } })
   expect(recording.freezes).toEqual([
     { fromMillis: -200, toMillis: 0 },
     { fromMillis: 50, toMillis: 80 },
   ])
-  expect(recording.decisions).toEqual([{ atMillis: 10, type: 'swept', fields: {} }])
+  expect(recording.decisions).toEqual([{ atMillis: 10, type: 'socketsPolled', fields: {} }])
 })
 
 test('what has not ended lasts to the end', () => {

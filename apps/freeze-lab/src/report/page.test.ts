@@ -13,7 +13,7 @@ describe('the page of a recorded run', () => {
   test('has one timeline for each driver, with the same lanes, and those of what Thaw decided', () => {
     const lanes = elements(page, 'figure').map((figure) => elements(figure, 'span').filter(hasClass('name')).map(textOf))
     const shared = ['time after the thaw', 'process', 'network, server', 'connections', 'calls']
-    expect(lanes).toEqual([shared, [...shared, 'swept ×1', 'probed ×2', 'stale ×2', 'connected ×2', 'acquired ×2']])
+    expect(lanes).toEqual([shared, [...shared, 'socketsPolled ×1', 'probed ×2', 'stale ×2', 'connected ×2', 'acquired ×2']])
   })
 
   test('draws both drivers on one scale', () => {

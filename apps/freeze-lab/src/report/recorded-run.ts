@@ -55,7 +55,7 @@ export const THAW_RECORDING: Recording = {
   decisions: [
     { atMillis: -862.3, type: 'connected', fields: { tookMillis: 110.4, attempts: 1 } },
     { atMillis: -862.2, type: 'acquired', fields: { how: 'new' } },
-    { atMillis: 4.4, type: 'swept', fields: { idle: 2, dead: 0 } },
+    { atMillis: 4.4, type: 'socketsPolled', fields: { idle: 2, dead: 0 } },
     { atMillis: 508.1, type: 'probed', fields: { alive: false, tookMillis: 503.3, silenceMillis: 1360 } },
     { atMillis: 508.2, type: 'stale', fields: { reason: 'unanswered', silenceMillis: 1360 } },
     { atMillis: 508.3, type: 'probed', fields: { alive: false, tookMillis: 503.9, silenceMillis: 1362 } },

@@ -13,7 +13,7 @@ test('the story of plain pg', () => {
 test('the story of Thaw', () => {
   expect(tellStory('thaw', THAW_RECORDING, THAW_FIGURES)).toBe(
     'The process was frozen for 701 ms. Meanwhile all 2 connections were forgotten by the network, which never says so. ' +
-      'Thaw swept 2 idle connections (none showed as dead), asked 2, of which none answered within 504 ms, ' +
+      'Thaw polled the sockets of 2 idle connections (none showed as dead), asked 2, of which none answered within 504 ms, ' +
       'got rid of 2 dead connections 521 ms to 522 ms after the thaw and opened 2 new connections. ' +
       'All 2 calls were answered, the slowest after 615 ms.',
   )

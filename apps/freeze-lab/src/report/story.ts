@@ -99,8 +99,10 @@ function tellDoor(decisions: readonly RecordedDecision[]): string[] {
       : `${alive === 0 ? 'none' : alive} answered${alive === 0 ? ` within ${longest}` : ` and ${asked.length - alive} did not, within ${longest}`}`
   return [
     ...(of('thawed').length > 0 ? ['saw from its clocks that it had been frozen'] : []),
-    ...(of('swept').length > 0
-      ? [`swept ${sum('swept', 'idle')} idle connections (${sum('swept', 'dead') || 'none'} showed as dead)`]
+    ...(of('socketsPolled').length > 0
+      ? [
+          `polled the sockets of ${sum('socketsPolled', 'idle')} idle connections (${sum('socketsPolled', 'dead') || 'none'} showed as dead)`,
+        ]
       : []),
     ...(asked.length === 1 ? [`asked one, which ${alive === 1 ? 'answered' : 'did not answer'} within ${longest}`] : []),
     ...(asked.length > 1 ? [`asked ${asked.length}, of which ${answers}`] : []),
@@ -122,7 +124,7 @@ function tellNoticed(connections: readonly RecordedConnection[]): string[] {
 
 /** Statements that lost their connection, and events that this page has never heard of. */
 function tellOutcomes(decisions: readonly RecordedDecision[]): string[] {
-  const told = ['thawed', 'swept', 'probed', 'stale', 'connected', 'acquired', 'drained']
+  const told = ['thawed', 'socketsPolled', 'probed', 'stale', 'connected', 'acquired', 'drained']
   const rest = decisions.filter(({ type, fields }) => !told.includes(type) && !(type === 'retried' && fields['what'] === 'dial'))
   const counts = new Map<string, number>()
   for (const { type, fields } of rest) {

@@ -57,7 +57,7 @@ export const ACTIONS: Readonly<Record<RecordedCall['action'], string>> = {
 /** What the pool says that it did, in the order in which it is shown. An event that is not here is shown by its name alone. */
 export const DECISIONS: Readonly<Record<string, string>> = {
   thawed: 'saw from its clocks that the process had been frozen',
-  swept: 'looked at the idle connections for news that the system already had',
+  socketsPolled: 'polled the sockets of the idle connections for what the kernel already knew',
   probed: 'asked a connection whether it lives, and waited for the answer',
   stale: 'found an idle connection dead or too old, and threw it away',
   retried: 'tried something again that certainly had no effect the first time',
@@ -98,7 +98,7 @@ export const GLOSSARY: readonly (readonly [word: string, meaning: string])[] = [
   ['FIN, RST', 'How the other end says that a connection is over: politely, or rudely. Some networks say nothing at all.'],
   ['dead, unnoticed', 'The connection is gone, and the process has not been told or has not looked. Who uses it now fails or waits.'],
   ['the door', 'Thaw checks a connection at the moment when it is lent, and not in the background, where a frozen process could not.'],
-  ['sweep', 'Lets the system deliver the bad news that it already has. Costs microseconds, and asks nobody.'],
+  ['poll the sockets', 'Let the kernel deliver what it already knows: which sockets are closed. Takes microseconds and no round trip.'],
   ['suspect', 'A connection that has to prove itself before it is lent: silent for too long, or one of its siblings has died.'],
   ['probe', 'A question of five bytes to the database: are you there? With a limit for the answer.'],
   ['stale', 'A connection that was found dead or too old, and was thrown away.'],

@@ -1,6 +1,6 @@
 /**
  * The door: all that is remembered about connections, and the one place that decides whether an idle one may be lent.
- * Judges, sweeps, asks, and has what is dead or too old destroyed. It never dials and knows nothing of callers.
+ * Judges, polls the sockets, probes, and has what is dead or too old destroyed. It never dials and knows nothing of callers.
  */
 
 import {
@@ -11,11 +11,11 @@ import {
   elapsedMillis,
   type FreezeHints,
   judge,
+  pollSockets,
   type Reading,
   read,
   type StaleReason,
   type StatementCache,
-  sweep,
   type Verdict,
   weighFreeze,
 } from '@thaw/core'
@@ -70,7 +70,7 @@ export class Door implements StatementHost {
   #generation = 0
   #doubtedAt = Number.NEGATIVE_INFINITY
   #lastLook: Reading | undefined
-  #isSweeping = false
+  #isPolling = false
   #justProven: PeerClient | undefined
   readonly #listener: VitalsListener = {
     lost: (client, error) => this.#lost(client, error),
@@ -132,14 +132,14 @@ export class Door implements StatementHost {
     else if (verdict !== 'trust') this.vet(1)
   }
 
-  /** Sweeps once for all idle connections, then asks, side by side, those that still stand and are not trusted: the newest `most`. */
+  /** Polls the sockets once for all idle connections, then probes in parallel those that are still open and not trusted: the newest `most`. */
   vet(most: number = Number.POSITIVE_INFINITY): void {
     const isUnderWay = this.#host.idle().every(({ client }) => this.vitalsOf(client).askedAt !== undefined)
-    if (this.#isSweeping || isUnderWay) return
-    this.#isSweeping = true
+    if (this.#isPolling || isUnderWay) return
+    this.#isPolling = true
     const idle = this.#host.idle().map(({ client }) => client)
-    sweep(this.#host.settings.clock, () => {
-      this.#isSweeping = false
+    pollSockets(this.#host.settings.clock, () => {
+      this.#isPolling = false
       const now = read(this.#host.settings.clock)
       const suspects: PeerClient[] = []
       for (const { client } of [...this.#host.idle()].reverse()) {
@@ -151,7 +151,7 @@ export class Door implements StatementHost {
       for (const client of suspects) if (!this.#mayPiggyback(client) || !this.#host.lendForPiggyback(client, left.length)) left.push(client)
       if (most !== Number.POSITIVE_INFINITY || this.#host.isWanted()) for (const client of left.slice(0, most)) this.#ask(client, now)
       const dead = idle.filter((client) => this.vitalsOf(client).state === 'closed').length
-      this.#host.memory.events.emit({ type: 'swept', idle: idle.length, dead })
+      this.#host.memory.events.emit({ type: 'socketsPolled', idle: idle.length, dead })
       this.#host.resume()
     })
   }

@@ -1,6 +1,6 @@
 /** Callers who wait for a connection: how long each still may, and who is told that the time is up. */
 
-import { type Clock, chargedMillis, currentInvocation, LOOK_MILLIS, type Reading, read, sweep, type Timer } from '@thaw/core'
+import { type Clock, chargedMillis, currentInvocation, LOOK_MILLIS, pollSockets, type Reading, read, type Timer } from '@thaw/core'
 import { type Bounds, bound, checkSignal, interruptedBefore } from '../connection/interruption.ts'
 import { keepContext } from '../driver/async-context.ts'
 import { nextTick } from '../driver/next-tick.ts'
@@ -141,7 +141,7 @@ export class WaitingRoom {
     const now = this.#look()
     if (!this.#host.queue().some((waiter) => this.#leftMillis(waiter, now) <= 0)) return this.setAlarm()
     // After a freeze a timer runs before the data that arrived meanwhile, see `startDeadline`.
-    sweep(this.#host.clock, () => {
+    pollSockets(this.#host.clock, () => {
       this.giveUp()
       this.setAlarm()
     })

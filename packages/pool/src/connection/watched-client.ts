@@ -10,10 +10,10 @@ import {
   CommitRolledBackError,
   codeOf,
   currentScope,
+  pollSockets,
   type Scope,
   ScopeError,
   type StatementCache,
-  sweep,
 } from '@thaw/core'
 import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
@@ -249,11 +249,11 @@ function extend(Base: ClientClass): ClientClass {
       sending.isRefused = stream.errored != null
     }
 
-    /** A client that somebody has held on to never passes the door: it is swept and asked here. */
+    /** A client that its caller has kept never passes the door: its socket is polled, and it is probed, here. */
     #ask(attached: Attached): void {
       const { clock, probeTimeoutMillis } = attached.host
       this.#isAsking = true
-      sweep(clock, () => {
+      pollSockets(clock, () => {
         if (isBroken(this.#self)) return this.#foundDead('ECONNRESET', 'its end had come already')
         probe(this.#self, attached.vitals, clock, probeTimeoutMillis, (alive) => {
           if (!alive) return this.#foundDead('ETIMEDOUT', `it did not answer within ${probeTimeoutMillis} ms when asked whether it lives`)

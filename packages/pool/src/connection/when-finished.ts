@@ -1,6 +1,6 @@
 /** Clients that are given back while a statement runs: do they, and when does it end? */
 
-import { startDeadline, sweep } from '@thaw/core'
+import { pollSockets, startDeadline } from '@thaw/core'
 import { type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import { isWaitingForItsReader, whenLeft } from './submittable.ts'
@@ -19,7 +19,7 @@ export function whenQuiet(client: PeerClient, settings: Settings, done: (quiet: 
   const wait = (millis: number) =>
     whenFinished(client, { ...settings, releaseTimeoutMillis: millis }, (finished) => {
       if (!finished) return done(false)
-      sweep(
+      pollSockets(
         settings.clock,
         () => {
           if (!isBusy(client)) return done(true)

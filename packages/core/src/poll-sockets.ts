@@ -6,13 +6,13 @@ import type { Clock } from './clock.ts'
  * Turns of the event loop that reveal every death already in the kernel's buffers. Measured on Node 20 to 26: data and
  * FIN in one burst need two turns after an I/O wake-up and three after a timer's or in the middle of synchronous code.
  */
-export const SWEEP_TURNS = 3
+export const POLL_TURNS = 3
 
 /**
- * Calls back after {@link SWEEP_TURNS} turns of the event loop: a few microseconds, no round trip.
+ * Calls back after {@link POLL_TURNS} turns of the event loop: a few microseconds, no round trip.
  * Where the runtime has no turns it calls back at once, and everything has to be proven by asking.
  */
-export function sweep(clock: Clock, callback: () => void, turns: number = SWEEP_TURNS): void {
+export function pollSockets(clock: Clock, callback: () => void, turns: number = POLL_TURNS): void {
   if (turns === 0 || !clock.turn) callback()
-  else clock.turn(() => sweep(clock, callback, turns - 1))
+  else clock.turn(() => pollSockets(clock, callback, turns - 1))
 }
