@@ -28,50 +28,50 @@ async function warm(pool: Pool): Promise<Pool> {
   return pool
 }
 
-describe.each(WORDS)('$code $message', (lastWords) => {
+describe.each(WORDS)('$code $message', (errorResponse) => {
   test('a write that is stored: pg tells of an answer, Thaw that nothing is known', async () => {
     const stock = setting.plain()
     await stock.query('SELECT 1')
-    setting.proxy.loseNextAnswer({ containing: 'INSERT', lastWords })
-    const answer = await failure(stock.query(INSERT, [`pg ${lastWords.message}`]))
-    expect([answer.code, await setting.rows(`pg ${lastWords.message}`)]).toEqual([lastWords.code, 1])
+    setting.proxy.loseNextAnswer({ containing: 'INSERT', errorResponse })
+    const answer = await failure(stock.query(INSERT, [`pg ${errorResponse.message}`]))
+    expect([answer.code, await setting.rows(`pg ${errorResponse.message}`)]).toEqual([errorResponse.code, 1])
 
     const pool = await warm(setting.thaw())
-    setting.proxy.loseNextAnswer({ containing: 'INSERT', lastWords })
-    const error = await failure(pool.query(INSERT, [lastWords.message]))
+    setting.proxy.loseNextAnswer({ containing: 'INSERT', errorResponse })
+    const error = await failure(pool.query(INSERT, [errorResponse.message]))
     expect(error).toBeInstanceOf(OutcomeUnknownError)
-    expect(error).toMatchObject({ reason: 'write-in-flight', evidence: { lastWords: lastWords.code }, cause: lastWords })
-    expect(await setting.rows(lastWords.message)).toBe(1)
+    expect(error).toMatchObject({ reason: 'write-in-flight', evidence: { fatalSqlstate: errorResponse.code }, cause: errorResponse })
+    expect(await setting.rows(errorResponse.message)).toBe(1)
     expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
 
   test('a write that nobody has executed is unknown too: a pooler is no witness', async () => {
     const pool = await warm(setting.thaw())
-    setting.proxy.loseNextRequest({ containing: 'INSERT', lastWords })
+    setting.proxy.loseNextRequest({ containing: 'INSERT', errorResponse })
     expect(await failure(pool.query(INSERT, ['never']))).toBeInstanceOf(OutcomeUnknownError)
     expect(await setting.rows('never')).toBe(0)
   })
 
   test('a read is sent again', async () => {
     const pool = await warm(setting.thaw())
-    const lost = setting.proxy.loseNextRequest({ containing: 'version', lastWords })
+    const lost = setting.proxy.loseNextRequest({ containing: 'version', errorResponse })
     expect((await pool.query('SELECT version() AS v')).rows[0].v).toMatch(/^PostgreSQL/)
     await lost.struck
-    expect(setting.outcomes()).toMatchObject([{ reason: 'read', action: 'repeated', code: lastWords.code }])
+    expect(setting.outcomes()).toMatchObject([{ reason: 'read', action: 'repeated', code: errorResponse.code }])
   })
 
   test('on a client: a statement inside a transaction is rolled back, its end is unknown', async () => {
     const pool = setting.thaw()
     const first = await pool.connect()
     await first.query('BEGIN')
-    setting.proxy.loseNextAnswer({ containing: 'INSERT', lastWords })
+    setting.proxy.loseNextAnswer({ containing: 'INSERT', errorResponse })
     const error = await failure(first.query(INSERT, ['inside']))
     expect(error).toBeInstanceOf(ConnectionLostError)
-    expect(error).toMatchObject({ reason: 'transaction-rolled-back', code: lastWords.code })
+    expect(error).toMatchObject({ reason: 'transaction-rolled-back', code: errorResponse.code })
     first.release()
     const second = await pool.connect()
     await second.query('BEGIN')
-    setting.proxy.loseNextAnswer({ containing: 'COMMIT', lastWords })
+    setting.proxy.loseNextAnswer({ containing: 'COMMIT', errorResponse })
     expect(await failure(second.query('COMMIT'))).toMatchObject({ kind: 'outcome-unknown', reason: 'commit-in-flight' })
     second.release()
     expect(await setting.rows('inside')).toBe(0)
@@ -79,11 +79,11 @@ describe.each(WORDS)('$code $message', (lastWords) => {
 })
 
 test('an ERROR with any code that is followed by the end: where a pool keeps the connection, it waits for what follows', async () => {
-  const lastWords = { severity: 'ERROR', code: '42P01', message: 'lost' }
+  const errorResponse = { severity: 'ERROR', code: '42P01', message: 'lost' }
   const pool = await warm(setting.thaw({ keepOnSqlError: true }))
-  setting.proxy.loseNextAnswer({ containing: 'INSERT', lastWords })
+  setting.proxy.loseNextAnswer({ containing: 'INSERT', errorResponse })
   expect(await failure(pool.query(INSERT, ['error']))).toBeInstanceOf(OutcomeUnknownError)
-  setting.proxy.loseNextRequest({ containing: 'version', lastWords })
+  setting.proxy.loseNextRequest({ containing: 'version', errorResponse })
   expect((await pool.query('SELECT version() AS v')).rows[0].v).toMatch(/^PostgreSQL/)
 })
 

@@ -210,13 +210,13 @@ describe('a connection that is lost under a statement', () => {
 })
 
 test("a proxy's last words, with a code of its own, are no answer", async () => {
-  const lastWords = { code: 'XX000', message: 'terminating connection' }
+  const errorResponse = { code: 'XX000', message: 'terminating connection' }
   const pool = new Pool({ connectionString: neon.url, max: 1 })
   await pool.query('SELECT 1')
-  neon.compute.loseNextAnswer({ containing: 'INSERT', lastWords })
-  await expect(pool.query(insert(1))).rejects.toMatchObject({ kind: 'outcome-unknown', cause: lastWords })
+  neon.compute.loseNextAnswer({ containing: 'INSERT', errorResponse })
+  await expect(pool.query(insert(1))).rejects.toMatchObject({ kind: 'outcome-unknown', cause: errorResponse })
   expect(await stored()).toEqual([1])
-  const lost = neon.compute.loseNextRequest({ containing: 'version', lastWords })
+  const lost = neon.compute.loseNextRequest({ containing: 'version', errorResponse })
   expect((await pool.query('SELECT version() AS v')).rows[0].v).toMatch(/^PostgreSQL/)
   await lost.struck
   await pool.end()

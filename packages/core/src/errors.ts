@@ -150,8 +150,8 @@ export interface UnknownEvidence {
   readonly inTransaction: boolean
   /** The server had begun to answer. */
   readonly answered: boolean
-  /** The server's last words, as SQLSTATE, if there were any. */
-  readonly lastWords?: string
+  /** The SQLSTATE with which the server ended the session, if it sent one. */
+  readonly fatalSqlstate?: string
 }
 
 /**

@@ -9,7 +9,7 @@ function evidence(text = 'INSERT INTO t VALUES ($1)', more: Partial<LossEvidence
     isUnsent: false,
     status: 'I',
     isExtended: true,
-    lastWords: undefined,
+    fatalSqlstate: undefined,
     isFirstWord: false,
     isDirect: true,
     isUnreplicated: false,
@@ -17,18 +17,18 @@ function evidence(text = 'INSERT INTO t VALUES ($1)', more: Partial<LossEvidence
   }
 }
 
-const FIRST_57P01 = { lastWords: '57P01', isFirstWord: true } as const
+const FIRST_57P01 = { fatalSqlstate: '57P01', isFirstWord: true } as const
 
 describe('outside of a transaction', () => {
   test.each<[string, Partial<LossEvidence>, string, string]>([
     ['SELECT 1', {}, 'unknown', 'read'],
     ['INSERT INTO t VALUES (1)', {}, 'unknown', 'write-in-flight'],
     ['INSERT INTO t VALUES (1)', { isUnsent: true }, 'not-executed', 'unsent'],
-    ['INSERT INTO t VALUES (1)', { lastWords: '57P05' }, 'not-executed', 'ended-while-idle'],
-    ['INSERT INTO t VALUES (1)', { lastWords: '25P04' }, 'not-executed', 'transaction-timeout'],
-    ['CALL p()', { lastWords: '25P04' }, 'unknown', 'write-in-flight'],
+    ['INSERT INTO t VALUES (1)', { fatalSqlstate: '57P05' }, 'not-executed', 'ended-while-idle'],
+    ['INSERT INTO t VALUES (1)', { fatalSqlstate: '25P04' }, 'not-executed', 'transaction-timeout'],
+    ['CALL p()', { fatalSqlstate: '25P04' }, 'unknown', 'write-in-flight'],
     ['INSERT INTO t VALUES (1)', FIRST_57P01, 'not-executed', 'ended-before-start'],
-    ['INSERT INTO t VALUES (1)', { ...FIRST_57P01, lastWords: '57P02' }, 'not-executed', 'ended-before-start'],
+    ['INSERT INTO t VALUES (1)', { ...FIRST_57P01, fatalSqlstate: '57P02' }, 'not-executed', 'ended-before-start'],
     ['INSERT INTO t VALUES (1)', { ...FIRST_57P01, isExtended: false }, 'not-executed', 'ended-before-start'],
     ['INSERT INTO t VALUES (1)', { ...FIRST_57P01, isFirstWord: false }, 'unknown', 'write-in-flight'],
     ['INSERT INTO t VALUES (1)', { ...FIRST_57P01, isDirect: false }, 'unknown', 'write-in-flight'],

@@ -25,8 +25,8 @@ export interface LossEvidence {
   readonly status: 'I' | 'T' | 'E' | undefined
   /** Sent by the extended protocol (Parse, Bind, Execute, Sync), not as a simple query. */
   readonly isExtended: boolean
-  /** The server's last words, as SQLSTATE. Undefined: the connection was lost without any. */
-  readonly lastWords: string | undefined
+  /** The SQLSTATE with which the server ended the session. Undefined: the connection was lost without one. */
+  readonly fatalSqlstate: string | undefined
   /** Those were the first bytes since the statement was sent. */
   readonly isFirstWord: boolean
   /** PostgreSQL itself is at the other end, not a pooler that speaks for it. */
@@ -65,20 +65,20 @@ const TRANSACTION_TIMEOUT = '25P04'
 
 /** Weighs the evidence. */
 export function judgeLoss(evidence: LossEvidence): Verdict {
-  const { statement, status, lastWords } = evidence
+  const { statement, status, fatalSqlstate } = evidence
   // src/backend/replication/syncrep.c: a WARNING instead of an ERROR, so that nobody takes the transaction for aborted. Where there may be several, it tells of one.
   if (evidence.isUnreplicated && commitsOnce(statement)) return { outcome: 'executed', reason: 'unreplicated' }
   if (evidence.isUnsent) return { outcome: 'not-executed', reason: 'unsent' }
-  if (RAISED_WHILE_WAITING.has(lastWords)) return { outcome: 'not-executed', reason: 'ended-while-idle' }
+  if (RAISED_WHILE_WAITING.has(fatalSqlstate)) return { outcome: 'not-executed', reason: 'ended-while-idle' }
   // It ends one transaction. What has committed its own before (a procedure, several statements) stays.
-  if (lastWords === TRANSACTION_TIMEOUT && !statement.mayCommit) return { outcome: 'not-executed', reason: 'transaction-timeout' }
+  if (fatalSqlstate === TRANSACTION_TIMEOUT && !statement.mayCommit) return { outcome: 'not-executed', reason: 'transaction-timeout' }
   // COMMIT in a failed transaction rolls back.
   if (status === 'E' && statement.kind !== 'unknown') return { outcome: 'not-executed', reason: 'transaction-failed' }
   if (statement.mayCommit && statement.kind === 'transaction') return { outcome: 'unknown', reason: 'commit-in-flight' }
   // A server that loses its client rolls back what is open.
   if (status === 'T' && !statement.mayCommit) return { outcome: 'not-executed', reason: 'transaction-rolled-back' }
   if (statement.kind === 'transaction') return { outcome: 'not-executed', reason: 'nothing-durable' }
-  if (TERMINATED.has(lastWords) && evidence.isFirstWord && evidence.isDirect && showsItsStart(evidence)) {
+  if (TERMINATED.has(fatalSqlstate) && evidence.isFirstWord && evidence.isDirect && showsItsStart(evidence)) {
     return { outcome: 'not-executed', reason: 'ended-before-start' }
   }
   return { outcome: 'unknown', reason: statement.kind === 'read' ? 'read' : 'write-in-flight' }

@@ -175,7 +175,7 @@ function evidenceOf(statement: HttpStatement<unknown>, cause: Error): LossEviden
     isUnsent: false,
     status: 'I',
     isExtended: true,
-    lastWords: typeof severity === 'string' ? codeOf(cause) : undefined,
+    fatalSqlstate: typeof severity === 'string' ? codeOf(cause) : undefined,
     isFirstWord: false,
     isDirect: false,
     isUnreplicated: false,

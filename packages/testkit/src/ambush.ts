@@ -5,7 +5,7 @@ import type { Flow } from './flow.ts'
 const MIN_BYTES = 32
 
 /** The fields of an ErrorResponse. */
-export interface LastWords {
+export interface ErrorResponse {
   /** As it is translated for the client. Default: `FATAL`. */
   readonly severity?: string
   /** SQLSTATE. */
@@ -22,10 +22,10 @@ export interface LoseRequestOptions {
   readonly minBytes?: number
   /** Waits for a chunk with this text in it, such as a part of the SQL. For connections without TLS. */
   readonly containing?: string
-  /** What the client sees. Default: `rst`, or `fin` with `lastWords`, which a reset would overtake. */
+  /** What the client sees. Default: `rst`, or `fin` with `errorResponse`, which a reset would overtake. */
   readonly cut?: SuddenCut
   /** What the client is told before the cut: an ErrorResponse, as a pooler or a proxy sends it. For connections without TLS. */
-  readonly lastWords?: LastWords
+  readonly errorResponse?: ErrorResponse
   /** What becomes of the server's side. Default: closed, but held open for `drop`, since then nobody is told. */
   readonly server?: ServerSide
 }

@@ -69,7 +69,7 @@ describe('in flight', () => {
 
   test.each(['loseNextRequest', 'loseNextAnswer'] as const)('%s with last words: the client hears them', async (lose) => {
     await using plain = await place.dial()
-    place.proxy[lose]({ lastWords: { code: '08P01', message: 'server conn crashed?' } })
+    place.proxy[lose]({ errorResponse: { code: '08P01', message: 'server conn crashed?' } })
     const error = await plain.client.query(INSERT).catch((thrown: Error) => thrown)
     expect(error).toMatchObject({ severity: 'FATAL', code: '08P01', message: 'server conn crashed?' })
     expect(await place.countWrites()).toBe(lose === 'loseNextAnswer' ? 1 : 0)

@@ -4,7 +4,7 @@
  * @module
  */
 
-export type { Ambush, LastWords, LoseAnswerOptions, LoseRequestOptions } from './ambush.ts'
+export type { Ambush, ErrorResponse, LoseAnswerOptions, LoseRequestOptions } from './ambush.ts'
 export type { UncaughtOrigin } from './call-wire.ts'
 export type { ProcessEnd } from './child-life.ts'
 export { buildClockShim, type ClockShim, type ClockShimOptions } from './clock-shim.ts'

@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import { type Ambushes, type ArmedAmbush, isAnswered } from './ambush.ts'
 import type { CutKind, FaultKind, ServerSide, SuddenCut } from './fault-kinds.ts'
 import type { Flow, FlowChunk, FlowCutOptions, FlowState } from './flow.ts'
-import { errorResponse } from './pooler-messages.ts'
+import { encodeErrorResponse } from './pooler-messages.ts'
 import { createRelay, type Relay } from './relay.ts'
 import { reset } from './reset.ts'
 import { createTally, type Traffic, type TrafficTally, type WritableCounters } from './traffic.ts'
@@ -178,9 +178,9 @@ export class LiveFlow implements Flow {
   }
 
   #spring(ambush: ArmedAmbush, fault: 'lost-request' | 'lost-answer'): void {
-    const { lastWords, cut = lastWords ? 'fin' : 'rst', server = cut === 'drop' ? 'hold' : 'close' } = ambush.options
+    const { errorResponse, cut = errorResponse ? 'fin' : 'rst', server = cut === 'drop' ? 'hold' : 'close' } = ambush.options
     this.#count(fault)
-    if (lastWords) this.#client.write(errorResponse(lastWords))
+    if (errorResponse) this.#client.write(encodeErrorResponse(errorResponse))
     this.#end(cut, server)
     ambush.spring(this)
   }

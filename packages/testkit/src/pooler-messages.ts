@@ -1,6 +1,6 @@
 /** Messages of PostgreSQL's protocol, as a pooler has to know them. */
 
-import type { LastWords } from './ambush.ts'
+import type { ErrorResponse } from './ambush.ts'
 
 /** What a server says when it is ready for the next: `I` idle, `T` in a transaction, `E` in a failed one. */
 export type ReadyStatus = 'I' | 'T' | 'E'
@@ -22,7 +22,7 @@ export function int32(...values: readonly number[]): Buffer {
 export const READY: Buffer = message('Z', Buffer.from('I'))
 
 /** ErrorResponse, with the fields that every pooler sends. */
-export function errorResponse({ severity = 'FATAL', code, message: text }: LastWords): Buffer {
+export function encodeErrorResponse({ severity = 'FATAL', code, message: text }: ErrorResponse): Buffer {
   return message('E', Buffer.from(`S${severity}\0C${code}\0M${text}\0\0`))
 }
 

@@ -135,7 +135,7 @@ function watchDatabase(database: Database, proxy: FaultProxy, blows: Blow[], beg
     const open = proxy.flows.filter(({ state }) => state === 'open')
     const atMillis = sharedMillis()
     const result = await end()
-    blows.push({ kind, atMillis, deaths: lastWords(open, atMillis) })
+    blows.push({ kind, atMillis, deaths: lastBytes(open, atMillis) })
     return result
   }
   const { restart } = database
@@ -162,7 +162,7 @@ function watchDatabase(database: Database, proxy: FaultProxy, blows: Blow[], beg
 }
 
 /** When the server said its last word on each connection; it says one when it ends a session. */
-function lastWords(flows: readonly Flow[], sinceMillis: number): ReadonlyMap<number, number> {
+function lastBytes(flows: readonly Flow[], sinceMillis: number): ReadonlyMap<number, number> {
   const now = sharedMillis()
   return new Map(
     flows.map(({ id, chunks }) => {

@@ -58,7 +58,7 @@ export function loseSent(client: PeerClient, vitals: Vitals, lost: LostQuery, ca
     isUnsent: !lost.isPipelined && (sending.isRefused || !sending.wasWritable),
     status: lost.isPipelined ? undefined : sending.status,
     isExtended: query.requiresPreparation?.() ?? false,
-    lastWords: 'severity' in cause ? codeOf(cause) : undefined,
+    fatalSqlstate: 'severity' in cause ? codeOf(cause) : undefined,
     isFirstWord: !lost.isPipelined && isOnlyMessage(cause, sending.bytesRead, bytesRead),
     isDirect: lost.isDirect,
     isUnreplicated: sending.isUnreplicated,
@@ -68,7 +68,14 @@ export function loseSent(client: PeerClient, vitals: Vitals, lost: LostQuery, ca
 
 /** The error for a statement that was still waiting for its turn. */
 export function loseQueued(client: PeerClient, cause: Error): Error {
-  const evidence = { statement: UNKNOWN, isUnsent: true, status: undefined, isExtended: false, lastWords: undefined, isFirstWord: false }
+  const evidence = {
+    statement: UNKNOWN,
+    isUnsent: true,
+    status: undefined,
+    isExtended: false,
+    fatalSqlstate: undefined,
+    isFirstWord: false,
+  }
   return lossError(addressOf(client), { ...evidence, isDirect: false, isUnreplicated: false }, cause)
 }
 
@@ -108,14 +115,14 @@ export function errorOfLoss({ verdict, evidence, cause, where }: Loss, wire: Wir
   const message = `${cause.message}: the connection to ${where} was lost ${ADVICE[reason]}`
   if (outcome === 'executed') return new ReplicationUnconfirmedError({ message, cause })
   if (leftNothing) return new ConnectionLostError({ verdict, message, cause, wire })
-  const { statement, status, lastWords } = evidence
+  const { statement, status, fatalSqlstate } = evidence
   const inTransaction = status === 'T' || status === 'E'
-  const answered = !evidence.isFirstWord && lastWords !== undefined
+  const answered = !evidence.isFirstWord && fatalSqlstate !== undefined
   return new OutcomeUnknownError({
     reason,
     message,
     cause,
-    evidence: { statement: statement.kind, inTransaction, answered, ...(lastWords !== undefined && { lastWords }) },
+    evidence: { statement: statement.kind, inTransaction, answered, ...(fatalSqlstate !== undefined && { fatalSqlstate }) },
   })
 }
 

@@ -29,8 +29,8 @@ import {
 } from '../driver/peer.ts'
 import type { ClientClass, PeerClientBase } from './base-client.ts'
 import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
+import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds, withoutTimeout } from './interruption.ts'
-import { holdBack, type LastWords, mayBeLastWords } from './last-words.ts'
 import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
 import { beginsWithProof, PROOF, probe } from './probe.ts'
 import type { ScramKeys } from './scram-keys.ts'
@@ -97,7 +97,7 @@ function extend(Base: ClientClass): ClientClass {
     /** Bounds of statements that are not here yet: a user's class may wait for something before it calls pg's `query`. */
     readonly #unbound: { readonly bounds: Bounds; readonly before: PeerQuery | undefined }[] = []
     /** An answer, or the end? What comes next tells. */
-    #lastWords: LastWords | undefined
+    #heldError: HeldError | undefined
 
     get #self(): PeerClient {
       return this as unknown as PeerClient
@@ -273,16 +273,16 @@ function extend(Base: ClientClass): ClientClass {
 
     override _handleErrorMessage(message: Error): void {
       const query = activeQueryOf(this)
-      if (!this.#attached || !query || !mayBeLastWords(message, query)) return super._handleErrorMessage(message)
+      if (!this.#attached || !query || !mustBeHeld(message, query)) return super._handleErrorMessage(message)
       // Of several the first one says why: a pooler passes the server's on, and adds that it has lost it.
-      this.#lastWords ??= holdBack(message, this.#attached.host.clock, () => this.connection.stream.destroy(message))
+      this.#heldError ??= holdBack(message, this.#attached.host.clock, () => this.connection.stream.destroy(message))
     }
 
-    #takeLastWords(): Error | undefined {
-      const words = this.#lastWords
-      words?.deadline.cancel()
-      this.#lastWords = undefined
-      return words?.error
+    #takeHeldError(): Error | undefined {
+      const held = this.#heldError
+      held?.deadline.cancel()
+      this.#heldError = undefined
+      return held?.error
     }
 
     override _errorAllQueries(error: Error): void {
@@ -290,10 +290,10 @@ function extend(Base: ClientClass): ClientClass {
       // Closed by its owner: he knows what he did. But not by an owner who has others' statements on it.
       if (!attached || (this._ending && !isInterruption(error) && !attached.vitals.isEvicted)) return super._errorAllQueries(error)
       const active = activeQueryOf(this)
-      const words = this.#takeLastWords()
-      if (words) attached.host.ended(words)
+      const held = this.#takeHeldError()
+      if (held) attached.host.ended(held)
       forgetActiveQuery(this)
-      if (active) this.#fail(active, this.#lose(attached, active, words ?? error, this.pipeline === true))
+      if (active) this.#fail(active, this.#lose(attached, active, held ?? error, this.pipeline === true))
       for (const query of sentQueriesOf(this).splice(0)) this.#fail(query, this.#lose(attached, query, error, true))
       for (const query of queuedQueriesOf(this).splice(0)) this.#fail(query, loseQueued(this.#self, error))
       super._errorAllQueries(error)
@@ -314,8 +314,8 @@ function extend(Base: ClientClass): ClientClass {
 
     override _handleReadyForQuery(message: ReadyMessage): void {
       const attached = this.#attached
-      const words = this.#takeLastWords()
-      if (words) super._handleErrorMessage(words)
+      const held = this.#takeHeldError()
+      if (held) super._handleErrorMessage(held)
       if (!attached) return super._handleReadyForQuery(message)
       const { vitals } = attached
       const { owed, status } = vitals

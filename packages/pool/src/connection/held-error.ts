@@ -1,4 +1,4 @@
-/** An error that may be the server's last word, or a pooler's: is it the statement's answer, or the end? What comes next tells. */
+/** An error that may end the session, from the server or a pooler. Is it the statement's answer, or the end? The next message tells. */
 
 import { type Clock, type Deadline, mayEndSession, saysError, startDeadline } from '@thaw/core'
 import type { PeerQuery } from '../driver/peer.ts'
@@ -7,7 +7,7 @@ import type { PeerQuery } from '../driver/peer.ts'
 const END_MILLIS = 1000
 
 /** Must the error wait until more is known? Not one that says ERROR of a statement behind which the server waits for us: nothing would come. */
-export function mayBeLastWords(message: Error, query: PeerQuery): boolean {
+export function mustBeHeld(message: Error, query: PeerQuery): boolean {
   return mayEndSession(message) && !(saysError(message) && waitsForUs(query))
 }
 
@@ -16,13 +16,13 @@ function waitsForUs({ requiresPreparation, rows }: PeerQuery): boolean {
   return !requiresPreparation || Boolean(rows)
 }
 
-/** An error that waits. */
-export interface LastWords {
+/** An error that is held back until the next message. */
+export interface HeldError {
   readonly error: Error
   readonly deadline: Deadline
 }
 
-/** `neither` is called if it turns out to be neither answer nor end in time. */
-export function holdBack(error: Error, clock: Clock, neither: () => void): LastWords {
+/** `neither` is called if neither an end nor ReadyForQuery follows in time. */
+export function holdBack(error: Error, clock: Clock, neither: () => void): HeldError {
   return { error, deadline: startDeadline(clock, END_MILLIS, neither, true) }
 }
