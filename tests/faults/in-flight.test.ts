@@ -36,7 +36,7 @@ describe('a statement whose connection is silently dropped', () => {
     const lost = setting.proxy.loseNextAnswer({ containing: 'version', cut: 'drop' })
     expect((await pool.query('SELECT version() AS v')).rows[0].v).toMatch(/^PostgreSQL/)
     await lost.struck
-    expect(setting.outcomes()).toEqual([expect.objectContaining({ reason: 'read', action: 'repeated', code: 'ETIMEDOUT' })])
+    expect(setting.outcomes()).toEqual([expect.objectContaining({ reason: 'read', action: 'retried', code: 'ETIMEDOUT' })])
   })
 
   test.each([

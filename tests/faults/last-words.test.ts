@@ -57,7 +57,7 @@ describe.each(WORDS)('$code $message', (errorResponse) => {
     const lost = setting.proxy.loseNextRequest({ containing: 'version', errorResponse })
     expect((await pool.query('SELECT version() AS v')).rows[0].v).toMatch(/^PostgreSQL/)
     await lost.struck
-    expect(setting.outcomes()).toMatchObject([{ reason: 'read', action: 'repeated', code: errorResponse.code }])
+    expect(setting.outcomes()).toMatchObject([{ reason: 'read', action: 'retried', code: errorResponse.code }])
   })
 
   test('on a client: a statement inside a transaction is rolled back, its end is unknown', async () => {

@@ -28,7 +28,7 @@ describe('a read', () => {
     expect((await pool.query('SELECT version() AS v')).rows[0].v).toMatch(/^PostgreSQL/)
     await again.struck
     expect(setting.outcomes()).toEqual([
-      expect.objectContaining({ outcome: 'unknown', reason: 'read', statement: 'read', action: 'repeated' }),
+      expect.objectContaining({ outcome: 'unknown', reason: 'read', statement: 'read', action: 'retried' }),
     ])
     expect(pool.stats()).toMatchObject({ total: 1, idle: 1, waiting: 0 })
   })
@@ -177,7 +177,7 @@ describe('a write', () => {
     await running
     expect(await setting.rows(token)).toBe(1)
     expect(setting.outcomes()).toContainEqual(
-      expect.objectContaining({ outcome: 'not-executed', reason: 'ended-before-start', action: 'repeated' }),
+      expect.objectContaining({ outcome: 'not-executed', reason: 'ended-before-start', action: 'retried' }),
     )
   })
 })

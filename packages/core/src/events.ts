@@ -21,7 +21,7 @@ export type ThawEvent =
   /** A caller got a connection: trusted unasked, unproven for a read that takes the question with it, proven by a probe, or new. */
   | { readonly type: 'acquired'; readonly how: 'trusted' | 'piggybacked' | 'probed' | 'new' }
   /** A dial, or a statement that was certainly not executed, is tried again. */
-  | { readonly type: 'retried'; readonly what: 'dial' | 'statement'; readonly delayMillis: number; readonly code?: string }
+  | { readonly type: 'retried'; readonly what: 'connect' | 'statement'; readonly delayMillis: number; readonly code?: string }
   /**
    * A statement lost its connection. What became of it, what it was, and whether it was sent again or its caller was told. `code` where
    * the server or the socket gave one.
@@ -31,7 +31,7 @@ export type ThawEvent =
       readonly outcome: Outcome
       readonly reason: OutcomeReason
       readonly statement: LostStatement['kind']
-      readonly action: 'repeated' | 'reported'
+      readonly action: 'retried' | 'reported'
       readonly code?: string
     }
   /** A connection was lost that had state of its session on it: SET, LISTEN, PREPARE, temporary tables, session locks. */

@@ -249,7 +249,7 @@ describe('a piggybacked probe without an answer', () => {
     proxy.cut('drop')
     expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
     expect(ways()).toEqual(['new', 'piggybacked', 'new'])
-    expect(events).toContainEqual(expect.objectContaining({ type: 'outcome', statement: 'read', action: 'repeated' }))
+    expect(events).toContainEqual(expect.objectContaining({ type: 'outcome', statement: 'read', action: 'retried' }))
     expect(pool.stats()).toMatchObject({ stale: 0, total: 2 })
   })
 

@@ -125,7 +125,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         room: () => this.#hedging.room,
         waitMillis: () => this.#waiting.firstWaitMillis(),
         stepped: (millis) => this.#hedging.learn(millis),
-        retrying: (error, delayMillis) => tellRetried(this.#events, 'dial', delayMillis, error),
+        retrying: (error, delayMillis) => tellRetried(this.#events, 'connect', delayMillis, error),
         resume: () => this._pulseQueue(),
       })
       this.#queries = new PoolQueries({
@@ -138,7 +138,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         connect: (...wish) => this.#connectOwn(...wish),
         lendNow: (callback) => this.#lendNow(callback),
         repeating: (error, loss) => {
-          this.#door.tellOutcome(loss, 'repeated')
+          this.#door.tellOutcome(loss, 'retried')
           tellRetried(this.#events, 'statement', 0, error)
         },
       })

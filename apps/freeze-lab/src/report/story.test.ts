@@ -41,7 +41,7 @@ describe('every number comes from the recording', () => {
   })
 
   test('what became of lost statements, and events of another version', () => {
-    const outcome = { type: 'outcome', fields: { statement: 'read', outcome: 'not-executed', action: 'repeated' } }
+    const outcome = { type: 'outcome', fields: { statement: 'read', outcome: 'not-executed', action: 'retried' } }
     const story = tell({
       decisions: [
         { atMillis: 10, ...outcome },
@@ -50,7 +50,7 @@ describe('every number comes from the recording', () => {
         { atMillis: -5, type: 'before', fields: {} },
       ],
     })
-    expect(story).toContain('2 times repeated a read (not-executed) and told: sessionLost (what: SET).')
+    expect(story).toContain('2 times retried a read (not-executed) and told: sessionLost (what: SET).')
     expect(story).not.toContain('before')
   })
 

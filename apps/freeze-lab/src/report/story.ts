@@ -125,7 +125,7 @@ function tellNoticed(connections: readonly RecordedConnection[]): string[] {
 /** Statements that lost their connection, and events that this page has never heard of. */
 function tellOutcomes(decisions: readonly RecordedDecision[]): string[] {
   const told = ['thawed', 'socketsPolled', 'probed', 'stale', 'connected', 'acquired', 'drained']
-  const rest = decisions.filter(({ type, fields }) => !told.includes(type) && !(type === 'retried' && fields['what'] === 'dial'))
+  const rest = decisions.filter(({ type, fields }) => !told.includes(type) && !(type === 'retried' && fields['what'] === 'connect'))
   const counts = new Map<string, number>()
   for (const { type, fields } of rest) {
     const { statement, outcome, action } = fields

@@ -210,7 +210,7 @@ export class Door implements StatementHost {
     this.tellOutcome(loss, 'reported')
   }
 
-  tellOutcome({ verdict, evidence, cause }: Loss, action: 'repeated' | 'reported'): void {
+  tellOutcome({ verdict, evidence, cause }: Loss, action: 'retried' | 'reported'): void {
     const code = codeOf(cause)
     this.#host.memory.events.emit({
       type: 'outcome',

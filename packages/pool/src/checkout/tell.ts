@@ -10,7 +10,7 @@ export function tellAcquired(events: Events, how: 'trusted' | 'piggybacked' | 'p
 }
 
 /** Something is tried again. */
-export function tellRetried(events: Events, what: 'dial' | 'statement', delayMillis: number, error: Error): void {
+export function tellRetried(events: Events, what: 'connect' | 'statement', delayMillis: number, error: Error): void {
   const code = codeOf(error)
   events.emit({ type: 'retried', what, delayMillis, ...(code !== undefined && { code }) })
 }
