@@ -9,9 +9,9 @@ import {
   isThenable,
   type OpenInvocation,
   openScope,
-  poolMembers,
   runInvocation,
   type Scope,
+  trackedPools,
 } from '@thaw/core'
 import { afterBody, hasBody } from './body.ts'
 import type { Settings } from './options.ts'
@@ -67,7 +67,7 @@ function endAfter(value: unknown, invocation: OpenInvocation, { work, end }: { w
 }
 
 function isHolding(invocation: Invocation): boolean {
-  return poolMembers().some((member) => member.holds(invocation))
+  return trackedPools().some((member) => member.holds(invocation))
 }
 
 /** The list may grow: what is read, and each task, can hand more to `waitUntil`. */

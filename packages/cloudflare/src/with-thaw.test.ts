@@ -1,6 +1,6 @@
 /** The wrapper, as far as Node can run it. The rest is in tests/platforms, in workerd. */
 
-import { currentInvocation, joinPlatforms, OptionError, type PoolMember } from '@thaw/core'
+import { currentInvocation, OptionError, type TrackedPool, trackPool } from '@thaw/core'
 import { afterEach, describe, expect, expectTypeOf, test } from 'vitest'
 import { withThaw } from './with-thaw.ts'
 
@@ -14,7 +14,7 @@ afterEach(() => leave())
 function joinPool() {
   const told: string[] = []
   let isHeld = true
-  const member: PoolMember = {
+  const member: TrackedPool = {
     pool: {},
     begin: () => void told.push('begin'),
     holds: () => isHeld,
@@ -24,7 +24,7 @@ function joinPool() {
     },
     closeIdle: async () => {},
   }
-  leave = joinPlatforms(member)
+  leave = trackPool(member)
   return {
     told,
     give: () => {

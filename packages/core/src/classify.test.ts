@@ -59,7 +59,7 @@ test('everything else is dialled again', () => {
 })
 
 test('only a crash of the server condemns the siblings', () => {
-  expect(codes(({ siblings }) => siblings === 'condemned')).toEqual(['57P02'])
+  expect(codes(({ siblings }) => siblings === 'evict')).toEqual(['57P02'])
 })
 
 test('what concerns one session or one caller leaves the siblings unharmed', () => {

@@ -14,7 +14,7 @@ export interface FailureRow {
   /** It ends the connection that it arrives on. */
   readonly ends: boolean
   /** What it tells about the other connections to the same server. */
-  readonly siblings: 'unharmed' | 'suspect' | 'condemned'
+  readonly siblings: 'unharmed' | 'suspect' | 'evict'
   /** Where this is written down. */
   readonly source: string
 }
@@ -52,7 +52,7 @@ const ROWS: readonly Row[] = [
   ['3D000', 'no such database', 'fail', true, 'unharmed', ERRCODES],
   ['53300', 'too many connections', 'again', true, 'unharmed', ERRCODES],
   ['57P01', 'ended by an administrator', 'again', true, 'suspect', SHUTDOWN],
-  ['57P02', 'ended by a crash of the server', 'again', true, 'condemned', SHUTDOWN],
+  ['57P02', 'ended by a crash of the server', 'again', true, 'evict', SHUTDOWN],
   ['57P03', 'the server is starting up or shutting down', 'again', true, 'suspect', SHUTDOWN],
   ['57P05', 'idle for too long', 'again', true, 'unharmed', TIMEOUTS],
 ]

@@ -5,7 +5,7 @@
  * Checked by brand, not by `instanceof`, so that two copies of this package agree: `ThawError.is(error)`, `error.kind`.
  */
 
-import type { LostStatement, Outcome, OutcomeReason, Verdict } from './outcome.ts'
+import type { LostStatement, Outcome, OutcomeReason, OutcomeVerdict } from './outcome.ts'
 
 const BRAND = Symbol.for('thaw.error')
 
@@ -133,7 +133,7 @@ export class ConnectionLostError extends ThawError {
   declare readonly errno?: number
   declare readonly syscall?: string
 
-  constructor(parts: { verdict: Verdict; message: string; cause?: unknown; wire: WireFacts }) {
+  constructor(parts: { verdict: OutcomeVerdict; message: string; cause?: unknown; wire: WireFacts }) {
     super({ kind: 'connection-lost', retryable: true, message: parts.message, cause: parts.cause })
     this.name = 'ConnectionLostError'
     this.outcome = parts.verdict.outcome

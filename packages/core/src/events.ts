@@ -1,10 +1,10 @@
 /** What happened, for whoever wants to watch: past tense, one union, nothing secret, free when nobody listens. */
 
-import type { Condemnation } from './gate.ts'
+import type { EvictReason } from './gate.ts'
 import type { LostStatement, Outcome, OutcomeReason } from './outcome.ts'
 
 /** An idle connection that stopped being one: by the gate's verdict, or because it did not answer the probe. */
-export type StaleReason = Condemnation | 'unanswered'
+export type StaleReason = EvictReason | 'unanswered'
 
 /** What happened. `type` says what, and what else there is. Durations end in `Millis`. */
 export type ThawEvent =

@@ -4,7 +4,7 @@
  */
 
 /** What a driver knows about an idle connection when somebody wants it. */
-export interface Standing {
+export interface IdleConnection {
   /** The socket itself says that it is dead: ended, destroyed, errored. */
   readonly broken: boolean
   /** The pool's generation when the connection was made. */
@@ -29,7 +29,7 @@ export interface GateRules {
    * When something last cast doubt on all connections at once (a sibling died, the process was frozen), on the monotonic
    * clock. What was proven until then proves nothing any more.
    */
-  readonly doubtedAt: number
+  readonly suspectSince: number
   /** A connection silent for less is handed out unasked. HikariCP uses 500 ms, pgx 1 s, Rails 2 s. */
   readonly trustMillis: number
   /** A connection unused for longer is destroyed unasked. Infinity: never. */
@@ -37,18 +37,18 @@ export interface GateRules {
 }
 
 /** Why a connection is destroyed at the door. */
-export type Condemnation = 'broken' | 'generation' | 'lifetime' | 'idle'
+export type EvictReason = 'broken' | 'generation' | 'lifetime' | 'idle'
 
 /** `trust`: hand it out. `ask`: poll the sockets, judge again, and probe it if it is still open. Anything else: destroy it, for that reason. */
-export type Verdict = 'trust' | 'ask' | Condemnation
+export type GateVerdict = 'trust' | 'probe' | EvictReason
 
 /** Judges one idle connection. */
-export function judge(connection: Standing, rules: GateRules): Verdict {
+export function judge(connection: IdleConnection, rules: GateRules): GateVerdict {
   if (connection.broken) return 'broken'
   if (connection.generation < rules.generation) return 'generation'
   if (connection.ageMillis > connection.maxAgeMillis) return 'lifetime'
   if (connection.idleMillis > rules.idleTimeoutMillis) return 'idle'
-  if (connection.provenAt <= rules.doubtedAt) return 'ask'
-  if (connection.silenceMillis >= rules.trustMillis) return 'ask'
+  if (connection.provenAt <= rules.suspectSince) return 'probe'
+  if (connection.silenceMillis >= rules.trustMillis) return 'probe'
   return 'trust'
 }

@@ -92,8 +92,8 @@ const TRIP = `
   const connection = {
     broken: false, generation: 1, provenAt: reading.mono, silenceMillis: 3, idleMillis: 3, ageMillis: 3, maxAgeMillis: Infinity,
   }
-  const rules = { generation: 1, doubtedAt: -Infinity, trustMillis: 500, idleTimeoutMillis: 10000 }
-  log.push(core.judge(connection, rules), core.judge(connection, { ...rules, doubtedAt: reading.mono }), core.judge(connection, { ...rules, generation: 2 }))
+  const rules = { generation: 1, suspectSince: -Infinity, trustMillis: 500, idleTimeoutMillis: 10000 }
+  log.push(core.judge(connection, rules), core.judge(connection, { ...rules, suspectSince: reading.mono }), core.judge(connection, { ...rules, generation: 2 }))
   log.push('turn' in core.systemClock)
   core.pollSockets(core.systemClock, () => log.push('polled'))
   core.startDeadline(core.systemClock, 50, () => log.push('expired'), true)
@@ -108,7 +108,7 @@ const TRIP = `
   return JSON.stringify(log)
 `
 
-const REPORT = [700, 'certain', 'trust', 'ask', 'generation', false, 'polled', 'trustMillis', true, 'condemned', 'node', 5, 9, 'drained']
+const REPORT = [700, 'certain', 'trust', 'probe', 'generation', false, 'polled', 'trustMillis', true, 'evict', 'node', 5, 9, 'drained']
 
 test('the built core runs where there are timers and clocks, and nothing else: no process, require, Buffer or setImmediate', () => {
   const timers = new Map<number, () => void>()

@@ -28,7 +28,7 @@ export {
 } from './errors.ts'
 export { createEvents, type EventCounts, type Events, type StaleReason, type ThawEvent, type ThawListener } from './events.ts'
 export { type FreezeEvidence, type FreezeHints, LATE_MILLIS, weighFreeze } from './freeze.ts'
-export { type Condemnation, type GateRules, judge, type Standing, type Verdict } from './gate.ts'
+export { type EvictReason, type GateRules, type GateVerdict, type IdleConnection, judge } from './gate.ts'
 export { GRAMMAR_WORDS, HARMLESS_FUNCTIONS, HARMLESS_OPERATORS } from './harmless.ts'
 export {
   earnHedge,
@@ -45,15 +45,15 @@ export {
   hasInvocations,
   type Invocation,
   type InvocationStorage,
-  joinPlatforms,
   type Leak,
-  memberOf,
-  type PoolBirth,
-  type PoolMember,
-  poolMembers,
+  type PoolOrigin,
   resumeInvocation,
   runInvocation,
   type Scope,
+  type TrackedPool,
+  trackedPoolOf,
+  trackedPools,
+  trackPool,
   watchPools,
 } from './invocation.ts'
 export { checkOptions, type OptionRule, type OptionRules } from './options.ts'
@@ -64,14 +64,14 @@ export {
   type LostStatement,
   type Outcome,
   type OutcomeReason,
-  type Verdict as OutcomeVerdict,
+  type OutcomeVerdict,
 } from './outcome.ts'
 export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
 export { pollSockets } from './poll-sockets.ts'
 export { endWithAnswer, type Handled, openRequest, type RequestInvocation, type RequestParts } from './request.ts'
 export { judgeResend, type Resend, type ResendFacts } from './resend.ts'
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
-export { type Crowd, growth, type Holders, type Jam, nextDial, roomLeft, waitsForItself } from './room.ts'
+export { growth, type InUseCounts, type Jam, nextDial, type PoolCounts, roomLeft, waitsForItself } from './room.ts'
 export { learnRoundTrip, type RoundTrip } from './round-trip.ts'
 export { currentScope, openScope } from './scope.ts'
 export { mayEndSession, saysError } from './severity.ts'

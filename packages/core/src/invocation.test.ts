@@ -5,11 +5,11 @@ import {
   currentInvocation,
   enterInvocation,
   type Invocation,
-  joinPlatforms,
-  memberOf,
-  type PoolMember,
-  poolMembers,
   runInvocation,
+  type TrackedPool,
+  trackedPoolOf,
+  trackedPools,
+  trackPool,
   watchPools,
 } from './invocation.ts'
 
@@ -19,7 +19,7 @@ function invocation(id: string): Invocation {
   return { id, deadlineAt: Number.POSITIVE_INFINITY, signal: new AbortController().signal }
 }
 
-function member(): PoolMember {
+function member(): TrackedPool {
   return { pool: {}, begin() {}, holds: () => false, finish: () => [], closeIdle: async () => {} }
 }
 
@@ -69,27 +69,27 @@ test('a callback can be kept in its invocation, whatever calls it', () => {
 describe('pools', () => {
   test('lead to their members', () => {
     const pool = member()
-    const leave = joinPlatforms(pool)
-    expect(memberOf(pool.pool)).toBe(pool)
-    expect(memberOf({})).toBeUndefined()
+    const leave = trackPool(pool)
+    expect(trackedPoolOf(pool.pool)).toBe(pool)
+    expect(trackedPoolOf({})).toBeUndefined()
     leave()
   })
 
   test('are known until they leave', () => {
     const pool = member()
-    const leave = joinPlatforms(pool)
-    expect(poolMembers()).toContain(pool)
+    const leave = trackPool(pool)
+    expect(trackedPools()).toContain(pool)
     leave()
-    expect(poolMembers()).not.toContain(pool)
+    expect(trackedPools()).not.toContain(pool)
   })
 
   test('are told of when they are used for the first time, and those that had been at once', () => {
     const [early, late] = [member(), member()]
-    const leaveEarly = joinPlatforms(early)
-    const told: PoolMember[] = []
+    const leaveEarly = trackPool(early)
+    const told: TrackedPool[] = []
     watchPools((pool) => told.push(pool))
     expect(told).toEqual([early])
-    const leaveLate = joinPlatforms(late)
+    const leaveLate = trackPool(late)
     expect(told).toEqual([early, late])
     leaveEarly()
     leaveLate()
@@ -99,8 +99,8 @@ describe('pools', () => {
     vi.stubGlobal('WeakRef', undefined)
     try {
       const pool = member()
-      const leave = joinPlatforms(pool)
-      expect(poolMembers()).toContain(pool)
+      const leave = trackPool(pool)
+      expect(trackedPools()).toContain(pool)
       leave()
     } finally {
       vi.unstubAllGlobals()
@@ -109,11 +109,11 @@ describe('pools', () => {
 
   test('are shared by two copies of the package', async () => {
     const pool = member()
-    const leave = joinPlatforms(pool)
+    const leave = trackPool(pool)
     vi.resetModules()
     const copy = await import('./invocation.ts')
-    expect(copy.poolMembers).not.toBe(poolMembers)
-    expect(copy.poolMembers()).toContain(pool)
+    expect(copy.trackedPools).not.toBe(trackedPools)
+    expect(copy.trackedPools()).toContain(pool)
     leave()
   })
 })

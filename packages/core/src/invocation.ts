@@ -33,18 +33,18 @@ export interface Leak {
 }
 
 /** A pool that was made inside an invocation: most likely one pool for each request. */
-export interface PoolBirth {
+export interface PoolOrigin {
   readonly invocation: Invocation
   /** The stack of the `new Pool()`, without its first lines. */
   readonly madeAt: string
 }
 
 /** A pool, as platforms know it. None of these throws. */
-export interface PoolMember {
+export interface TrackedPool {
   /** The pool itself, for platforms that watch its events. */
   readonly pool: object
   /** Who made it, if that was an invocation and no module. */
-  readonly birth?: PoolBirth | undefined
+  readonly origin?: PoolOrigin | undefined
   /** An invocation has begun: looks at the clocks, and has the newest idle connection proven before the first statement wants it. */
   begin(invocation: Invocation, hints: FreezeHints): void
   /** Has the invocation a client that it has not given back? Then what it answers with, such as a stream of rows, may still need it. */
@@ -63,12 +63,12 @@ export interface InvocationStorage {
   enterWith(invocation: Invocation): void
 }
 
-type Reference = Pick<WeakRef<PoolMember>, 'deref'>
+type Reference = Pick<WeakRef<TrackedPool>, 'deref'>
 
 interface Registry {
   storage?: InvocationStorage
   readonly members: Set<Reference>
-  readonly watchers: Set<(member: PoolMember) => void>
+  readonly watchers: Set<(member: TrackedPool) => void>
   /** How many requests are being served. */
   requests?: number
 }
@@ -133,12 +133,12 @@ export function countRequest(change: 1 | -1): number {
 }
 
 /** The member of a pool, if it is one of ours and has been used. */
-export function memberOf(pool: object): PoolMember | undefined {
-  return poolMembers().find((member) => member.pool === pool)
+export function trackedPoolOf(pool: object): TrackedPool | undefined {
+  return trackedPools().find((member) => member.pool === pool)
 }
 
 /** Makes a pool known to platforms for as long as it lives. Returns the function that ends it earlier. */
-export function joinPlatforms(member: PoolMember): () => void {
+export function trackPool(member: TrackedPool): () => void {
   const { members, watchers } = registry()
   const reference = referTo(member)
   members.add(reference)
@@ -147,14 +147,14 @@ export function joinPlatforms(member: PoolMember): () => void {
 }
 
 /** Workers have WeakRef from the compatibility date 2025-05-05 on. There a pool is a module's, and lives as long as the isolate. */
-function referTo(member: PoolMember): Reference {
+function referTo(member: TrackedPool): Reference {
   return typeof WeakRef === 'undefined' ? { deref: () => member } : new WeakRef(member)
 }
 
 /** Every pool of the process that has been used. */
-export function poolMembers(): PoolMember[] {
+export function trackedPools(): TrackedPool[] {
   const { members } = registry()
-  const found: PoolMember[] = []
+  const found: TrackedPool[] = []
   for (const reference of members) {
     const member = reference.deref()
     if (member) found.push(member)
@@ -164,7 +164,7 @@ export function poolMembers(): PoolMember[] {
 }
 
 /** Tells of every pool of the process: now of those that have been used, and of each other one when it is about to be, for the first time. */
-export function watchPools(watcher: (member: PoolMember) => void): void {
+export function watchPools(watcher: (member: TrackedPool) => void): void {
   registry().watchers.add(watcher)
-  for (const member of poolMembers()) watcher(member)
+  for (const member of trackedPools()) watcher(member)
 }

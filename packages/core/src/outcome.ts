@@ -49,7 +49,7 @@ export type OutcomeReason =
   | 'read'
   | 'write-in-flight'
 
-export interface Verdict {
+export interface OutcomeVerdict {
   readonly outcome: Outcome
   readonly reason: OutcomeReason
 }
@@ -64,7 +64,7 @@ const TERMINATED: ReadonlySet<string | undefined> = new Set(['57P01', '57P02'])
 const TRANSACTION_TIMEOUT = '25P04'
 
 /** Weighs the evidence. */
-export function judgeLoss(evidence: LossEvidence): Verdict {
+export function judgeLoss(evidence: LossEvidence): OutcomeVerdict {
   const { statement, status, fatalSqlstate } = evidence
   // src/backend/replication/syncrep.c: a WARNING instead of an ERROR, so that nobody takes the transaction for aborted. Where there may be several, it tells of one.
   if (evidence.isUnreplicated && commitsOnce(statement)) return { outcome: 'executed', reason: 'unreplicated' }

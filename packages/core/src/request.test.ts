@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { createFakeClock } from '../test/fake-clock.ts'
 import { DeadlineError } from './errors.ts'
-import { type Invocation, joinPlatforms, type Leak, runInvocation } from './invocation.ts'
+import { type Invocation, type Leak, runInvocation, trackPool } from './invocation.ts'
 import { endWithAnswer, openRequest, type RequestInvocation, type RequestParts } from './request.ts'
 
 const LEAK = { acquiredAt: '    at handler (app.ts:3:9)' }
@@ -10,7 +10,7 @@ const clock = createFakeClock()
 const told: string[] = []
 
 let isHeld = false
-const leave = joinPlatforms({
+const leave = trackPool({
   pool: {},
   begin: (_, { newInvocation }) => void told.push(newInvocation ? 'begin' : 'begin beside others'),
   holds: () => isHeld,

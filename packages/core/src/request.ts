@@ -2,7 +2,7 @@
 
 import { afterBody, answerOf } from './answer.ts'
 import { type Deadline, startAbsoluteDeadline } from './deadline.ts'
-import { countRequest, type Leak, poolMembers } from './invocation.ts'
+import { countRequest, type Leak, trackedPools } from './invocation.ts'
 import { pollSockets } from './poll-sockets.ts'
 import { isThenable } from './thenable.ts'
 import { beginInvocation, createInvocation, endInvocation, type InvocationParts, type OpenInvocation } from './wrapper.ts'
@@ -85,7 +85,7 @@ export interface Handled<Result> {
 
 /** Says that a handler is done when its result has come and, if it is a response or a stream, that has been read. Returns the result, or a promise of the same. */
 export function endWithAnswer<Result>({ result, request, invocation, clock, done, unheld }: Handled<Result>): Result {
-  const isInUse = () => poolMembers().some((member) => member.holds(invocation))
+  const isInUse = () => trackedPools().some((member) => member.holds(invocation))
   const settle = <Value>(value: Value): Value => {
     const answer = answerOf(value)
     if (!answer) {

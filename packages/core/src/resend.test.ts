@@ -1,21 +1,21 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { runs } from '../test/runs.ts'
-import type { Verdict } from './outcome.ts'
+import type { OutcomeVerdict } from './outcome.ts'
 import { judgeResend, type Resend, type ResendFacts } from './resend.ts'
 
-const UNSENT: Verdict = { outcome: 'not-executed', reason: 'unsent' }
-const ENDED: Verdict = { outcome: 'not-executed', reason: 'ended-while-idle' }
-const READ: Verdict = { outcome: 'unknown', reason: 'read' }
-const WRITE: Verdict = { outcome: 'unknown', reason: 'write-in-flight' }
-const DONE: Verdict = { outcome: 'executed', reason: 'unreplicated' }
+const UNSENT: OutcomeVerdict = { outcome: 'not-executed', reason: 'unsent' }
+const ENDED: OutcomeVerdict = { outcome: 'not-executed', reason: 'ended-while-idle' }
+const READ: OutcomeVerdict = { outcome: 'unknown', reason: 'read' }
+const WRITE: OutcomeVerdict = { outcome: 'unknown', reason: 'write-in-flight' }
+const DONE: OutcomeVerdict = { outcome: 'executed', reason: 'unreplicated' }
 
 const plain: ResendFacts = {
   verdict: WRITE,
   isReplayable: true,
   wasInterrupted: false,
   isPoolEnding: false,
-  repeatsLeft: 2,
+  retriesLeft: 2,
   hadSessionState: false,
   wasSecondTry: false,
   isIdempotent: false,
@@ -35,7 +35,7 @@ const rows: readonly [sentence: string, facts: Partial<ResendFacts>, resend: Res
   ['a cursor has state of its own', { verdict: UNSENT, isReplayable: false }, 'no'],
   ['what was interrupted is wanted by nobody', { verdict: UNSENT, wasInterrupted: true }, 'no'],
   ['a pool that ends sends nothing more', { verdict: UNSENT, isPoolEnding: true }, 'no'],
-  ['three deaths are an outage', { verdict: UNSENT, repeatsLeft: 0 }, 'no'],
+  ['three deaths are an outage', { verdict: UNSENT, retriesLeft: 0 }, 'no'],
   ['another session would not have the state that was left in this one', { verdict: UNSENT, hadSessionState: true }, 'no'],
   ['nor is anybody asked then', { mayAskForPooler: true, hadSessionState: true }, 'no'],
   ['a second try is the last', { verdict: READ, wasSecondTry: true }, 'no'],
@@ -53,7 +53,7 @@ test('nothing that may have had an effect goes again as it is, unless declared h
     isReplayable: fc.boolean(),
     wasInterrupted: fc.boolean(),
     isPoolEnding: fc.boolean(),
-    repeatsLeft: fc.integer({ min: 0, max: 2 }),
+    retriesLeft: fc.integer({ min: 0, max: 2 }),
     hadSessionState: fc.boolean(),
     wasSecondTry: fc.boolean(),
     isIdempotent: fc.boolean(),

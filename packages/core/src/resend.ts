@@ -1,10 +1,10 @@
 /** May a statement that was lost be sent once more, on another connection? One ladder, read top to bottom: the first line that applies wins. */
 
-import type { Verdict } from './outcome.ts'
+import type { OutcomeVerdict } from './outcome.ts'
 
 /** What is known of the lost statement, beside what became of it. */
 export interface ResendFacts {
-  readonly verdict: Verdict
+  readonly verdict: OutcomeVerdict
   /** A text and its values. Not a cursor or a stream, which has state of its own. */
   readonly isReplayable: boolean
   /** We have ended it ourselves: its time was up, or its caller wants nothing more of it. */
@@ -12,7 +12,7 @@ export interface ResendFacts {
   /** The pool serves nobody new any more. */
   readonly isPoolEnding: boolean
   /** How often it may still be sent again. */
-  readonly repeatsLeft: number
+  readonly retriesLeft: number
   /** Somebody has left state in its session, on which it may depend. */
   readonly hadSessionState: boolean
   /** It was the second try of a statement that may have been executed: what becomes of it says nothing about the first. */
@@ -29,7 +29,7 @@ export type Resend = 'as it is' | 'inside READ ONLY' | 'ask first' | 'no'
 export function judgeResend(facts: ResendFacts): Resend {
   const { outcome, reason } = facts.verdict
   if (!facts.isReplayable || facts.wasInterrupted || facts.isPoolEnding) return 'no'
-  if (facts.repeatsLeft <= 0 || facts.hadSessionState) return 'no'
+  if (facts.retriesLeft <= 0 || facts.hadSessionState) return 'no'
   // A second try is the last, unless it never left.
   if (facts.wasSecondTry && reason !== 'unsent') return 'no'
   if (outcome === 'not-executed') return 'as it is'

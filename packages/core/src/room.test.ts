@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { runs } from '../test/runs.ts'
-import { type Crowd, growth, nextDial, roomLeft, waitsForItself } from './room.ts'
+import { growth, nextDial, type PoolCounts, roomLeft, waitsForItself } from './room.ts'
 
-const NONE: Crowd = { waiting: 0, dialling: 0, overdue: 0, idle: 0, late: 0, raced: 0, total: 0, max: 10 }
+const NONE: PoolCounts = { waiting: 0, dialling: 0, overdue: 0, idle: 0, late: 0, raced: 0, total: 0, max: 10 }
 
 describe('the next dial', () => {
-  const rows: readonly [sentence: string, crowd: Partial<Crowd>, next: ReturnType<typeof nextDial>][] = [
+  const rows: readonly [sentence: string, counts: Partial<PoolCounts>, next: ReturnType<typeof nextDial>][] = [
     ['nobody waits: none', {}, undefined],
     ['somebody waits and there is nothing: needed', { waiting: 1 }, 'needed'],
     ['somebody is dialled for already: none', { waiting: 1, dialling: 1, total: 1 }, undefined],
@@ -32,8 +32,8 @@ describe('the next dial', () => {
     ],
     ['nobody waits for what is late: none', { idle: 1, late: 1, total: 1 }, undefined],
   ]
-  test.each(rows)('%s', (_, crowd, next) => {
-    expect(nextDial({ ...NONE, ...crowd })).toBe(next)
+  test.each(rows)('%s', (_, counts, next) => {
+    expect(nextDial({ ...NONE, ...counts })).toBe(next)
   })
 })
 
@@ -75,21 +75,21 @@ const crowds = fc
     raced: fc.nat(10),
     max: fc.integer({ min: 1, max: 10 }),
   })
-  .map(({ lent, ...crowd }): Crowd => {
-    const late = Math.min(crowd.late, crowd.idle)
-    return { ...crowd, late, raced: Math.min(crowd.raced, late), total: lent + crowd.idle + crowd.dialling + crowd.overdue }
+  .map(({ lent, ...counts }): PoolCounts => {
+    const late = Math.min(counts.late, counts.idle)
+    return { ...counts, late, raced: Math.min(counts.raced, late), total: lent + counts.idle + counts.dialling + counts.overdue }
   })
 
 test('dialling as long as it says so ends, gives nobody two dials, and stays within the limit, or one above it while one is raced', () => {
   fc.assert(
     fc.property(crowds, (start) => {
-      let crowd = start
-      for (let next = nextDial(crowd); next; next = nextDial(crowd)) {
-        const raced = crowd.raced + (next === 'hedge' ? 1 : 0)
-        crowd = { ...crowd, raced, dialling: crowd.dialling + 1, total: crowd.total + 1 }
-        expect(crowd.dialling).toBeLessThanOrEqual(crowd.waiting)
-        expect(crowd.total).toBeLessThanOrEqual(crowd.max + (raced + crowd.overdue > 0 ? 1 : 0))
-        expect(roomLeft(crowd)).toBeGreaterThanOrEqual(0)
+      let counts = start
+      for (let next = nextDial(counts); next; next = nextDial(counts)) {
+        const raced = counts.raced + (next === 'hedge' ? 1 : 0)
+        counts = { ...counts, raced, dialling: counts.dialling + 1, total: counts.total + 1 }
+        expect(counts.dialling).toBeLessThanOrEqual(counts.waiting)
+        expect(counts.total).toBeLessThanOrEqual(counts.max + (raced + counts.overdue > 0 ? 1 : 0))
+        expect(roomLeft(counts)).toBeGreaterThanOrEqual(0)
       }
     }),
     runs(500),

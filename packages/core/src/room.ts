@@ -1,7 +1,7 @@
 /** May another connection be dialled, and is there one too many? Rules over counts; a driver does what they say. */
 
 /** A pool, counted. */
-export interface Crowd {
+export interface PoolCounts {
   /** Callers who wait for a connection. */
   readonly waiting: number
   /** Dials of which an end may be hoped for. */
@@ -25,21 +25,21 @@ export interface Crowd {
  * hope for is late? A connection that is raced, and a dial that is overdue, count neither as a hope nor, but for one of them, as a place taken: so that a pool of one can
  * hedge, and a pool of ten never has more than eleven.
  */
-export function nextDial(crowd: Crowd): 'needed' | 'hedge' | undefined {
-  const { waiting, dialling, idle, late, raced } = crowd
+export function nextDial(counts: PoolCounts): 'needed' | 'hedge' | undefined {
+  const { waiting, dialling, idle, late, raced } = counts
   const unserved = waiting - dialling
-  if (unserved > idle - raced && roomLeft(crowd) > 0) return 'needed'
-  if (late > raced && unserved > idle - late && roomLeft({ ...crowd, raced: raced + 1 }) > 0) return 'hedge'
+  if (unserved > idle - raced && roomLeft(counts) > 0) return 'needed'
+  if (late > raced && unserved > idle - late && roomLeft({ ...counts, raced: raced + 1 }) > 0) return 'hedge'
   return undefined
 }
 
 /** How many connections there may be beside those that there are. Negative: there are too many. */
-export function roomLeft({ total, raced, overdue, max }: Pick<Crowd, 'total' | 'raced' | 'overdue' | 'max'>): number {
+export function roomLeft({ total, raced, overdue, max }: Pick<PoolCounts, 'total' | 'raced' | 'overdue' | 'max'>): number {
   return max - (total - Math.min(1, raced + overdue))
 }
 
 /** Who has the connections of a pool for which somebody waits in vain. */
-export interface Holders {
+export interface InUseCounts {
   /** Connections that a caller holds and runs nothing on. */
   readonly resting: number
   /** All connections of the pool, idle ones and those that are dialled included. */
@@ -50,12 +50,12 @@ export interface Holders {
  * Must the pool be afraid that it waits for itself? Somebody waits, and whoever could give a connection back is doing something else: perhaps waiting for
  * this very pool. Where one connection runs a statement there is still a hope that does not depend on anybody.
  */
-export function waitsForItself({ resting, total }: Holders): boolean {
+export function waitsForItself({ resting, total }: InUseCounts): boolean {
   return total > 0 && resting === total
 }
 
 /** A pool in which a caller waits although every place is taken. */
-export interface Jam extends Holders {
+export interface Jam extends InUseCounts {
   /** Callers that wait. */
   readonly waiting: number
   /** For how many looks, 25 ms apart, the same caller has been the first. Looks, not time, of which a frozen process loses any amount. */

@@ -50,7 +50,7 @@ class Auditor implements Watcher, Deliveries {
   readonly #lent = new Set<Socket>()
   readonly #dead = new Set<Socket>()
   #incarnation = 0
-  #doubtedAt = Number.NEGATIVE_INFINITY
+  #suspectSince = Number.NEGATIVE_INFINITY
   #lastLook: Stamp | undefined
   repeats = 0
   successes = 0
@@ -108,7 +108,7 @@ class Auditor implements Watcher, Deliveries {
     this.#hold(socket.incarnation >= this.#incarnation, 'a connection was lent to a server that is known to have crashed')
     this.#lent.add(socket)
     if (isNew || !provenAt) return
-    this.#hold(provenAt.now > this.#doubtedAt, 'a connection was lent unasked that had been proven before the doubt')
+    this.#hold(provenAt.now > this.#suspectSince, 'a connection was lent unasked that had been proven before the doubt')
     this.#hold(
       seen(provenAt, here) < this.#setup.trustMillis || seen(provenAt, here) === 0,
       'a connection was lent unasked after a long silence',
@@ -145,7 +145,7 @@ class Auditor implements Watcher, Deliveries {
   }
 
   #doubt(at: number): void {
-    this.#doubtedAt = Math.max(this.#doubtedAt, at)
+    this.#suspectSince = Math.max(this.#suspectSince, at)
   }
 
   #hold(isKept: boolean, complaint: string): void {

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createFakeClock } from '../test/fake-clock.ts'
 import { DeadlineError } from './errors.ts'
-import { currentInvocation, type Invocation, joinPlatforms, type PoolMember } from './invocation.ts'
+import { currentInvocation, type Invocation, type TrackedPool, trackPool } from './invocation.ts'
 import { beginInvocation, createInvocation, createLeakReport, endInvocation, preserveHandler, serveInvocation } from './wrapper.ts'
 
 const createStorage = () => new AsyncLocalStorage<Invocation>()
@@ -11,8 +11,8 @@ const LEAK = { acquiredAt: '    at handler (app.ts:3:9)' }
 let leave = () => {}
 afterEach(() => leave())
 
-function join(parts: Partial<PoolMember> = {}): PoolMember {
-  const member: PoolMember = {
+function join(parts: Partial<TrackedPool> = {}): TrackedPool {
+  const member: TrackedPool = {
     pool: {},
     begin: vi.fn(),
     holds: () => false,
@@ -20,7 +20,7 @@ function join(parts: Partial<PoolMember> = {}): PoolMember {
     closeIdle: async () => {},
     ...parts,
   }
-  leave = joinPlatforms(member)
+  leave = trackPool(member)
   return member
 }
 

@@ -7,7 +7,7 @@ import { type Clock, read } from './clock.ts'
 import { startAbsoluteDeadline } from './deadline.ts'
 import { DeadlineError } from './errors.ts'
 import type { FreezeHints } from './freeze.ts'
-import { type Invocation, type InvocationStorage, type Leak, poolMembers, runInvocation, type Scope } from './invocation.ts'
+import { type Invocation, type InvocationStorage, type Leak, runInvocation, type Scope, trackedPools } from './invocation.ts'
 import { isThenable } from './thenable.ts'
 
 /** What a platform knows of an invocation that begins. */
@@ -65,13 +65,13 @@ export function createInvocation({ id, endsAt, marginMillis, clock, parentSignal
 
 /** Tells every pool that the invocation has begun. Call it before the handler, and outside of the invocation's own scope. */
 export function beginInvocation(invocation: Invocation, hints: FreezeHints = {}): void {
-  for (const member of poolMembers()) member.begin(invocation, hints)
+  for (const member of trackedPools()) member.begin(invocation, hints)
 }
 
 /** Closes the invocation, and has every pool take back what it never gave back. */
 export function endInvocation(invocation: OpenInvocation): Leak[] {
   invocation.close()
-  return poolMembers().flatMap((member) => member.finish(invocation))
+  return trackedPools().flatMap((member) => member.finish(invocation))
 }
 
 /** How to run a handler inside an invocation. */

@@ -5,7 +5,7 @@ import { classify } from '../src/classify.ts'
 import { elapsedMillis, type Reading, read, type Timer } from '../src/clock.ts'
 import { startDeadline } from '../src/deadline.ts'
 import { weighFreeze } from '../src/freeze.ts'
-import { judge, type Verdict } from '../src/gate.ts'
+import { type GateVerdict, judge } from '../src/gate.ts'
 import { pollSockets } from '../src/poll-sockets.ts'
 import { BUDGET_TOKENS, earn, type RetryBudget, spend } from '../src/retry-budget.ts'
 import type { FakeClock } from './fake-clock.ts'
@@ -63,7 +63,7 @@ export class ModelPool {
   readonly #idle: Connection[] = []
   readonly #waiters: Waiter[] = []
   #generation = 0
-  #doubtedAt = Number.NEGATIVE_INFINITY
+  #suspectSince = Number.NEGATIVE_INFINITY
   #lastLook: Reading | undefined
   #budget: RetryBudget = BUDGET_TOKENS
   #polling = false
@@ -141,7 +141,7 @@ export class ModelPool {
 
   #lendIdle(): void {
     const now = read(this.#clock)
-    if (this.#lastLook && weighFreeze(this.#lastLook, now) === 'certain') this.#doubtedAt = now.mono
+    if (this.#lastLook && weighFreeze(this.#lastLook, now) === 'certain') this.#suspectSince = now.mono
     this.#lastLook = now
     this.#watcher.looked()
     while (this.#waiters.length > 0) {
@@ -157,12 +157,12 @@ export class ModelPool {
     for (const connection of [...this.#idle].reverse()) {
       const verdict = this.#judge(connection, now)
       if (verdict === 'trust') return connection
-      if (verdict !== 'ask') this.#remove(connection)
+      if (verdict !== 'probe') this.#remove(connection)
     }
     return undefined
   }
 
-  #judge(connection: Connection, now: Reading): Verdict {
+  #judge(connection: Connection, now: Reading): GateVerdict {
     return judge(
       {
         broken: connection.socket.broken,
@@ -175,7 +175,7 @@ export class ModelPool {
       },
       {
         generation: this.#generation,
-        doubtedAt: this.#doubtedAt,
+        suspectSince: this.#suspectSince,
         // What has answered just now need not be asked again, however short the trust: but doubt outweighs that.
         trustMillis: connection === this.#justProven ? Number.POSITIVE_INFINITY : this.#settings.trustMillis,
         idleTimeoutMillis: this.#settings.idleTimeoutMillis,
@@ -197,7 +197,7 @@ export class ModelPool {
       const now = read(this.#clock)
       for (const connection of [...this.#idle]) {
         const verdict = this.#judge(connection, now)
-        if (verdict === 'ask') this.#ask(connection, now)
+        if (verdict === 'probe') this.#ask(connection, now)
         else if (verdict !== 'trust') this.#remove(connection)
       }
       this.#pulse()
@@ -215,7 +215,7 @@ export class ModelPool {
         this.#justProven = connection
         this.#idle.push(...this.#idle.splice(this.#idle.indexOf(connection), 1))
       } else if (this.#connections.has(connection)) {
-        this.#doubtedAt = Math.max(this.#doubtedAt, now.mono)
+        this.#suspectSince = Math.max(this.#suspectSince, now.mono)
         this.#remove(connection)
       }
       this.#pulse()
@@ -296,8 +296,8 @@ export class ModelPool {
 
   #lost(connection: Connection, code: string | undefined): void {
     const siblings = classify({ code })?.siblings
-    if (siblings === 'condemned') this.#generation++
-    else if (siblings !== 'unharmed') this.#doubtedAt = Math.max(this.#doubtedAt, connection.askedAt ?? this.#clock.mono())
+    if (siblings === 'evict') this.#generation++
+    else if (siblings !== 'unharmed') this.#suspectSince = Math.max(this.#suspectSince, connection.askedAt ?? this.#clock.mono())
     connection.code = code
     this.#remove(connection)
     connection.settle?.(false)

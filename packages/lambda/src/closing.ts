@@ -1,6 +1,6 @@
 /** Closing the connections of a pool, ours or a plain `pg.Pool`. */
 
-import { memberOf, startDeadline, systemClock } from '@thaw/core'
+import { startDeadline, systemClock, trackedPoolOf } from '@thaw/core'
 
 /** How long a server may take to close its end of a connection that we have left, before we close ours by force. */
 const CLOSE_MILLIS = 1000
@@ -21,7 +21,7 @@ export interface EndablePool {
 
 /** Closes what is idle, and resolves when the sockets are closed. The pool stays open. */
 export async function closeIdle(pool: EndablePool): Promise<void> {
-  const member = memberOf(pool)
+  const member = trackedPoolOf(pool)
   if (member) return member.closeIdle()
   // pg-pool has no such method. It lends each idle client at once, whatever has become of it, and destroys what comes back so.
   const clients = await Promise.all(Array.from({ length: pool.idleCount }, () => pool.connect()))

@@ -1,11 +1,11 @@
 import middy from '@middy/core'
-import { joinPlatforms, type PoolMember } from '@thaw/core'
+import { type TrackedPool, trackPool } from '@thaw/core'
 import type { APIGatewayProxyEventV2, Context } from 'aws-lambda'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { invocation, thawMiddleware, withThaw } from './index.ts'
 
 const told: string[] = []
-const member: PoolMember = {
+const member: TrackedPool = {
   pool: {},
   holds: () => false,
   begin: ({ id }) => void told.push(`begin ${id}`),
@@ -15,7 +15,7 @@ const member: PoolMember = {
 let leave = () => {}
 beforeEach(() => {
   told.length = 0
-  leave = joinPlatforms(member)
+  leave = trackPool(member)
 })
 afterEach(() => leave())
 

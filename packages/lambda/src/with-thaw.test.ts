@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream'
 import { setImmediate as turn } from 'node:timers/promises'
-import { joinPlatforms, type PoolMember, type ThawError } from '@thaw/core'
+import { type ThawError, type TrackedPool, trackPool } from '@thaw/core'
 import type { APIGatewayProxyEventV2, APIGatewayProxyHandlerV2, Callback, Context, Handler, SQSHandler, StreamifyHandler } from 'aws-lambda'
 import { afterEach, describe, expect, expectTypeOf, test, vi } from 'vitest'
 import { DeadlineError, invocation, type LambdaContext, withThaw } from './index.ts'
@@ -21,10 +21,10 @@ function contextOf(id: string, remainingMillis = 3000): Context {
 let leave = () => {}
 afterEach(() => leave())
 
-function join(parts: Partial<PoolMember>): void {
-  leave = joinPlatforms(Object.assign(memberKeptAlive, { begin() {}, finish: () => [], ...parts }))
+function join(parts: Partial<TrackedPool>): void {
+  leave = trackPool(Object.assign(memberKeptAlive, { begin() {}, finish: () => [], ...parts }))
 }
-const memberKeptAlive: PoolMember = { pool: {}, begin() {}, holds: () => false, finish: () => [], closeIdle: async () => {} }
+const memberKeptAlive: TrackedPool = { pool: {}, begin() {}, holds: () => false, finish: () => [], closeIdle: async () => {} }
 
 describe('a handler that is wrapped', () => {
   test('shows two arguments, its name and what else it has', () => {

@@ -1,4 +1,4 @@
-/** Neon's Client, watched from birth. */
+/** Neon's Client, watched from its construction on. */
 
 import type * as neon from '@neondatabase/serverless'
 import { type PeerClient, watchAlone, watchedClient } from '@thaw/pool'

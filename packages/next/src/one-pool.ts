@@ -1,6 +1,6 @@
 /** One pool for the whole process, however often the module that makes it is loaded: after each edit under `next dev`, and once more for `instrumentation.ts`. */
 
-import { memberOf, OptionError } from '@thaw/core'
+import { OptionError, trackedPoolOf } from '@thaw/core'
 import { fingerprint } from './fingerprint.ts'
 import { isMissing, refuseToDial } from './missing-url.ts'
 
@@ -78,7 +78,7 @@ function functionsOf(config: object): object {
 /** pg-pool closes a client that has been used as often as this when it is given back. */
 function retire(pool: AnyPool): void {
   Object.assign(pool.options, { maxUses: 1 })
-  void memberOf(pool)?.closeIdle()
+  void trackedPoolOf(pool)?.closeIdle()
 }
 
 /** With a socket that says what is missing, where nothing says where the database is. */

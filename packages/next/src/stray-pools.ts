@@ -1,6 +1,6 @@
 /** A pool that is made for each request: who makes one is told, once for each place. */
 
-import { type Invocation, poolMembers } from '@thaw/core'
+import { type Invocation, trackedPools } from '@thaw/core'
 import { fingerprint } from './fingerprint.ts'
 
 /** A pool that was made anew while a request was served, and not ended with it. */
@@ -17,17 +17,17 @@ const places = new Map<string, { readonly configuration: string; isTold: boolean
  * same configuration, `tell` is called, once for each place; and the connections of each are closed when they are idle: nobody will use them again.
  */
 export function findStrays(invocation: Invocation, tell: (stray: StrayPool) => void): void {
-  for (const member of poolMembers()) {
-    const { pool, birth } = member
-    if (birth?.invocation !== invocation) continue
+  for (const member of trackedPools()) {
+    const { pool, origin } = member
+    if (origin?.invocation !== invocation) continue
     const configuration = fingerprint((pool as { options?: unknown }).options)
-    const place = places.get(birth.madeAt)
-    if (!place) places.set(birth.madeAt, { configuration, isTold: false })
+    const place = places.get(origin.madeAt)
+    if (!place) places.set(origin.madeAt, { configuration, isTold: false })
     if (place?.configuration !== configuration) continue
     void member.closeIdle()
     if (place.isTold) continue
     place.isTold = true
-    tell({ madeAt: birth.madeAt })
+    tell({ madeAt: origin.madeAt })
   }
 }
 

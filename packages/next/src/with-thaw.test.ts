@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { currentInvocation, joinPlatforms, type PoolMember } from '@thaw/core'
+import { currentInvocation, type TrackedPool, trackPool } from '@thaw/core'
 import type { NextRequest } from 'next/server.js'
 import { afterEach, beforeEach, describe, expect, expectTypeOf, test, vi } from 'vitest'
 import { after } from './after.ts'
@@ -17,8 +17,8 @@ const leaves: (() => void)[] = []
 const warn = vi.spyOn(console, 'warn').mockImplementation(() => {})
 let isHeld = false
 
-function join(parts: Partial<PoolMember> = {}): PoolMember {
-  const member: PoolMember = {
+function join(parts: Partial<TrackedPool> = {}): TrackedPool {
+  const member: TrackedPool = {
     pool: {},
     begin: () => void told.push('begin'),
     holds: () => isHeld,
@@ -29,7 +29,7 @@ function join(parts: Partial<PoolMember> = {}): PoolMember {
     closeIdle: async () => {},
     ...parts,
   }
-  leaves.push(joinPlatforms(member))
+  leaves.push(trackPool(member))
   return member
 }
 beforeEach(() => void join())
@@ -185,7 +185,7 @@ describe('a pool that is made for each request', () => {
     const handler = withThaw(async () => {
       const invocation = currentInvocation()
       const { madeAt, options } = parts()
-      if (invocation) join({ pool: { options }, birth: { invocation, madeAt }, closeIdle })
+      if (invocation) join({ pool: { options }, origin: { invocation, madeAt }, closeIdle })
     }, options)
     return { closeIdle, handler }
   }

@@ -1,4 +1,4 @@
-/** pg's Client, watched from birth. */
+/** pg's Client, watched from its construction on. */
 
 import { type PeerClient, watchAlone, watchedClient } from '@thaw/pool'
 import pg from 'pg'

@@ -8,11 +8,11 @@ import {
   DeadlineError,
   endInvocation,
   type Invocation,
-  memberOf,
   type OpenInvocation,
-  poolMembers,
   runInvocation,
   systemClock,
+  trackedPoolOf,
+  trackedPools,
 } from '@thaw/core'
 import {
   createStoppableClock,
@@ -62,14 +62,14 @@ afterAll(() => server.close())
 
 describe('a pool', () => {
   test('is unknown to platforms until it is used, and again when it has ended', async () => {
-    const before = poolMembers().length
+    const before = trackedPools().length
     createPool()
-    expect(poolMembers()).toHaveLength(before)
+    expect(trackedPools()).toHaveLength(before)
     await pool.query('select 1')
     await pool.query('select 1')
-    expect(poolMembers()).toHaveLength(before + 1)
+    expect(trackedPools()).toHaveLength(before + 1)
     await pool.end()
-    expect(poolMembers()).toHaveLength(before)
+    expect(trackedPools()).toHaveLength(before)
     createPool()
   })
 })
@@ -136,9 +136,9 @@ describe('when an invocation ends', () => {
       await client.query('begin')
       await client.query('insert into leaked values (1)')
     })
-    expect(memberOf(pool)?.holds(invocation)).toBe(true)
+    expect(trackedPoolOf(pool)?.holds(invocation)).toBe(true)
     const leaks = endInvocation(invocation)
-    expect(memberOf(pool)?.holds(invocation)).toBe(false)
+    expect(trackedPoolOf(pool)?.holds(invocation)).toBe(false)
     expect(leaks).toHaveLength(1)
     expect(leaks[0]?.acquiredAt).toContain('forgetful')
     expect(leaks[0]?.acquiredAt.split('\n')[0]).toContain('member.test.ts')
@@ -275,11 +275,11 @@ test('closing what is idle resolves when the server has no session left, and the
   createPool({ max: 2 })
   const [one, two] = await Promise.all([pool.connect(), pool.connect()])
   one.release()
-  await memberOf(pool)?.closeIdle()
+  await trackedPoolOf(pool)?.closeIdle()
   expect(pool.stats()).toMatchObject({ total: 1, idle: 0 })
   two.release()
   await pool.query('select 1')
-  await memberOf(pool)?.closeIdle()
+  await trackedPoolOf(pool)?.closeIdle()
   await waitForSessions(server, 'member', 0)
 })
 
@@ -304,16 +304,16 @@ describe('a pool', () => {
     for (const Made of [Pool, Mine]) {
       const made = inside(invocation, () => new Made({ connectionString: server.url }))
       await made.query('select 1')
-      const { birth } = memberOf(made) ?? {}
+      const { origin } = trackedPoolOf(made) ?? {}
       await made.end()
-      expect(birth?.invocation).toBe(invocation)
-      expect(birth?.madeAt.split('\n')[0]).toContain('member.test.ts')
+      expect(origin?.invocation).toBe(invocation)
+      expect(origin?.madeAt.split('\n')[0]).toContain('member.test.ts')
     }
   })
 
   test('that a module made says nothing', async () => {
     createPool()
     await inside(open(), () => pool.query('select 1'))
-    expect(memberOf(pool)?.birth).toBeUndefined()
+    expect(trackedPoolOf(pool)?.origin).toBeUndefined()
   })
 })

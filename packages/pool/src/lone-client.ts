@@ -10,7 +10,7 @@ import { DEFAULT_PROBE_TIMEOUT_MILLIS, DEFAULT_TRUST_MILLIS } from './options/op
 
 const classify = createStatementCache()
 
-/** Watches it from birth. Call it in the constructor of a class that `watchedClient` has made. */
+/** Watches it from its construction on. Call it in the constructor of a class that `watchedClient` has made. */
 export function watchAlone(client: PeerClient, driver: Pick<Driver, 'connectionFor' | 'goesWhereTold'>, config?: object | string): void {
   const clock = systemClock
   const vitals = watch(client, clock, 0, Number.POSITIVE_INFINITY)

@@ -1,10 +1,10 @@
-import { joinPlatforms, type PoolMember } from '@thaw/core'
+import { type TrackedPool, trackPool } from '@thaw/core'
 import { afterEach } from 'vitest'
 
 export const LEAK = { acquiredAt: '    at handler (app.ts:3:9)' }
 
 /** Platforms know a pool for as long as it lives. */
-const alive = new Set<PoolMember>()
+const alive = new Set<TrackedPool>()
 
 /** What the pools of this file's test were told. */
 export const told: string[] = []
@@ -21,7 +21,7 @@ afterEach(() => {
  */
 export function joinPool(isHolding = false): { readonly give: () => void } {
   let isHeld = isHolding
-  const member: PoolMember = {
+  const member: TrackedPool = {
     pool: {},
     begin: (_, { newInvocation }) => void told.push(newInvocation ? 'begin' : 'begin beside others'),
     holds: () => isHeld,
@@ -32,7 +32,7 @@ export function joinPool(isHolding = false): { readonly give: () => void } {
     closeIdle: async () => {},
   }
   alive.add(member)
-  const leave = joinPlatforms(member)
+  const leave = trackPool(member)
   leaveAll = () => {
     leave()
     alive.delete(member)

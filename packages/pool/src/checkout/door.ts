@@ -10,13 +10,13 @@ import {
   createStatementCache,
   elapsedMillis,
   type FreezeHints,
+  type GateVerdict,
   judge,
   pollSockets,
   type Reading,
   read,
   type StaleReason,
   type StatementCache,
-  type Verdict,
   weighFreeze,
 } from '@thaw/core'
 import { enter } from '../connection/connection-state.ts'
@@ -68,7 +68,7 @@ const LEAST_LIFETIME_SHARE = 0.9
 export class Door implements StatementHost {
   readonly #host: DoorHost
   #generation = 0
-  #doubtedAt = Number.NEGATIVE_INFINITY
+  #suspectSince = Number.NEGATIVE_INFINITY
   #lastLook: Reading | undefined
   #isPolling = false
   #justProven: PeerClient | undefined
@@ -101,7 +101,7 @@ export class Door implements StatementHost {
     // First, because whoever is told of the thaw may use the pool, which looks again.
     this.#lastLook = now
     if (before && weighFreeze(before, now, hints) === 'certain') {
-      this.#doubtedAt = now.mono
+      this.#suspectSince = now.mono
       this.#host.memory.events.emit({ type: 'thawed', gapMillis: elapsedMillis(before, now) })
     }
     return now
@@ -115,7 +115,7 @@ export class Door implements StatementHost {
       if (!item) continue
       const verdict = this.#judge(item.client, now)
       if (verdict === 'trust') return index === idle.length - 1 ? idle.pop() : idle.splice(index, 1)[0]
-      if (verdict !== 'ask') this.#destroy(item.client, verdict, now)
+      if (verdict !== 'probe') this.#destroy(item.client, verdict, now)
     }
     return undefined
   }
@@ -128,7 +128,7 @@ export class Door implements StatementHost {
     const now = this.look(hints)
     const newest = this.#host.idle().at(-1)
     const verdict = newest && this.#judge(newest.client, now)
-    if (newest && verdict === 'ask') this.#ask(newest.client, now)
+    if (newest && verdict === 'probe') this.#ask(newest.client, now)
     else if (verdict !== 'trust') this.vet(1)
   }
 
@@ -144,7 +144,7 @@ export class Door implements StatementHost {
       const suspects: PeerClient[] = []
       for (const { client } of [...this.#host.idle()].reverse()) {
         const verdict = this.#judge(client, now)
-        if (verdict === 'ask') suspects.push(client)
+        if (verdict === 'probe') suspects.push(client)
         else if (verdict !== 'trust') this.#destroy(client, verdict, now)
       }
       const left: PeerClient[] = []
@@ -166,7 +166,7 @@ export class Door implements StatementHost {
 
   /** Something that concerns every connection has happened: each must prove itself before it is lent again. */
   doubtAll(since: number = this.#host.settings.clock.mono()): void {
-    this.#doubtedAt = Math.max(this.#doubtedAt, since)
+    this.#suspectSince = Math.max(this.#suspectSince, since)
   }
 
   /** The server is not the one it was: what was connected before is of no use. */
@@ -178,7 +178,7 @@ export class Door implements StatementHost {
   mustProve(client: PeerClient): boolean {
     const now = this.look()
     const { provenAt } = this.vitalsOf(client)
-    return provenAt.mono <= this.#doubtedAt || elapsedMillis(provenAt, now) >= this.#host.settings.trustMillis
+    return provenAt.mono <= this.#suspectSince || elapsedMillis(provenAt, now) >= this.#host.settings.trustMillis
   }
 
   /** Has it been found out that PostgreSQL itself is at the other end? Until then: no. */
@@ -202,7 +202,7 @@ export class Door implements StatementHost {
   /** One death is evidence about the others. */
   ended(error: Error, since: number = this.clock.mono()): void {
     const says = classify(error)
-    if (says?.siblings === 'condemned') this.#generation++
+    if (says?.siblings === 'evict') this.#generation++
     else if (says?.siblings !== 'unharmed' && !isInterruption(error)) this.doubtAll(since)
   }
 
@@ -232,14 +232,14 @@ export class Door implements StatementHost {
     return vitals
   }
 
-  #judge(client: PeerClient, now: Reading): Verdict {
+  #judge(client: PeerClient, now: Reading): GateVerdict {
     const verdict = judge(standing(client, this.vitalsOf(client), now), {
       generation: this.#generation,
-      doubtedAt: this.#doubtedAt,
+      suspectSince: this.#suspectSince,
       trustMillis: this.#host.settings.trustMillis,
       idleTimeoutMillis: this.#host.idleTimeoutMillis(),
     })
-    return verdict === 'ask' && client === this.#justProven ? 'trust' : verdict
+    return verdict === 'probe' && client === this.#justProven ? 'trust' : verdict
   }
 
   #ask(client: PeerClient, now: Reading): void {

@@ -3,7 +3,7 @@
  * uses the pool, would wait for itself. Such a pool gets one connection more, as long as its user has not said how many it may have.
  */
 
-import { type Clock, type Deadline, growth, type Holders, startDeadline, waitsForItself } from '@thaw/core'
+import { type Clock, type Deadline, growth, type InUseCounts, startDeadline, waitsForItself } from '@thaw/core'
 import { isBusy } from '../connection/when-finished.ts'
 import { activeQueryOf, isRestingCursor, type PeerClient, type PeerPool, type PendingItem } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
@@ -35,10 +35,10 @@ export class Growth {
 
   /** Is every connection held by a caller that runs nothing on it? Then whoever waits may be waited for by a holder. */
   get isHeldAtRest(): boolean {
-    return waitsForItself(this.#holders)
+    return waitsForItself(this.#counts)
   }
 
-  get #holders(): Holders {
+  get #counts(): InUseCounts {
     const { _clients, _idle } = this.#pool
     const isIdle = (client: PeerClient) => _idle.some((item) => item.client === client)
     const resting = _clients.filter((client) => isAtRest(client) && !this.#isPoolQuery(client) && !isIdle(client))
@@ -53,12 +53,12 @@ export class Growth {
     const [first] = _pendingQueue
     this.#looks = first === this.#first ? this.#looks + 1 : 0
     this.#first = first
-    const holders = this.#holders
-    const more = growth({ ...holders, waiting: _pendingQueue.length, looks: this.#looks, wasHeldAtRest })
+    const counts = this.#counts
+    const more = growth({ ...counts, waiting: _pendingQueue.length, looks: this.#looks, wasHeldAtRest })
     if (more > 0) return this.#grow(more)
     const look = () => {
       this.#nextLook = undefined
-      this.watch(waitsForItself(holders))
+      this.watch(waitsForItself(counts))
     }
     this.#nextLook = startDeadline(this.#clock, LOOK_MILLIS, look, true)
   }

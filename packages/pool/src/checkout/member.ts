@@ -1,6 +1,6 @@
 /** The pool as platforms know it: what it does when an invocation begins and ends, and who holds which client meanwhile. */
 
-import { currentInvocation, type FreezeHints, type Invocation, type Leak, type PoolBirth, type PoolMember } from '@thaw/core'
+import { currentInvocation, type FreezeHints, type Invocation, type Leak, type PoolOrigin, type TrackedPool } from '@thaw/core'
 import type { ConnectCallback, IdleItem, PeerClient } from '../driver/peer.ts'
 import type { Door } from './door.ts'
 
@@ -12,7 +12,7 @@ export interface MemberHost {
   /** Takes the client out of the pool and closes it. */
   remove(client: PeerClient): void
   /** Makes the member known to whoever tells it of invocations. Returns the function that ends that. */
-  join(member: PoolMember): () => void
+  join(member: TrackedPool): () => void
 }
 
 /** A client that an invocation took by `connect()`. */
@@ -26,9 +26,9 @@ interface Place {
   stack?: string
 }
 
-export class Member implements PoolMember {
+export class Member implements TrackedPool {
   readonly pool: object
-  readonly birth: PoolBirth | undefined
+  readonly origin: PoolOrigin | undefined
   readonly #host: MemberHost
   readonly #loans = new Map<PeerClient, Loan>()
   #leave: (() => void) | undefined
@@ -36,7 +36,7 @@ export class Member implements PoolMember {
 
   constructor(pool: object, host: MemberHost) {
     this.pool = pool
-    this.birth = birthOf(pool.constructor)
+    this.origin = originOf(pool.constructor)
     this.#host = host
   }
 
@@ -111,7 +111,7 @@ export class Member implements PoolMember {
 }
 
 /** Who makes a pool right now. Its stack is made without whatever is above the constructor. */
-function birthOf(maker: unknown): PoolBirth | undefined {
+function originOf(maker: unknown): PoolOrigin | undefined {
   const invocation = currentInvocation()
   if (!invocation) return undefined
   const place: Place = {}

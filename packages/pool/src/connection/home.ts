@@ -1,6 +1,6 @@
 /** What a pool lives in: what it has learnt, apart from its connections, and who tells it of invocations. On Workers that outlives every connection. */
 
-import { BUDGET_TOKENS, createEvents, type Events, joinPlatforms, type PoolMember, type RetryBudget } from '@thaw/core'
+import { BUDGET_TOKENS, createEvents, type Events, type RetryBudget, type TrackedPool, trackPool } from '@thaw/core'
 import { ScramKeys } from './scram-keys.ts'
 
 export interface Memory {
@@ -17,7 +17,7 @@ export interface Memory {
 export interface Home {
   readonly memory: Memory
   /** Makes the pool known to whoever tells it of invocations, once it is used. Returns the function that ends that. */
-  join(member: PoolMember): () => void
+  join(member: TrackedPool): () => void
 }
 
 export function createMemory(): Memory {
@@ -30,7 +30,7 @@ export function createHome(): Home {
   return {
     memory,
     join(member) {
-      const leave = joinPlatforms(member)
+      const leave = trackPool(member)
       return () => {
         leave()
         memory.scramKeys.forget()

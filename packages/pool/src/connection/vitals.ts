@@ -1,7 +1,7 @@
 /** What is known about one client: read at the door, written when the server speaks. */
 
 import type { EventEmitter } from 'node:events'
-import { type Clock, elapsedMillis, type Reading, read, type Standing } from '@thaw/core'
+import { type Clock, elapsedMillis, type IdleConnection, type Reading, read } from '@thaw/core'
 import type { IdleItem, PeerClient, Release } from '../driver/peer.ts'
 import type { ConnectionState } from './connection-state.ts'
 import { guardParser } from './parser-guard.ts'
@@ -171,7 +171,7 @@ export function isBroken(client: PeerClient): boolean {
 }
 
 /** The record as the gate wants it. */
-export function standing(client: PeerClient, vitals: Vitals, now: Reading): Standing {
+export function standing(client: PeerClient, vitals: Vitals, now: Reading): IdleConnection {
   return {
     broken: isBroken(client),
     generation: vitals.generation,

@@ -3,7 +3,7 @@
  * isolate, and does nothing until it is used; behind it one pool of connections for each scope.
  */
 
-import { currentScope, type Invocation, joinPlatforms, OptionError, type PoolMember, type Scope, type ThawListener } from '@thaw/core'
+import { currentScope, type Invocation, OptionError, type Scope, type ThawListener, type TrackedPool, trackPool } from '@thaw/core'
 import { createMemory } from '../connection/home.ts'
 import type { Driver } from '../driver/driver.ts'
 import { nextTick } from '../driver/next-tick.ts'
@@ -28,7 +28,7 @@ const EVENTS = ['connect', 'acquire', 'release', 'remove', 'error'] as const
 interface Branch {
   readonly pool: ThawPool
   /** Once it has been used: tells it of invocations. */
-  member?: PoolMember
+  member?: TrackedPool
 }
 
 type Arguments = readonly unknown[]
@@ -53,7 +53,7 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
     readonly #memory = createMemory()
     readonly #branches = new WeakMap<Scope, Branch>()
     /** Known to platforms for as long as somebody holds the pool. */
-    #member: PoolMember | undefined
+    #member: TrackedPool | undefined
 
     constructor(source?: Source | SourceFunction<never>, Client?: unknown) {
       const checked = checkSource(source ?? {})
@@ -134,11 +134,11 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
     }
 
     #branch(scope: Scope): Branch {
-      const join = (member: PoolMember) => {
+      const join = (member: TrackedPool) => {
         branch.member = member
         if (!this.#member) {
           this.#member = this.#asMember()
-          joinPlatforms(this.#member)
+          trackPool(this.#member)
         }
         return () => {}
       }
@@ -152,7 +152,7 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
     }
 
     /** Platforms know the pool that the user holds. What they tell it is for the scope of the invocation that they speak of. */
-    #asMember(): PoolMember {
+    #asMember(): TrackedPool {
       const of = ({ scope }: Invocation) => scope && this.#branches.get(scope)?.member
       return {
         pool: this,

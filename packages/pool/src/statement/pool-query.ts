@@ -278,7 +278,7 @@ export class PoolQueries {
       isReplayable: !isSubmittable(call.text),
       wasInterrupted: isInterruption(loss.cause),
       isPoolEnding: !call.isAtDoor && this.#host.isEnding(),
-      repeatsLeft: call.repeats,
+      retriesLeft: call.repeats,
       wasSecondTry: call.secondTry !== undefined,
       isIdempotent: isIdempotent(call),
     })
