@@ -1,4 +1,4 @@
-/** The first pages that somebody reads use the words of the field: docs/reference/terms.md. */
+/** The pages that users read use the words of the field: docs/reference/terms.md. */
 
 import { expect, test } from 'vitest'
 import { find, read } from './repository.ts'
@@ -11,17 +11,15 @@ const OUT: readonly (readonly [RegExp, string])[] = [
   [/\bin vain\b/i, 'timed out, wasted'],
   [/\bfound out\b/i, 'detected'],
   [/\bdialled\b|\bdialling\b/i, 'connection attempt, connect'],
-  [/\b(?:whoever|whosoever)\b/i, 'the caller, you'],
+  [/\b(?:whoever|whosoever|nobody|somebody)\b/i, 'the caller, you, no client'],
   [/\bcondemned\b/i, 'evict'],
   [/\bmisfortune\b/i, 'what happens'],
 ]
 
 /** More pages join as they are rewritten. Names in code are left alone. */
 const PAGES = [
-  'README.md',
-  'CONTRIBUTING.md',
-  'SECURITY.md',
-  'docs/reference/{api-promise,measurements,terms}.md',
+  '{README,ARCHITECTURE,CONTRIBUTING,SECURITY}.md',
+  'docs/{start,concepts,reference}/*.md',
   'packages/{cloudflare,core,lambda,neon,next,pg,vercel}/README.md',
 ]
 

@@ -92,7 +92,7 @@ test('connections that are handed out with the proof on its way are not counted 
   await Promise.all([1, 2, 3].map(() => pool.query('select pg_sleep(0.05)')))
   skipped += 1000
   await Promise.all([1, 2, 3].map(() => pool.query('select n from read_me')))
-  expect(events.filter(({ type }) => type === 'swept')).toEqual([{ type: 'swept', idle: 3, dead: 0 }])
+  expect(events.filter(({ type }) => type === 'socketsPolled')).toEqual([{ type: 'socketsPolled', idle: 3, dead: 0 }])
   expect(ways().slice(3)).toEqual(['ridden', 'ridden', 'ridden'])
 })
 
