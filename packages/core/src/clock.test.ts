@@ -105,3 +105,16 @@ test('chance lies in [0, 1)', () => {
     expect(drawn >= 0 && drawn < 1).toBe(true)
   }
 })
+
+test('a setImmediate that throws, as in the Edge routes of Next.js, is none', async () => {
+  const refuse = () => {
+    throw new Error('A Node.js API is used (setImmediate) which is not supported in the Edge Runtime.')
+  }
+  vi.stubGlobal('setImmediate', refuse)
+  vi.resetModules()
+  const { systemClock: clock } = await import('./clock.ts')
+  const turned = vi.fn()
+  clock.turn?.(turned)
+  expect(turned).toHaveBeenCalledTimes(1)
+  vi.unstubAllGlobals()
+})

@@ -94,7 +94,16 @@ export const systemClock: Clock = {
   },
   clearTimer: (timer) => clearTimeout(timer),
   random,
-  ...(setImmediate ? { turn: (callback: () => void) => void setImmediate(callback) } : {}),
+  ...(setImmediate ? { turn: (callback: () => void) => turn(setImmediate, callback) } : {}),
+}
+
+/** In Edge routes Next.js has a `setImmediate` that throws when it is called: there is none, and no turn of the event loop to be waited for. */
+function turn(setImmediate: (callback: () => void) => unknown, callback: () => void): void {
+  try {
+    setImmediate(callback)
+  } catch {
+    callback()
+  }
 }
 
 /** Reads both clocks: about 0.15 µs in Node. */

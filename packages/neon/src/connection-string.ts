@@ -26,7 +26,12 @@ export function checkConnectionString(value: unknown): void {
   if (value === undefined || value === null) return
   const wrong = value === '' ? 'is empty: is DATABASE_URL set where this runs?' : complaint(value)
   if (wrong === undefined) return
-  throw new OptionError({ option: 'connectionString', allowed: ALLOWED, message: `Option "connectionString" ${wrong}. Write ${ALLOWED}.` })
+  const end = wrong.endsWith('?') ? '' : '.'
+  throw new OptionError({
+    option: 'connectionString',
+    allowed: ALLOWED,
+    message: `Option "connectionString" ${wrong}${end} Write ${ALLOWED}.`,
+  })
 }
 
 /** For HTTP, which needs all parts in the URL, unless options give them. */

@@ -131,6 +131,17 @@ describe('with max given', () => {
     }
   })
 
+  test('where some connections are held by callers that run nothing, the error says so', async () => {
+    const pool = createPool({}, { max: 2, connectionTimeoutMillis: 200 })
+    const client = await pool.connect()
+    const slow = pool.query('select pg_sleep(0.6)')
+    await expect(pool.query('select 1')).rejects.toThrow(
+      'in use, 1 of them by callers that ran nothing on them. Does the holder itself wait',
+    )
+    client.release()
+    await slow
+  })
+
   test('connections that run statements are told as ever', async () => {
     const pool = createPool({}, { max: 1, connectionTimeoutMillis: 200 })
     const slow = pool.query('select pg_sleep(0.6)')

@@ -93,7 +93,7 @@ test('connections that are handed out with the proof on its way are not counted 
   skipped += 1000
   await Promise.all([1, 2, 3].map(() => pool.query('select n from read_me')))
   expect(events.filter(({ type }) => type === 'socketsPolled')).toEqual([{ type: 'socketsPolled', idle: 3, dead: 0 }])
-  expect(ways().slice(3)).toEqual(['ridden', 'ridden', 'ridden'])
+  expect(ways().slice(3)).toEqual(['piggybacked', 'piggybacked', 'piggybacked'])
 })
 
 describe('a read on a connection that was silent', () => {

@@ -143,7 +143,7 @@ describe.each([
 })
 
 describe('values that the caller changes while the statement is under way', () => {
-  const fatal = { code: '57P01', message: 'terminating connection due to administrator command' }
+  const errorResponse = { code: '57P01', message: 'terminating connection due to administrator command' }
 
   test.each([
     ['an array', (values: string[]) => ['insert into stored values ($1) returning who', values] as const],
@@ -152,7 +152,7 @@ describe('values that the caller changes while the statement is under way', () =
     await server.query('create table if not exists stored (who text); truncate stored')
     const pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 1 })
     await pool.query('select 1')
-    proxy.loseNextRequest({ containing: 'insert', cut: 'fin', fatal })
+    proxy.loseNextRequest({ containing: 'insert', cut: 'fin', errorResponse })
     const values = ['mine']
     const sent = pool.query(...(form(values) as unknown as [string, string[]]))
     values[0] = 'changed'

@@ -13,14 +13,20 @@ export interface PeerClient {
 
 /** What `attachPool` takes: `pg.Pool`, Thaw's `Pool`, Neon's `Pool`, or whatever extends one of them. */
 export interface AttachablePool {
-  readonly options: { readonly idleTimeoutMillis?: number | null | undefined }
+  /** Missing in the types of older versions of `@types/pg`, not in the pool. */
+  readonly options?: PoolOptions
   readonly totalCount: number
   readonly idleCount: number
   readonly waitingCount: number
 }
 
+interface PoolOptions {
+  readonly idleTimeoutMillis?: number | null | undefined
+}
+
 /** The same pool, seen with what is not in its public types. */
 export interface PeerPool extends AttachablePool {
+  readonly options: PoolOptions
   on(event: 'connect' | 'acquire' | 'remove', listener: (client: PeerClient) => void): unknown
   on(event: 'release', listener: (error: unknown, client: PeerClient) => void): unknown
   readonly _clients: readonly PeerClient[]

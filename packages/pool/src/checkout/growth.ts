@@ -33,9 +33,9 @@ export class Growth {
     this.#mostConnections = mostConnections
   }
 
-  /** Is every connection held by a caller that runs nothing on it? Then whoever waits may be waited for by a holder. */
-  get isHeldAtRest(): boolean {
-    return waitsForItself(this.#counts)
+  /** Connections that a caller holds and runs nothing on. */
+  get atRest(): number {
+    return this.#counts.resting
   }
 
   get #counts(): InUseCounts {

@@ -65,6 +65,6 @@ export class Patience {
     }
     const stage = probes > 0 ? 'probe' : failed || dials > 0 ? 'connect' : 'wait'
     const dial = failed?.dial ?? underWay
-    return acquireTimeout(stage, waitedMillis, this.#options.max, dial?.target, failed?.error, dial?.stage, this.growth.isHeldAtRest)
+    return acquireTimeout(stage, waitedMillis, this.#options.max, dial?.target, failed?.error, dial?.stage, this.growth.atRest)
   }
 }

@@ -92,15 +92,13 @@ export function acquireTimeout(
   target: Target | undefined,
   cause: unknown,
   reached?: ConnectStage | undefined,
-  isHeldAtRest = false,
+  atRest = 0,
 ): AcquireTimeoutError {
   const where = target ? address(target) : 'the database'
   const wire = wireFacts(cause)
   const advice = cause === undefined && reached === undefined ? '' : ` ${ADVICE[stageOf(cause, wire, reached)]}`
   const detail: Record<AcquireStage, string> = {
-    wait: isHeldAtRest
-      ? `${max === 1 ? 'the only connection' : `each of the ${max} connections`} to ${where} was held by a caller that ran nothing on it. Does the holder itself wait for another one? Inside a transaction use its client for every statement; or raise max.`
-      : `all ${max} connections to ${where} were in use. Release clients sooner, or raise max.`,
+    wait: inUse(where, max, atRest),
     connect: `no new connection to ${where} could be made in time.${advice}`,
     probe: `the idle connections to ${where} did not answer in time.`,
   }
@@ -111,6 +109,15 @@ export function acquireTimeout(
     wire,
     message: `timeout exceeded when trying to connect: after ${Math.round(waitedMillis)} ms (connectionTimeoutMillis) ${detail[stage]}`,
   })
+}
+
+function inUse(where: string, max: number, atRest: number): string {
+  if (atRest === 0) return `all ${max} connections to ${where} were in use. Release clients sooner, or raise max.`
+  const held =
+    max === 1
+      ? `the only connection to ${where} was held by a caller that ran nothing on it`
+      : `all ${max} connections to ${where} were in use, ${atRest} of them by callers that ran nothing on them`
+  return `${held}. Does the holder itself wait for another one? Inside a transaction use its client for every statement; or raise max.`
 }
 
 /** The invocation's time was up first. */
