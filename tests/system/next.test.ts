@@ -2,7 +2,8 @@
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres, waitForSessions } from '@thaw/testkit'
+import { setTimeout } from 'node:timers/promises'
+import { type FaultProxy, type PostgresServer, startFaultProxy, startNeon, startPostgres, waitForSessions } from '@thaw/testkit'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { freezeAndWake, MAX } from '../platforms/next-freeze.ts'
 import { type AppCopy, buildApp, copyApp, startNext } from '../platforms/next-server.ts'
@@ -56,4 +57,37 @@ describe.each(['turbopack', 'webpack'])('the Edge runtime under %s', (bundler) =
     expect(next.output).toContain('Use the Pool of "@thaw/neon" there')
     expect(await (await fetch(`${next.url}/edge`)).json()).toMatch(/^thaw-\d+$/)
   })
+})
+
+test('an Edge route with a pool of @thaw/neon: bursts of requests are answered after pauses, as with one connection for each', async () => {
+  await using neon = await startNeon()
+  await using edge = await copyApp()
+  await mkdir(join(edge.folder, 'app', 'edge-neon'))
+  await writeFile(
+    join(edge.folder, 'app', 'edge-neon', 'route.ts'),
+    `import { neonConfig, Pool } from '@thaw/neon'
+     Object.assign(neonConfig, ${JSON.stringify(neon.driver)})
+     export const runtime = 'edge'
+     const pool = new Pool({ connectionString: ${JSON.stringify(neon.url)} })
+     pool.on('error', () => {})
+     export async function GET() {
+       const client = await pool.connect()
+       try {
+         await client.query('begin')
+         const { rows } = await client.query('select 4 as n')
+         await client.query('commit')
+         return Response.json(rows)
+       } finally {
+         client.release()
+       }
+     }`,
+  )
+  await buildApp(edge.folder, 'turbopack')
+  await using next = await startNext(edge.folder, 'start', { DATABASE_URL: server.url, APP_NAME: 'edge-neon' })
+  for (let burst = 0; burst < 4; burst++) {
+    const answers = await Promise.all(Array.from({ length: 6 }, async () => (await fetch(`${next.url}/edge-neon`)).text()))
+    expect(answers, next.output).toEqual(Array(6).fill('[{"n":4}]'))
+    // Longer than trustMillis: the idle connections are checked.
+    await setTimeout(1500)
+  }
 })
