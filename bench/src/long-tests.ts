@@ -19,9 +19,16 @@ interface Outcome {
   readonly testResults: readonly { readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[] }[]
 }
 
-/** @param folder of the package, below the root of the house. */
-export async function runTests(folder: string, filters: readonly string[], env: Readonly<Record<string, string>>): Promise<TestRun> {
-  const cwd = join(import.meta.dirname, '../..', folder)
+const ROOT = join(import.meta.dirname, '../..')
+
+/** @param folder of the package, below the root of the house. `root`: of a copy of it. */
+export async function runTests(
+  folder: string,
+  filters: readonly string[],
+  env: Readonly<Record<string, string>>,
+  root: string = ROOT,
+): Promise<TestRun> {
+  const cwd = join(root, folder)
   const vitest = join(dirname(createRequire(join(cwd, 'package.json')).resolve('vitest/package.json')), 'vitest.mjs')
   const scratch = await mkdtemp(join(tmpdir(), 'thaw-bench-'))
   const file = join(scratch, 'outcome.json')

@@ -50,7 +50,7 @@ function choose(names: readonly string[]): readonly Scenario[] {
     console.error(`There is no scenario "${unknown.join('", "')}". There are: ${scenarios.map(({ name }) => name).join(', ')}.`)
     process.exit(1)
   }
-  return names.length === 0 ? scenarios : scenarios.filter(({ name }) => names.includes(name))
+  return scenarios.filter(({ name, byNameOnly }) => (names.length === 0 ? !byNameOnly : names.includes(name)))
 }
 
 function settingFor({ name }: Scenario): Setting {

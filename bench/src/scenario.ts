@@ -45,5 +45,7 @@ export interface Scenario {
   /** As on the command line. */
   readonly name: string
   readonly title: string
+  /** Not among those that run where none is named. */
+  readonly byNameOnly?: boolean
   run(setting: Setting): Promise<Report>
 }

@@ -6,6 +6,7 @@ import { importTime } from './import-time.ts'
 import { ledger } from './ledger.ts'
 import { matrix } from './matrix.ts'
 import { memory } from './memory.ts'
+import { newest } from './newest.ts'
 import { roundTrips } from './round-trips.ts'
 import type { Scenario } from './scenario.ts'
 import { schedules } from './schedules.ts'
@@ -27,4 +28,5 @@ export const scenarios: readonly Scenario[] = [
   schedules,
   ledger,
   matrix,
+  newest,
 ]
