@@ -89,7 +89,8 @@ describe('the connection dies', () => {
       client.release(true)
       return both
     }
-    expect(await closed(pools.plain())).toEqual([expect.any(Error), 'waits'])
+    // Up to pg-cursor 2.22.0 its read ends at least.
+    expect((await closed(pools.plain()))[1]).toBe('waits')
     expect(await closed(pools.thaw())).toEqual([expect.any(Error), 'ended'])
   })
 
