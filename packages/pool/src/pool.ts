@@ -11,15 +11,17 @@ import { Hedging } from './checkout/hedging.ts'
 import { IdleTimer } from './checkout/idle-timer.ts'
 import { Lending } from './checkout/lending.ts'
 import { Member } from './checkout/member.ts'
-import { patchedConnect } from './checkout/patched-connect.ts'
 import { Patience } from './checkout/patience.ts'
 import { Returning } from './checkout/returning.ts'
 import { tellAcquired, tellRetried } from './checkout/tell.ts'
 import { createWaiter, WaitingRoom } from './checkout/waiting-room.ts'
+import { WrappedPool, wrappersOf } from './checkout/wrapped-pool.ts'
 import { type Dial, Dialler } from './connect/dialler.ts'
 import { openClient } from './connect/new-client.ts'
 import { createHome, type Home } from './connection/home.ts'
+import { watchQuery } from './connection/unseen.ts'
 import { watchedClient } from './connection/watched-client.ts'
+import { runIn } from './driver/async-context.ts'
 import type { Driver } from './driver/driver.ts'
 import { tellListeners } from './driver/listeners.ts'
 import { nextTick } from './driver/next-tick.ts'
@@ -30,7 +32,7 @@ import { requestCancel } from './inquiry/cancel-request.ts'
 import { InFlightWatch } from './inquiry/in-flight-watch.ts'
 import type { ConnectOptions, EndOptions, Settings, ThawOptions } from './options/options.ts'
 import { checkEndOptions, preparePoolOptions, settingsOf } from './options/options.ts'
-import { PoolQueries } from './statement/pool-query.ts'
+import { PoolQueries, type Wish } from './statement/pool-query.ts'
 import type { PoolStats } from './stats.ts'
 
 /** node-postgres' own words. */
@@ -46,6 +48,9 @@ export interface ThawPool extends PeerPool<Waiter> {
 
 /** Extends the driver's class. Each call makes another class. */
 export function poolOver(driver: Driver): new (config?: object, Client?: unknown, home?: Home) => ThawPool {
+  const wrappers = wrappersOf(driver.Pool)
+  const isQueryWrapped = watchQuery(driver.Client)
+
   class ThawPool extends driver.Pool {
     // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. No field: webpack's minifier assigns it, which throws.
     static override get name(): string {
@@ -65,8 +70,11 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     readonly #member: Member
     readonly #patience: Patience
     readonly #idleTimer: IdleTimer
-    /** Set where somebody has wrapped pg-pool's `connect`. */
-    readonly #patched = patchedConnect(driver.Pool, this, (callback, options) => this.#acquire(callback, options))
+    readonly #wrapped = new WrappedPool(this, {
+      acquire: (callback, options) => this.#acquire(callback, options),
+      query: (text, values, callback) => this.#queries.query(this.Promise, text, values, callback),
+      end: (options, callback) => void this.#end(options, callback),
+    })
     /** The next `connect()` is for a statement that may take the proof with it. */
     #mayPiggyback: (() => boolean) | undefined
 
@@ -109,12 +117,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         patienceMillis: () => this.#patience.millis,
         timeUp: (waitedMillis, isOver) => this.#timeUp(waitedMillis, isOver),
       })
-      this.#member = new Member(this, {
-        idle: () => this._idle,
-        door: this.#door,
-        remove: (client) => this._remove(client),
-        join,
-      })
+      this.#member = new Member(this, { idle: () => this._idle, door: this.#door, remove: (client) => this._remove(client), join })
       this.#dialler = new Dialler({
         clock: settings.clock,
         asksPassword: typeof this.options.password === 'function',
@@ -134,6 +137,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         memory,
         door: this.#door,
         isEnding: () => this.ending,
+        isQueryWrapped,
+        isObserved: () => this.#events.active || wrappers.connect() !== undefined,
         hedging: this.#hedging,
         connect: (...wish) => this.#connectOwn(...wish),
         lendNow: (callback) => this.#lendNow(callback),
@@ -142,13 +147,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
           tellRetried(this.#events, 'statement', 0, error)
         },
       })
-      this.#watch = new InFlightWatch({
-        driver,
-        settings,
-        memory,
-        pool: this,
-        vitalsOf: (client) => this.#door.vitalsOf(client),
-      })
+      this.#watch = new InFlightWatch({ driver, settings, memory, pool: this, vitalsOf: (client) => this.#door.vitalsOf(client) })
       this.#lending = new Lending({
         pool: this,
         door: this.#door,
@@ -178,7 +177,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       const callback = (typeof first === 'function' ? first : second) as Callback<PeerClient> | undefined
       if (this.ending) return this.#refuse(callback)
       const options = typeof first === 'object' ? first : undefined
-      if (this.#patched) return this.#patched.connect(callback as ConnectCallback | undefined, options)
+      const wrapper = wrappers.connect()
+      if (wrapper) return this.#wrapped.connect(wrapper, callback as ConnectCallback | undefined, options)
       const promised = promisify<PeerClient>(this.Promise, callback)
       this.#acquire(promised.callback as ConnectCallback, options)
       return promised.result
@@ -191,6 +191,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined {
+      const wrapper = wrappers.query()
+      if (wrapper) return this.#wrapped.query(wrapper, text, values, callback)
       return this.#queries.query(this.Promise, text, values, callback)
     }
 
@@ -220,14 +222,15 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     /** For a statement of the pool's own, which gives the client back by itself. Returns how to want none any more, if that is possible. */
-    #connectOwn(callback: ConnectCallback, signal: unknown, mayPiggyback: (() => boolean) | undefined, isAtDoor = false): () => void {
+    #connectOwn(callback: ConnectCallback, { signal, mayPiggyback, isAtDoor, isUnseen }: Wish): () => void {
       const isOpen = !this.ending || (isAtDoor && !this.ended)
-      if (this.connect === CONNECT && !this.#patched && isOpen && signal === undefined)
+      if (this.connect === CONNECT && isOpen && signal === undefined && (isUnseen || !wrappers.connect()))
         return this.#wait(createWaiter(this.#settings.clock, callback, { mayPiggyback, isOwn: true }))
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
       this.#member.expectOwn()
       this.#mayPiggyback = mayPiggyback
-      if (signal) this.connect({ signal: signal as AbortSignal }, callback)
+      if (isUnseen && this.connect === CONNECT && !this.ending) this.#acquire(callback, { signal: signal as AbortSignal })
+      else if (signal) this.connect({ signal: signal as AbortSignal }, callback)
       else this.connect(callback)
       // A wrapper that calls later does so for somebody else, perhaps.
       this.#mayPiggyback = undefined
@@ -246,7 +249,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     /** Not where somebody was here before, or has wrapped `connect`. */
     #lendNow(callback: ConnectCallback): boolean {
-      if (this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT || this.#patched) return false
+      if (this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT || wrappers.connect()) return false
       this.#member.join()
       return this.#lending.lendNow(callback)
     }
@@ -263,7 +266,12 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     #dial(): void {
       // Every place is taken, and nothing is in doubt: as always where there are more callers than connections.
       if (this._clients.length >= this.options.max && this.#dialler.outstanding === 0 && !this.#hedging.isLate) return
-      for (let why = this.#dialler.reason; why; why = this.#dialler.reason) this.#dialler.dial(why === 'hedge')
+      for (let why = this.#dialler.reason; why; why = this.#dialler.reason) {
+        const isHedge = why === 'hedge'
+        // The dial belongs to the caller for whom it is made, not to whoever has just given a connection back.
+        const waiter = this._pendingQueue[this.#dialler.outstanding] ?? this._pendingQueue.at(-1)
+        runIn(waiter?.context, () => this.#dialler.dial(isHedge))
+      }
     }
 
     /** A dial that is under way may still fail, or be the one to go. */
@@ -339,7 +347,12 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     end(first?: EndOptions | Callback<void>, second?: Callback<void>): Promise<void> | undefined {
       const callback = typeof first === 'function' ? first : second
-      const { timeoutMillis } = typeof first === 'object' ? checkEndOptions(first) : {}
+      const options = typeof first === 'object' ? checkEndOptions(first) : undefined
+      const wrapper = wrappers.end()
+      return wrapper ? this.#wrapped.end(wrapper, options, callback) : this.#end(options, callback)
+    }
+
+    #end({ timeoutMillis }: EndOptions = {}, callback: Callback<void> | undefined): Promise<void> | undefined {
       if (this.ending) return this.#refuse(callback, 'Called end on pool more than once')
       const promised = promisify<void>(this.Promise, callback)
       this.ending = true
@@ -361,9 +374,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     #refuse<T>(callback: Callback<T> | undefined, message: string = ENDED): Promise<T> | undefined {
-      if (!callback) return this.Promise.reject(new Error(message))
-      callback(new Error(message))
-      return undefined
+      return callback ? (callback(new Error(message)) as undefined) : this.Promise.reject(new Error(message))
     }
 
     // ------------------------------------------------------------------- report
@@ -373,13 +384,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     stats(): PoolStats {
-      return {
-        ...this.#events.counts,
-        total: this.totalCount,
-        idle: this.idleCount,
-        waiting: this.waitingCount,
-        generation: this.#door.generation,
-      }
+      const { totalCount: total, idleCount: idle, waitingCount: waiting } = this
+      return { ...this.#events.counts, total, idle, waiting, generation: this.#door.generation }
     }
 
     /** As pg-pool counts: a caller for whom we are dialling is not waiting. */

@@ -5,6 +5,7 @@
  */
 
 import { type Clock, type Deadline, read, startDeadline } from '@thaw/core'
+import { keepContext } from '../driver/async-context.ts'
 import {
   activeQueryOf,
   cursorOf,
@@ -28,7 +29,9 @@ export interface Submitter {
 /** Bounds the statement, and sees to it that whatever waits for it ends with its connection. Before pg is given it. */
 export function converse(query: PeerQuery, bounds: Bounds | undefined, submitter: Submitter): void {
   // Nobody can submit one twice. Whoever tries hears it from the server.
-  if (!conversations.has(query)) conversations.set(query, new Conversation(query, bounds, submitter))
+  if (conversations.has(query)) return
+  tellInContext(query)
+  conversations.set(query, new Conversation(query, bounds, submitter))
 }
 
 /**
@@ -319,6 +322,26 @@ type Attendable = Partial<Pick<NodeJS.EventEmitter, 'listenerCount' | 'on'>> & {
   readonly destroyed?: boolean
   readonly writableEnded?: boolean
   destroy?(error: Error): void
+}
+
+/** By what pg tells it of answers, in the context of the socket. */
+const HANDLERS = [
+  'handleRowDescription',
+  'handleDataRow',
+  'handlePortalSuspended',
+  'handleCommandComplete',
+  'handleEmptyQuery',
+  'handleReadyForQuery',
+  'handleError',
+  'handleCopyInResponse',
+  'handleCopyData',
+] as const
+
+/** Its events and its callbacks belong to whoever sends it. */
+function tellInContext(query: PeerQuery): void {
+  const context = keepContext()
+  if (!context) return
+  for (const name of HANDLERS) wrap(query, name, (inner, ...values) => context.runInAsyncScope(inner, undefined, ...values))
 }
 
 type Method = (...values: unknown[]) => unknown

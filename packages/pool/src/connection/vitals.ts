@@ -2,7 +2,7 @@
 
 import type { EventEmitter } from 'node:events'
 import { type Clock, elapsedMillis, type IdleConnection, type Reading, read } from '@thaw/core'
-import type { IdleItem, PeerClient, Release } from '../driver/peer.ts'
+import type { IdleItem, PeerClient, PeerQuery, Release } from '../driver/peer.ts'
 import type { ConnectionState } from './connection-state.ts'
 import { guardParser } from './parser-guard.ts'
 import { preferP256 } from './tls.ts'
@@ -85,6 +85,8 @@ export interface Vitals {
   /** Its invocation has ended, and it was never given back. */
   takenBack?: boolean
   readonly sending: Sending
+  /** Is told of the statement that is being sent, as wrappers of `query` have made it. Set while one is of whom that matters. */
+  sent: ((query: PeerQuery) => void) | undefined
 }
 
 /** Told when a client's connection is lost (not by our own closing), and when its socket has closed for whatever reason. */
@@ -119,6 +121,7 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
     piggybacks: false,
     owed: undefined,
     sessionState: 'none',
+    sent: undefined,
     sending: { wasWritable: true, bytesRead: undefined, status: undefined, isRefused: false, isUnreplicated: false },
   }
   Object.defineProperty(client, VITALS, { value: vitals, configurable: true })

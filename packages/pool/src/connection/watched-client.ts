@@ -4,17 +4,8 @@
  * goes out, and keeps the bounds that a statement was given.
  */
 
-import {
-  bindInvocation,
-  type Clock,
-  CommitRolledBackError,
-  codeOf,
-  currentScope,
-  pollSockets,
-  type Scope,
-  ScopeError,
-  type StatementCache,
-} from '@thaw/core'
+import { type Clock, CommitRolledBackError, currentScope, pollSockets, type Scope, ScopeError, type StatementCache } from '@thaw/core'
+import { bindCaller } from '../driver/async-context.ts'
 import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import {
@@ -27,6 +18,7 @@ import {
   sentQueriesOf,
   textOf,
 } from '../driver/peer.ts'
+import { answerWith, isCommit, isUnreplicated } from './answer-to-commit.ts'
 import type { ClientClass, PeerClientBase } from './base-client.ts'
 import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
@@ -35,6 +27,7 @@ import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
 import { beginsWithProof, PROOF, probe } from './probe.ts'
 import type { ScramKeys } from './scram-keys.ts'
 import { converse, withoutTimer } from './submittable.ts'
+import { type Answer, makeQuery, UNSEEN } from './unseen.ts'
 import { isBroken, noteReady, type ReadyMessage, type Vitals, WATCHED } from './vitals.ts'
 
 /** What a watched client wants to know of whoever made it: a pool's door, or nobody but itself. */
@@ -92,6 +85,8 @@ function extend(Base: ClientClass): ClientClass {
     #attached: Attached | undefined
     #isAsking = false
     #isRefusing = false
+    /** The statement that is passed on now goes past whatever is put around `query`. */
+    #isUnseen = false
     /** What its socket lives in. Undefined: the process. */
     #scope: Scope | undefined
     /** Bounds of statements that are not here yet: a user's class may wait for something before it calls pg's `query`. */
@@ -122,34 +117,66 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override query(config: unknown, values?: unknown, callback?: unknown): unknown {
+      return this.#route(config, values, callback)
+    }
+
+    [UNSEEN](config: unknown, values: unknown, callback: Answer): void {
+      this.#isUnseen = true
+      try {
+        this.#route(config, values, callback)
+      } finally {
+        this.#isUnseen = false
+      }
+    }
+
+    /** As it was called: wrappers look for a callback in the last place. */
+    #pass(config: unknown, values: unknown, callback: unknown): unknown {
+      if (this.#isUnseen) return this.#enqueue(config, values, callback as Answer)
+      if (callback !== undefined) return super.query(config, values, callback)
+      return values === undefined ? super.query(config) : super.query(config, values)
+    }
+
+    #enqueue(config: unknown, values: unknown, callback: Answer): void {
+      const query = makeQuery(this, config, values, callback)
+      if (!query) return void super.query(config, values, callback)
+      if (!this._queryable || this._ending) return this.#fail(query, wireError('EPIPE', NOT_QUERYABLE))
+      queuedQueriesOf(this).push(query)
+      this._pulseQueryQueue()
+    }
+
+    #route(config: unknown, values?: unknown, callback?: unknown): unknown {
       const attached = this.#attached
       // The runtime's socket would swallow that it may not be used here, and wait for ever.
       if (this.#scope && !this.#scope.isCurrent())
-        return this.#refuse(new ScopeError({ message: ANOTHER_REQUEST }), () => super.query(config, values, callback))
+        return this.#refuse(new ScopeError({ message: ANOTHER_REQUEST }), () => this.#pass(config, values, callback))
       // Nobody has it: a chain that nobody awaits, or a listener, goes on with a client that was given back.
       if (attached && (attached.vitals.state === 'idle' || attached.vitals.state === 'probing')) attached.host.strayed(this.#self)
-      if (!attached || !config) return super.query(config, values, callback)
-      if (isSubmittable(config)) return this.#querySubmittable(attached, config as PeerQuery, keepInvocation(values), callback)
+      if (!attached || !config) return this.#pass(config, values, callback)
+      if (isSubmittable(config)) return this.#querySubmittable(attached, config as PeerQuery, keepCaller(values), callback)
       // A pool's own statements keep it by themselves.
       if (attached.vitals.isPoolQuery) return this.#query(attached, config as object, values, callback)
-      return this.#query(attached, config as object, keepInvocation(values), keepInvocation(callback))
+      return this.#query(attached, config as object, keepCaller(values), keepCaller(callback))
     }
 
     #query(attached: Attached, config: object | string, values: unknown, callback: unknown): unknown {
       if (attached.vitals.lent) this.#noteSessionState(attached, config)
       const own = typeof config === 'object' ? (config as QueryBounds) : undefined
       const bounds = boundsOf(own, attached.queryTimeoutMillis, beginsWithProof(attached.vitals))
-      if (!bounds && this._queryable) return super.query(config, values, callback)
+      if (!bounds && this._queryable && !attached.vitals.sent) return this.#pass(config, values, callback)
       const plain = typeof config === 'object' && 'query_timeout' in config ? withoutTimeout(config) : config
       const over =
         interruptedBefore(bounds) ??
         (this._queryable ? undefined : attached.vitals.takenBack ? new Error(TAKEN_BACK) : wireError('EPIPE', NOT_QUERYABLE))
-      if (over) return this.#refuse(over, () => super.query(plain, values, callback))
+      if (over) return this.#refuse(over, () => this.#pass(plain, values, callback))
       const before = this.#newest
-      const result = super.query(plain, values, callback)
+      const result = this.#pass(plain, values, callback)
+      const query = this.#newest
       // pg may have refused it, without taking it.
-      if (bounds && this.#newest !== before) this.#bind(attached, bounds)
-      else if (bounds && isOpen(this)) this.#unbound.push({ bounds, before })
+      if (query && query !== before) {
+        // Its bounds are within: they end with each try.
+        attached.vitals.sent?.(query)
+        if (bounds) this.#bind(attached, query, bounds)
+      } else if (bounds && isOpen(this)) this.#unbound.push({ bounds, before })
       return result
     }
 
@@ -160,7 +187,7 @@ function extend(Base: ClientClass): ClientClass {
       const interrupt = (reason: Error) => this.#interrupt(host, query, reason)
       converse(query, bounds, { clock: host.clock, client: this.#self, interrupt })
       const over = interruptedBefore(bounds)
-      const enqueue = () => withoutTimer(query, () => super.query(query, values, keepInvocation(callback)))
+      const enqueue = () => withoutTimer(query, () => this.#pass(query, values, keepCaller(callback)))
       return over ? this.#refuse(over, enqueue) : enqueue()
     }
 
@@ -193,9 +220,7 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     /** The query that pg has just made keeps within its bounds. */
-    #bind({ host }: Attached, bounds: Bounds): void {
-      const query = this.#newest
-      if (!query) return
+    #bind({ host }: Attached, query: PeerQuery, bounds: Bounds): void {
       const done = query.callback
       const lift = bound(host.clock, bounds, (reason) => this.#interrupt(host, query, reason))
       query.callback = (error, answer) => {
@@ -206,9 +231,10 @@ function extend(Base: ClientClass): ClientClass {
 
     #bindLate(attached: Attached): void {
       const [first] = this.#unbound
-      if (!first || this.#newest === first.before) return
+      const query = this.#newest
+      if (!first || !query || query === first.before) return
       this.#unbound.shift()
-      this.#bind(attached, first.bounds)
+      this.#bind(attached, query, first.bounds)
     }
 
     #interrupt(host: StatementHost, query: PeerQuery, reason: Error): void {
@@ -359,33 +385,11 @@ function extend(Base: ClientClass): ClientClass {
   }
 }
 
-const ADMIN_SHUTDOWN = '57P01'
-/**
- * Where PostgreSQL warns that it has committed without its replicas (src/backend/replication/syncrep.c). The name of the function, because
- * an immediate stop warns with the same code, in `quickdie`, and means nothing of the kind; texts are translated.
- */
-const COMMITTED_ALREADY = 'SyncRepWaitForLSN'
-
-function isUnreplicated(notice: { readonly routine?: unknown }): boolean {
-  return codeOf(notice) === ADMIN_SHUTDOWN && notice.routine === COMMITTED_ALREADY
-}
-
 /** The socket calls it, in the context of whoever opened the connection. */
-function keepInvocation(callback: unknown): unknown {
-  return typeof callback === 'function' ? bindInvocation(callback as () => void) : callback
+function keepCaller(callback: unknown): unknown {
+  return typeof callback === 'function' ? bindCaller(callback as () => void) : callback
 }
 
 function isOpen({ _queryable, _ending }: PeerClientBase): boolean {
   return _queryable !== false && !_ending
-}
-
-function isCommit({ classify }: StatementHost, { text }: PeerQuery): boolean {
-  const statement = typeof text === 'string' ? classify(text) : undefined
-  return statement?.kind === 'transaction' && statement.mayCommit
-}
-
-/** Whatever the server still says, the caller is told this, when the statement has ended. */
-function answerWith(query: PeerQuery, answer: Error): void {
-  const { callback } = query
-  query.callback = (error) => callback?.(error ?? answer)
 }

@@ -3,6 +3,8 @@
  * would put its statement under the other one's request.
  */
 
+import { bindInvocation } from '@thaw/core'
+
 /** Node's AsyncResource: the context in which it was made, to run in. */
 export interface Context {
   runInAsyncScope<Values extends unknown[], Result>(work: (...values: Values) => Result, thisArg: undefined, ...values: Values): Result
@@ -34,4 +36,16 @@ function loadHooks(): Hooks | undefined {
  */
 export function keepContext(): Context | undefined {
   return AsyncResource && new AsyncResource('THAW_WAITER')
+}
+
+/** Runs `work` in the context. Undefined: where it is called. */
+export function runIn<Result>(context: Context | undefined, work: () => Result): Result {
+  return context ? context.runInAsyncScope(work, undefined) : work()
+}
+
+/** The callback, to be called in the context that the caller runs in now, whatever calls it: pg calls it in that of the socket. */
+export function bindCaller<Values extends unknown[]>(callback: (...values: Values) => void): (...values: Values) => void {
+  const context = keepContext()
+  // Where there is a context, the invocation is in it.
+  return context ? (...values) => context.runInAsyncScope(callback, undefined, ...values) : bindInvocation(callback)
 }

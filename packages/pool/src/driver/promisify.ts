@@ -1,6 +1,6 @@
 /** pg-pool's bargain with its callers: with a callback nothing is returned, without one a promise is. */
 
-import { bindInvocation } from '@thaw/core'
+import { bindCaller } from './async-context.ts'
 
 export type Callback<T> = (error: Error | undefined, value?: T, release?: (error?: Error | boolean) => void) => void
 
@@ -11,7 +11,7 @@ export interface Promised<T> {
 }
 
 export function promisify<T>(PromiseClass: PromiseConstructor, callback: Callback<T> | undefined): Promised<T> {
-  if (callback) return { callback: bindInvocation(callback), result: undefined }
+  if (callback) return { callback: bindCaller(callback), result: undefined }
   let settle: Callback<T> = () => {}
   const result = new PromiseClass<T>((resolve) => {
     settle = (error, value) => (error ? failAtCaller(PromiseClass, error, resolve) : resolve(value as T))

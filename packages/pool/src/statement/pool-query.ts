@@ -11,12 +11,10 @@ import {
   foundStandby,
   hasInvocations,
   hingesOnDirectness,
-  type Invocation,
   judgeResend,
   mayLookUpAgain,
   type ResendFacts,
   read,
-  resumeInvocation,
   type StandbyFound,
   spend,
   TransactionOpenError,
@@ -27,14 +25,17 @@ import type { Hedging } from '../checkout/hedging.ts'
 import type { Memory } from '../connection/home.ts'
 import { isInterruption } from '../connection/interruption.ts'
 import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connection/lost-statement.ts'
+import { type Answer, sendUnseen } from '../connection/unseen.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
+import { keepContext } from '../driver/async-context.ts'
 import type { Driver } from '../driver/driver.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import { activeQueryOf, type ConnectCallback, isSubmittable, type PeerClient, type PeerQuery, type Release } from '../driver/peer.ts'
 import { type Callback, promisify } from '../driver/promisify.ts'
 import type { Settings } from '../options/options.ts'
-import { asFirstSent, rememberSent, type Sent } from './as-first-sent.ts'
+import { asFirstSent, rememberSent } from './as-first-sent.ts'
+import { type Call, isIdempotent, readOnly, resume, type Settle, send, sendFirst, signalOf } from './call.ts'
 import { asPiggybacked, knowsQueryMode, mayPiggyback, noProof, startPiggyback } from './piggyback.ts'
 
 /** What pool queries need of their pool. */
@@ -45,37 +46,28 @@ export interface PoolQueryHost {
   readonly door: Door
   isEnding(): boolean
   readonly hedging: Hedging
-  /**
-   * `mayPiggyback`, asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? Returns how to want none any
-   * more; whoever gets one all the same gives it back. `isAtDoor`: he came before the pool was ended, if it is.
-   */
-  connect(callback: ConnectCallback, signal: unknown, mayPiggyback: (() => boolean) | undefined, isAtDoor: boolean | undefined): () => void
+  /** Has somebody wrapped `query` of the driver's Client? */
+  isQueryWrapped(client: PeerClient): boolean
+  /** Does anybody watch what the pool does? Then it matters in whose async context it is done. */
+  isObserved(): boolean
+  /** Returns how to want none any more; whoever gets one all the same gives it back. */
+  connect(callback: ConnectCallback, wish: Wish): () => void
   /** Lends a connection that may be lent unasked, at once. False: there is none, or somebody was here before. */
   lendNow(callback: ConnectCallback): boolean
   /** A statement is about to be sent again. */
   repeating(error: Error, loss: Loss): void
 }
 
-/** One call of `pool.query()`. */
-interface Call {
-  readonly text: unknown
-  readonly values: unknown
-  /** What it was when it was first sent, if that can have changed. */
-  sent?: Sent | undefined
-  readonly done: Callback<pg.QueryResult>
-  /** Whose call it is. Callbacks run in the context of whatever calls them. */
-  readonly invocation: Invocation | undefined
-  /** How often it may still be sent again, if it was certainly not executed. Two deaths in a row are luck, three are an outage. */
-  readonly repeats: number
-  /** The loss for which it is sent once more although it may have been executed. */
-  readonly secondTry?: { readonly loss: Loss; readonly how: 'inside READ ONLY' | 'as it is' }
-  /** It went out with the proof in front of it, which never came: to its caller as if it still waited at the door, where a dead connection costs nobody anything. */
-  readonly isAtDoor?: boolean
-  /** It was refused by a standby where the primary had been. */
-  readonly wasRefused?: boolean
+/** What kind of connection is wanted, and by whom. */
+export interface Wish {
+  readonly signal: unknown
+  /** Asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? */
+  readonly mayPiggyback?: (() => boolean) | undefined
+  /** He came before the pool was ended, if it is. */
+  readonly isAtDoor?: boolean | undefined
+  /** It is our own doing: no wrapper of `connect` hears of it. */
+  readonly isUnseen?: boolean
 }
-
-type Settle = (error: Error | null | undefined, result?: pg.QueryResult) => void
 
 const MOST_REPEATS = 2
 /** PostgreSQL's read_only_sql_transaction. */
@@ -113,14 +105,16 @@ export class PoolQueries {
   }
 
   #start(text: unknown, values: unknown, done: Callback<pg.QueryResult>): void {
-    const call: Call = { text, values, done, invocation: currentInvocation(), repeats: MOST_REPEATS }
+    const context = this.#host.isObserved() ? keepContext() : undefined
+    const call: Call = { text, values, done, invocation: currentInvocation(), context, repeats: MOST_REPEATS }
     const run: ConnectCallback = (failure, client, release) => {
       if (failure || !client) done(failure)
       else this.#run(call, client, release)
     }
     // pg-pool lends in the next tick. Nobody can tell the difference, and a tick is a tenth of what Thaw costs.
     if (signalOf(text) === undefined && this.#host.lendNow(run)) return
-    this.#connect(call, run, () => mayPiggyback(text, values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode }))
+    const piggybacks = () => mayPiggyback(text, values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode })
+    this.#connect(call, run, { signal: signalOf(text), mayPiggyback: piggybacks })
   }
 
   #send(again: Call): void {
@@ -138,10 +132,15 @@ export class PoolQueries {
     done(judgeAgain(secondTry.loss, this.#host.door))
   }
 
-  #connect({ invocation, text, isAtDoor }: Call, callback: ConnectCallback, mayPiggyback?: () => boolean): () => void {
-    if (!hasInvocations()) return this.#host.connect(callback, signalOf(text), mayPiggyback, isAtDoor)
-    const resumed: ConnectCallback = (...results) => resumeInvocation(invocation, () => callback(...results))
-    return resumeInvocation(invocation, () => this.#host.connect(resumed, signalOf(text), mayPiggyback, isAtDoor))
+  /** By default for our own doing. */
+  #connect(
+    call: Call,
+    callback: ConnectCallback,
+    wish: Wish = { signal: signalOf(call.text), isAtDoor: call.isAtDoor, isUnseen: true },
+  ): () => void {
+    if (!hasInvocations()) return resume(call, () => this.#host.connect(callback, wish))
+    const resumed: ConnectCallback = (...results) => resume(call, () => callback(...results))
+    return resume(call, () => this.#host.connect(resumed, wish))
   }
 
   #run(call: Call, client: PeerClient, release: Release): void {
@@ -163,35 +162,37 @@ export class PoolQueries {
     }
     const call = { ...unshared, done: once }
     const { settings, hedging } = this.#host
+    let current = call
     let isTaken = false
     let isEnded = false
     /** That nothing is known of the statement is nothing to tell as long as it may still be answered. */
     let held: Error | undefined
     const besides: Callback<pg.QueryResult> = (error, result) => {
       if (error && lossOf(error) && !isEnded) held = error
-      else once(error, result)
+      else current.done(error, result)
     }
     const take: ConnectCallback = (failure, other, releaseOther) => {
       if (failure || !other) return
       if (probe.isOver) return releaseOther()
       isTaken = true
-      this.#runBeside({ ...call, done: besides }, client, vitals, other, releaseOther)
+      this.#runBeside({ ...current, done: besides }, client, vitals, other, releaseOther)
     }
     const wantOther = () => this.#connect(call, take)
     const probe = startPiggyback(client, vitals, { ...settings, hedging, wantOther })
     const text = asPiggybacked(call.text, call.values)
     const piggybacked = { ...call, text, values: text === call.text ? call.values : undefined }
-    this.#runAs(piggybacked, client, release, vitals, (error) => {
+    const seen = this.#runAs(piggybacked, client, release, vitals, (error) => {
       const isAtDoor = !probe.isOver
       probe.end()
       isEnded = true
       if (!error) return false
       if (isTaken) {
         release(error)
-        if (held) once(held)
-      } else resumeInvocation(call.invocation, () => this.#failed({ ...call, isAtDoor }, client, release, error))
+        if (held) current.done(held)
+      } else resume(call, () => this.#failed({ ...current, isAtDoor }, client, release, error))
       return true
     })
+    current = { ...call, ...seen }
   }
 
   /** It only reads; what has become of the first one is not known, so this one is sent where nothing can be changed. */
@@ -206,8 +207,16 @@ export class PoolQueries {
     this.#run({ ...call, ...asFirstSent(call.sent), secondTry: { loss, how: 'inside READ ONLY' } }, other, release)
   }
 
-  /** `ended` is told first, and says whether it has dealt with it. */
-  #runAs(call: Call, client: PeerClient, release: Release, vitals: Vitals, ended?: (error: Error | undefined) => boolean): void {
+  /** `ended` is told first, and says whether it has dealt with it. Returns what is different about the call from now on. */
+  #runAs(
+    given: Call,
+    client: PeerClient,
+    release: Release,
+    vitals: Vitals,
+    ended?: (error: Error | undefined) => boolean,
+  ): Pick<Call, 'done' | 'seenText'> | undefined {
+    let call = given
+    let seen: Pick<Call, 'done' | 'seenText'> | undefined
     let settled = false
     let isSending = true
     const settle: Settle = (error, result) => {
@@ -219,16 +228,20 @@ export class PoolQueries {
     }
     const tell: Settle = (error, result) => {
       if (ended?.(error ?? undefined)) return
-      if (error) resumeInvocation(call.invocation, () => this.#failed(call, client, release, error))
+      if (error) resume(call, () => this.#failed(call, client, release, error))
       else this.#finish(call, vitals, release, result)
     }
     try {
       if (call.secondTry?.how === 'inside READ ONLY') readOnly(client, call, settle)
-      else client.query(call.text as string, call.values as unknown[], settle as (error: Error, result: pg.QueryResult) => void)
+      else if (call.seenText === undefined && this.#host.isQueryWrapped(client)) {
+        seen = sendFirst(client, call, settle)
+        call = { ...call, ...seen }
+      } else send(client, call, settle)
     } catch (error) {
       settle(error as Error)
     }
     isSending = false
+    return seen
   }
 
   #finish({ done, secondTry, wasRefused }: Call, vitals: Vitals, release: Release, result: pg.QueryResult | undefined): void {
@@ -310,7 +323,7 @@ export class PoolQueries {
         const known = judgeAgain(loss, { isDirect })
         this.#lost(call, known, lossOf(known) ?? loss, { hadSessionState: false, mayAskForPooler: false })
       }
-      client.query('SELECT pg_backend_pid() AS pid', answered)
+      sendUnseen(client, 'SELECT pg_backend_pid() AS pid', undefined, answered as Answer)
     }
     this.#connect({ ...call, text: undefined }, ask)
   }
@@ -343,7 +356,7 @@ export class PoolQueries {
       // Dialling looks the host up anew. The statement was refused, so it was not executed.
       this.#send({ ...call, wasRefused: true })
     }
-    client.query('SELECT pg_is_in_recovery() AS standby', answered)
+    sendUnseen(client, 'SELECT pg_is_in_recovery() AS standby', undefined, answered as Answer)
   }
 
   #mayKeep(client: PeerClient, error: Error): boolean {
@@ -353,26 +366,7 @@ export class PoolQueries {
   }
 }
 
-/** Where nothing can be changed: what we take for a read may be none, for all that a lexer can see. */
-function readOnly(client: PeerClient, { text, values, invocation }: Call, settle: Settle): void {
-  const begun = (failure: Error | null) => {
-    if (failure) return settle(failure)
-    client.query(text as string, values as unknown[], (error: Error | null, result: pg.QueryResult) => {
-      client.query(error ? 'ROLLBACK' : 'COMMIT', () => settle(error, result))
-    })
-  }
-  client.query('BEGIN READ ONLY', (failure: Error | null) => resumeInvocation(invocation, () => begun(failure)))
-}
-
 /** As far as it must be known when the driver has forgotten it. */
 function statementOf(text: unknown): PeerQuery {
   return { text: typeof text === 'string' ? text : (text as { text?: unknown } | null)?.text, handleError() {} }
-}
-
-function isIdempotent({ text }: Call): boolean {
-  return (text as { idempotent?: unknown } | null)?.idempotent === true
-}
-
-function signalOf(text: unknown): unknown {
-  return typeof text === 'object' ? (text as { signal?: unknown } | null)?.signal : undefined
 }

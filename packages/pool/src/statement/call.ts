@@ -1,0 +1,68 @@
+/** One call of `pool.query()`: what is known of it, and the ways to send its statement. */
+
+import { type Invocation, resumeInvocation } from '@thaw/core'
+import type pg from 'pg'
+import type { Loss } from '../connection/lost-statement.ts'
+import { type Answer, sendSeen, sendUnseen, withText } from '../connection/unseen.ts'
+import { type Context, runIn } from '../driver/async-context.ts'
+import type { PeerClient } from '../driver/peer.ts'
+import type { Callback } from '../driver/promisify.ts'
+import type { Sent } from './as-first-sent.ts'
+
+export interface Call {
+  readonly text: unknown
+  readonly values: unknown
+  /** What it was when it was first sent, if that can have changed. */
+  sent?: Sent | undefined
+  readonly done: Callback<pg.QueryResult>
+  /** Whose call it is. Callbacks run in the context of whatever calls them. */
+  readonly invocation: Invocation | undefined
+  /** Its async context, where it matters. */
+  readonly context: Context | undefined
+  /** The text that wrappers of `client.query()` have made, who have seen it and wait for the answer. */
+  readonly seenText?: string
+  /** How often it may still be sent again, if it was certainly not executed. Two deaths in a row are luck, three are an outage. */
+  readonly repeats: number
+  /** The loss for which it is sent once more although it may have been executed. */
+  readonly secondTry?: { readonly loss: Loss; readonly how: 'inside READ ONLY' | 'as it is' }
+  /** It went out with the proof in front of it, which never came: to its caller as if it still waited at the door, where a dead connection costs nobody anything. */
+  readonly isAtDoor?: boolean
+  /** It was refused by a standby where the primary had been. */
+  readonly wasRefused?: boolean
+}
+
+export type Settle = (error: Error | null | undefined, result?: pg.QueryResult) => void
+
+/** Where nothing can be changed: what we take for a read may be none, for all that a lexer can see. */
+export function readOnly(client: PeerClient, call: Call, settle: Settle): void {
+  const begun: Settle = (failure) => {
+    if (failure) return settle(failure)
+    send(client, call, (error, result) => sendUnseen(client, error ? 'ROLLBACK' : 'COMMIT', undefined, () => settle(error, result)))
+  }
+  sendUnseen(client, 'BEGIN READ ONLY', undefined, (failure) => resume(call, () => begun(failure)))
+}
+
+/** Past the wrappers, if they have seen it already. */
+export function send(client: PeerClient, { text, values, seenText }: Call, settle: Settle): void {
+  if (seenText !== undefined) sendUnseen(client, withText(text, seenText), values, settle as Answer)
+  else client.query(text as string, values as unknown[], settle as (error: Error, result: pg.QueryResult) => void)
+}
+
+/** For the first time, where somebody has wrapped `client.query()`. Returns what is different about the call from now on. */
+export function sendFirst(client: PeerClient, { text, values, done }: Call, settle: Settle): Pick<Call, 'done' | 'seenText'> | undefined {
+  const seen = sendSeen(client, text, values, settle as Answer, done as Answer)
+  return seen && { seenText: seen.text, done: seen.answer as Call['done'] }
+}
+
+/** pg calls back in the socket's context. */
+export function resume<Result>({ context, invocation }: Call, work: () => Result): Result {
+  return context ? runIn(context, work) : resumeInvocation(invocation, work)
+}
+
+export function isIdempotent({ text }: Call): boolean {
+  return (text as { idempotent?: unknown } | null)?.idempotent === true
+}
+
+export function signalOf(text: unknown): unknown {
+  return typeof text === 'object' ? (text as { signal?: unknown } | null)?.signal : undefined
+}

@@ -1,0 +1,102 @@
+/**
+ * What an app does with its pool, each request under a span of its own. The same on `pg` and on Thaw; what is done to the connections is done to Thaw's
+ * alone, because `pg` does not survive it.
+ */
+
+const { Pool: StockPool } = require('pg')
+const Cursor = require('pg-cursor')
+const QueryStream = require('pg-query-stream')
+
+/**
+ * @param Pool - the class to use
+ * @param drive - `{ request(title, work), collect(), breaksSubmittables }`: what a tool's file in this folder makes
+ * @param proxy - a fault proxy of the testkit, or undefined: nothing is done to the connections
+ */
+exports.run = async function run(Pool, Query, config, { request, collect, breaksSubmittables }, proxy) {
+  const seen = {}
+  const isThaw = Pool !== StockPool
+  // Three connections for nine callers: most of them wait.
+  let pool = new Pool({ ...config, max: 3, hedge: false })
+  const byPromise = (text) => pool.query(text)
+  const byCallback = (text) =>
+    new Promise((resolve, reject) => pool.query(text, (error, result) => (error ? reject(error) : resolve(result))))
+  const byValues = (text) => pool.query(`${text} where $1::text is not null`, ['value'])
+  const byName = (text) => pool.query({ name: 'named', text: 'select $1::text', values: [text] })
+  const inTransaction = async (text) => {
+    const client = await pool.connect()
+    await client.query('begin')
+    await client.query(text)
+    await client.query('commit')
+    client.release()
+  }
+  const inTransactionByCallback = (text) =>
+    new Promise((resolve, reject) => {
+      pool.connect((error, client, done) => {
+        if (error) return reject(error)
+        client.query('begin', () => {
+          client.query(text, () => {
+            client.query('commit', () => {
+              done()
+              resolve()
+            })
+          })
+        })
+      })
+    })
+  const all = [byPromise, inTransaction, byCallback, byValues, inTransactionByCallback, byName]
+  /** Each of the ways, at the same time. */
+  const together = (title) =>
+    Promise.all(Array.from({ length: 9 }, (_, index) => request(`${title} ${index}`, () => all[index % 6](`select '${title} ${index}'`))))
+
+  await together('cold')
+  await together('warm')
+  await request('refused', () => pool.query('select no_such_column'))
+  await request('submittables', async () => {
+    const client = await pool.connect()
+    if (breaksSubmittables) return client.release()
+    const cursor = client.query(new Cursor('select generate_series(1, 9)'))
+    await cursor.read(5)
+    await cursor.close()
+    for await (const _ of client.query(new QueryStream('select generate_series(1, 8)'))) {
+    }
+    await new Promise((resolve, reject) => client.query(new Query('select 7')).on('end', resolve).on('error', reject))
+    client.release()
+  })
+  await request('one after another', async () => {
+    for (const text of ['select 1', 'select 2']) await pool.query(text)
+  })
+  await request('end', () => pool.end())
+  seen.metrics = await collect?.()
+
+  // Nothing is trusted: a read takes the question with it, everything else is asked first.
+  pool = new Pool({ ...config, max: 3, hedge: false, ...(isThaw && { trustMillis: 0 }) })
+  await together('unproven, cold')
+  await together('unproven')
+  if (proxy) proxy.cut('fin')
+  await together('after a cut')
+  if (proxy) proxy.cut('rst-on-next-byte')
+  await together('after a silent cut')
+  await pool.end()
+
+  pool = new Pool({ ...config, max: 3, hedge: false })
+  await request('filling', () => Promise.all([byPromise('select 1'), byPromise('select 2'), byPromise('select 3')]))
+  // Sent, and its connection lost: sent again.
+  for (const [index, way] of [byPromise, byCallback, byValues, byName].entries()) {
+    const text = `select 'sent again ${index}'`
+    if (proxy) proxy.loseNextAnswer({ containing: `sent again ${index}` })
+    await request(`sent again ${index}`, () => way(text))
+  }
+  // Never executed: the write is sent again as well.
+  await request('table', () => pool.query('create table if not exists written (line text)'))
+  if (proxy) proxy.cut('rst')
+  await request('a write', () => pool.query("insert into written values ('a write')"))
+  await pool.end()
+
+  // The answer to the question does not come: another connection is faster.
+  pool = new Pool({ ...config, max: 3, ...(isThaw && { trustMillis: 0 }) })
+  await request('one', () => byPromise("select 'one'"))
+  if (proxy) proxy.cut('drop')
+  await request('hedged', () => byPromise("select 'hedged'"))
+  await request('ended', () => pool.end(isThaw ? { timeoutMillis: 1000 } : undefined))
+  return seen
+}

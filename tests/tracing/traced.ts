@@ -1,0 +1,74 @@
+/** Runs the scenario in a process that a tracing tool watches, and makes what the tool has seen comparable. */
+
+import { execFile } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+
+export type Tool = 'opentelemetry' | 'sentry' | 'datadog'
+export type Modules = 'CommonJS' | 'ES modules'
+
+/** How to run it. */
+export interface Run {
+  readonly tool: Tool
+  readonly modules: Modules
+  /** The package of the Pool. */
+  readonly name: string
+  /** `host`, `port` and so on, or a connection string. */
+  readonly config: Readonly<Record<string, unknown>>
+  /** Are its connections cut and silenced? Not those of plain `pg`, which would not survive it. */
+  readonly isHurt?: boolean
+  /** The tool's own. */
+  readonly options?: Readonly<Record<string, unknown>>
+}
+
+/** What the tool has seen of the driver. */
+export interface Trace {
+  /** `request > parent > name facts`, sorted: of statements, and of waiting for a connection. */
+  readonly spans: readonly string[]
+  /** The same of opening connections. */
+  readonly connects: readonly string[]
+  readonly metrics: unknown
+}
+
+interface Span {
+  readonly id: string
+  readonly parent?: string
+  readonly name: string
+  readonly isRequest: boolean
+  readonly facts: unknown
+}
+
+/** Differ from run to run, or say how long something took. */
+const VOLATILE = /port$|^db\.connection_string$|^runtime-id$|^_dd\.|^_sampling|pid$|process_id|^exception\.stacktrace$|wait_time|^thread/
+
+export async function traced({ tool, modules, name, config, isHurt = false, options = {} }: Run): Promise<Trace> {
+  const ending = modules === 'CommonJS' ? 'cjs' : 'mjs'
+  const path = (file: string) => fileURLToPath(new URL(file, import.meta.url))
+  // Sentry wants to be imported, by programs of either kind.
+  const values = ['--import', path(`${tool}.${ending}`), path(`app.${ending}`), name, JSON.stringify(config), isHurt ? 'hurt' : 'unhurt']
+  const env = { ...process.env, TRACED_OPTIONS: JSON.stringify(options) }
+  const { stdout } = await promisify(execFile)(process.execPath, values, { env, maxBuffer: 64 * 1024 * 1024 })
+  const { spans, metrics } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { spans: Span[]; metrics: unknown }
+  const own = spans.filter(({ isRequest, name }) => !isRequest && !/^(tcp|dns)\./.test(name))
+  const lines = (isConnect: boolean) => own.filter((span) => (span.name === 'pg.connect') === isConnect).map((span) => lineOf(span, spans))
+  return { spans: lines(false).sort(), connects: lines(true).sort(), metrics: plain(metrics) }
+}
+
+function lineOf(span: Span, spans: readonly Span[]): string {
+  const parents = parentsOf(span, spans).map(({ name }) => name)
+  const path = [parents.at(-1) ?? 'none', ...(parents.length > 1 ? [parents[0]] : []), span.name]
+  return `${path.join(' > ')} ${JSON.stringify(plain(span.facts))}`
+}
+
+function parentsOf({ parent }: Span, spans: readonly Span[]): Span[] {
+  const found = spans.find(({ id }) => id === parent)
+  return found ? [found, ...parentsOf(found, spans)] : []
+}
+
+/** Without what differs from run to run, the keys in order. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).map(([key, one]) => [key, VOLATILE.test(key) || key.endsWith('pool.name') ? 'varies' : plain(one)])
+  return Object.fromEntries(entries.sort(([one], [other]) => (String(one) < String(other) ? -1 : 1)))
+}

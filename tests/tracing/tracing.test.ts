@@ -1,0 +1,90 @@
+/**
+ * The tracing tools that people have see of a Thaw pool what they see of pg's: the same spans, under the same requests, with the same attributes. Without any fault, and
+ * where the connections of the Thaw pool are cut, silenced, lost under their statements.
+ */
+
+import { type PostgresServer, startPostgres } from '@thaw/testkit'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Modules, type Run, type Tool, traced } from './traced.ts'
+
+let server: PostgresServer
+let config: Readonly<Record<string, unknown>>
+
+beforeAll(async () => {
+  server = await startPostgres()
+  const { hostname, port, username, password, pathname } = new URL(server.url)
+  config = { host: hostname, port: Number(port), user: username, password, database: pathname.slice(1) }
+})
+afterAll(() => server.close())
+
+const both = async (run: Pick<Run, 'tool' | 'modules' | 'options'>) => {
+  const [stock, thaw, hurt] = await Promise.all([
+    traced({ ...run, config, name: 'pg' }),
+    traced({ ...run, config, name: '@thaw/pg' }),
+    traced({ ...run, config, name: '@thaw/pg', isHurt: true }),
+  ])
+  return { stock, thaw, hurt }
+}
+
+const TOOLS: readonly [Tool, Modules][] = [
+  ['opentelemetry', 'CommonJS'],
+  ['opentelemetry', 'ES modules'],
+  ['sentry', 'CommonJS'],
+  ['sentry', 'ES modules'],
+  ['datadog', 'CommonJS'],
+  ['datadog', 'ES modules'],
+]
+
+describe.each(TOOLS)('%s, %s', (tool, modules) => {
+  test('the same spans as with plain pg', async () => {
+    const { stock, thaw, hurt } = await both({ tool, modules })
+    expect(stock.spans.length).toBeGreaterThan(90)
+    expect(difference(thaw.spans, stock.spans)).toEqual(NONE)
+    // One for each statement, however often it was sent, and none for what the pool asks by itself.
+    expect(difference(hurt.spans, stock.spans)).toEqual(NONE)
+    // Each connection is opened under the request that it is opened for. One that was overtaken may end late, or never: there is no telling how many there are.
+    const openers = stock.connects.map(requestOf)
+    expect(openers).toEqual(expect.arrayContaining(thaw.connects.map(requestOf).filter((name) => name !== 'hedged')))
+    expect([...thaw.connects, ...hurt.connects].filter((line) => line.startsWith('none'))).toEqual([])
+  })
+})
+
+describe('the options of OpenTelemetry', () => {
+  test.each([
+    ['requireParentSpan', { requireParentSpan: true }],
+    ['enhancedDatabaseReporting, and hooks', { enhancedDatabaseReporting: true, hooks: true }],
+    ['addSqlCommenterCommentToQueries', { addSqlCommenterCommentToQueries: true }],
+  ])('%s', async (_name, options) => {
+    const { stock, thaw, hurt } = await both({ tool: 'opentelemetry', modules: 'CommonJS', options })
+    expect(stock.spans.length).toBeGreaterThan(90)
+    expect(difference(thaw.spans, stock.spans)).toEqual(NONE)
+    expect(difference(hurt.spans, stock.spans)).toEqual(NONE)
+  })
+})
+
+test('ignoreConnectSpans: plain pg serves who waits in the context of another request, and Thaw does not', async () => {
+  const run = { tool: 'opentelemetry', modules: 'CommonJS', config } as const
+  const [stock, wrong, thaw] = await Promise.all([
+    traced({ ...run, name: 'pg' }),
+    traced({ ...run, name: 'pg', options: { ignoreConnectSpans: true } }),
+    traced({ ...run, name: '@thaw/pg', options: { ignoreConnectSpans: true } }),
+  ])
+  const statements = stock.spans.filter((line) => !line.includes('> pg-pool.connect '))
+  expect(difference(wrong.spans, statements).extra.length).toBeGreaterThan(10)
+  expect(difference(thaw.spans, statements)).toEqual(NONE)
+})
+
+const NONE = { missing: [], extra: [] }
+
+/** Of hundreds of lines, those that tell something. */
+function difference(seen: readonly string[], expected: readonly string[]) {
+  const without = (some: readonly string[], others: readonly string[]) => {
+    const left = [...others]
+    return some.filter((line) => !left.includes(line) || !left.splice(left.indexOf(line), 1))
+  }
+  return { missing: without(expected, seen), extra: without(seen, expected) }
+}
+
+function requestOf(line: string): string {
+  return line.slice(0, line.indexOf(' > '))
+}
