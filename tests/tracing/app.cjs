@@ -3,5 +3,4 @@
 const { drive } = require('./drive.cjs')
 
 const [, , name] = process.argv
-const { Pool, Query } = require(name)
-void drive(name, Pool, Query)
+void drive(name, require(name))

@@ -4,5 +4,4 @@ import { drive } from './drive.cjs'
 
 const [, , name] = process.argv
 // As a program's own `import` of that name: the same loader, the same hooks.
-const { Pool, Query } = await import(name)
-await drive(name, Pool, Query)
+await drive(name, await import(name))

@@ -2,14 +2,17 @@
 
 const { run } = require('./scenario.cjs')
 
-exports.drive = async function drive(name, Pool, Query) {
-  const config = JSON.parse(process.argv[3])
+exports.drive = async function drive(name, { Pool, Query, neon, neonConfig }) {
+  const { driver, ...config } = JSON.parse(process.argv[3])
   const isHurt = process.argv[4] === 'hurt'
   const { startFaultProxy } = await import('@thaw/testkit')
-  const proxy = isHurt ? await startFaultProxy({ host: config.host, port: config.port }) : undefined
-  const { finish, ...drive } = globalThis.traced
-  const seen = await run(Pool, Query, proxy ? { ...config, port: proxy.port } : config, drive, proxy)
+  const target = driver ? new URL(driver.fetchEndpoint) : config
+  const proxy = isHurt ? await startFaultProxy({ host: target.hostname ?? target.host, port: Number(target.port) }) : undefined
+  if (driver) Object.assign(neonConfig, driver, proxy && { wsProxy: `127.0.0.1:${proxy.port}/v2` })
+  else if (proxy) config.port = proxy.port
+  const { finish, ...tool } = globalThis.traced
+  const seen = await run({ name, Pool, Query, neon, config, proxy, ...tool })
   await proxy?.close()
   const spans = await finish()
-  process.stdout.write(`\n${JSON.stringify({ name, ...seen, spans })}\n`, () => process.exit(0))
+  process.stdout.write(`\n${JSON.stringify({ ...seen, spans })}\n`, () => process.exit(0))
 }

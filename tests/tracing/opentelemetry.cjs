@@ -29,6 +29,9 @@ instrumentation.setTracerProvider(provider)
 instrumentation.setMeterProvider(meterProvider)
 instrumentation.enable()
 
+/** Without the port, which is another one each time. */
+const labels = ({ 'db.client.connection.pool.name': _, 'server.port': __, ...attributes }) => Object.values(attributes).sort().join(' ')
+
 const tracer = trace.getTracer('app')
 
 globalThis.traced = {
@@ -42,12 +45,10 @@ globalThis.traced = {
   async collect() {
     await reader.forceFlush()
     const last = measured.getMetrics().at(-1)?.scopeMetrics ?? []
-    return last.flatMap((scope) =>
-      scope.metrics.map(({ descriptor, dataPoints }) => ({
-        name: descriptor.name,
-        points: dataPoints.map(({ attributes, value }) => ({ attributes, value: typeof value === 'object' ? value.count : value })),
-      })),
+    const points = last.flatMap(({ metrics }) =>
+      metrics.flatMap(({ descriptor, dataPoints }) => dataPoints.map((point) => ({ ...point, name: descriptor.name }))),
     )
+    return Object.fromEntries(points.map(({ name, attributes, value }) => [`${name} ${labels(attributes)}`.trim(), value.count ?? value]))
   },
   async finish() {
     const spans = exporter.getFinishedSpans()

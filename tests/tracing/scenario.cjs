@@ -3,18 +3,19 @@
  * alone, because `pg` does not survive it.
  */
 
-const { Pool: StockPool } = require('pg')
 const Cursor = require('pg-cursor')
 const QueryStream = require('pg-query-stream')
 
 /**
- * @param Pool - the class to use
- * @param drive - `{ request(title, work), collect(), breaksSubmittables }`: what a tool's file in this folder makes
- * @param proxy - a fault proxy of the testkit, or undefined: nothing is done to the connections
+ * @param app - `name`, `Pool`, `Query`, and `neon` where there is one: of the package to use. `config`: for the Pool. `proxy`: a fault proxy of the testkit, or undefined: nothing
+ * is done to the connections. `request(title, work)`, `collect()`, `breaksSubmittables`: the tool's, from its file in this folder.
  */
-exports.run = async function run(Pool, Query, config, { request, collect, breaksSubmittables }, proxy) {
+exports.run = async function run({ name, Pool, Query, neon, config, proxy, request, collect, breaksSubmittables }) {
   const seen = {}
-  const isThaw = Pool !== StockPool
+  const isThaw = name.startsWith('@thaw/')
+  // First, since OpenTelemetry counts all pools as one.
+  if (collect) seen.metrics = await measure(new Pool({ ...config, max: 2 }), { request, collect })
+
   // Three connections for nine callers: most of them wait.
   let pool = new Pool({ ...config, max: 3, hedge: false })
   const byPromise = (text) => pool.query(text)
@@ -53,7 +54,7 @@ exports.run = async function run(Pool, Query, config, { request, collect, breaks
   await request('refused', () => pool.query('select no_such_column'))
   await request('submittables', async () => {
     const client = await pool.connect()
-    if (breaksSubmittables) return client.release()
+    if (breaksSubmittables || neon) return client.release()
     const cursor = client.query(new Cursor('select generate_series(1, 9)'))
     await cursor.read(5)
     await cursor.close()
@@ -65,8 +66,7 @@ exports.run = async function run(Pool, Query, config, { request, collect, breaks
   await request('one after another', async () => {
     for (const text of ['select 1', 'select 2']) await pool.query(text)
   })
-  await request('end', () => pool.end())
-  seen.metrics = await collect?.()
+  await pool.end()
 
   // Nothing is trusted: a read takes the question with it, everything else is asked first.
   pool = new Pool({ ...config, max: 3, hedge: false, ...(isThaw && { trustMillis: 0 }) })
@@ -83,12 +83,12 @@ exports.run = async function run(Pool, Query, config, { request, collect, breaks
   // Sent, and its connection lost: sent again.
   for (const [index, way] of [byPromise, byCallback, byValues, byName].entries()) {
     const text = `select 'sent again ${index}'`
-    if (proxy) proxy.loseNextAnswer({ containing: `sent again ${index}` })
+    if (proxy) proxy.loseNextAnswer(neon ? {} : { containing: `sent again ${index}` })
     await request(`sent again ${index}`, () => way(text))
   }
   // Never executed: the write is sent again as well.
   await request('table', () => pool.query('create table if not exists written (line text)'))
-  if (proxy) proxy.cut('rst')
+  if (proxy && !neon) proxy.cut('rst')
   await request('a write', () => pool.query("insert into written values ('a write')"))
   await pool.end()
 
@@ -98,5 +98,31 @@ exports.run = async function run(Pool, Query, config, { request, collect, breaks
   if (proxy) proxy.cut('drop')
   await request('hedged', () => byPromise("select 'hedged'"))
   await request('ended', () => pool.end(isThaw ? { timeoutMillis: 1000 } : undefined))
+  if (neon) await request('by HTTP', () => neon(config.connectionString)`select 'by HTTP'`)
+  return { ...seen, struck: proxy?.counters.struck }
+}
+
+/** Two connections, and four who want one. */
+async function measure(pool, { request, collect }) {
+  const seen = {}
+  await request('measured', async () => {
+    const first = await pool.connect()
+    const second = await pool.connect()
+    await first.query('select 1')
+    await new Promise((resolve) => second.query('select no_such_column', resolve))
+    const third = pool.connect()
+    const fourth = pool.connect()
+    first.release()
+    const client = await third
+    seen.busy = await collect()
+    second.release()
+    client.release()
+    ;(await fourth).release()
+    seen.idle = await collect()
+    let left = 2
+    const removed = new Promise((resolve) => pool.on('remove', () => --left || resolve()))
+    await Promise.all([pool.end(), removed])
+    seen.ended = await collect()
+  })
   return seen
 }

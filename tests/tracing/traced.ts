@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import type { FaultKind } from '@thaw/testkit'
 
 export type Tool = 'opentelemetry' | 'sentry' | 'datadog'
 export type Modules = 'CommonJS' | 'ES modules'
@@ -27,7 +28,10 @@ export interface Trace {
   readonly spans: readonly string[]
   /** The same of opening connections. */
   readonly connects: readonly string[]
-  readonly metrics: unknown
+  /** Values by name and attributes: while all connections are in use, while none is, and when the pool has ended. */
+  readonly metrics: Readonly<Record<'busy' | 'idle' | 'ended', Readonly<Record<string, number>>>> | undefined
+  /** How often each fault struck. */
+  readonly struck: Readonly<Record<FaultKind, number>> | undefined
 }
 
 interface Span {
@@ -48,10 +52,12 @@ export async function traced({ tool, modules, name, config, isHurt = false, opti
   const values = ['--import', path(`${tool}.${ending}`), path(`app.${ending}`), name, JSON.stringify(config), isHurt ? 'hurt' : 'unhurt']
   const env = { ...process.env, TRACED_OPTIONS: JSON.stringify(options) }
   const { stdout } = await promisify(execFile)(process.execPath, values, { env, maxBuffer: 64 * 1024 * 1024 })
-  const { spans, metrics } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as { spans: Span[]; metrics: unknown }
-  const own = spans.filter(({ isRequest, name }) => !isRequest && !/^(tcp|dns)\./.test(name))
+  const { spans, metrics, struck } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as Pick<Trace, 'metrics' | 'struck'> & {
+    spans: Span[]
+  }
+  const own = spans.filter(({ isRequest, name }) => !isRequest && !/^((tcp|dns)\.|POST )/.test(name))
   const lines = (isConnect: boolean) => own.filter((span) => (span.name === 'pg.connect') === isConnect).map((span) => lineOf(span, spans))
-  return { spans: lines(false).sort(), connects: lines(true).sort(), metrics: plain(metrics) }
+  return { spans: lines(false).sort(), connects: lines(true).sort(), metrics, struck }
 }
 
 function lineOf(span: Span, spans: readonly Span[]): string {

@@ -3,7 +3,7 @@
  * where the connections of the Thaw pool are cut, silenced, lost under their statements.
  */
 
-import { type PostgresServer, startPostgres } from '@thaw/testkit'
+import { type PostgresServer, startNeon, startPostgres } from '@thaw/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Modules, type Run, type Tool, traced } from './traced.ts'
 
@@ -42,11 +42,50 @@ describe.each(TOOLS)('%s, %s', (tool, modules) => {
     expect(difference(thaw.spans, stock.spans)).toEqual(NONE)
     // One for each statement, however often it was sent, and none for what the pool asks by itself.
     expect(difference(hurt.spans, stock.spans)).toEqual(NONE)
+    for (const fault of ['fin', 'rst-on-next-byte', 'lost-answer', 'rst', 'drop'] as const) expect(hurt.struck?.[fault]).toBeGreaterThan(0)
     // Each connection is opened under the request that it is opened for. One that was overtaken may end late, or never: there is no telling how many there are.
     const openers = stock.connects.map(requestOf)
     expect(openers).toEqual(expect.arrayContaining(thaw.connects.map(requestOf).filter((name) => name !== 'hedged')))
     expect([...thaw.connects, ...hurt.connects].filter((line) => line.startsWith('none'))).toEqual([])
   })
+})
+
+/** Sentry does not look at how Neon's pool is connected, so that who waits is seen under another request, or not at all. With Thaw it is as with `pg`. */
+test.each(['CommonJS', 'ES modules'] as const)("sentry, %s, beside Neon's driver", async (modules) => {
+  await using neon = await startNeon()
+  const run = { tool: 'sentry', modules, config: { connectionString: neon.url, driver: neon.driver } } as const
+  const [pg, stock, thaw, hurt] = await Promise.all([
+    traced({ ...run, config, name: 'pg' }),
+    traced({ ...run, name: '@neondatabase/serverless' }),
+    traced({ ...run, name: '@thaw/neon' }),
+    traced({ ...run, name: '@thaw/neon', isHurt: true }),
+  ])
+  const statements = pg.spans.map(pathOf).filter((path) => !/^submittables|pg-pool\.connect$/.test(path))
+  for (const { spans } of [thaw, hurt]) {
+    expect(difference(spans.map(pathOf), [...statements, 'by HTTP > select'])).toEqual(NONE)
+    expect([...new Set(spans.map(factsOf))].filter((facts) => !stock.spans.some((line) => factsOf(line) === facts))).toEqual([])
+  }
+  for (const fault of ['fin', 'rst-on-next-byte', 'lost-answer', 'drop'] as const) expect(hurt.struck?.[fault]).toBeGreaterThan(0)
+})
+
+test('the same metrics of OpenTelemetry', async () => {
+  const run = { tool: 'opentelemetry', modules: 'CommonJS', config } as const
+  const [stock, thaw] = await Promise.all([traced({ ...run, name: 'pg' }), traced({ ...run, name: '@thaw/pg' })])
+  const { busy, idle, ended } = stock.metrics ?? {}
+  expect(busy).toMatchObject({
+    'db.client.connection.count used': 2,
+    'db.client.connection.max': 2,
+    'db.client.connection.pending_requests': 1,
+    'db.client.operation.duration 127.0.0.1 42703 SELECT postgres postgresql': 1,
+  })
+  expect(thaw.metrics).toEqual({
+    busy,
+    // pg-pool tells of a release before the connection is idle, so that OpenTelemetry takes the last one for used until something else happens.
+    idle: { ...idle, 'db.client.connection.count used': 0, 'db.client.connection.count idle': 2 },
+    ended,
+  })
+  expect(idle).toMatchObject({ 'db.client.connection.count used': 1, 'db.client.connection.count idle': 1 })
+  expect(ended).toMatchObject({ 'db.client.connection.count used': 0, 'db.client.connection.max': 0 })
 })
 
 describe('the options of OpenTelemetry', () => {
@@ -88,3 +127,6 @@ function difference(seen: readonly string[], expected: readonly string[]) {
 function requestOf(line: string): string {
   return line.slice(0, line.indexOf(' > '))
 }
+
+const pathOf = (line: string) => line.slice(0, line.indexOf(' {'))
+const factsOf = (line: string) => line.slice(line.indexOf(' {'))

@@ -1,0 +1,139 @@
+/** Callbacks and events of a statement run in the async context of whoever sent it, also when it was sent again. Those of plain pg run in the socket's, which is another request's. */
+
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { once } from 'node:events'
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import stock from 'pg'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Pool } from './index.ts'
+
+const request = new AsyncLocalStorage<string>()
+let server: PostgresServer
+let proxy: FaultProxy
+
+beforeAll(async () => {
+  server = await startPostgres()
+  proxy = await startFaultProxy(server)
+})
+afterAll(async () => {
+  await proxy.close()
+  await server.close()
+})
+
+/** One connection, opened by another request than those that use it. */
+async function opened(PoolClass: typeof stock.Pool, config: object = {}): Promise<stock.Pool> {
+  const pool = new PoolClass({ connectionString: proxy.urlFor(server.url), max: 1, ...config })
+  await request.run('opener', () => pool.query('select 1'))
+  return pool
+}
+
+/** In whose context does each of them call back? */
+const ways: Readonly<Record<string, (pool: stock.Pool, tell: () => void) => Promise<unknown>>> = {
+  'pool.query': (pool, tell) =>
+    new Promise<void>((resolve) =>
+      pool.query('select 1', () => {
+        tell()
+        resolve()
+      }),
+    ),
+  'client.query': async (pool, tell) => {
+    const client = await pool.connect()
+    await new Promise<void>((resolve) =>
+      client.query('select 1', () => {
+        tell()
+        resolve()
+      }),
+    )
+    client.release()
+  },
+  'the events of a new Query()': async (pool, tell) => {
+    const client = await pool.connect()
+    const query = client.query(new stock.Query('select 1'))
+    query.on('row', tell)
+    query.on('end', tell)
+    await once(query, 'end')
+    client.release()
+  },
+  'the callback of a new Query()': async (pool, tell) => {
+    const client = await pool.connect()
+    await new Promise<void>((resolve) => {
+      const told = () => {
+        tell()
+        resolve()
+      }
+      client.query(new stock.Query('select 1'), told as never)
+    })
+    client.release()
+  },
+}
+
+describe.each(Object.keys(ways))('%s', (name) => {
+  const seen = async (PoolClass: typeof stock.Pool) => {
+    const pool = await opened(PoolClass)
+    const told = new Set<string | undefined>()
+    await request.run('caller', () => ways[name]?.(pool, () => told.add(request.getStore())))
+    await pool.end()
+    return [...told]
+  }
+
+  test('in the context of its caller', async () => {
+    expect(await seen(Pool as unknown as typeof stock.Pool)).toEqual(['caller'])
+  })
+
+  test('plain pg: in that of the request which opened the connection', async () => {
+    expect(await seen(stock.Pool)).toEqual(['opener'])
+  })
+})
+
+describe('a statement that is sent again', () => {
+  test('calls back in the context of its caller', async () => {
+    const pool = await opened(Pool as unknown as typeof stock.Pool)
+    const { struck } = proxy.loseNextAnswer({ containing: 'sent again' })
+    const told = await request.run(
+      'caller',
+      () => new Promise((resolve) => pool.query("select 'sent again'", () => resolve(request.getStore()))),
+    )
+    await struck
+    expect(told).toBe('caller')
+    await pool.end()
+  })
+
+  test('tells of it, and opens its connection, in the context of its caller', async () => {
+    class Client extends stock.Client {
+      override connect(...values: unknown[]): never {
+        told.push(['connect', request.getStore()])
+        return (super.connect as (...all: unknown[]) => unknown)(...values) as never
+      }
+    }
+    const told: [string, string | undefined][] = []
+    const pool = (await opened(Pool as unknown as typeof stock.Pool, { Client })) as unknown as Pool
+    pool.subscribe(({ type }) => told.push([type, request.getStore()]))
+    told.length = 0
+    const { struck } = proxy.loseNextAnswer({ containing: 'once more' })
+    await request.run('caller', () => pool.query("select 'once more'"))
+    await struck
+    expect(told.filter(([type]) => ['outcome', 'retried', 'connect'].includes(type))).toEqual([
+      ['outcome', 'caller'],
+      ['retried', 'caller'],
+      ['connect', 'caller'],
+    ])
+    await pool.end()
+  })
+})
+
+test('a connection is opened in the context of the caller that needs it, not of the one whose release makes room', async () => {
+  const opens: (string | undefined)[] = []
+  class Client extends stock.Client {
+    override connect(...values: unknown[]): never {
+      opens.push(request.getStore())
+      return (super.connect as (...all: unknown[]) => unknown)(...values) as never
+    }
+  }
+  const pool = await opened(Pool as unknown as typeof stock.Pool, { Client })
+  const client = await pool.connect()
+  const waiting = request.run('waiting', () => pool.connect())
+  request.run('holder', () => client.release(true))
+  ;(await waiting).release()
+  expect(opens).toEqual(['opener', 'waiting'])
+  await pool.end()
+})
