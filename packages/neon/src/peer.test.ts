@@ -1,6 +1,7 @@
 /** What we lean on inside Neon's driver, and would silently lose when it changes. */
 
 import * as stock from '@neondatabase/serverless'
+import { isStock } from '@thaw/pool'
 import { type Neon, startNeon } from '@thaw/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { judgeHttp } from './http-failure.ts'
@@ -49,4 +50,11 @@ test('the words for a compute that is gone, by HTTP', async () => {
   const error = await stock.neon(neon.url)`SELECT 1`.catch((reason) => reason)
   await neon.compute.accept()
   expect(judgeHttp(error)).toBe('unsent')
+})
+
+test('the methods that tracing tools wrap are known for what they are', () => {
+  expect(isStock('pool.connect', stock.Pool.prototype.connect)).toBe(true)
+  expect(isStock('pool.query', stock.Pool.prototype.query)).toBe(true)
+  expect(isStock('pool.end', stock.Pool.prototype.end)).toBe(true)
+  expect(isStock('client.query', stock.Client.prototype.query)).toBe(true)
 })

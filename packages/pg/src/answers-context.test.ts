@@ -61,7 +61,7 @@ const ways: Readonly<Record<string, (pool: stock.Pool, tell: () => void) => Prom
         tell()
         resolve()
       }
-      client.query(new stock.Query('select 1'), told as never)
+      client.query(new stock.Query('select 1') as never, told as never)
     })
     client.release()
   },

@@ -1,4 +1,4 @@
-import { saysLost } from '@thaw/pool'
+import { isStock, saysLost } from '@thaw/pool'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -36,4 +36,24 @@ test('an error with a code, or in other words, is not taken for one of these', (
   expect(saysLost(new Error('Connection terminated unexpectedly, or so'))).toBe(false)
   expect(saysLost(Object.assign(new Error('timeout expired'), { code: '57014' }))).toBe(false)
   expect(saysLost('timeout expired')).toBe(false)
+})
+
+test('the methods that tracing tools wrap are known for what they are', () => {
+  expect(isStock('pool.connect', pg.Pool.prototype.connect)).toBe(true)
+  expect(isStock('pool.query', pg.Pool.prototype.query)).toBe(true)
+  expect(isStock('pool.end', pg.Pool.prototype.end)).toBe(true)
+  expect(isStock('client.query', pg.Client.prototype.query)).toBe(true)
+})
+
+test('a wrapper is not, nor a method that has something put in front of its own code', () => {
+  const { connect } = pg.Pool.prototype
+  expect(isStock('pool.connect', (callback: never) => connect.call(undefined as never, callback))).toBe(false)
+  const rewritten = {
+    connect(this: { newClient(): void; ending: boolean }) {
+      const context = { self: this }
+      if (this.ending) return context
+      return this.newClient()
+    },
+  }
+  expect(isStock('pool.connect', rewritten.connect)).toBe(false)
 })
