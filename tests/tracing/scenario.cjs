@@ -52,6 +52,14 @@ exports.run = async function run({ name, Pool, Query, neon, config, proxy, reque
   await together('cold')
   await together('warm')
   await request('refused', () => pool.query('select no_such_column'))
+  // Neon's own pool waits for the end of the statement.
+  if (!neon || isThaw) await request('timed out', () => pool.query({ text: 'select pg_sleep(60)', query_timeout: 100 }))
+  if (isThaw) await request('aborted', () => pool.query({ text: 'select pg_sleep(60)', signal: AbortSignal.timeout(100) }))
+  await request('waiting in vain', async () => {
+    const clients = await Promise.all([pool.connect(), pool.connect(), pool.connect()])
+    if (isThaw) await pool.connect({ signal: AbortSignal.timeout(100) }).catch(() => {})
+    for (const client of clients) client.release()
+  })
   await request('submittables', async () => {
     const client = await pool.connect()
     if (breaksSubmittables || neon) return client.release()

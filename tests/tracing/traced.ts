@@ -28,6 +28,8 @@ export interface Trace {
   readonly spans: readonly string[]
   /** The same of opening connections. */
   readonly connects: readonly string[]
+  /** What has failed of the requests that were interrupted. They are not among the rest. */
+  readonly failed: readonly string[]
   /** Values by name and attributes: while all connections are in use, while none is, and when the pool has ended. */
   readonly metrics: Readonly<Record<'busy' | 'idle' | 'ended', Readonly<Record<string, number>>>> | undefined
   /** How often each fault struck. */
@@ -41,6 +43,12 @@ interface Span {
   readonly isRequest: boolean
   readonly facts: unknown
 }
+
+/** Requests that end before their time. Plain `pg` has no signals, and Datadog loses its spans where `query_timeout` strikes. */
+const INTERRUPTED = /^(timed out|aborted|waiting in vain)$/
+
+/** The tools' own ways to say it. */
+const hasFailed = ({ facts }: Span) => /"error":1|"code":2|"status":"internal_error"/.test(JSON.stringify(facts))
 
 /** Differ from run to run, or say how long something took. */
 const VOLATILE = /port$|^db\.connection_string$|^runtime-id$|^_dd\.|^_sampling|pid$|process_id|^exception\.stacktrace$|wait_time|^thread/
@@ -56,8 +64,19 @@ export async function traced({ tool, modules, name, config, isHurt = false, opti
     spans: Span[]
   }
   const own = spans.filter(({ isRequest, name }) => !isRequest && !/^((tcp|dns)\.|POST )/.test(name))
-  const lines = (isConnect: boolean) => own.filter((span) => (span.name === 'pg.connect') === isConnect).map((span) => lineOf(span, spans))
-  return { spans: lines(false).sort(), connects: lines(true).sort(), metrics, struck }
+  const isConnect = ({ name }: Span) => name === 'pg.connect'
+  const isInterrupted = (span: Span) => INTERRUPTED.test(parentsOf(span, spans).at(-1)?.name ?? '')
+  const lines = (some: readonly Span[]) => some.map((span) => lineOf(span, spans)).sort()
+  const rest = own.filter((span) => !isConnect(span))
+  return {
+    spans: lines(rest.filter((span) => !isInterrupted(span))),
+    connects: lines(own.filter(isConnect)),
+    failed: rest
+      .filter((span) => isInterrupted(span) && hasFailed(span))
+      .map((span) => `${parentsOf(span, spans).at(-1)?.name}: ${/^pg.pool/.test(span.name) ? 'connection' : 'statement'}`),
+    metrics,
+    struck,
+  }
 }
 
 function lineOf(span: Span, spans: readonly Span[]): string {
