@@ -4,6 +4,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
+import Cursor from 'pg-cursor'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Pool } from './index.ts'
 
@@ -52,6 +53,18 @@ const ways: Readonly<Record<string, (pool: stock.Pool, tell: () => void) => Prom
     query.on('row', tell)
     query.on('end', tell)
     await once(query, 'end')
+    client.release()
+  },
+  'a read of a cursor': async (pool, tell) => {
+    const client = await pool.connect()
+    const cursor = client.query(new Cursor('select generate_series(1, 3)'))
+    await new Promise<void>((resolve) =>
+      cursor.read(9, () => {
+        tell()
+        resolve()
+      }),
+    )
+    await cursor.close()
     client.release()
   },
   'the callback of a new Query()': async (pool, tell) => {
