@@ -303,6 +303,8 @@ class Callers {
 
   #transaction({ of, end }: Extract<Step, { do: 'transaction' }>): void {
     this.#acquire('transaction', async (held) => {
+      // BEGIN and COMMIT take their time too: until then its place is taken.
+      const { told } = this.#begin('whole transaction')
       try {
         await held.client.query('BEGIN')
         await this.#oneByOne('in transaction', held.client, of)
@@ -313,6 +315,7 @@ class Callers {
       }
       held.release()
       this.#released.push(held.client)
+      told()
     })
   }
 
