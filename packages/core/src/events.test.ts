@@ -103,3 +103,19 @@ test('two lists know nothing of each other', () => {
   expect(listener).not.toHaveBeenCalled()
   expect(other.active).toBe(false)
 })
+
+test('a broadcast is listened to as anybody is, asked each time, and told of what it hears', () => {
+  const heard = new Set<ThawEvent['type']>()
+  const told: ThawEvent[] = []
+  const events = createEvents({ hears: (type) => heard.has(type), tell: (event) => void told.push(event) })
+  expect([events.active, events.hears('thawed')]).toEqual([false, false])
+  events.emit(thawed)
+  heard.add('thawed')
+  expect([events.active, events.hears('thawed'), events.hears('drained')]).toEqual([true, true, false])
+  events.emit(thawed)
+  events.emit(drained)
+  heard.delete('thawed')
+  events.emit(thawed)
+  expect(told).toEqual([thawed])
+  expect(events.counts).toMatchObject({ thawed: 3, drained: 1 })
+})

@@ -18,8 +18,15 @@ export type ThawEvent =
   | { readonly type: 'stale'; readonly reason: StaleReason; readonly silenceMillis: number; readonly code?: string }
   /** A new connection was made. `hedge`: beside one that owed an answer for longer than usual. */
   | { readonly type: 'connected'; readonly tookMillis: number; readonly attempts: number; readonly hedge?: true }
-  /** A caller got a connection: trusted unasked, unproven for a read that takes the question with it, proven by a probe, or new. */
-  | { readonly type: 'acquired'; readonly how: 'trusted' | 'piggybacked' | 'probed' | 'new' }
+  /**
+   * A caller got a connection: trusted unasked, unproven for a read that takes the question with it, proven by a probe, or new. `waitedMillis`: since it
+   * asked, less the time for which the process was frozen meanwhile.
+   */
+  | { readonly type: 'acquired'; readonly how: 'trusted' | 'piggybacked' | 'probed' | 'new'; readonly waitedMillis: number }
+  /** A caller gave its connection back, or lost it. `usedMillis`: since it was acquired. Not told of a connection that nobody listened to then. */
+  | { readonly type: 'released'; readonly usedMillis: number }
+  /** A caller waited for a connection, and got none in time. */
+  | { readonly type: 'timedOut'; readonly waitedMillis: number }
   /** A dial, or a statement that was certainly not executed, is tried again. */
   | { readonly type: 'retried'; readonly what: 'connect' | 'statement'; readonly delayMillis: number; readonly code?: string }
   /**
@@ -45,37 +52,61 @@ export type ThawListener = (event: ThawEvent) => void
 /** How often each event has happened. */
 export type EventCounts = Record<ThawEvent['type'], number>
 
+/** Whoever else wants to know: channels of the process, which belong to no pool. */
+export interface Broadcast {
+  /** Does anybody want to know of what is of this type? Asked each time. */
+  hears(type: ThawEvent['type']): boolean
+  /** Must not throw. */
+  tell(event: ThawEvent): void
+}
+
 /** A list of listeners. */
 export interface Events {
   /** How often each event has happened. Where no event object is worth making, count here. */
   readonly counts: EventCounts
-  /** Is anybody listening? Ask before building an event. */
+  /** Is anybody listening to anything? */
   readonly active: boolean
+  /** Would anybody be told of what is of this type? Ask before building an event that happens often. */
+  hears(type: ThawEvent['type']): boolean
   /** Adds a listener and returns the function that removes it. */
   subscribe(listener: ThawListener): () => void
   /** Counts the event and tells it to everybody. */
   emit(event: ThawEvent): void
 }
 
-/** A listener that throws, at once or as a promise, is not allowed to hurt the pool: what it throws is dropped. */
-export function createEvents(): Events {
+const NONE: EventCounts = {
+  thawed: 0,
+  socketsPolled: 0,
+  probed: 0,
+  stale: 0,
+  sessionLost: 0,
+  connected: 0,
+  acquired: 0,
+  released: 0,
+  timedOut: 0,
+  retried: 0,
+  outcome: 0,
+  drained: 0,
+}
+
+/** The type of each event. */
+export const EVENT_TYPES: readonly ThawEvent['type'][] = Object.keys(NONE) as ThawEvent['type'][]
+
+/**
+ * A listener that throws, at once or as a promise, is not allowed to hurt the pool: what it throws is dropped.
+ *
+ * @param broadcast - is told after the listeners. Default: there is none.
+ */
+export function createEvents(broadcast?: Broadcast): Events {
   const listeners = new Set<ThawListener>()
-  const counts: EventCounts = {
-    thawed: 0,
-    socketsPolled: 0,
-    probed: 0,
-    stale: 0,
-    sessionLost: 0,
-    connected: 0,
-    acquired: 0,
-    retried: 0,
-    outcome: 0,
-    drained: 0,
-  }
+  const counts = { ...NONE }
   return {
     counts,
     get active() {
-      return listeners.size > 0
+      return listeners.size > 0 || (broadcast !== undefined && EVENT_TYPES.some((type) => broadcast.hears(type)))
+    },
+    hears(type) {
+      return listeners.size > 0 || (broadcast?.hears(type) ?? false)
     },
     subscribe(listener) {
       // One entry per subscription, so that subscribing the same function twice and unsubscribing once leaves one.
@@ -92,6 +123,7 @@ export function createEvents(): Events {
           if (told instanceof Promise) told.catch(() => {})
         } catch {}
       }
+      if (broadcast?.hears(event.type)) broadcast.tell(event)
     },
   }
 }

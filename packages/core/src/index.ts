@@ -26,7 +26,16 @@ export {
   type UnknownEvidence,
   type WireFacts,
 } from './errors.ts'
-export { createEvents, type EventCounts, type Events, type StaleReason, type ThawEvent, type ThawListener } from './events.ts'
+export {
+  type Broadcast,
+  createEvents,
+  EVENT_TYPES,
+  type EventCounts,
+  type Events,
+  type StaleReason,
+  type ThawEvent,
+  type ThawListener,
+} from './events.ts'
 export { type FreezeEvidence, type FreezeHints, LATE_MILLIS, weighFreeze } from './freeze.ts'
 export { type EvictReason, type GateRules, type GateVerdict, type IdleConnection, judge } from './gate.ts'
 export { GRAMMAR_WORDS, HARMLESS_FUNCTIONS, HARMLESS_OPERATORS } from './harmless.ts'

@@ -177,7 +177,7 @@ describe('every way of calling', () => {
     await pool.query('select 1')
     stop()
     await pool.query('select 1')
-    expect(seen).toEqual(['connected', 'acquired'])
+    expect(seen).toEqual(['connected', 'acquired', 'released'])
     expect(pool.stats()).toMatchObject({ connected: 1, acquired: 2, total: 1, idle: 1, waiting: 0 })
   })
 })

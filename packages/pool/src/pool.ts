@@ -14,6 +14,7 @@ import { Member } from './checkout/member.ts'
 import { Patience } from './checkout/patience.ts'
 import { Returning } from './checkout/returning.ts'
 import { tellAcquired, tellRetried } from './checkout/tell.ts'
+import { acquires, traceAtOnce } from './checkout/traced-acquire.ts'
 import { createWaiter, WaitingRoom } from './checkout/waiting-room.ts'
 import { WrappedPool, wrappersOf } from './checkout/wrapped-pool.ts'
 import { type Dial, Dialler } from './connect/dialler.ts'
@@ -26,7 +27,7 @@ import type { Driver } from './driver/driver.ts'
 import { tellListeners } from './driver/listeners.ts'
 import { nextTick } from './driver/next-tick.ts'
 import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem, Release } from './driver/peer.ts'
-import { type Callback, promisify } from './driver/promisify.ts'
+import { type Callback, promisify, refuse } from './driver/promisify.ts'
 import { callBack, type Waiter } from './driver/waiter.ts'
 import { requestCancel } from './inquiry/cancel-request.ts'
 import { InFlightWatch } from './inquiry/in-flight-watch.ts'
@@ -80,6 +81,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: Home = createHome()) {
       super(preparePoolOptions(config, Client))
+      memory.pool ??= this
       driver.checkClient(this.Client)
       this.Client = watchedClient(this.Client) as typeof this.Client
       const settings = settingsOf(config ?? {})
@@ -110,7 +112,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         idleSince: (client) => this.#door.vitalsOf(client).idleSince,
         remove: (client) => this._remove(client),
       })
-      this.#patience = new Patience(this, settings, (client) => this.#door.vitalsOf(client).isPoolQuery)
+      this.#patience = new Patience(this, settings, memory.events, (client) => this.#door.vitalsOf(client).isPoolQuery)
       this.#waiting = new WaitingRoom({
         clock: settings.clock,
         queue: () => this._pendingQueue,
@@ -138,7 +140,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         door: this.#door,
         isEnding: () => this.ending,
         isQueryWrapped,
-        isObserved: () => this.#events.active || wrappers.connect() !== undefined,
+        isObserved: () => this.#events.hears('outcome') || acquires.isHeard || wrappers.connect() !== undefined,
         hedging: this.#hedging,
         connect: (...wish) => this.#connectOwn(...wish),
         lendNow: (callback) => this.#lendNow(callback),
@@ -161,6 +163,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this.#returning = new Returning({
         pool: this,
         settings,
+        events: this.#events,
         door: this.#door,
         isOverfull: () => this.#isOverfull,
         returned: (client) => this.#member.returned(client),
@@ -175,17 +178,18 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     connect(first?: ConnectCallback | ConnectOptions, second?: ConnectCallback): Promise<PeerClient> | undefined {
       const callback = (typeof first === 'function' ? first : second) as Callback<PeerClient> | undefined
-      if (this.ending) return this.#refuse(callback)
+      if (this.ending) return refuse(this.Promise, callback, ENDED)
       const options = typeof first === 'object' ? first : undefined
       const wrapper = wrappers.connect()
+      if (wrapper && this.#events.hears('thawed')) this.#door.look() // While the caller's own span is the current one.
       if (wrapper) return this.#wrapped.connect(wrapper, callback as ConnectCallback | undefined, options)
       const promised = promisify<PeerClient>(this.Promise, callback)
       this.#acquire(promised.callback as ConnectCallback, options)
       return promised.result
     }
 
-    #acquire(callback: ConnectCallback, options: ConnectOptions | undefined): void {
-      const waiter = createWaiter(this.#settings.clock, this.#member.note(callback), { mayPiggyback: this.#mayPiggyback })
+    #acquire(callback: ConnectCallback, options: ConnectOptions | undefined, told: ThawPool | undefined = this): void {
+      const waiter = createWaiter(this.#settings.clock, this.#member.note(callback), { mayPiggyback: this.#mayPiggyback, told })
       this.#mayPiggyback = undefined
       if (this.#waiting.mayWait(waiter, options)) this.#wait(waiter)
     }
@@ -225,11 +229,11 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     #connectOwn(callback: ConnectCallback, { signal, mayPiggyback, isAtDoor, isUnseen }: Wish): () => void {
       const isOpen = !this.ending || (isAtDoor && !this.ended)
       if (this.connect === CONNECT && isOpen && signal === undefined && (isUnseen || !wrappers.connect()))
-        return this.#wait(createWaiter(this.#settings.clock, callback, { mayPiggyback, isOwn: true }))
+        return this.#wait(createWaiter(this.#settings.clock, callback, { mayPiggyback, isOwn: true, told: isUnseen ? undefined : this }))
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
       this.#member.expectOwn()
       this.#mayPiggyback = mayPiggyback
-      if (isUnseen && this.connect === CONNECT && !this.ending) this.#acquire(callback, { signal: signal as AbortSignal })
+      if (isUnseen && this.connect === CONNECT && !this.ending) this.#acquire(callback, { signal: signal as AbortSignal }, undefined)
       else if (signal) this.connect({ signal: signal as AbortSignal }, callback)
       else this.connect(callback)
       // A wrapper that calls later does so for somebody else, perhaps.
@@ -251,7 +255,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     #lendNow(callback: ConnectCallback): boolean {
       if (this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT || wrappers.connect()) return false
       this.#member.join()
-      return this.#lending.lendNow(callback)
+      return this.#lending.lendNow(acquires.isHeard ? traceAtOnce(this, callback) : callback)
     }
 
     /** pg-pool calls this for each new connection, and for an idle one that has outlived `maxLifetimeSeconds`. */
@@ -290,7 +294,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       // The other has answered meanwhile, and there is no room for both.
       const waiter = this.#isOverfull ? undefined : this._pendingQueue.shift()
       this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts, ...(dial.isHedge && { hedge: true }) })
-      if (waiter) tellAcquired(this.#events, 'new')
+      if (waiter) tellAcquired(this.#events, 'new', this.#door.vitalsOf(client), this.#settings.clock, waiter.since)
       if (waiter) callBack(waiter, undefined, client, release)
       else release()
       this._pulseQueue()
@@ -353,7 +357,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     #end({ timeoutMillis }: EndOptions = {}, callback: Callback<void> | undefined): Promise<void> | undefined {
-      if (this.ending) return this.#refuse(callback, 'Called end on pool more than once')
+      if (this.ending) return refuse(this.Promise, callback, 'Called end on pool more than once')
       const promised = promisify<void>(this.Promise, callback)
       this.ending = true
       this._endCallback = startEnding(this, {
@@ -371,10 +375,6 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       })
       this._pulseQueue()
       return promised.result
-    }
-
-    #refuse<T>(callback: Callback<T> | undefined, message: string = ENDED): Promise<T> | undefined {
-      return callback ? (callback(new Error(message)) as undefined) : this.Promise.reject(new Error(message))
     }
 
     // ------------------------------------------------------------------- report

@@ -12,7 +12,7 @@ import { callBack, type Waiter } from '../driver/waiter.ts'
 import type { InFlightWatch } from '../inquiry/in-flight-watch.ts'
 import type { Door } from './door.ts'
 import type { IdleTimer } from './idle-timer.ts'
-import { tellAcquired } from './tell.ts'
+import { tellAcquired, tellGivenBack } from './tell.ts'
 
 /** A dead connection is heard of by the door, whoever has it: pg-pool's listener, on and off with each use, is none of ours. */
 export const NO_LISTENER: IdleListener = () => {}
@@ -123,7 +123,7 @@ export class Lending {
   }
 
   /** Hands it to the caller, who has left the queue as it has left the idle ones. */
-  #lend({ client }: IdleItem, waiter: PendingItem & Pick<Waiter, 'isOwn' | 'context'>): void {
+  #lend({ client }: IdleItem, waiter: PendingItem & Partial<Pick<Waiter, 'isOwn' | 'context' | 'since'>>): void {
     const { pool, door, events, watch } = this.#host
     const vitals = door.vitalsOf(client)
     const how = vitals.piggybacks ? 'piggybacked' : vitals.probed ? 'probed' : 'trusted'
@@ -131,10 +131,10 @@ export class Lending {
     watch.start()
     if (waiter.isOwn && vitals.giveBack && isPlain(pool) && enter(client, vitals, 'in use')) {
       vitals.isPoolQuery = true
-      tellAcquired(events, how)
+      tellAcquired(events, how, vitals, door.clock, waiter.since)
       return callBack(waiter, undefined, client, vitals.giveBack)
     }
-    tellAcquired(events, how)
+    tellAcquired(events, how, vitals, door.clock, waiter.since)
     client.ref?.()
     // Listeners of `acquire` belong to the request whose client it is.
     const { context } = waiter
@@ -144,11 +144,12 @@ export class Lending {
 
   /** Whatever is out of the ordinary goes the way of every other client. */
   #giveBack(client: PeerClient, vitals: Vitals, error: Error | boolean | undefined): void {
-    const { pool, idleTimer } = this.#host
+    const { pool, door, events, idleTimer } = this.#host
     const isQuiet = !error && vitals.status === 'I' && !isBusy(client) && !isBroken(client)
     const item = vitals.item
     if (!isQuiet || !item || pool.ending || !isPlain(pool) || this.#host.isOverfull() || !enter(client, vitals, 'idle'))
       return pool._release(client, NO_LISTENER, error)
+    tellGivenBack(events, client, vitals, door.clock)
     vitals.isPoolQuery = false
     vitals.idleSince = vitals.provenAt
     pool._idle.push(item)

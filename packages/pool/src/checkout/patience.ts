@@ -1,5 +1,6 @@
 /** How long a caller waits for a connection, and what it is told when it waited in vain. Remembers why the last dial failed. */
 
+import type { Events } from '@thaw/core'
 import { acquireTimeout, connectError, invocationOver, mayBeMistaken } from '../connect/dial-failure.ts'
 import type { Dial } from '../connect/dialler.ts'
 import { adviceWhereNothingWasGiven } from '../connect/missing-url.ts'
@@ -23,10 +24,12 @@ export interface Efforts {
 export class Patience {
   /** Where nobody may ever be served who waits as things are. */
   readonly growth: Growth
+  readonly #events: Events
   readonly #options: PeerPool<PendingItem>['options']
   #lastFailure: { readonly error: Error; readonly dial: Dial } | undefined
 
-  constructor(pool: PeerPool<PendingItem>, settings: Settings, isPoolQuery: (client: PeerClient) => boolean) {
+  constructor(pool: PeerPool<PendingItem>, settings: Settings, events: Events, isPoolQuery: (client: PeerClient) => boolean) {
+    this.#events = events
     this.growth = new Growth(pool, settings, isPoolQuery)
     this.#options = pool.options
   }
@@ -52,6 +55,7 @@ export class Patience {
 
   /** `isOver`: the invocation's time is up, and not only this caller's. */
   timeUp(waitedMillis: number, isOver: boolean, efforts: Efforts): Error {
+    this.#events.emit({ type: 'timedOut', waitedMillis })
     const error = this.#waitedInVain(waitedMillis, efforts)
     return isOver ? invocationOver(error, waitedMillis) : error
   }

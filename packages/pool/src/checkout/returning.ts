@@ -3,9 +3,10 @@
  * served: a listener may use the pool, or the client that it is told of.
  */
 
-import { type Reading, read } from '@thaw/core'
+import { type Events, type Reading, read } from '@thaw/core'
 import { close } from '../connection/closing.ts'
 import { enter } from '../connection/connection-state.ts'
+import { tellRemoved } from '../connection/traced-client.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy, whenQuiet } from '../connection/when-finished.ts'
 import type { PeerClient, PeerPool } from '../driver/peer.ts'
@@ -14,11 +15,13 @@ import { isAtWork } from '../inquiry/cancel-request.ts'
 import type { Settings } from '../options/options.ts'
 import type { Door } from './door.ts'
 import { NO_LISTENER } from './lending.ts'
+import { tellGivenBack } from './tell.ts'
 
 /** What it needs of its pool. */
 export interface ReturningHost {
   readonly pool: PeerPool<Waiter>
   readonly settings: Settings
+  readonly events: Events
   readonly door: Pick<Door, 'vitalsOf' | 'requestCancel'>
   /** Is there one connection too many? */
   isOverfull(): boolean
@@ -46,6 +49,7 @@ export class Returning {
     const { pool, door } = this.#host
     this.#host.returned(client)
     const vitals = door.vitalsOf(client)
+    this.#given(client, vitals, error)
     if (!error && vitals.state === 'in use' && isBusy(client) && !isBroken(client)) {
       this.drain(client)
       pool.emit('release', undefined, client)
@@ -85,13 +89,19 @@ export class Returning {
     vitals.isEvicted = vitals.state === 'draining' || vitals.state === 'probing'
     enter(client, vitals, 'closed')
     this.#host.returned(client)
+    this.#given(client, vitals)
     // A statement that nobody waits for any more is stopped at the server too.
     if (isAtWork(client)) door.requestCancel(client)
+    tellRemoved(client)
     close(client, settings.clock, () => {
       pool.emit('remove', client)
       callback?.()
       pool._pulseQueue()
     })
+  }
+
+  #given(client: PeerClient, vitals: Vitals, error?: Error | boolean): void {
+    tellGivenBack(this.#host.events, client, vitals, this.#host.settings.clock, error)
   }
 
   #putBack(client: PeerClient, vitals: Vitals, error: Error | boolean | undefined, tell?: () => void): void {

@@ -1,12 +1,32 @@
 /** Telling of what happens often, or in several places. */
 
-import { codeOf, type Events } from '@thaw/core'
+import { type Clock, codeOf, type Events } from '@thaw/core'
+import { tellReleased } from '../connection/traced-client.ts'
+import type { Vitals } from '../connection/vitals.ts'
+import type { PeerClient } from '../driver/peer.ts'
 
-/** A caller got a connection. */
-export function tellAcquired(events: Events, how: 'trusted' | 'piggybacked' | 'probed' | 'new'): void {
-  if (events.active) events.emit({ type: 'acquired', how })
-  // The hot path: nothing is made that nobody reads.
+/** A caller got a connection, for which it has waited since then, on the monotonic clock. Undefined: it has not waited. */
+export function tellAcquired(
+  events: Events,
+  how: 'trusted' | 'piggybacked' | 'probed' | 'new',
+  vitals: Vitals,
+  clock: Clock,
+  since: number | undefined,
+): void {
+  // The hot path: no clock is read, and nothing is made, for nobody.
+  vitals.lentAt = events.hears('released') ? clock.mono() : 0
+  if (events.hears('acquired')) events.emit({ type: 'acquired', how, waitedMillis: since === undefined ? 0 : clock.mono() - since })
   else events.counts.acquired++
+}
+
+/** The caller has it no more. May be called again. */
+export function tellGivenBack(events: Events, client: PeerClient, vitals: Vitals, clock: Clock, error?: Error | boolean): void {
+  const { lentAt } = vitals
+  if (lentAt === undefined) return
+  vitals.lentAt = undefined
+  tellReleased(client, error)
+  if (lentAt > 0 && events.hears('released')) events.emit({ type: 'released', usedMillis: clock.mono() - lentAt })
+  else events.counts.released++
 }
 
 /** Something is tried again. */

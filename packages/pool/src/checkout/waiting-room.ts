@@ -7,13 +7,18 @@ import { nextTick } from '../driver/next-tick.ts'
 import type { ConnectCallback } from '../driver/peer.ts'
 import { callBack, type Waiter } from '../driver/waiter.ts'
 import { type ConnectOptions, checkConnectOptions } from '../options/options.ts'
+import { acquires, type CountedPool, traceAcquire } from './traced-acquire.ts'
+
+/** What else there is to know of a caller. `told`: the pool that he waits for, unless nobody is to be told of the wait. */
+interface WaiterOptions extends Pick<Waiter, 'mayPiggyback' | 'isOwn'> {
+  readonly told?: CountedPool | undefined
+}
 
 /** A caller who begins to wait now. */
-export function createWaiter(
-  clock: Clock,
-  callback: ConnectCallback,
-  { mayPiggyback, isOwn }: Pick<Waiter, 'mayPiggyback' | 'isOwn'> = {},
-): Waiter {
+export function createWaiter(clock: Clock, callback: ConnectCallback, { told, ...rest }: WaiterOptions = {}): Waiter {
+  // What is done for him from here on is done below the wait.
+  if (told && acquires.isHeard) return traceAcquire(told, callback, (traced) => createWaiter(clock, traced, rest))
+  const { mayPiggyback, isOwn } = rest
   const until = currentInvocation()?.deadlineAt ?? Number.POSITIVE_INFINITY
   return { callback, context: keepContext(), since: clock.mono(), mayPiggyback, isOwn, until }
 }

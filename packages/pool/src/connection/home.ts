@@ -1,9 +1,12 @@
 /** What a pool lives in: what it has learnt, apart from its connections, and who tells it of invocations. On Workers that outlives every connection. */
 
 import { BUDGET_TOKENS, createEvents, type Events, type RetryBudget, type TrackedPool, trackPool } from '@thaw/core'
+import { createBroadcast } from './broadcast.ts'
 import { ScramKeys } from './scram-keys.ts'
 
 export interface Memory {
+  /** The pool that the user holds. */
+  pool?: object
   /** Who listens, and what was counted. */
   readonly events: Events
   /** What may still be sent again. */
@@ -21,7 +24,9 @@ export interface Home {
 }
 
 export function createMemory(): Memory {
-  return { events: createEvents(), budget: BUDGET_TOKENS, scramKeys: new ScramKeys() }
+  const events = createEvents(createBroadcast(() => memory.pool))
+  const memory: Memory = { events, budget: BUDGET_TOKENS, scramKeys: new ScramKeys() }
+  return memory
 }
 
 /** For a pool with which everything ends. */

@@ -57,6 +57,8 @@ export interface Vitals {
   readySince: number | undefined
   /** When the server last said that it is ready. */
   provenAt: Reading
+  /** When a caller acquired it, on the monotonic clock. 0: nobody wanted to know when. Undefined: nobody has it. */
+  lentAt: number | undefined
   /** When it was last given back. */
   idleSince: Reading
   status: TransactionStatus
@@ -109,6 +111,7 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
     maxAgeMillis,
     readySince: undefined,
     provenAt: now,
+    lentAt: undefined,
     idleSince: now,
     status: undefined,
     state: 'connecting',

@@ -27,6 +27,7 @@ import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
 import { beginsWithProof, PROOF, probe } from './probe.ts'
 import type { ScramKeys } from './scram-keys.ts'
 import { converse, withoutTimer } from './submittable.ts'
+import { connects, statements, traceConnect, traceStatement } from './traced-client.ts'
 import { type Answer, makeQuery, UNSEEN } from './unseen.ts'
 import { isBroken, noteReady, type ReadyMessage, type Vitals, WATCHED } from './vitals.ts'
 
@@ -113,11 +114,14 @@ function extend(Base: ClientClass): ClientClass {
         if (!callback) return Promise.reject(error)
         return nextTick(() => callback(error as Error))
       }
+      if (connects.isHeard) return traceConnect(this.#self, callback, (traced) => super.connect(traced))
       return super.connect(callback)
     }
 
     override query(config: unknown, values?: unknown, callback?: unknown): unknown {
-      return this.#route(config, values, callback)
+      // Those of `pool.query()` are told of by the pool, once for all times that they are sent.
+      if (!statements.isHeard || !config || this.#attached?.vitals.isPoolQuery) return this.#route(config, values, callback)
+      return traceStatement(this.#self, config, values, callback, (...traced) => this.#route(...traced))
     }
 
     [UNSEEN](config: unknown, values: unknown, callback: Answer): void {

@@ -19,6 +19,13 @@ export function promisify<T>(PromiseClass: PromiseConstructor, callback: Callbac
   return { callback: settle, result }
 }
 
+/** The same bargain, for a call that fails before it has begun. */
+export function refuse<T>(PromiseClass: PromiseConstructor, callback: Callback<T> | undefined, message: string): Promise<T> | undefined {
+  if (!callback) return PromiseClass.reject(new Error(message))
+  callback(new Error(message))
+  return undefined
+}
+
 /**
  * As node-postgres does: a stack that leads back to the caller, not to the socket's callback. But a promise more only where there is an error. What the
  * caller waits for must hang on it before it fails: V8 follows that chain to find him.

@@ -59,6 +59,7 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
       const checked = checkSource(source ?? {})
       super(preparePoolOptions(knownOptions(checked), Client))
       this.options.max = Math.min(this.options.max, MOST_SOCKETS)
+      this.#memory.pool = this
       this.#source = checked
       this.#Client = Client
     }

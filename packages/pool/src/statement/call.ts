@@ -3,6 +3,7 @@
 import { type Invocation, resumeInvocation } from '@thaw/core'
 import type pg from 'pg'
 import type { Loss } from '../connection/lost-statement.ts'
+import type { StatementTrace } from '../connection/traced-client.ts'
 import { type Answer, sendSeen, sendUnseen, withText } from '../connection/unseen.ts'
 import { type Context, runIn } from '../driver/async-context.ts'
 import type { PeerClient } from '../driver/peer.ts'
@@ -27,6 +28,8 @@ export interface Call {
   readonly secondTry?: { readonly loss: Loss; readonly how: 'inside READ ONLY' | 'as it is' }
   /** It went out with the proof in front of it, which never came: to its caller as if it still waited at the door, where a dead connection costs nobody anything. */
   readonly isAtDoor?: boolean
+  /** Somebody listens on the channel of statements. */
+  readonly trace?: StatementTrace
   /** It was refused by a standby where the primary had been. */
   readonly wasRefused?: boolean
 }

@@ -25,6 +25,7 @@ import type { Hedging } from '../checkout/hedging.ts'
 import type { Memory } from '../connection/home.ts'
 import { isInterruption } from '../connection/interruption.ts'
 import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connection/lost-statement.ts'
+import { statements, tracePoolStatement } from '../connection/traced-client.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
@@ -105,6 +106,8 @@ export class PoolQueries {
   }
 
   #start(text: unknown, values: unknown, done: Callback<pg.QueryResult>): void {
+    // Here, where the caller's own span is still the current one: the wrappers of tracing tools come with `connect`.
+    if (this.#host.memory.events.hears('thawed')) this.#host.door.look()
     const context = this.#host.isObserved() ? keepContext() : undefined
     const call: Call = { text, values, done, invocation: currentInvocation(), context, repeats: MOST_REPEATS }
     const run: ConnectCallback = (failure, client, release) => {
@@ -147,6 +150,9 @@ export class PoolQueries {
     call.sent ??= rememberSent(call.text, call.values)
     const vitals = this.#host.door.vitalsOf(client)
     vitals.isPoolQuery = true
+    call.trace?.sentOn(client)
+    if (!call.trace && statements.isHeard)
+      return tracePoolStatement(client, call, (traced) => this.#run({ ...call, ...traced }, client, release))
     if (vitals.piggybacks) return this.#runPiggybacked(call, client, release, vitals)
     this.#runAs(call, client, release, vitals)
   }
@@ -323,7 +329,7 @@ export class PoolQueries {
         const known = judgeAgain(loss, { isDirect })
         this.#lost(call, known, lossOf(known) ?? loss, { hadSessionState: false, mayAskForPooler: false })
       }
-      sendUnseen(client, 'SELECT pg_backend_pid() AS pid', undefined, answered as Answer)
+      sendUnseen(client, 'SELECT pg_backend_pid() AS pid', undefined, (...answer) => resume(call, () => (answered as Answer)(...answer)))
     }
     this.#connect({ ...call, text: undefined }, ask)
   }

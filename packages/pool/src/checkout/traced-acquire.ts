@@ -1,0 +1,52 @@
+/** Waiting for a connection, told to whoever listens on the channel that pg-pool is to have for it. */
+
+import { VITALS, type Vitals } from '../connection/vitals.ts'
+import { keepContext } from '../driver/async-context.ts'
+import { type TraceContext, Tracing } from '../driver/diagnostics.ts'
+import type { ConnectCallback, PeerClient, PeerPool } from '../driver/peer.ts'
+
+/** The context of `pg:pool:connect`, as in node-postgres#3650. */
+interface AcquireContext extends TraceContext {
+  readonly pool: { readonly totalCount: number; readonly idleCount: number; readonly waitingCount: number; readonly maxSize: number }
+  /** Once there is one. `reused`: it had been idle. */
+  client?: { readonly processID: unknown; readonly reused: boolean }
+}
+
+/** What is told of the pool. */
+export type CountedPool = Pick<PeerPool<never>, 'totalCount' | 'idleCount' | 'waitingCount' | 'options'>
+
+/** Callers who want a connection. What the pool wants for itself is nobody's wait. */
+export const acquires: Tracing<AcquireContext> = new Tracing('pg:pool:connect')
+
+/** Wants a connection, and tells of it. */
+export function traceAcquire<Result>(pool: CountedPool, callback: ConnectCallback, acquire: (callback: ConnectCallback) => Result): Result {
+  const context = contextOf(pool)
+  // What the caller does next is no part of the wait.
+  const caller = keepContext()
+  return acquires.begin(context, (end) =>
+    acquire((error, client, release) => {
+      if (client) context.client = { processID: client.processID, reused: wasIdle(client) }
+      end(error)
+      if (caller) caller.runInAsyncScope(callback, undefined, error, client, release)
+      else callback(error, client, release)
+    }),
+  )
+}
+
+/** The callback, for a connection that is there at once: it has begun and ended to wait when it gets one. Without one nothing is told. */
+export function traceAtOnce(pool: CountedPool, callback: ConnectCallback): ConnectCallback {
+  const context = contextOf(pool)
+  return (error, client, release) => {
+    if (client) context.client = { processID: client.processID, reused: wasIdle(client) }
+    acquires.begin(context, (end) => end(error))
+    callback(error, client, release)
+  }
+}
+
+function contextOf({ totalCount, idleCount, waitingCount, options }: CountedPool): AcquireContext {
+  return { pool: { totalCount, idleCount, waitingCount, maxSize: options.max } }
+}
+
+function wasIdle(client: PeerClient): boolean {
+  return (client as { [VITALS]?: Vitals })[VITALS]?.item !== undefined
+}

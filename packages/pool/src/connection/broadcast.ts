@@ -1,0 +1,22 @@
+/** The pool's events for whoever knows no pool: each on the channel `thaw:` and its type. */
+
+import { type Broadcast, EVENT_TYPES, type ThawEvent } from '@thaw/core'
+import { type Channel, channelOf } from '../driver/diagnostics.ts'
+
+const CHANNELS = Object.fromEntries(EVENT_TYPES.map((type) => [type, channelOf(`thaw:${type}`)])) as Record<ThawEvent['type'], Channel>
+
+/** @param pool - whose events they are, as soon as it is known. */
+export function createBroadcast(pool: () => object | undefined): Broadcast {
+  return {
+    hears: (type) => CHANNELS[type].hasSubscribers,
+    tell(event) {
+      // Whoever prints the message prints no pool, whose options may have a connection string with a password in it.
+      const message = Object.defineProperty({ ...event }, 'pool', { value: pool() })
+      try {
+        CHANNELS[event.type].publish(message)
+      } catch {
+        // Node makes an uncaught exception of what a subscriber throws, in the next tick. Here it would hit whoever uses the pool.
+      }
+    },
+  }
+}

@@ -1,0 +1,162 @@
+/** What a client does, told to whoever listens on the channels that node-postgres is to have: statements and connects. */
+
+import { type Channel, channelOf, type TraceContext, Tracing } from '../driver/diagnostics.ts'
+import { isSubmittable, type PeerClient, type PeerQuery, textOf } from '../driver/peer.ts'
+import type { Callback } from '../driver/promisify.ts'
+
+/** The context of `pg:query`, as in node-postgres#3650. No values of parameters: they may be secret. */
+interface StatementContext extends TraceContext {
+  readonly query: { readonly text: unknown; readonly name: unknown }
+  /** On which connection: the last one, if it was sent more than once. */
+  client: ConnectionFacts
+}
+
+interface ConnectionContext extends TraceContext {
+  readonly connection: ConnectionFacts
+}
+
+interface ConnectionFacts {
+  readonly database: unknown
+  readonly host: unknown
+  readonly port: unknown
+  readonly user: unknown
+  readonly ssl: boolean
+  readonly processID?: unknown
+}
+
+type Send = (config: unknown, values: unknown, callback: unknown) => unknown
+type Answer = (error: unknown, result?: unknown) => unknown
+
+/** Statements. One of `pool.query()` is one, however often it is sent. */
+export const statements: Tracing<StatementContext> = new Tracing('pg:query')
+/** Opening connections, each attempt by itself. */
+export const connects: Tracing<ConnectionContext> = new Tracing('pg:connection')
+const removals: Channel = channelOf('pg:pool:remove')
+const returns: Channel = channelOf('pg:pool:release')
+
+/** A statement on a client that somebody holds. */
+export function traceStatement(client: PeerClient, config: unknown, values: unknown, callback: unknown, send: Send): unknown {
+  const context = { query: queryFacts(config), client: factsOf(client, client.processID) }
+  return statements.begin(context, (end) => sendTraced(end, config, values, callback, send), client.constructor)
+}
+
+function sendTraced(end: (error: unknown, result?: object) => void, config: unknown, values: unknown, callback: unknown, send: Send) {
+  const told =
+    (answer: Answer): Answer =>
+    (error, result) => {
+      end(error, resultFacts(result))
+      return answer(error, result)
+    }
+  if (isSubmittable(config)) {
+    endWith(config as PeerQuery, end)
+    return send(config, values, callback)
+  }
+  if (typeof callback === 'function') return send(config, values, told(callback as Answer))
+  if (typeof values === 'function') return send(config, undefined, told(values as Answer))
+  const { callback: own } = config as { callback?: unknown }
+  if (typeof own === 'function') return send({ ...(config as object), callback: told(own as Answer) }, values, undefined)
+  return awaited(send(config, values, undefined), end)
+}
+
+/** Connecting it. */
+export function traceConnect(
+  client: PeerClient,
+  callback: ((error: Error) => void) | undefined,
+  connect: (callback?: never) => unknown,
+): unknown {
+  const work = (end: (error: unknown) => void) => {
+    if (!callback) return awaited(connect(), end)
+    const told = (error: Error) => {
+      end(error)
+      callback(error)
+    }
+    return connect(told as never)
+  }
+  return connects.begin({ connection: factsOf(client) }, work, client.constructor)
+}
+
+/** What a statement of `pool.query()` is told by, on whatever connections it is sent. */
+export interface StatementTrace {
+  /** It is sent, perhaps once more, on this one. */
+  sentOn(client: PeerClient): void
+}
+
+/** One statement of `pool.query()`. */
+export function tracePoolStatement<Result>(
+  client: PeerClient,
+  { text, done }: { readonly text: unknown; readonly done: Callback<Result> },
+  run: (traced: { readonly trace: StatementTrace; readonly done: Callback<Result> }) => void,
+): void {
+  const context: StatementContext = { query: queryFacts(text), client: factsOf(client, client.processID) }
+  const trace: StatementTrace = {
+    sentOn(next) {
+      context.client = factsOf(next, next.processID)
+    },
+  }
+  const begin = (end: (error: unknown, result?: object) => void) => {
+    const told: Callback<Result> = (error, result) => {
+      end(error, resultFacts(result))
+      done(error, result)
+    }
+    run({ trace, done: told })
+  }
+  statements.begin(context, begin, client.constructor)
+}
+
+/** It was given back to the pool. */
+export function tellReleased({ processID }: PeerClient, error: Error | boolean | undefined): void {
+  if (returns.hasSubscribers) returns.publish({ client: { processID }, error: error || undefined })
+}
+
+/** It has left the pool. */
+export function tellRemoved({ processID }: PeerClient): void {
+  if (removals.hasSubscribers) removals.publish({ client: { processID } })
+}
+
+/** The promise that the caller gets, which has ended when he hears of it. */
+function awaited(result: unknown, end: (error: unknown, result?: object) => void): unknown {
+  const { then } = (result ?? {}) as { then?: unknown }
+  if (typeof then !== 'function') return result
+  return (result as Promise<unknown>).then(
+    (value) => {
+      end(undefined, resultFacts(value))
+      return value
+    },
+    (error: unknown) => {
+      end(error)
+      throw error
+    },
+  )
+}
+
+/** A cursor or a stream has ended when the server is ready for something else. */
+function endWith(query: PeerQuery, end: (error: unknown) => void): void {
+  const hooked = query as unknown as Record<'handleReadyForQuery' | 'handleError', ((...values: unknown[]) => unknown) | undefined>
+  const { handleReadyForQuery, handleError } = hooked
+  hooked.handleReadyForQuery = (...values) => {
+    end(undefined)
+    return handleReadyForQuery?.apply(query, values)
+  }
+  hooked.handleError = (...values) => {
+    end(values[0])
+    return handleError?.apply(query, values)
+  }
+}
+
+function queryFacts(config: unknown): StatementContext['query'] {
+  if (typeof config !== 'object' || config === null) return { text: config, name: undefined }
+  return { text: textOf(config as PeerQuery), name: (config as { name?: unknown }).name }
+}
+
+function resultFacts(result: unknown): object | undefined {
+  // Of several statements in one text pg-pool's callers are given a list.
+  const last: unknown = Array.isArray(result) ? result.at(-1) : result
+  if (typeof last !== 'object' || last === null || !('command' in last)) return undefined
+  const { rowCount, command } = last as { rowCount?: unknown; command: unknown }
+  return { rowCount, command }
+}
+
+function factsOf(client: PeerClient, processID?: unknown): ConnectionFacts {
+  const { database, host, port, user, ssl } = client as unknown as Record<keyof ConnectionFacts, unknown>
+  return { database, host, port, user, ssl: Boolean(ssl), ...(processID !== undefined && { processID }) }
+}

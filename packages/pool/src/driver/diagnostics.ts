@@ -1,0 +1,132 @@
+/**
+ * Channels of `node:diagnostics_channel`, by which tools hear of what happens without wrapping anything. Where the runtime has none, nobody ever listens.
+ */
+
+/** One of Node's channels. */
+export interface Channel {
+  /** Does anybody listen? Changes at any time: ask each time. */
+  readonly hasSubscribers: boolean
+  publish(message: object): void
+  /** Publishes, and runs `work` with whatever stores are bound to the channel. Not there before Node 20, nor in every other runtime. */
+  runStores?<Result>(message: object, work: () => Result): Result
+  subscribe?(listener: () => void): void
+  unsubscribe?(listener: () => void): void
+}
+
+interface Diagnostics {
+  channel(name: string): Channel
+}
+
+interface Globals {
+  readonly process?: { readonly getBuiltinModule?: (name: string) => unknown }
+}
+
+const SILENT: Channel = { hasSubscribers: false, publish() {} }
+const diagnostics = loadDiagnostics()
+
+/** Node has it from 20.16 on. Without an import, since bundlers for other runtimes would stop at it. */
+function loadDiagnostics(): Diagnostics | undefined {
+  try {
+    return (globalThis as Globals).process?.getBuiltinModule?.('node:diagnostics_channel') as Diagnostics | undefined
+  } catch {
+    // Some runtimes have the function, and throw.
+    return undefined
+  }
+}
+
+/** The channel of that name, the same for the whole process. */
+export function channelOf(name: string): Channel {
+  return diagnostics?.channel(name) ?? SILENT
+}
+
+/** What is published of one piece of work: as it begins, and again with the result or the error when it has ended. */
+export interface TraceContext {
+  result?: object
+  error?: unknown
+}
+
+/** A channel for work that takes time, in Node's words a TracingChannel: five channels, whose names end in what has happened. */
+export class Tracing<Context extends TraceContext> {
+  readonly #start: Channel
+  readonly #end: Channel
+  readonly #asyncStart: Channel
+  readonly #asyncEnd: Channel
+  readonly #error: Channel
+  /** By class of client: has the driver been found to publish the same by itself? */
+  readonly #publishesItself = new WeakMap<object, boolean>()
+
+  constructor(name: string) {
+    this.#start = channelOf(`tracing:${name}:start`)
+    this.#end = channelOf(`tracing:${name}:end`)
+    this.#asyncStart = channelOf(`tracing:${name}:asyncStart`)
+    this.#asyncEnd = channelOf(`tracing:${name}:asyncEnd`)
+    this.#error = channelOf(`tracing:${name}:error`)
+  }
+
+  /** Does anybody listen? */
+  get isHeard(): boolean {
+    return (
+      this.#start.hasSubscribers ||
+      this.#asyncEnd.hasSubscribers ||
+      this.#error.hasSubscribers ||
+      this.#asyncStart.hasSubscribers ||
+      this.#end.hasSubscribers
+    )
+  }
+
+  /**
+   * Begins one piece of work, which `work` sets going. It ends once, by the function that `work` is given.
+   *
+   * @param publisher - whose method `work` calls, if that may publish the same one day: then nothing is published twice. The first call finds out, and
+   *   publishes the beginning a moment late.
+   */
+  begin<Result>(context: Context, work: (end: (error: unknown, result?: object) => void) => Result, publisher?: object): Result {
+    const isForeign = publisher && this.#publishesItself.get(publisher)
+    if (isForeign) return work(() => {})
+    let isBegun = false
+    let isEnded = false
+    const begin = <Value>(then: () => Value): Value => {
+      isBegun = true
+      if (this.#start.runStores) return this.#start.runStores(context, then)
+      this.#start.publish(context)
+      return then()
+    }
+    const end = (error: unknown, result?: object) => {
+      if (isEnded || (publisher && this.#publishesItself.get(publisher))) return
+      isEnded = true
+      if (!isBegun) begin(() => {})
+      if (result) context.result = result
+      if (error) context.error = error
+      if (error) this.#error.publish(context)
+      this.#asyncStart.publish(context)
+      this.#asyncEnd.publish(context)
+    }
+    if (publisher && isForeign === undefined) {
+      const answer = this.#watch(publisher, () => work(end))
+      if (this.#publishesItself.get(publisher)) return answer
+      if (!isBegun) begin(() => {})
+      this.#end.publish(context)
+      return answer
+    }
+    try {
+      return begin(() => work(end))
+    } finally {
+      this.#end.publish(context)
+    }
+  }
+
+  /** Does it publish by itself while it is called? */
+  #watch<Result>(publisher: object, work: () => Result): Result {
+    let isHeard = false
+    const listen = () => {
+      isHeard = true
+    }
+    this.#start.subscribe?.(listen)
+    try {
+      return work()
+    } finally {
+      this.#start.unsubscribe?.(listen)
+      this.#publishesItself.set(publisher, isHeard)
+    }
+  }
+}
