@@ -54,6 +54,7 @@ export {
   hasInvocations,
   type Invocation,
   type InvocationStorage,
+  isColdStart,
   type Leak,
   type PoolOrigin,
   resumeInvocation,
@@ -65,6 +66,7 @@ export {
   trackPool,
   watchPools,
 } from './invocation.ts'
+export { type Line, type LineLogger, logTo, narrate } from './narrate.ts'
 export { checkOptions, type OptionRule, type OptionRules } from './options.ts'
 export {
   hingesOnDirectness,

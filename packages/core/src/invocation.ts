@@ -69,6 +69,8 @@ interface Registry {
   storage?: InvocationStorage
   readonly members: Set<Reference>
   readonly watchers: Set<(member: TrackedPool) => void>
+  /** Of the invocation that the process began with. */
+  firstId?: string
   /** How many requests are being served. */
   requests?: number
 }
@@ -115,6 +117,7 @@ export function hasInvocations(): boolean {
 export function runInvocation<Result>(invocation: Invocation, create: () => InvocationStorage, work: () => Result): Result {
   const shared = registry()
   shared.storage ??= create()
+  shared.firstId ??= invocation.id
   return shared.storage.run(invocation, work)
 }
 
@@ -122,7 +125,13 @@ export function runInvocation<Result>(invocation: Invocation, create: () => Invo
 export function enterInvocation(invocation: Invocation, create: () => InvocationStorage): void {
   const shared = registry()
   shared.storage ??= create()
+  shared.firstId ??= invocation.id
   shared.storage.enterWith(invocation)
+}
+
+/** Is it the first invocation that this process serves: did its caller wait for the process to start? */
+export function isColdStart({ id }: Pick<Invocation, 'id'>): boolean {
+  return registry().firstId === id
 }
 
 /** One more request is being served, or one less. Returns how many are. */

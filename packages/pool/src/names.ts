@@ -6,6 +6,8 @@ export {
   ConnectError,
   ConnectionLostError,
   DeadlineError,
+  type LineLogger,
+  logTo,
   OptionError,
   type Outcome,
   OutcomeUnknownError,
