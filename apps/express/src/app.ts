@@ -5,9 +5,11 @@ import express, { type Express } from 'express'
 import { accounts } from './accounts.ts'
 import { answerError, Refusal } from './errors.ts'
 import { orders } from './orders.ts'
+import { traced } from './telemetry.ts'
 
 const app = express()
 app.disable('x-powered-by')
+app.use(traced)
 app.use(express.json({ limit: '10kb' }))
 app.use((request, _response, next) => {
   if (request.method === 'POST' && !request.is('json'))

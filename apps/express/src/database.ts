@@ -3,6 +3,7 @@
 import { Pool } from '@thaw/pg'
 import { attachPool } from '@thaw/vercel'
 import { settings } from './settings.ts'
+import { startTelemetry } from './telemetry.ts'
 
 const { DATABASE_URL, DATABASE_CA } = settings
 
@@ -12,6 +13,8 @@ url.searchParams.delete('sslmode')
 
 /** Always by TLS, and always with the server's certificate verified: by `DATABASE_CA`, or else by the public authorities that Node knows. */
 export const pool: Pool = new Pool({ connectionString: url.href, ssl: { ca: DATABASE_CA || undefined }, application_name: 'app-express' })
+
+startTelemetry(pool)
 
 // On Vercel: no session is left behind when the instance is suspended. Elsewhere it does nothing.
 attachPool(pool)

@@ -1,7 +1,11 @@
 /** The app as it is deployed: built, and served by `next start`. */
 
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { sessionsOf, waitForSessions } from '@thaw/testkit'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { build, type LocalApp, startLocally } from './local/local.ts'
 
 let app: LocalApp
@@ -55,4 +59,23 @@ test('has one pool for its pages and routes, and leaves no session when it is st
   await app.stop()
   await waitForSessions(app.server, 'app-vercel', 0)
   expect(app.output).not.toContain('Thaw:')
+})
+
+test('sends its spans and metrics to a collector, where one is named', async () => {
+  let sent = ''
+  const collector = createServer(async (request, response) => {
+    sent += await text(request)
+    response.setHeader('content-type', 'application/json').end('{}')
+  }).listen(0, '127.0.0.1')
+  await once(collector, 'listening')
+  const endpoint = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`
+  try {
+    await using traced = await startLocally('start', 0, { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint })
+    expect((await fetch(`${traced.url}/api/orders/1`)).status).toBe(404)
+    await vi.waitFor(() => expect(sent).toContain('db.client.connection.use_time'), 10_000)
+    expect(sent).toMatch(/"name":"GET \/api\/orders.*"name":"pg.query"|"name":"pg.query".*"name":"GET \/api\/orders/)
+  } finally {
+    collector.close()
+    collector.closeAllConnections()
+  }
 })

@@ -27,12 +27,13 @@ export interface LocalApp extends AsyncDisposable {
 }
 
 /** Starts `next dev`, or `next start` for what was built. */
-export async function startLocally(how: 'dev' | 'start', port = 0): Promise<LocalApp> {
+export async function startLocally(how: 'dev' | 'start', port = 0, added: Readonly<Record<string, string>> = {}): Promise<LocalApp> {
   const server = await startPostgres()
   const proxy = await startFaultProxy(server)
   await server.query(await readFile(`${ROOT}schema.sql`, 'utf8'))
   const freezer = await startFreezer(proxy)
-  const env = { DATABASE_URL: proxy.urlFor(server.url), FREEZER_URL: `http://127.0.0.1:${(freezer.address() as AddressInfo).port}` }
+  const address = `http://127.0.0.1:${(freezer.address() as AddressInfo).port}`
+  const env = { DATABASE_URL: proxy.urlFor(server.url), FREEZER_URL: address, ...added }
   const { output, ended, child } = runNext([how, '--hostname', '127.0.0.1', '--port', String(port)], env)
   await Promise.race([ended, new Promise<void>((resolve) => child.stdout.on('data', () => output().includes('Ready in') && resolve()))])
   const stop = async () => {
