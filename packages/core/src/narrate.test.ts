@@ -4,7 +4,7 @@ import { type Line, logTo, narrate } from './narrate.ts'
 
 const MINUTE = 60_000
 const stale = (reason: 'broken' | 'unanswered' | 'idle'): ThawEvent => ({ type: 'stale', reason, silenceMillis: 4 * MINUTE })
-const outcome = (action: 'repeated' | 'reported', known: 'unknown' | 'not-executed' = 'unknown'): ThawEvent => ({
+const outcome = (action: 'retried' | 'reported', known: 'unknown' | 'not-executed' = 'unknown'): ThawEvent => ({
   type: 'outcome',
   outcome: known,
   reason: known === 'unknown' ? 'write-in-flight' : 'unsent',
@@ -37,8 +37,8 @@ test('a thaw is one line, once somebody was served', async () => {
 })
 
 test('a statement that is sent again is served when it was answered', async () => {
-  expect(await linesOf(thawed, released, outcome('repeated', 'not-executed'), 'turn', stale('broken'), released)).toEqual([
-    'a statement (write) lost its connection (ECONNRESET) and was sent again',
+  expect(await linesOf(thawed, released, outcome('retried', 'not-executed'), 'turn', stale('broken'), released)).toEqual([
+    'a statement (write) lost its connection (ECONNRESET) and was retried',
     'thawed after 6 min: 1 dead, 0 failed',
   ])
 })
@@ -69,7 +69,7 @@ test('without a thaw: what is dead, what is tried again, what was lost; nothing 
       stale('broken'),
       { type: 'acquired', how: 'trusted', waitedMillis: 0 },
       released,
-      { type: 'retried', what: 'dial', delayMillis: 40, code: 'ECONNREFUSED' },
+      { type: 'retried', what: 'connect', delayMillis: 40, code: 'ECONNREFUSED' },
       { type: 'retried', what: 'statement', delayMillis: 0 },
       { type: 'sessionLost' },
       outcome('reported', 'not-executed'),

@@ -25,7 +25,7 @@ export interface LineLogger {
 const DEAD: readonly StaleReason[] = ['broken', 'unanswered', 'generation']
 
 /**
- * A listener that writes a line for whatever a person would want to know: each thaw, each dead connection, each repeat, each failure.
+ * A listener that writes a line for whatever a person would want to know: each thaw, each dead connection, each retry, each failure.
  *
  * ```ts
  * pool.subscribe(logTo(console))
@@ -96,11 +96,11 @@ export function narrate(tell: (line: Line) => void): ThawListener {
       const isDead = DEAD.includes(event.reason)
       if (thaw) thaw[isDead ? 'dead' : 'expired']++
       else if (isDead) say(lineOf(event))
-    } else if (event.type === 'outcome' && event.action === 'repeated') {
+    } else if (event.type === 'outcome' && event.action === 'retried') {
       if (thaw) thaw.isServed = false
       say(lineOf(event))
     } else if (event.type === 'outcome' || event.type === 'timedOut') failed(lineOf(event))
-    else if (event.type === 'sessionLost' || (event.type === 'retried' && event.what === 'dial')) say(lineOf(event))
+    else if (event.type === 'sessionLost' || (event.type === 'retried' && event.what === 'connect')) say(lineOf(event))
     else if (event.type === 'drained') {
       finish()
       if (event.destroyed > 0) say(lineOf(event))
@@ -125,8 +125,8 @@ function lineOf(event: Told): Line {
     case 'retried':
       return { level: 'info', about, facts, text: `connecting again in ${inWords(event.delayMillis)}${code}` }
     case 'outcome':
-      if (event.action === 'repeated')
-        return { level: 'info', about, facts, text: `a statement (${event.statement}) lost its connection${code} and was sent again` }
+      if (event.action === 'retried')
+        return { level: 'info', about, facts, text: `a statement (${event.statement}) lost its connection${code} and was retried` }
       return {
         level: 'warn',
         about,

@@ -54,7 +54,7 @@ class Instruments {
   readonly #useTime: Histogram
   readonly #thaws: Counter
   readonly #dead: Counter
-  readonly #repeated: Counter
+  readonly #retried: Counter
   readonly #unknown: Counter
 
   constructor(meter: Meter) {
@@ -67,7 +67,7 @@ class Instruments {
     this.#useTime = times('use_time', 'Time between borrowing a connection and returning it to the pool')
     this.#thaws = counter('thaw.thaws', 'thaw', 'Freezes of the process that the pool has noticed')
     this.#dead = counter('thaw.connections.dead', 'connection', 'Idle connections that were found dead before a statement was sent')
-    this.#repeated = counter('thaw.statements.repeated', 'statement', 'Statements that lost their connection and were sent again')
+    this.#retried = counter('thaw.statements.retried', 'statement', 'Statements that lost their connection and were sent again')
     this.#unknown = counter(
       'thaw.statements.unknown',
       'statement',
@@ -94,7 +94,7 @@ class Instruments {
         if (event.reason === 'idle' || event.reason === 'lifetime') return
         return this.#dead.add(1, { ...attributes, 'thaw.reason': event.reason })
       case 'outcome':
-        if (event.action === 'repeated') this.#repeated.add(1, { ...attributes, 'thaw.statement': event.statement })
+        if (event.action === 'retried') this.#retried.add(1, { ...attributes, 'thaw.statement': event.statement })
         else if (event.outcome === 'unknown') this.#unknown.add(1, { ...attributes, 'thaw.statement': event.statement })
     }
   }

@@ -10,7 +10,7 @@ export function spanEvents(attributes: Attributes): ThawListener {
   const tell = narrate((line) => {
     // Anything else happens in nobody's context, or in that of whoever opened the connection.
     if (line.about === 'thawed') add(atThaw, line, attributes)
-    else if (line.about === 'outcome' && line.facts['action'] === 'repeated') add(trace.getActiveSpan(), line, attributes)
+    else if (line.about === 'outcome' && line.facts['action'] === 'retried') add(trace.getActiveSpan(), line, attributes)
   })
   return (event) => {
     if (event.type !== 'thawed') return tell(event)
@@ -23,7 +23,7 @@ export function spanEvents(attributes: Attributes): ThawListener {
 function add(span: Span | undefined, { about, text, facts }: Line, attributes: Attributes): void {
   if (!span?.isRecording()) return
   const figures = Object.entries(facts).map(([name, value]) => [`thaw.${snake(name)}`, value])
-  span.addEvent(about === 'thawed' ? 'thaw.thawed' : 'thaw.repeated', {
+  span.addEvent(about === 'thawed' ? 'thaw.thawed' : 'thaw.retried', {
     ...attributes,
     'thaw.summary': text,
     ...Object.fromEntries(figures),
