@@ -291,3 +291,25 @@ test('a subscriber that throws is an uncaught exception, as Node has it; the sta
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], { cwd: import.meta.dirname })
   expect(JSON.parse(stdout)).toEqual({ answers: [1, 2, 3], uncaught: true, all: ['subscriber'] })
 })
+
+test.each([
+  ['no getBuiltinModule', 'undefined'],
+  ['one that throws', '() => { throw new Error("none here") }'],
+  ['one that knows no such module', '(name) => name.includes("diagnostics") ? undefined : original(name)'],
+])('a runtime with %s misses nothing but the channels', async (_, replacement) => {
+  const script = `
+    const { subscribe } = require('node:diagnostics_channel')
+    const original = process.getBuiltinModule
+    process.getBuiltinModule = ${replacement}
+    const { Pool } = require('@thaw/pg')
+    const told = { channel: 0, events: [] }
+    subscribe('thaw:acquired', () => told.channel++)
+    const pool = new Pool({ connectionString: ${JSON.stringify(server.url)} })
+    pool.subscribe(({ type }) => told.events.push(type))
+    pool.query('select 1 as x').then(async ({ rows }) => {
+      await pool.end()
+      console.log(JSON.stringify({ rows, ...told }))
+    })`
+  const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], { cwd: import.meta.dirname })
+  expect(JSON.parse(stdout)).toEqual({ rows: [{ x: 1 }], channel: 0, events: ['connected', 'acquired', 'released', 'drained'] })
+})
