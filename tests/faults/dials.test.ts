@@ -207,9 +207,9 @@ test('a name server that says nothing is told apart from a server that lets nobo
     return String(error)
   }
   const byName = { connectionString: proxy.urlFor(server.url).replace(proxy.host, HOST) }
-  expect(await said({ ...byName, stream: () => new Unresolved() })).toContain('does the name server answer?')
+  expect(await said({ ...byName, stream: () => new Unresolved() })).toContain('that DNS works from here')
   await proxy.deafen()
-  expect(await said({})).toContain('The address answers')
+  expect(await said({})).toContain('Reached the address')
 })
 
 describe('what waiting cannot mend fails at once, after one dial for each caller', () => {

@@ -73,5 +73,5 @@ test('given back with a cursor that nobody reads: the next caller does not wait 
   await cursor.read(1)
   client.release()
   expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
-  expect((await failure(cursor.read(1))).message).toMatch(/given back while this cursor or stream was open/)
+  expect((await failure(cursor.read(1))).message).toMatch(/released while this cursor or stream was open/)
 })

@@ -312,7 +312,7 @@ describe('given back', () => {
     expect(await served(setting.plain({ max: 1 }))).toMatchObject({ answer: 'waits' })
     const { answer, read } = await served(setting.thaw({ max: 1 }))
     expect(answer).toBe('ended')
-    expect((read as Error).message).toMatch(/given back while this cursor or stream was open/)
+    expect((read as Error).message).toMatch(/released while this cursor or stream was open/)
   })
 
   test('at once after a cursor was sent, and never read', async () => {

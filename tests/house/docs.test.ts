@@ -84,6 +84,20 @@ describe('the links', () => {
   })
 })
 
+/** In the repository of package.json: a user of a package has no docs folder to look into. */
+test('errors point at the page that describes them, one heading for each kind', async () => {
+  const { repository } = JSON.parse(await read('package.json')) as { repository: { url: string } }
+  const source = await read('packages/core/src/errors.ts')
+  const page = 'docs/reference/errors.md'
+  expect(source).toContain(`'${repository.url.replace(/^git\+|\.git$/g, '')}/blob/main/${page}'`)
+  const kinds = [
+    ...source.slice(source.indexOf('type ErrorKind'), source.indexOf('\n\n', source.indexOf('type ErrorKind'))).matchAll(/'([a-z-]+)'/g),
+  ]
+  expect(kinds.length).toBeGreaterThan(5)
+  const anchors = anchorsOf(pages.get(page) ?? '')
+  expect(kinds.map(([, kind = '']) => kind).filter((kind) => !anchors.has(kind))).toEqual([])
+})
+
 test('they, and CI, call the pnpm that the house uses', async () => {
   const { packageManager } = JSON.parse(await read('package.json')) as { packageManager: string }
   const others: string[] = []

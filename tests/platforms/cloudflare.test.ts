@@ -273,11 +273,11 @@ describe('bad use', () => {
 
   test('a client of one request in another one: an error that names the fix, where plain pg hangs', async () => {
     await worker.get('/thaw/hold')
-    expect(await worker.get('/thaw/use-held')).toEqual(told('ScopeError', /opened by another one\..*pool\.query\(\)/))
+    expect(await worker.get('/thaw/use-held')).toEqual(told('ScopeError', /opened by a different one\..*pool\.query\(\)/))
     await worker.get('/pg/hold-client')
     expect(await worker.get('/pg/use-held-client')).toEqual(HUNG)
     await worker.get('/thaw/hold-client')
-    expect(await worker.get('/thaw/use-held-client')).toEqual(told('ScopeError', /opened by another one/))
+    expect(await worker.get('/thaw/use-held-client')).toEqual(told('ScopeError', /opened by a different one/))
   })
 
   test('a query in the global scope', async () => {

@@ -76,5 +76,5 @@ test('withThaw around a page is refused, and named', async () => {
     import { connection } from 'next/server'
     export default withThaw(async function WrappedPage(_: { searchParams: Promise<object> }) { await connection(); return <p>never</p> })`
   expect((await add('wrapped/page.tsx', page)).status).toBe(500)
-  expect(next.output).toContain('withThaw() is around a page or a layout (WrappedPage)')
+  expect(next.output).toContain('withThaw() wraps a page or a layout (WrappedPage)')
 })

@@ -92,13 +92,13 @@ describe('what is done wrong is named:', () => {
     expect((await get('/api/kept')).status).toBe(200)
     // The invocation ends a moment after its answer has been read.
     const again = async () => ((await (await get('/api/kept')).json()) as { message?: string }).message ?? 'it still works'
-    await expect.poll(again).toMatch(/longer than the invocation/)
+    await expect.poll(again).toMatch(/invocation that acquired this client has ended/)
   })
 
   test('a pool for each request, whose connections do not stay', async () => {
     for (let request = 0; request < 4; request++) expect((await get('/api/per-request')).status).toBe(200)
-    expect(next.output.match(/Thaw: a pool is made for each request/g)).toHaveLength(1)
-    expect(next.output).toMatch(/a pool is made for each request.*\n +at /)
+    expect(next.output.match(/Thaw: a pool is created in each request/g)).toHaveLength(1)
+    expect(next.output).toMatch(/a pool is created in each request.*\n +at /)
     // The first one could have been the only one.
     await waitForSessions(server, 'start-stray', 1)
   })

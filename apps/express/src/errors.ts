@@ -32,8 +32,7 @@ function answerTo(error: unknown): Answer {
     return {
       status: 503,
       error: 'outcome-unknown',
-      message:
-        'The connection to the database broke after this had been sent. It may have been done, or not: look before you send it again.',
+      message: 'The connection to the database broke after this had been sent. It may have been done, or not: check before you retry.',
     }
   if (ThawError.is(error) && error.retryable)
     return { status: 503, error: 'unavailable', message: 'The database cannot be reached. Nothing was done: you may send this again.' }

@@ -120,7 +120,7 @@ describe('an answer that was lost', () => {
     await using plain = await startOnLaptop('pg', environmentOf(server, plainProxy))
     expect(await loseTwo(plain, plainProxy)).toMatchObject({ registered: { status: 500 }, loggedIn: 200, ordered: 500, stored: ['tea'] })
     expect(await loseTwo(app, proxy)).toMatchObject({
-      registered: { status: 503, body: { error: 'outcome-unknown', message: expect.stringContaining('look before you send it again') } },
+      registered: { status: 503, body: { error: 'outcome-unknown', message: expect.stringContaining('check before you retry') } },
       loggedIn: 200,
       ordered: 201,
       stored: ['tea'],

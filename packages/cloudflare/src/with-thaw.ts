@@ -114,6 +114,6 @@ function noHandler(given: unknown): OptionError {
   return new OptionError({
     option: 'handler',
     allowed: 'an object with fetch, scheduled, queue, email or tail; a function; a class',
-    message: `withThaw() takes what a Worker exports, but was given ${given === null ? 'null' : `a value of type ${typeof given}`} without a handler. Write export default withThaw({ async fetch(request, env, ctx) { … } }), or export const Counter = withThaw(class Counter extends DurableObject { … }).`,
+    message: `withThaw() takes what a Worker exports, but received ${given === null ? 'null' : `a value of type ${typeof given}`} without a handler. Write export default withThaw({ async fetch(request, env, ctx) { … } }), or export const Counter = withThaw(class Counter extends DurableObject { … }).`,
   })
 }

@@ -38,7 +38,7 @@ test.each(one(source))('a %s says its kind, and whether asking again may help', 
 })
 
 test.each(one(source))('a %s links to its section of the reference', (_, kind, __, error) => {
-  expect(error.message).toMatch(new RegExp(`^[A-Z][^.]*\\. See docs/reference/errors\\.md#${kind}$`))
+  expect(error.message).toMatch(new RegExp(`^[A-Z][^.]*\\. See https://[^ ]+/docs/reference/errors\\.md#${kind}$`))
 })
 
 test.each(one(source))('%s as JSON or text shows neither its cause nor anything that is hidden', (_, __, ___, error) => {

@@ -8,6 +8,8 @@
 import type { LostStatement, Outcome, OutcomeReason, OutcomeVerdict } from './outcome.ts'
 
 const BRAND = Symbol.for('thaw.error')
+/** A heading for each kind. The repository of package.json: `tests/house` compares them. */
+const DOCS = 'https://github.com/OWNER/thaw/blob/main/docs/reference/errors.md'
 
 /** The stable name of what happened. Switch on this, not on messages. */
 export type ErrorKind =
@@ -51,7 +53,7 @@ export class ThawError extends Error {
   readonly retryable: boolean
 
   constructor(parts: ErrorParts) {
-    super(`${parts.message} See docs/reference/errors.md#${parts.kind}`, parts.cause === undefined ? undefined : { cause: parts.cause })
+    super(`${parts.message} See ${DOCS}#${parts.kind}`, parts.cause === undefined ? undefined : { cause: parts.cause })
     this.kind = parts.kind
     this.retryable = parts.retryable
     // Not from new.target.name, which a minifier shortens.

@@ -103,7 +103,7 @@ const refused: readonly [sentence: string, options: object, message: string, all
 
 test.each(refused)('%s is refused, with the option, the value and what is allowed', (_, options, message, allowed) => {
   const error = refusal(options)
-  expect(error?.message).toBe(`${message} See docs/reference/errors.md#option`)
+  expect(error?.message).toBe(`${message} See https://github.com/OWNER/thaw/blob/main/docs/reference/errors.md#option`)
   expect({ option: error?.option, allowed: error?.allowed, kind: error?.kind, retryable: error?.retryable }).toEqual({
     option: Object.keys(options)[0],
     allowed,
@@ -127,7 +127,9 @@ test.each<[sentence: string, name: string, near: string]>([
   for (const others of ['refuse', 'pass'] as const) {
     const error = refusal({ [name]: 1 }, others)
     expect(error).toMatchObject({ option: name, allowed: near })
-    expect(error?.message).toBe(`There is no option "${name}". Did you mean "${near}"? See docs/reference/errors.md#option`)
+    expect(error?.message).toBe(
+      `There is no option "${name}". Did you mean "${near}"? See https://github.com/OWNER/thaw/blob/main/docs/reference/errors.md#option`,
+    )
   }
 })
 

@@ -89,4 +89,4 @@ function indexOfCurrent(scopes: readonly Scope[]): number {
 }
 
 const GLOBAL =
-  'A Worker opens connections in its handlers only, and this is its global scope, where its modules are loaded. Making the pool here is right; move the first connect() or query() into a handler, or a function that one calls.'
+  'A Worker can open connections only in its handlers, and this is its global scope, where its modules are loaded. Create the pool here, but move the first connect() or query() into a handler, or into a function that a handler calls.'

@@ -154,11 +154,11 @@ function once(tell: (message: string) => void): (leak: Leak) => void {
     if (places.has(acquiredAt)) return
     places.add(acquiredAt)
     tell(
-      `Thaw: a client was not released when the invocation ended. Its connection was closed, or the pool would have lost a place. Write client.release() in a finally block. It was acquired\n${acquiredAt}`,
+      `Thaw: a client was not released when the invocation ended. Its connection was closed, so that the pool does not lose a place. Call client.release() in a finally block. It was acquired\n${acquiredAt}`,
     )
   }
 }
 
 function timeUp(waitedMillis: number, marginMillis: number): string {
-  return `The invocation has run for ${Math.round(waitedMillis)} ms, and the platform ends it in ${Math.round(marginMillis)} ms. What still waits is given up, so that there is time to answer. Allow it more time on the platform, or do less in it.`
+  return `The invocation has run for ${Math.round(waitedMillis)} ms, and the platform ends it in ${Math.round(marginMillis)} ms. Whatever is still waiting was given up, so that there is time to respond. Allow it more time on the platform, or do less in it.`
 }

@@ -45,11 +45,11 @@ export async function registerExtension(address: string, name: string, events: r
     })
   const { status, headers, body } = await call('POST', 'register', { 'lambda-extension-name': name }, JSON.stringify({ events }))
   const id = headers['lambda-extension-identifier']
-  if (status !== 200 || typeof id !== 'string') throw new Error(`Lambda registered no extension "${name}" (${status}): ${body}`)
+  if (status !== 200 || typeof id !== 'string') throw new Error(`Lambda did not register the extension "${name}" (${status}): ${body}`)
   return {
     async next() {
       const answer = await call('GET', 'event/next', { 'lambda-extension-identifier': id })
-      if (answer.status !== 200) throw new Error(`Lambda gave the extension "${name}" no event (${answer.status}): ${answer.body}`)
+      if (answer.status !== 200) throw new Error(`Lambda sent the extension "${name}" no event (${answer.status}): ${answer.body}`)
       return JSON.parse(answer.body) as ExtensionEvent
     },
   }

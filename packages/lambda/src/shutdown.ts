@@ -57,9 +57,7 @@ async function start(address: string, beforeFreeze: boolean): Promise<boolean> {
     void follow(extension).catch(() => {})
     return true
   } catch (error) {
-    console.warn(
-      `Thaw: connections will not be closed at shutdown. Call registerShutdown() while the module is loaded, not in the handler. ${error}`,
-    )
+    console.warn(`Thaw: connections will not be closed at shutdown. Call registerShutdown() at module level, not in the handler. ${error}`)
     return false
   }
 }

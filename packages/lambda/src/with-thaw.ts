@@ -70,7 +70,7 @@ function checkHandler(handler: unknown): boolean {
     throw new OptionError({
       option: 'handler',
       allowed: 'a function',
-      message: `withThaw() takes a handler, but was given ${handler === null ? 'null' : `a value of type ${typeof handler}`}. Write withThaw(async (event, context) => { … }).`,
+      message: `withThaw() takes a handler, but received ${handler === null ? 'null' : `a value of type ${typeof handler}`}. Write withThaw(async (event, context) => { … }).`,
     })
   }
   const isStreaming = STREAMING in handler
@@ -78,7 +78,7 @@ function checkHandler(handler: unknown): boolean {
   throw new OptionError({
     option: 'handler',
     allowed: 'an async function of (event, context)',
-    message: `withThaw() was given a handler of ${handler.length} arguments. Lambda has ended callbacks with Node.js 24: return a promise instead of calling the third argument. For response streaming write withThaw(awslambda.streamifyResponse(handler)).`,
+    message: `withThaw() received a handler with ${handler.length} arguments. Lambda removed callbacks in Node.js 24: return a promise instead of calling the third argument. For response streaming, write withThaw(awslambda.streamifyResponse(handler)).`,
   })
 }
 

@@ -3,7 +3,7 @@
 import { OptionError } from '@thaw/core'
 
 const ALLOWED = 'postgresql://user:password@host/database'
-const MISSING = `There is no connection string. Set DATABASE_URL (${ALLOWED}) where this runs, and pass it on: as process.env.DATABASE_URL, on Cloudflare as env.DATABASE_URL.`
+const MISSING = `There is no connection string. Set DATABASE_URL (${ALLOWED}) for this process, and pass it on: as process.env.DATABASE_URL, or on Cloudflare as env.DATABASE_URL.`
 
 /** What is wrong with it, in words that show nothing of it but its scheme. */
 function complaint(value: unknown): string | undefined {
@@ -24,7 +24,7 @@ function complaint(value: unknown): string | undefined {
  */
 export function checkConnectionString(value: unknown): void {
   if (value === undefined || value === null) return
-  const wrong = value === '' ? 'is empty: is DATABASE_URL set where this runs?' : complaint(value)
+  const wrong = value === '' ? 'is empty: is DATABASE_URL set for this process?' : complaint(value)
   if (wrong === undefined) return
   const end = wrong.endsWith('?') ? '' : '.'
   throw new OptionError({

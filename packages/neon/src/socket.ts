@@ -46,7 +46,7 @@ export class Socket extends PeerSocketClass {
         option: 'webSocketConstructor',
         allowed: 'a WebSocket class',
         message:
-          'This runtime has no WebSocket, as Node.js before 22. Install "ws" and write neonConfig.webSocketConstructor = WebSocket (import { WebSocket } from "ws"), or use neon() over HTTP.',
+          'This runtime has no WebSocket (Node.js before 22 has none). Install "ws" and write neonConfig.webSocketConstructor = WebSocket (import { WebSocket } from "ws"), or use neon() over HTTP.',
       }),
     )
   }
@@ -120,6 +120,6 @@ function asError(failure: unknown): Error {
   const said = [message, (error as { message?: unknown } | undefined)?.message].find((text) => typeof text === 'string' && text !== '')
   const { errno, syscall } = (error ?? {}) as { errno?: number; syscall?: string }
   const code = codeOf(error)
-  const made = new Error(`The WebSocket failed (${said ?? 'the runtime does not say why'})`, { cause: error })
+  const made = new Error(`The WebSocket failed (${said ?? 'the runtime gives no reason'})`, { cause: error })
   return markLost(code === undefined ? made : Object.assign(made, { code, errno, syscall }))
 }

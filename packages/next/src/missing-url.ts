@@ -33,6 +33,6 @@ function noUrl(): OptionError {
     option: 'connectionString',
     allowed: 'a URL of PostgreSQL',
     message:
-      'The pool has no connectionString. Is DATABASE_URL set? Write DATABASE_URL=postgres://user:password@host/database into .env.local, and into the settings of the host that you deploy to.',
+      'The pool has no connectionString. Is DATABASE_URL set? Write DATABASE_URL=postgres://user:password@host/database into .env.local, and into the settings of the host you deploy to.',
   })
 }

@@ -33,5 +33,5 @@ export function findStrays(invocation: Invocation, tell: (stray: StrayPool) => v
 
 /** What is said where nobody listens. */
 export function describeStray({ madeAt }: StrayPool): string {
-  return `Thaw: a pool is made for each request, with connections of its own that nobody uses again. Make it once, outside of the handler: export const pool = onePool(Pool, { … }). It was made\n${madeAt}`
+  return `Thaw: a pool is created in each request, and its connections are never used again. Create it once, outside the handler: export const pool = onePool(Pool, { … }). It was created\n${madeAt}`
 }

@@ -199,7 +199,7 @@ describe('a pool that is made for each request', () => {
     expect(warn).not.toHaveBeenCalled()
     await handler()
     await handler()
-    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/a pool is made for each request.*onePool[\s\S]*route\.ts:9:1/))
+    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/a pool is created in each request.*onePool[\s\S]*route\.ts:9:1/))
     expect(warn.mock.calls.join()).not.toContain('secret')
     expect(closeIdle).toHaveBeenCalledTimes(2)
   })
@@ -237,7 +237,7 @@ describe('is refused', () => {
     function OrdersPage(_: object) {
       return null
     }
-    expect(() => withThaw(OrdersPage)(props)).toThrow('around a page or a layout (OrdersPage)')
+    expect(() => withThaw(OrdersPage)(props)).toThrow('wraps a page or a layout (OrdersPage)')
     expect(told).toEqual([])
   })
 

@@ -97,7 +97,7 @@ function createStorage(): InvocationStorage {
   const { AsyncLocalStorage } = globalThis as { AsyncLocalStorage?: new () => InvocationStorage }
   if (AsyncLocalStorage) return new AsyncLocalStorage()
   throw new Error(
-    'withThaw() of "@thaw/next" works inside of Next.js only: there is no AsyncLocalStorage. Elsewhere use that of "@thaw/vercel" or "@thaw/lambda".',
+    'withThaw() of "@thaw/next" works only inside Next.js: there is no AsyncLocalStorage here. Elsewhere, use withThaw() of "@thaw/vercel" or "@thaw/lambda".',
   )
 }
 
@@ -120,7 +120,7 @@ function aroundPage({ name }: NextHandler): OptionError {
   return new OptionError({
     option: 'handler',
     allowed: 'a route handler or a server action',
-    message: `withThaw() is around a page or a layout${name && ` (${name})`}. React goes on rendering after its function has returned, so nobody knows when its invocation ends. Take withThaw() away: pools work in pages without it.`,
+    message: `withThaw() wraps a page or a layout${name && ` (${name})`}. React keeps rendering after the function has returned, so the end of its invocation is not known. Remove withThaw(): pools work in pages without it.`,
   })
 }
 
@@ -129,7 +129,7 @@ function alreadyAnAction(): OptionError {
     option: 'handler',
     allowed: 'a route handler or a server action',
     message:
-      "withThaw() was given a function that is a server action already, so clients would call it past withThaw(). Put the action into a file that begins with 'use server', and write there: export const save = withThaw(async (form: FormData) => { … }).",
+      "withThaw() received a function that is already a server action, so clients would bypass withThaw(). Put the action into a file that begins with 'use server', and write: export const save = withThaw(async (form: FormData) => { … }).",
   })
 }
 
@@ -137,6 +137,6 @@ function noHandler(given: unknown): OptionError {
   return new OptionError({
     option: 'handler',
     allowed: 'a function',
-    message: `withThaw() takes a route handler or a server action, but was given ${given === null ? 'null' : `a value of type ${typeof given}`}. Write export const GET = withThaw(async (request) => { … }).`,
+    message: `withThaw() takes a route handler or a server action, but received ${given === null ? 'null' : `a value of type ${typeof given}`}. Write export const GET = withThaw(async (request) => { … }).`,
   })
 }

@@ -13,7 +13,7 @@ function noTcp(): OptionError {
     option: 'runtime',
     allowed: 'Node.js',
     message:
-      '@thaw/pg needs TCP, which the Edge runtime has not. Use the Pool of "@thaw/neon" there, or run this function on Node.js: remove `runtime: "edge"`.',
+      '@thaw/pg needs TCP, which the Edge runtime does not have. Use the Pool of "@thaw/neon" there, or run this function on Node.js: remove `runtime: "edge"`.',
   })
 }
 

@@ -126,7 +126,7 @@ describe('with max given', () => {
       expect(error.message).toMatch(
         /^timeout exceeded when trying to connect: .* the only connection to .* was held by a caller that ran nothing/,
       )
-      expect(error.message).toContain('Inside a transaction use its client for every statement; or raise max.')
+      expect(error.message).toContain('Inside a transaction, run every statement on its client; or raise max.')
       expect(pool.options.max).toBe(1)
     }
   })
@@ -136,7 +136,7 @@ describe('with max given', () => {
     const client = await pool.connect()
     const slow = pool.query('select pg_sleep(0.6)')
     await expect(pool.query('select 1')).rejects.toThrow(
-      'in use, 1 of them by callers that ran nothing on them. Does the holder itself wait',
+      'in use, 1 of them by callers that ran nothing on them. Is such a caller itself waiting',
     )
     client.release()
     await slow
@@ -145,7 +145,7 @@ describe('with max given', () => {
   test('connections that run statements are told as ever', async () => {
     const pool = createPool({}, { max: 1, connectionTimeoutMillis: 200 })
     const slow = pool.query('select pg_sleep(0.6)')
-    await expect(pool.query('select 1')).rejects.toThrow('all 1 connections to the database were in use')
+    await expect(pool.query('select 1')).rejects.toThrow('the only connection to the database was in use')
     await slow
   })
 })

@@ -292,7 +292,7 @@ test('a client that is kept beyond its invocation says why it does not work', as
   expect(error).toMatchObject({
     kind: 'connection-lost',
     outcome: 'not-executed',
-    message: expect.stringMatching(/longer than the invocation/),
+    message: expect.stringMatching(/invocation that acquired this client has ended/),
   })
 })
 

@@ -16,8 +16,8 @@ function environment(given: Partial<Record<(typeof VARIABLES)[number], string>>)
 afterEach(() => vi.unstubAllEnvs())
 
 test.each([
-  [undefined, 'DATABASE_URL is not set where this runs'],
-  [SECRET, 'DATABASE_URL is set here: pass it on'],
+  [undefined, 'DATABASE_URL is not set in this process'],
+  [SECRET, 'DATABASE_URL is set in this process: pass it on'],
 ])('with DATABASE_URL = %s the error names it, and keeps what the socket said', async (DATABASE_URL, words) => {
   // Nobody listens there.
   environment({ PGPORT: '1', ...(DATABASE_URL && { DATABASE_URL }) })
@@ -25,7 +25,7 @@ test.each([
   const pool = new Pool({ connectionString: undefined })
   const error = await pool.query('SELECT 1').catch((reason) => reason)
   expect(error).toMatchObject({ name: 'ConnectError', stage: 'tcp', code: plain.code })
-  expect(error.message).toContain('Neither a connection string nor a host was given, and PGHOST is not set')
+  expect(error.message).toContain('There was no connection string, no host and no PGHOST')
   expect(error.message).toContain(words)
   expect(JSON.stringify([error, error.message])).not.toContain('secret')
   await pool.end()
@@ -40,6 +40,6 @@ test("pg's own variables are enough, as ever", async () => {
   await pool.end()
   environment({ PGHOST: '127.0.0.1', PGPORT: '1' })
   const error = await new Pool().query('SELECT 1').catch((reason) => reason)
-  expect(error.message).toContain('Is PostgreSQL running there')
+  expect(error.message).toContain('Check that PostgreSQL is running there')
   await server.close()
 })

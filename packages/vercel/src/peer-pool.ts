@@ -43,6 +43,6 @@ export function asPeerPool(pool: unknown): PeerPool {
   throw new OptionError({
     option: 'pool',
     allowed: 'a pool of pg, @thaw/pg or @neondatabase/serverless',
-    message: `attachPool() takes a pool, but was given ${typeof pool === 'function' ? 'a function' : `a ${kind}`}. Write attachPool(new Pool({ … })), with the Pool of "@thaw/pg" or "pg".`,
+    message: `attachPool() takes a pool, but received ${typeof pool === 'function' ? 'a function' : `a ${kind}`}. Write attachPool(new Pool({ … })), with the Pool of "@thaw/pg" or "pg".`,
   })
 }

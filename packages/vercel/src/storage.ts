@@ -14,5 +14,7 @@ export function storageMaker(): () => InvocationStorage {
   const runtime = globalThis as Runtime
   const AsyncLocalStorage = runtime.AsyncLocalStorage ?? runtime.process?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage
   if (AsyncLocalStorage) return () => new AsyncLocalStorage()
-  throw new Error('withThaw() needs AsyncLocalStorage, which this runtime has not. Use Node 20.16 or later, or the Edge runtime of Vercel.')
+  throw new Error(
+    'withThaw() needs AsyncLocalStorage, which this runtime does not have. Use Node 20.16 or later, or the Edge runtime of Vercel.',
+  )
 }

@@ -126,6 +126,6 @@ function noHandler(given: unknown): OptionError {
   return new OptionError({
     option: 'handler',
     allowed: 'a function, or an object with a fetch function',
-    message: `withThaw() takes a handler, but was given ${given === null ? 'null' : `a value of type ${typeof given}`}. Write withThaw((request, response) => { … }), export const GET = withThaw((request) => …), or export default withThaw({ fetch }).`,
+    message: `withThaw() takes a handler, but received ${given === null ? 'null' : `a value of type ${typeof given}`}. Write withThaw((request, response) => { … }), export const GET = withThaw((request) => …), or export default withThaw({ fetch }).`,
   })
 }

@@ -78,10 +78,10 @@ export function connectError(
 }
 
 const ADVICE: Readonly<Record<ConnectStage, string>> = {
-  dns: 'Is the host name right, and does the name server answer?',
-  tcp: 'Is PostgreSQL running there, and may this network reach it?',
+  dns: 'Check the host name, and that DNS works from here.',
+  tcp: 'Check that PostgreSQL is running there, and that this network can reach it.',
   tls: "Check the `ssl` option against the server's certificate.",
-  startup: 'The address answers, but the server let nobody in.',
+  startup: 'Reached the address, but the session could not be started.',
 }
 
 /** A caller's time is up. `max` and `waitedMillis` are for people; the text begins as node-postgres' own does, for their predicates. */
@@ -99,8 +99,8 @@ export function acquireTimeout(
   const advice = cause === undefined && reached === undefined ? '' : ` ${ADVICE[stageOf(cause, wire, reached)]}`
   const detail: Record<AcquireStage, string> = {
     wait: inUse(where, max, atRest),
-    connect: `no new connection to ${where} could be made in time.${advice}`,
-    probe: `the idle connections to ${where} did not answer in time.`,
+    connect: `no new connection to ${where} could be opened in time.${advice}`,
+    probe: `the idle connections to ${where} did not reply to a probe in time.`,
   }
   return new AcquireTimeoutError({
     stage,
@@ -112,12 +112,10 @@ export function acquireTimeout(
 }
 
 function inUse(where: string, max: number, atRest: number): string {
-  if (atRest === 0) return `all ${max} connections to ${where} were in use. Release clients sooner, or raise max.`
-  const held =
-    max === 1
-      ? `the only connection to ${where} was held by a caller that ran nothing on it`
-      : `all ${max} connections to ${where} were in use, ${atRest} of them by callers that ran nothing on them`
-  return `${held}. Does the holder itself wait for another one? Inside a transaction use its client for every statement; or raise max.`
+  const all = max === 1 ? `the only connection to ${where} was` : `all ${max} connections to ${where} were`
+  if (atRest === 0) return `${all} in use. Release clients sooner, or raise max.`
+  const held = max === 1 ? `${all} held by a caller that ran nothing on it` : `${all} in use, ${atRest} of them by callers that ran nothing on them`
+  return `${held}. Is such a caller itself waiting for another connection? Inside a transaction, run every statement on its client; or raise max.`
 }
 
 /** The invocation's time was up first. */
@@ -125,7 +123,7 @@ export function invocationOver(cause: Error, waitedMillis: number): DeadlineErro
   return new DeadlineError({
     waitedMillis,
     cause,
-    message: `The invocation's time is up, after ${Math.round(waitedMillis)} ms of waiting for a connection. Nothing was sent.`,
+    message: `The invocation's deadline passed after ${Math.round(waitedMillis)} ms of waiting for a connection. Nothing was sent.`,
   })
 }
 

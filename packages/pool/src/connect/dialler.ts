@@ -148,7 +148,7 @@ export class Dialler {
         // The server, which may be waiting for a password that nobody has, would wait for a minute.
         attempt.client?.connection?.stream.destroy()
         if (attempt.isSuperfluous) return this.#host.resume()
-        this.#fail(unfit ?? causeOf(error) ?? new Error('The client gave neither a connection nor an error'), dial, isSecondPassword)
+        this.#fail(unfit ?? causeOf(error) ?? new Error('The client reported neither a connection nor an error'), dial, isSecondPassword)
       })
       attempt.client = client
       attempt.stage = client && followDial(client)

@@ -13,9 +13,9 @@ test.each([
 })
 
 test.each([
-  ['and is not set', {}, 'DATABASE_URL is not set where this runs'],
-  ['and is empty', { DATABASE_URL: '' }, 'DATABASE_URL is not set where this runs'],
-  ['and is set, but was not passed on', { DATABASE_URL: SECRET }, 'DATABASE_URL is set here: pass it on'],
+  ['and is not set', {}, 'DATABASE_URL is not set in this process'],
+  ['and is empty', { DATABASE_URL: '' }, 'DATABASE_URL is not set in this process'],
+  ['and is set, but was not passed on', { DATABASE_URL: SECRET }, 'DATABASE_URL is set in this process: pass it on'],
 ])('nothing says where: DATABASE_URL is named, %s', (_, env, words) => {
   for (const options of [{}, { connectionString: undefined }, { connectionString: '' }]) {
     const advice = adviceWhereNothingWasGiven(options, env)

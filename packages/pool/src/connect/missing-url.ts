@@ -17,9 +17,9 @@ export function adviceWhereNothingWasGiven(
 ): string | undefined {
   if (connectionString || host || stream || env['PGHOST']) return undefined
   const found = env['DATABASE_URL']
-    ? 'DATABASE_URL is set here: pass it on, as'
-    : 'DATABASE_URL is not set where this runs: set it, and pass it on as'
-  return `Neither a connection string nor a host was given, and PGHOST is not set: this is the default of the driver. ${found} new Pool({ connectionString: process.env.DATABASE_URL }).`
+    ? 'DATABASE_URL is set in this process: pass it on, as'
+    : 'DATABASE_URL is not set in this process: set it, and pass it on, as'
+  return `There was no connection string, no host and no PGHOST, so this is the driver's default. ${found} new Pool({ connectionString: process.env.DATABASE_URL }).`
 }
 
 function environment(): Environment {

@@ -131,17 +131,16 @@ const RUN_AGAIN = 'Nothing of it remains: run the whole transaction again.'
 const ADVICE: Readonly<Record<OutcomeVerdict['reason'], string>> = {
   unsent: 'before the statement was sent. It was not executed.',
   'ended-while-idle': 'because the server had ended it while it was idle. The statement was not executed.',
-  'ended-before-start': 'before the server began with the statement. It was not executed.',
-  'nothing-durable': 'outside of any transaction that could have been stored. Nothing was changed.',
+  'ended-before-start': 'before the server started the statement. It was not executed.',
+  'nothing-durable': 'during a transaction command that commits nothing. Nothing was changed.',
   'transaction-timeout': `because the transaction took too long. ${RUN_AGAIN}`,
-  'transaction-failed': `in a transaction that had failed already. ${RUN_AGAIN}`,
+  'transaction-failed': `in a transaction that had already failed. ${RUN_AGAIN}`,
   'transaction-rolled-back': `in a transaction, before its end was sent: the server rolls it back. ${RUN_AGAIN}`,
-  read: 'while the answer was awaited. The statement only reads: it can be sent again.',
-  'commit-in-flight':
-    'after the end of the transaction was sent. Nobody here can know whether it was stored: look before you run it again.',
-  'write-in-flight': 'after the statement was sent. Nobody here can know whether it was executed: look before you send it again.',
+  read: 'while waiting for the answer. The statement only reads: it can be sent again.',
+  'commit-in-flight': 'after the end of the transaction was sent. It may have been committed: check before retrying.',
+  'write-in-flight': 'after the statement was sent. It may have been executed: check before retrying.',
   unreplicated:
-    'after the server had committed, but before its replicas confirmed. It is done, and lost only if that server is: do not send it again.',
+    'after the commit on the primary, but before its replicas confirmed. It is committed, though a failover could lose it: do not send it again.',
 }
 
 /**

@@ -72,7 +72,7 @@ const conversations = new WeakMap<PeerQuery, Conversation>()
 /** How long a reader may pause after an answer, once the client was given back. One that goes on does so at once. */
 const PAUSE_MILLIS = 1000
 const LEFT_OPEN =
-  'The client was given back while this cursor or stream was open and nobody read it, so its connection was closed. Read it to its end, or close it, before release().'
+  'The client was released while this cursor or stream was open and had no reader, so its connection was closed. Read it to its end, or close it, before release().'
 
 class Conversation {
   readonly #query: PeerQuery
@@ -172,7 +172,7 @@ class Conversation {
 
   #submit(connection: PeerConnection, inner: Method): unknown {
     // What nobody wants any more is not begun: nobody would end it. (One that writes tells the server so by itself.)
-    if ((this.#query as Attendable).destroyed && !('_final' in this.#query)) this.#givenUp ??= new Error('Given up before it was sent')
+    if ((this.#query as Attendable).destroyed && !('_final' in this.#query)) this.#givenUp ??= new Error('Destroyed before it was sent')
     if (this.#givenUp) return this.#givenUp
     this.#socket = connection.stream
     const noData = () => this.#answered('describe')

@@ -284,9 +284,9 @@ function extend(Base: ClientClass): ClientClass {
       const { clock, probeTimeoutMillis } = attached.host
       this.#isAsking = true
       pollSockets(clock, () => {
-        if (isBroken(this.#self)) return this.#foundDead('ECONNRESET', 'its end had come already')
+        if (isBroken(this.#self)) return this.#foundDead('ECONNRESET', 'its socket had already closed')
         probe(this.#self, attached.vitals, clock, probeTimeoutMillis, (alive) => {
-          if (!alive) return this.#foundDead('ETIMEDOUT', `it did not answer within ${probeTimeoutMillis} ms when asked whether it lives`)
+          if (!alive) return this.#foundDead('ETIMEDOUT', `it did not reply to a probe within ${probeTimeoutMillis} ms`)
           this.#isAsking = false
           // Unless whoever waited has lost interest meanwhile.
           if (queuedQueriesOf(this).length > 0) this.#submit(attached)

@@ -189,7 +189,7 @@ export function preparePoolOptions(given?: (PoolConfig & ThawOptions) | null, Cl
     throw new OptionError({
       option: 'config',
       allowed: 'an object',
-      message: `new Pool() takes an object, but was given a ${typeof config}. For a URL write new Pool({ connectionString: url }).`,
+      message: `new Pool() takes an object, but received a ${typeof config}. For a URL, write new Pool({ connectionString: url }).`,
     })
   }
   checkOptions(config, RULES, 'pass')

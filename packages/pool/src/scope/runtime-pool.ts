@@ -56,6 +56,6 @@ function noBindings(): OptionError {
     option: 'config',
     allowed: 'options, outside of Cloudflare Workers',
     message:
-      'new Pool() was given a function of the bindings, which there are on Cloudflare Workers only, and this is another runtime. Write new Pool({ connectionString: process.env.DATABASE_URL }): that works on Workers too, where DATABASE_URL is among the "vars" or the secrets.',
+      'new Pool() received a function of the bindings, which exist on Cloudflare Workers only, and this is another runtime. Write new Pool({ connectionString: process.env.DATABASE_URL }): that works on Workers too, if DATABASE_URL is among the "vars" or the secrets.',
   })
 }

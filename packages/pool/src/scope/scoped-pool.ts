@@ -114,7 +114,7 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
       let pool: ThawPool
       try {
         const scope = currentScope()
-        if (!scope) throw new Error('This is no Worker any more: its global WebSocketPair has gone.')
+        if (!scope) throw new Error('This is no longer a Worker: its global WebSocketPair is gone.')
         pool = (this.#branches.get(scope) ?? this.#branch(scope)).pool
       } catch (error) {
         return this.#answer(args, error as Error)
@@ -181,6 +181,6 @@ function checkSource(source: unknown): Source | SourceFunction<never> {
   throw new OptionError({
     option: 'config',
     allowed: 'a connection string, options, a Hyperdrive binding, or a function of the bindings',
-    message: `new Pool() was given a ${typeof source}. Write new Pool((env) => env.HYPERDRIVE), or new Pool({ connectionString: url }).`,
+    message: `new Pool() received a ${typeof source}. Write new Pool((env) => env.HYPERDRIVE), or new Pool({ connectionString: url }).`,
   })
 }

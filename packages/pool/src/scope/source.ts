@@ -50,7 +50,7 @@ function nothingFound(found: unknown, bindings: object): OptionError {
     option: 'connectionString',
     allowed: 'a connection string, options, or a Hyperdrive binding',
     message: isPromise
-      ? 'The function given to new Pool() returned a promise. What has to be awaited can be the password: new Pool((env) => ({ host, user, database, password: () => env.SECRET.get() })).'
-      : `There is nothing to connect to: new Pool() was given ${found === '' ? 'an empty string' : String(found)}. This Worker has ${there}. Is the one that you read among "hyperdrive", "vars" or the secrets of wrangler.jsonc, and of the environment that you deploy?`,
+      ? 'The function passed to new Pool() returned a promise. If a password has to be awaited, make it a function: new Pool((env) => ({ host, user, database, password: () => env.SECRET.get() })).'
+      : `There is nothing to connect to: new Pool() received ${found === '' ? 'an empty string' : String(found)}. This Worker has ${there}. Is the binding that you read among "hyperdrive", "vars" or the secrets in wrangler.jsonc, for the environment that you deploy?`,
   })
 }

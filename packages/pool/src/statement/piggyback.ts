@@ -112,5 +112,5 @@ export function startPiggyback(
 
 /** What ended a connection that gave no sign of life. */
 export function noProof(millis: number): Error {
-  return wireError('ETIMEDOUT', `Connection gave no sign of life within ${millis} ms, with a statement on its way`)
+  return wireError('ETIMEDOUT', `Connection did not answer a probe within ${millis} ms; a statement was in flight`)
 }

@@ -74,7 +74,7 @@ const MOST_REPEATS = 2
 /** PostgreSQL's read_only_sql_transaction. */
 const READ_ONLY = '25006'
 const LEFT_OPEN =
-  'A statement sent by pool.query() left a transaction open. It was rolled back, because the next pool.query() may take another connection. Take one for all of it: const client = await pool.connect().'
+  'A statement sent by pool.query() left a transaction open. It was rolled back, because the next pool.query() may use another connection. Acquire one client for the whole transaction: const client = await pool.connect().'
 
 export class PoolQueries {
   readonly #host: PoolQueryHost
