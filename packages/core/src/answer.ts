@@ -1,4 +1,4 @@
-/** When has a response been read? Until then what its body is made from, a cursor for example, is still in use. */
+/** When has a response been read? Until then, whatever produces its body, such as a cursor, is still in use. */
 
 import { type Invocation, resumeInvocation } from './invocation.ts'
 
@@ -6,9 +6,9 @@ interface Answer {
   readonly body: ReadableStream
 }
 
-/** A `Response` that has one, of whichever class, or a stream by itself: a server action may answer with one. */
+/** A `Response` that has a body, of whichever class, or a bare stream: a server action may return one. */
 export function answerOf(value: unknown): Answer | undefined {
-  // React's references to what only the client has are functions, and throw when they are looked into.
+  // React's references to client-only values are functions, and throw when they are inspected.
   if (typeof value !== 'object' || value === null) return undefined
   if (isStream(value)) return { body: value }
   const { body } = value as { body?: unknown }
@@ -20,15 +20,16 @@ function isStream(value: unknown): value is ReadableStream {
 }
 
 /**
- * Calls back when whoever reads the body has come to its end, or has given it up. Who reads it is not the handler: what makes the body is called as
- * part of the invocation all the same.
+ * Calls back when the body has been read to its end, or its reader has cancelled it. The reader is not the handler, but what produces the
+ * body still runs as part of the invocation.
  *
- * The response and its body stay the same objects: a stream around the stream would cost 15 µs. Each way to read one begins at a method of it.
+ * The response and its body stay the same objects: wrapping the stream in another would cost 15 µs. Instead, each method that begins to
+ * read is watched.
  */
 export function afterBody({ body }: Answer, invocation: Invocation, done: () => void): void {
   const { getReader, pipeTo, tee, cancel } = body
   const inside = <Result>(work: () => Result): Result => resumeInvocation(invocation, work)
-  /** What reads it to its end, or gives it up; unless somebody else has it. */
+  /** Reads it to its end, or cancels it; unless another reader already has it. */
   const last = (work: () => Promise<void>): Promise<void> => (body.locked ? work() : inside(work).finally(done))
 
   function followedReader(mode?: never): ReadableStreamDefaultReader {
@@ -36,7 +37,7 @@ export function afterBody({ body }: Answer, invocation: Invocation, done: () => 
     const { read, cancel: cancelReader } = reader
     reader.read = (...values) => inside(() => read.apply(reader, values))
     reader.cancel = (reason) => inside(() => cancelReader.call(reader, reason))
-    // Rejected, too, when the reader goes and leaves the rest to another.
+    // Also rejected when the reader releases its lock and leaves the rest to another reader.
     reader.closed.then(done, () => body.locked && done())
     return reader
   }
@@ -66,7 +67,7 @@ export function afterBody({ body }: Answer, invocation: Invocation, done: () => 
     tee: {
       value() {
         const branches = tee.call(body)
-        // Of a response that is cloned, the first is the body from then on.
+        // When a response is cloned, its first branch becomes the body.
         afterBody({ body: branches[0] }, invocation, done)
         return branches
       },

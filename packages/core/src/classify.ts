@@ -1,21 +1,24 @@
 /**
- * What a failure's code says: SQLSTATEs of PostgreSQL and errnos of the socket layer. Knowledge as data, a source for each
- * row. Messages are never looked at here: they are translated, and change.
+ * What the code of a failure means: SQLSTATEs of PostgreSQL, and errnos of the socket layer. Knowledge as data, each row with its source.
+ * Messages are never read here: they are translated, and they change.
  */
 
-/** What one code says. */
+/** What one code means. */
 export interface FailureRow {
   /** SQLSTATE (five characters) or errno name. */
   readonly code: string
   /** In a few words, for people. */
   readonly says: string
-  /** As the answer to a dial: `again` with backoff, `password` (ask for it once more, it may have expired), or `fail` at once. */
+  /**
+   * As the result of a connection attempt: retry it (`again`, with backoff), ask for the `password` once more because it may have expired,
+   * or `fail` at once.
+   */
   readonly dial: 'again' | 'password' | 'fail'
-  /** It ends the connection that it arrives on. */
+  /** It ends the connection on which it arrives. */
   readonly ends: boolean
-  /** What it tells about the other connections to the same server. */
+  /** What it says about the other connections to the same server. */
   readonly siblings: 'unharmed' | 'suspect' | 'evict'
-  /** Where this is written down. */
+  /** Where this is documented. */
   readonly source: string
 }
 
@@ -57,7 +60,7 @@ const ROWS: readonly Row[] = [
   ['57P05', 'idle for too long', 'again', true, 'unharmed', TIMEOUTS],
 ]
 
-/** Every code that Thaw knows. A code that is not here answers a statement, and concerns nobody but its caller. */
+/** Every code that Thaw knows. A code that is not listed answers a statement, and concerns only that statement's caller. */
 export const FAILURES: ReadonlyMap<string, FailureRow> = new Map(
   ROWS.map(([code, says, dial, ends, siblings, source]) => [code, { code, says, dial, ends, siblings, source }]),
 )

@@ -1,6 +1,6 @@
 /**
- * Everything that reads time or draws chance. No other file of Thaw does: rules are functions over the values
- * read here, so that a test can stop, jump or replay time.
+ * The only file of Thaw that reads time or randomness. Rules elsewhere are functions over the values read here, so that a test can stop,
+ * jump or replay time.
  */
 
 import { unmaskedNow, unmaskedRandom } from './unmasked.ts'
@@ -13,10 +13,10 @@ export interface Reading {
   readonly mono: number
 }
 
-/** A running timer. Opaque: give it back to the clock that made it. */
+/** A running timer. Opaque: pass it back to the clock that made it. */
 export type Timer = unknown
 
-/** Time and chance, as Thaw uses them. Inject your own with the `clock` option to test freezes without waiting for one. */
+/** Time and randomness, as Thaw uses them. Inject your own with the `clock` option to test a freeze without waiting for one. */
 export interface Clock {
   /** Milliseconds since the epoch (`Date.now`). */
   wall(): number
@@ -24,11 +24,11 @@ export interface Clock {
   mono(): number
   /** Calls back once after `millis`. Keeps the process alive until then, unless it runs in the background. */
   setTimer(callback: () => void, millis: number, background?: boolean): Timer
-  /** Stops it. Does nothing when it has run, or was stopped before. */
+  /** Stops it. Does nothing if it has already run or been stopped. */
   clearTimer(timer: Timer): void
   /** A number in [0, 1). */
   random(): number
-  /** Calls back after one turn of the event loop (`setImmediate`). Absent where the runtime has no such thing. */
+  /** Calls back after one turn of the event loop (`setImmediate`). Absent if the runtime has none. */
   turn?(callback: () => void): void
 }
 
@@ -41,7 +41,7 @@ interface Globals {
   readonly setImmediate?: (callback: () => void) => unknown
 }
 
-/** The longest timer that there is, 24 days: its 32 bits hold no more, and Node makes 1 ms of what is longer. */
+/** The longest possible timer, 24 days: a timer has 32 bits, and Node turns anything longer into 1 ms. */
 const LONGEST_TIMER_MILLIS = 2 ** 31 - 1
 
 const globals = globalThis as unknown as Globals
@@ -51,8 +51,8 @@ const { performance } = globals
 const monotonic = performance?.now.bind(performance) as () => number
 
 /**
- * The runtime's own functions, taken once, when this module is loaded. Fake timers of a test (`vi.useFakeTimers()`, Jest, Sinon) replace the
- * globals later: they are for the code under test, and would stop a pool that talks to a real server.
+ * The runtime's own functions, captured when this module is loaded. A test's fake timers (`vi.useFakeTimers()`, Jest, Sinon) replace the
+ * globals later: they are meant for the code under test, and would stop a pool that talks to a real server.
  */
 export const runtimeTime: {
   readonly wall: () => number
@@ -63,7 +63,7 @@ export const runtimeTime: {
   readonly random: () => number
 } = {
   wall: once(() => unmaskedNow(now)),
-  // Unlike the others it has to be called on its object. Loading us is no reason to fail where there is none.
+  // Unlike the others, it must be called as a method. If the runtime has none, loading this module must not fail.
   mono: monotonic,
   setTimeout: globals.setTimeout,
   clearTimeout: globals.clearTimeout,
@@ -71,7 +71,7 @@ export const runtimeTime: {
   random: once(() => unmaskedRandom(chance)),
 }
 
-/** A mask may have been there already when this module was loaded. What is behind it is looked for when it is first needed. */
+/** The globals may already have been masked when this module was loaded. What is behind the mask is looked up on first use. */
 function once(find: () => () => number): () => number {
   let found: (() => number) | undefined
   return () => {
@@ -80,10 +80,10 @@ function once(find: () => () => number): () => number {
   }
 }
 
-// Called without an object: browsers and workerd refuse timers that are called on one that is not theirs.
+// Called without a receiver: browsers and workerd refuse timers that are called on a foreign object.
 const { wall, mono, setTimeout, clearTimeout, setImmediate, random } = runtimeTime
 
-/** The clocks of the runtime we are in. */
+/** The clocks of the current runtime. */
 export const systemClock: Clock = {
   wall,
   mono: () => mono(),
@@ -112,11 +112,11 @@ export function read(clock: Clock): Reading {
 }
 
 /**
- * Milliseconds from one reading to a later one: the larger of the two clocks' answers.
+ * Milliseconds between two readings: the larger of the two clocks' values.
  *
- * Either clock alone can miss a freeze: the monotonic one stands still in a suspended laptop and, by many reports, on
- * Lambda; the wall clock stands still in a paused guest until it is stepped. The larger answer errs towards "old", which
- * costs a probe; the smaller one would hand out dead connections.
+ * Either clock alone can miss a freeze: the monotonic one stands still in a suspended laptop and, by many reports, on Lambda; the wall
+ * clock stands still in a paused guest until it is stepped. The larger value errs towards "old", which costs a probe; the smaller one would
+ * hand out dead connections.
  */
 export function elapsedMillis(since: Reading, now: Reading): number {
   return Math.max(now.wall - since.wall, now.mono - since.mono)

@@ -5,39 +5,39 @@ import { pollSockets } from './poll-sockets.ts'
 
 /** A running deadline. */
 export interface Deadline {
-  /** What was waited for has come: the deadline will not expire any more. */
+  /** What was waited for has arrived: the deadline can no longer expire. */
   cancel(): void
 }
 
-/** While something is waited for, the clock is looked at this often at least: nothing else tells a freeze from a wait. */
+/** While something is waited for, the clock is read at least this often: nothing else can tell a freeze from a wait. */
 export const LOOK_MILLIS = 250
-/** Between two looks no more than this passes in a process that runs, unless its event loop is blocked. */
+/** The most time between two looks in a running process, unless its event loop is blocked. */
 const ASLEEP_MILLIS = 500
 
 /**
- * What the time between two looks costs a wait of which so much was left. A freeze counts as one look, since nobody knows in which part of it
- * the process still ran; and never as all that was left, since what was waited for had no chance to come meanwhile.
+ * How much the time between two looks costs a wait that has `leftMillis` left. A freeze counts as one look, because it is unknown during
+ * which part of it the process still ran; and it never uses up all that is left, because what was waited for had no chance to arrive.
  */
 export function chargedMillis(gapMillis: number, leftMillis: number): number {
   return gapMillis > ASLEEP_MILLIS ? Math.min(LOOK_MILLIS, Math.max(0, leftMillis) / 2) : gapMillis
 }
 
 /**
- * Calls `expire` once the process has run for `millis`, unless cancelled. The time for which it was frozen is not counted, see
- * {@link chargedMillis}: neither side of the wait had any of it.
+ * Calls `expire` once the process has run for `millis`, unless cancelled. The time for which it was frozen is not counted, see {@link
+ * chargedMillis}: neither side of the wait had any of it.
  *
- * After a freeze an expired timer runs before data that arrived meanwhile (44 of 44 runs with SIGSTOP and the cgroup
- * freezer). So the timer alone accuses nobody: the sockets are polled first, and whoever cancels in those turns, because the
- * bytes were there all along, is believed.
+ * After a freeze, an expired timer runs before data that arrived meanwhile (44 of 44 runs with SIGSTOP and the cgroup freezer). So a timer
+ * alone proves nothing: the sockets are polled first, and a cancellation during those turns counts, because the bytes had been there all
+ * along.
  *
- * @param expire is told by how many milliseconds it is late, by the monotonic clock: how long the process was frozen or busy.
+ * @param expire receives how many milliseconds late it is, by the monotonic clock: how long the process was frozen or busy.
  * @param background the deadline alone does not keep the process alive. Default false.
  */
 export function startDeadline(clock: Clock, millis: number, expire: (lateMillis: number) => void, background = false): Deadline {
   return start(clock, millis, expire, background, LOOK_MILLIS)
 }
 
-/** The same for a time that others have set, such as a platform: it comes whether or not the process runs. */
+/** The same for a moment that others have set, such as the platform: it comes whether or not the process runs. */
 export function startAbsoluteDeadline(clock: Clock, millis: number, expire: (lateMillis: number) => void, background = false): Deadline {
   return start(clock, millis, expire, background, Number.POSITIVE_INFINITY)
 }
@@ -50,7 +50,7 @@ function start(clock: Clock, millis: number, expire: (lateMillis: number) => voi
   let open = true
   const look = () => {
     const now = clock.mono()
-    // Where the clock does not move at all, as in a Worker's, the timer is all that there is.
+    // If the clock does not advance at all, as in a Worker, the timer is all there is.
     left -= isAbsolute || now === lookedAt ? Math.min(left, longestMillis) : chargedMillis(now - lookedAt, left)
     lookedAt = now
     if (left > 0) {

@@ -1,8 +1,7 @@
 /**
- * Errors that state facts which only Thaw knows. Whatever the server itself says passes through as the object that the
- * driver made of it.
+ * Errors that state facts which only Thaw knows. The server's own errors pass through as the objects that the driver made.
  *
- * Checked by brand, not by `instanceof`, so that two copies of this package agree: `ThawError.is(error)`, `error.kind`.
+ * Checked by brand rather than by `instanceof`, so that two copies of this package agree: `ThawError.is(error)`, `error.kind`.
  */
 
 import type { LostStatement, Outcome, OutcomeReason, OutcomeVerdict } from './outcome.ts'
@@ -24,15 +23,15 @@ export type ErrorKind =
   | 'scope'
   | 'transaction-open'
 
-/** What a socket or server error carries and other people's predicates read (Prisma's, for one). */
+/** What a socket or server error carries and other code's predicates read (Prisma's, for one). */
 export interface WireFacts {
   /** SQLSTATE or errno name: `57P01`, `ECONNRESET`. */
   readonly code?: string | undefined
-  /** The number of the system, negative as in Node. */
+  /** The system's error number, negative as in Node. */
   readonly errno?: number | undefined
-  /** What the system was asked for: `connect`, `read`, `write`, `getaddrinfo`. */
+  /** The system call that failed: `connect`, `read`, `write`, `getaddrinfo`. */
   readonly syscall?: string | undefined
-  /** Where a dial was going: an address and a port, or a name that could not be resolved. */
+  /** Where the connection attempt went: an address and a port, or a name that could not be resolved. */
   readonly address?: string | undefined
   readonly port?: number | undefined
   readonly hostname?: string | undefined
@@ -49,7 +48,7 @@ interface ErrorParts {
 export class ThawError extends Error {
   /** The stable name of what happened. */
   readonly kind: ErrorKind
-  /** Nothing was executed and the cause may pass: asking again is safe, and may help. */
+  /** Nothing was executed and the cause may pass: trying again is safe, and may help. */
   readonly retryable: boolean
 
   constructor(parts: ErrorParts) {
@@ -67,15 +66,16 @@ export class ThawError extends Error {
   }
 }
 
-/** What was being waited for when the time to acquire a connection ran out. */
+/** What the caller was waiting for when the time to acquire a connection ran out. */
 export type AcquireStage = 'wait' | 'connect' | 'probe'
 
 /**
- * No connection could be had in time. Nothing was sent to the database. Bound: `connectionTimeoutMillis`. If a dial has failed meanwhile
- * its failure is the `cause`, and `code`, `errno`, `syscall`, and where it has them `address`, `port` and `hostname`, are its own.
+ * No connection became available in time. Nothing was sent to the database. Bound: `connectionTimeoutMillis`. If a connection attempt
+ * failed meanwhile, its failure is the `cause`, and its `code`, `errno`, `syscall` and, if present, `address`, `port` and `hostname` are
+ * copied here.
  */
 export class AcquireTimeoutError extends ThawError {
-  /** `wait`: every connection was in use. `connect`: a new one was being made. `probe`: an idle one was being asked. */
+  /** `wait`: every connection was in use. `connect`: a new one was being opened. `probe`: an idle one was being probed. */
   readonly stage: AcquireStage
   /** How long the caller had waited. */
   readonly waitedMillis: number
@@ -95,16 +95,16 @@ export class AcquireTimeoutError extends ThawError {
   }
 }
 
-/** How far a dial came. */
+/** The stage at which a connection attempt failed. */
 export type ConnectStage = 'dns' | 'tcp' | 'tls' | 'startup'
 
 /**
- * A connection could not be made, and dialling again did not help. Nothing was sent to the database.
- * `code`, `errno`, `syscall`, and where it has them `address`, `port` and `hostname`, are those of the last failure, which is the `cause`.
+ * A connection could not be opened, and retrying did not help. Nothing was sent to the database. `code`, `errno`, `syscall` and, if
+ * present, `address`, `port` and `hostname` are those of the last failure, which is the `cause`.
  */
 export class ConnectError extends ThawError {
   readonly stage: ConnectStage
-  /** How often was dialled. */
+  /** Number of connection attempts. */
   readonly attempts: number
   declare readonly code?: string
   declare readonly errno?: number
@@ -123,11 +123,11 @@ export class ConnectError extends ThawError {
 }
 
 /**
- * The connection was lost under a statement, and nothing of the statement remains: it was not executed, or rolled back with its
- * transaction, or it only read. `code`, `errno` and `syscall` are those of the loss, which is the `cause`.
+ * The connection was lost during a statement, and nothing of the statement remains: it was not executed, or was rolled back with its
+ * transaction, or only read. `code`, `errno` and `syscall` are those of the loss, which is the `cause`.
  */
 export class ConnectionLostError extends ThawError {
-  /** `not-executed`, or for a read that was sent: `unknown`, which does no harm. */
+  /** `not-executed`; or, for a read that was sent, `unknown`, which is safe to repeat. */
   readonly outcome: Outcome
   /** How that is known. */
   readonly reason: OutcomeReason
@@ -148,7 +148,7 @@ export class ConnectionLostError extends ThawError {
 export interface UnknownEvidence {
   /** What the statement is, as far as a lexer can tell. */
   readonly statement: LostStatement['kind']
-  /** Inside a transaction that was begun by hand. */
+  /** Inside a transaction that the caller began. */
   readonly inTransaction: boolean
   /** The server had begun to answer. */
   readonly answered: boolean
@@ -157,11 +157,11 @@ export interface UnknownEvidence {
 }
 
 /**
- * The connection was lost after the statement was sent, and nobody on this side can know whether it was executed. Look before
- * you send it again: it may be stored already.
+ * The connection was lost after the statement was sent, and no client can know whether it was executed. Check before you send it again: it
+ * may be stored already.
  *
- * `code` is `08007`, "transaction resolution unknown" of the SQL standard. The loss itself is only the `cause`, so that nobody's retry by
- * socket code runs a write twice.
+ * `code` is `08007`, "transaction resolution unknown" of the SQL standard. The loss itself is only the `cause`, so that retry logic keyed
+ * on socket codes cannot run a write twice.
  */
 export class OutcomeUnknownError extends ThawError {
   readonly outcome = 'unknown'
@@ -179,11 +179,11 @@ export class OutcomeUnknownError extends ThawError {
 }
 
 /**
- * Time is up: the statement's (`query_timeout`), or the invocation's. Nothing of the statement remains. For a write that had been
- * sent the error is an {@link OutcomeUnknownError} with this one as its `cause`.
+ * The statement's `query_timeout` or the invocation's deadline has passed. Nothing of the statement remains. For a write that had been
+ * sent, the error is an {@link OutcomeUnknownError} with this one as its `cause`.
  */
 export class DeadlineError extends ThawError {
-  /** How long was waited. */
+  /** How long the caller had waited. */
   readonly waitedMillis: number
 
   constructor(parts: { waitedMillis: number; message: string; cause?: unknown }) {
@@ -193,7 +193,7 @@ export class DeadlineError extends ThawError {
   }
 }
 
-/** COMMIT was answered with ROLLBACK: a statement of the transaction had failed, so the server has thrown it all away. Nothing was stored. */
+/** COMMIT was answered with ROLLBACK: a statement of the transaction had failed, so the server discarded all of it. Nothing was stored. */
 export class CommitRolledBackError extends ThawError {
   readonly outcome = 'not-executed'
 
@@ -204,8 +204,8 @@ export class CommitRolledBackError extends ThawError {
 }
 
 /**
- * The server has committed, but was ended before its synchronous replicas confirmed. The statement is done; if that server is lost, so may
- * it be. Do not send it again.
+ * Committed on the primary, but the backend was terminated while waiting for synchronous replication. A failover could lose it. Do not send
+ * it again.
  */
 export class ReplicationUnconfirmedError extends ThawError {
   readonly outcome = 'executed'
@@ -222,9 +222,9 @@ function adopt(error: ThawError, { code, errno, syscall, address, port, hostname
   }
 }
 
-/** An option was given that Thaw cannot work with. Thrown where the option is given, before anything is opened. */
+/** Thaw cannot work with an option that it was given. Thrown where the option is given, before anything is opened. */
 export class OptionError extends ThawError {
-  /** The option as it was written. */
+  /** The option, as it was written. */
   readonly option: string
   /** What would be accepted. */
   readonly allowed: string
@@ -238,9 +238,8 @@ export class OptionError extends ThawError {
 }
 
 /**
- * A statement sent by `pool.query()` left a transaction open. `pool.query()` takes any connection for each call, so the
- * next statement would have run outside that transaction, or inside somebody else's. The connection was destroyed, which
- * rolls the transaction back.
+ * A statement sent by `pool.query()` left a transaction open. Each `pool.query()` may use a different connection, so the next statement
+ * would have run outside that transaction, or inside another caller's. The connection was destroyed, which rolls the transaction back.
  */
 export class TransactionOpenError extends ThawError {
   constructor(message: string) {
@@ -250,8 +249,8 @@ export class TransactionOpenError extends ThawError {
 }
 
 /**
- * A connection of one request was used in another one, or outside of any, on Cloudflare Workers: the runtime lets a socket be used by nobody but the
- * request, or the Durable Object, that opened it. Nothing was sent. The message names the fix.
+ * On Cloudflare Workers, a connection of one request was used in another one, or outside any request: the runtime allows a socket only in
+ * the request, or the Durable Object, that opened it. Nothing was sent. The message names the fix.
  */
 export class ScopeError extends ThawError {
   constructor(parts: { message: string; cause?: unknown }) {

@@ -1,37 +1,37 @@
 /**
- * Was the process frozen between two readings? A grade of evidence, never a certainty of the opposite: some freezes move
- * all clocks, some stop one, some stop both.
+ * Was the process frozen between two readings? The answer is a grade of evidence, never certainty that it was not: some freezes move all
+ * clocks, some stop one, some stop both.
  */
 
 import type { Reading } from './clock.ts'
 
 /**
- * - `none`: nothing speaks for a freeze.
+ * - `none`: nothing suggests a freeze.
  * - `possible`: time passed unobserved, or a new invocation began.
  * - `certain`: the clocks disagree, an outside clock disagrees, or a long gap lies between two invocations.
  */
 export type FreezeEvidence = 'none' | 'possible' | 'certain'
 
-/** What the platform can add to our own two clocks. */
+/** What the platform can add to the process's two clocks. */
 export interface FreezeHints {
   /** A new invocation began between the two readings. Default: false. */
   readonly newInvocation?: boolean
-  /** Milliseconds since the epoch by somebody else's clock, read now: Lambda's deadline header, an HTTP `Date`. */
+  /** Milliseconds since the epoch by an outside clock, read now: Lambda's deadline header, an HTTP `Date`. */
   readonly outsideWall?: number
 }
 
-/** How far wall and monotonic time may drift apart before it counts. Above NTP slewing (0.5 ms/s) for gaps up to eight minutes. */
+/** How far wall and monotonic time may drift apart before it counts. More than NTP slewing (0.5 ms/s) causes in eight minutes. */
 export const DRIFT_MILLIS = 250
-/** A gap that is worth looking at: longer than the garbage collector and a slow request usually make. */
+/** A gap worth considering: longer than garbage collection and a slow request usually cause. */
 export const GAP_MILLIS = 250
-/** A gap that, across an invocation boundary, no healthy runtime shows. */
+/** A gap that no healthy runtime shows between two invocations. */
 export const LONG_GAP_MILLIS = 1000
-/** A timer later than this was held up by more than a busy event loop. */
+/** A timer that is later than this was delayed by more than a busy event loop. */
 export const LATE_MILLIS: number = GAP_MILLIS
-/** How far the local clock may lie behind an outside one. Wider than DRIFT_MILLIS: headers have whole seconds and travel time. */
+/** How far the local clock may lag behind an outside one. Wider than DRIFT_MILLIS: headers have whole seconds and travel time. */
 export const OUTSIDE_DRIFT_MILLIS = 2000
 
-/** Weighs two readings of the clocks. A gap alone never counts as certain: an idle server is no frozen one. */
+/** Weighs two readings of the clocks. A gap alone is never certain: an idle server is not a frozen one. */
 export function weighFreeze(before: Reading, now: Reading, hints: FreezeHints = {}): FreezeEvidence {
   const wallGap = now.wall - before.wall
   const monoGap = now.mono - before.mono

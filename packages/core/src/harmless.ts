@@ -1,13 +1,13 @@
 /**
- * What a read may call: functions and operators of `pg_catalog` that change nothing outside of their statement, and the words of PostgreSQL's own grammar that
- * look like functions. Knowledge as data. PostgreSQL itself is asked whether it is true, in `tests/statements`.
+ * What a read may call: functions and operators of `pg_catalog` that change nothing outside their statement, and the keywords of
+ * PostgreSQL's grammar that look like functions. Knowledge as data. `tests/statements` asks PostgreSQL itself whether it is true.
  *
- * Sources: `pg_proc`, `pg_operator` and `pg_get_keywords()` of PostgreSQL 18. What an application asks, and no more: this is shipped.
+ * Sources: `pg_proc`, `pg_operator` and `pg_get_keywords()` of PostgreSQL 18. Only what applications use: this is shipped.
  */
 
 /**
- * Functions. Each of their overloads is IMMUTABLE or STABLE, or else VOLATILE only because it has another answer each time: the clock, chance, sizes on
- * disk, `pg_is_in_recovery`, `pg_sleep`. Not everything that is STABLE is harmless: `txid_current` takes a transaction number.
+ * Functions. Each of their overloads is IMMUTABLE or STABLE, or VOLATILE only because its result differs each time: the clock, randomness,
+ * sizes on disk, `pg_is_in_recovery`, `pg_sleep`. Not everything that is STABLE is harmless: `txid_current` takes a transaction number.
  */
 export const HARMLESS_FUNCTIONS: ReadonlySet<string> = /* @__PURE__ */ setOf(`
 any_value array_agg avg bit_and bit_or bool_and bool_or count every json_agg json_object_agg jsonb_agg jsonb_object_agg max min mode percentile_cont
@@ -37,14 +37,17 @@ pg_get_functiondef pg_get_indexdef pg_get_serial_sequence pg_get_triggerdef pg_g
 pg_postmaster_start_time pg_relation_size pg_size_pretty pg_table_is_visible pg_table_size pg_total_relation_size pg_type_is_visible pg_typeof
 shobj_description to_regclass to_regtype version`)
 
-/** Words that may stand before a parenthesis, and that nobody can give to a function without quotes. */
+/** Words that may precede a parenthesis, and that cannot name a function without quotes. */
 export const GRAMMAR_WORDS: ReadonlySet<string> = /* @__PURE__ */ setOf(`
 all and any array as between bit case cast char character coalesce current_timestamp decimal distinct else except exists extract from greatest group
 grouping having in intersect json_array json_arrayagg json_exists json_object json_objectagg json_query json_table json_value lateral least limit
 localtimestamp not nullif numeric offset on only or overlay position row select some substring then time timestamp trim union using values varchar when
 where`)
 
-/** Operators, by their spelling; `!=`, which is `<>`, and the `=>` of a named argument; those of pg_trgm and pgvector that are spelled as none of PostgreSQL's. */
+/**
+ * Operators, by their spelling; `!=`, which is `<>`, and the `=>` of a named argument; those of pg_trgm and pgvector that share no spelling
+ * with PostgreSQL's own.
+ */
 export const HARMLESS_OPERATORS: ReadonlySet<string> = /* @__PURE__ */ setOf(`
 = <> != < > <= >= + - * / % ^ => || | & # ~ << >> -> ->> #> #>> #- @> <@ ? ?| ?& @? @@ && -|- &< &> ~* !~ !~* ~~ ~~* !~~ !~~* ^@ !! |/ ||/ @ <-> <<= >>=
 <% %> <<% %>> <=> <#> <+>`)

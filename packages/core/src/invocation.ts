@@ -1,13 +1,16 @@
 /**
- * Where drivers and platforms meet. Neither imports the other: a platform says which invocation is running, a pool says how it
- * can be told of one. Kept under a symbol of the whole process, so that two copies of this package agree.
+ * Where drivers and platforms meet. Neither imports the other: a platform says which invocation is running, and a pool says how it can be
+ * told of one. Stored under a process-wide symbol, so that two copies of this package agree.
  */
 
 import type { FreezeHints } from './freeze.ts'
 
-/** What a socket lives in, where that is less than the process: one request of a Worker, or one Durable Object with all of its requests. */
+/**
+ * What a socket's lifetime is tied to, if that is less than the process: one request of a Worker, or one Durable Object with all of its
+ * requests.
+ */
 export interface Scope {
-  /** Does the caller run inside? About 0.05 µs if so, and 25 µs if not: the runtime answers with an exception. */
+  /** Is the caller running inside it? Takes about 0.05 µs if so, and 25 µs if not, because the runtime answers with an exception. */
   isCurrent(): boolean
 }
 
@@ -16,40 +19,40 @@ export interface Invocation {
   /** The platform's own id for it, for logs and errors. */
   readonly id: string
   /**
-   * When everything inside must have ended, in milliseconds since the epoch: the moment at which the platform ends the
-   * invocation, less the time to answer with an error. Infinity: not known.
+   * When everything inside must have ended, in milliseconds since the epoch: when the platform ends the invocation, minus the time needed
+   * to respond with an error. Infinity: not known.
    */
   readonly deadlineAt: number
   /** Aborts at the deadline, with a `DeadlineError` as its reason. */
   readonly signal: AbortSignal
-  /** What its sockets live in, where that is less than the process. */
+  /** What its sockets' lifetime is tied to, if that is less than the process. */
   readonly scope?: Scope | undefined
 }
 
-/** A client that an invocation took by `connect()` and has not given back when it ended. */
+/** A client that an invocation acquired with `connect()` and had not released when it ended. */
 export interface Leak {
   /** The stack of the `connect()`, without its first line. */
   readonly acquiredAt: string
 }
 
-/** A pool that was made inside an invocation: most likely one pool for each request. */
+/** A pool that was created inside an invocation: most likely one pool per request. */
 export interface PoolOrigin {
   readonly invocation: Invocation
   /** The stack of the `new Pool()`, without its first lines. */
   readonly madeAt: string
 }
 
-/** A pool, as platforms know it. None of these throws. */
+/** A pool, as platforms know it. None of these functions throws. */
 export interface TrackedPool {
   /** The pool itself, for platforms that watch its events. */
   readonly pool: object
-  /** Who made it, if that was an invocation and no module. */
+  /** The invocation in which the pool was created. Undefined if a module created it. */
   readonly origin?: PoolOrigin | undefined
-  /** An invocation has begun: looks at the clocks, and has the newest idle connection proven before the first statement wants it. */
+  /** An invocation has begun: reads the clocks, and probes the newest idle connection before the first statement needs it. */
   begin(invocation: Invocation, hints: FreezeHints): void
-  /** Has the invocation a client that it has not given back? Then what it answers with, such as a stream of rows, may still need it. */
+  /** Does the invocation hold a client that it has not released? Then its response, such as a stream of rows, may still need it. */
   holds(invocation: Invocation): boolean
-  /** An invocation has ended: destroys the clients that it never gave back, and reports them. */
+  /** An invocation has ended: destroys the clients that it never released, and reports them. */
   finish(invocation: Invocation): readonly Leak[]
   /** Closes the connections that are idle. Resolves when their sockets are closed. The pool itself stays open. */
   closeIdle(): Promise<void>
@@ -59,7 +62,7 @@ export interface TrackedPool {
 export interface InvocationStorage {
   getStore(): Invocation | undefined
   run<Result>(invocation: Invocation | undefined, work: () => Result): Result
-  /** Where somebody else calls the handler after us. */
+  /** For when our code returns before the handler is called. */
   enterWith(invocation: Invocation): void
 }
 
@@ -87,33 +90,33 @@ function registry(): Registry {
   return known
 }
 
-/** The invocation that the caller belongs to, if a platform's wrapper has told us of one. About 30 ns. */
+/** The caller's invocation, if a platform's wrapper has opened one. About 30 ns. */
 export function currentInvocation(): Invocation | undefined {
   return registry().storage?.getStore()
 }
 
 /**
- * A callback runs in the context of whatever calls it: a socket, or another caller's release. Runs `work` as part of the invocation that it
- * belongs to, or of none.
+ * A callback runs in the context of whatever calls it: a socket, or another caller's release. Runs `work` as part of the given invocation,
+ * or of none.
  */
 export function resumeInvocation<Result>(invocation: Invocation | undefined, work: () => Result): Result {
   const { storage } = registry()
   return storage && storage.getStore() !== invocation ? storage.run(invocation, work) : work()
 }
 
-/** The callback, to be called as part of the invocation that the caller belongs to now, or of none, whatever calls it. */
+/** Wraps the callback so that it runs as part of the caller's current invocation, or of none, whatever calls it. */
 export function bindInvocation<Values extends unknown[]>(callback: (...values: Values) => void): (...values: Values) => void {
   if (!hasInvocations()) return callback
   const invocation = currentInvocation()
   return (...values) => resumeInvocation(invocation, () => callback(...values))
 }
 
-/** Has a platform told us of any invocation so far? If not, there is no context to get wrong. */
+/** Has a platform opened any invocation so far? If not, there is no context to get wrong. */
 export function hasInvocations(): boolean {
   return registry().storage !== undefined
 }
 
-/** Runs `work`, and whatever it starts, as part of the invocation. The first platform in the process brings the storage for all. */
+/** Runs `work`, and everything it starts, as part of the invocation. The first platform in the process provides the storage for all. */
 export function runInvocation<Result>(invocation: Invocation, create: () => InvocationStorage, work: () => Result): Result {
   const shared = registry()
   shared.storage ??= create()
@@ -121,7 +124,7 @@ export function runInvocation<Result>(invocation: Invocation, create: () => Invo
   return shared.storage.run(invocation, work)
 }
 
-/** As {@link runInvocation}, for what the caller does next, itself: for middlewares, which return before the handler is called. */
+/** Like {@link runInvocation}, for what the caller itself does next: for middlewares, which return before the handler is called. */
 export function enterInvocation(invocation: Invocation, create: () => InvocationStorage): void {
   const shared = registry()
   shared.storage ??= create()
@@ -134,14 +137,14 @@ export function isColdStart({ id }: Pick<Invocation, 'id'>): boolean {
   return registry().firstId === id
 }
 
-/** One more request is being served, or one less. Returns how many are. */
+/** Counts one more request being served, or one less. Returns how many there are. */
 export function countRequest(change: 1 | -1): number {
   const shared = registry()
   shared.requests = (shared.requests ?? 0) + change
   return shared.requests
 }
 
-/** The member of a pool, if it is one of ours and has been used. */
+/** The pool as platforms know it, if it is one of ours and has been used. */
 export function trackedPoolOf(pool: object): TrackedPool | undefined {
   return trackedPools().find((member) => member.pool === pool)
 }
@@ -155,7 +158,7 @@ export function trackPool(member: TrackedPool): () => void {
   return () => void members.delete(reference)
 }
 
-/** Workers have WeakRef from the compatibility date 2025-05-05 on. There a pool is a module's, and lives as long as the isolate. */
+/** Workers have WeakRef since the compatibility date 2025-05-05. There a pool belongs to a module, and lives as long as the isolate. */
 function referTo(member: TrackedPool): Reference {
   return typeof WeakRef === 'undefined' ? { deref: () => member } : new WeakRef(member)
 }
@@ -172,7 +175,7 @@ export function trackedPools(): TrackedPool[] {
   return found
 }
 
-/** Tells of every pool of the process: now of those that have been used, and of each other one when it is about to be, for the first time. */
+/** Calls the watcher for every pool of the process: now for those already used, and later for each other pool just before its first use. */
 export function watchPools(watcher: (member: TrackedPool) => void): void {
   registry().watchers.add(watcher)
   for (const member of trackedPools()) watcher(member)

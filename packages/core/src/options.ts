@@ -1,4 +1,4 @@
-/** Options are checked once, where they are given: an absurd value or a misspelt name is an error that says what to write. */
+/** Options are checked once, where they are given: an impossible value or a misspelt name is an error that says what to write. */
 
 import { OptionError } from './errors.ts'
 
@@ -6,9 +6,9 @@ import { OptionError } from './errors.ts'
 export type OptionRule =
   | { readonly type: 'number'; readonly min: number; readonly max?: number; readonly integer?: boolean }
   | { readonly type: 'boolean' | 'function' | 'object' }
-  /** Known by its name only, so that a slip of the pen is found: what it accepts is somebody else's concern. */
+  /** Known by name only, so that a typo is detected; the driver checks its value. */
   | { readonly type: 'any' }
-  /** `allowed` says in words what `accepts` lets pass. */
+  /** `allowed` says in words what `accepts` lets through. */
   | { readonly type: 'other'; readonly allowed: string; accepts(value: unknown): boolean }
 
 type CheckedRule = Exclude<OptionRule, { readonly type: 'any' }>
@@ -19,9 +19,9 @@ export type OptionRules = Readonly<Record<string, OptionRule>>
 /**
  * Checks the options that `rules` names. `undefined` and `null` mean "not given".
  *
- * @param others what to do with names that the rules do not know: `refuse` them; or `pass` them on to the driver
- *   underneath, except those that look like a slip of the pen for one of ours.
- * @throws {OptionError} naming the option, the value, what is allowed and the nearest right name.
+ * @param others what to do with names that the rules do not know: `refuse` them; or `pass` them on to the driver underneath, except those
+ *   that look like a typo of one of ours.
+ * @throws {OptionError} naming the option, the value, what is allowed and the nearest correct name.
  */
 export function checkOptions(options: object, rules: OptionRules, others: 'refuse' | 'pass'): void {
   for (const [name, value] of Object.entries(options)) {
@@ -69,17 +69,17 @@ function show(value: unknown): string {
   return Array.isArray(value) ? 'an array' : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`
 }
 
-/** The one name within a slip or two of the pen, regardless of case. */
+/** The only name within one or two typos, regardless of case. */
 function nearest(name: string, names: readonly string[]): string | undefined {
   return names.find((candidate) => distance(name.toLowerCase(), candidate.toLowerCase()) <= slipsIn(candidate))
 }
 
-/** Short names are too alike for any slip; two slips in `onConnect` make another word, `reconnect`. */
+/** Short names are too alike for any typo; two typos in `onConnect` make another word, `reconnect`. */
 function slipsIn({ length }: string): number {
   return length <= 5 ? 0 : length <= 9 ? 1 : 2
 }
 
-/** The edit distance of Damerau and Levenshtein, restricted: row by row, and two letters in the wrong order are one slip. */
+/** The restricted Damerau-Levenshtein distance: row by row, where two swapped letters count as one typo. */
 function distance(a: string, b: string): number {
   let before: number[] = []
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)

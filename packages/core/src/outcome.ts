@@ -3,16 +3,16 @@
  * stands here only if PostgreSQL makes it certain; what is not certain is `unknown`.
  */
 
-/** `not-executed`: certainly without effect, now and later. `executed`: certainly done. `unknown`: nobody on this side can know. */
+/** `not-executed`: certainly without effect, now and later. `executed`: certainly done. `unknown`: no client can know. */
 export type Outcome = 'not-executed' | 'executed' | 'unknown'
 
-/** What is asked of the lexer about the lost statement. */
+/** What the lexer says about the lost statement. */
 export interface LostStatement {
   /** See `Statement.kind`. */
   readonly kind: 'read' | 'write' | 'transaction' | 'session' | 'unknown'
   /** One plain INSERT, UPDATE, DELETE or MERGE. */
   readonly plainWrite: boolean
-  /** It may commit something, or leave the transaction by another way than rolling back. */
+  /** It may commit something, or end the transaction in another way than rolling back. */
   readonly mayCommit: boolean
 }
 
@@ -21,17 +21,20 @@ export interface LossEvidence {
   readonly statement: LostStatement
   /** None of its bytes was handed to the kernel, or the kernel refused them all. */
   readonly isUnsent: boolean
-  /** The server's word before the statement was sent: idle, in a transaction, in a failed one. Undefined: not known. */
+  /**
+   * The transaction status that the server had last reported before the statement was sent: idle, in a transaction, in a failed one.
+   * Undefined: not known.
+   */
   readonly status: 'I' | 'T' | 'E' | undefined
   /** Sent by the extended protocol (Parse, Bind, Execute, Sync), not as a simple query. */
   readonly isExtended: boolean
   /** The SQLSTATE with which the server ended the session. Undefined: the connection was lost without one. */
   readonly fatalSqlstate: string | undefined
-  /** Those were the first bytes since the statement was sent. */
+  /** That was the first message after the statement was sent. */
   readonly isFirstWord: boolean
-  /** PostgreSQL itself is at the other end, not a pooler that speaks for it. */
+  /** PostgreSQL itself is at the other end, not a pooler in front of it. */
   readonly isDirect: boolean
-  /** The server has warned (57P01, severity WARNING) that it committed, but did not wait for its replicas. */
+  /** The server has warned (57P01, severity WARNING) that it committed without waiting for its replicas. */
   readonly isUnreplicated: boolean
 }
 
@@ -55,22 +58,23 @@ export interface OutcomeVerdict {
 }
 
 /**
- * Raised only while the server waits for a command: whatever was sent then was never read.
+ * Raised only while the server waits for a command: whatever had been sent by then was never read.
  * https://www.postgresql.org/docs/current/runtime-config-client.html (idle_session_timeout, idle_in_transaction_session_timeout)
  */
 const RAISED_WHILE_WAITING: ReadonlySet<string | undefined> = new Set(['57P05', '25P03'])
-/** Ended by an administrator, by a crash of a sibling. */
+/** Terminated by an administrator, or by the crash of another backend. */
 const TERMINATED: ReadonlySet<string | undefined> = new Set(['57P01', '57P02'])
 const TRANSACTION_TIMEOUT = '25P04'
 
 /** Weighs the evidence. */
 export function judgeLoss(evidence: LossEvidence): OutcomeVerdict {
   const { statement, status, fatalSqlstate } = evidence
-  // src/backend/replication/syncrep.c: a WARNING instead of an ERROR, so that nobody takes the transaction for aborted. Where there may be several, it tells of one.
+  // src/backend/replication/syncrep.c: a WARNING rather than an ERROR, so that the transaction is not taken for aborted. If there may be
+  // several transactions, it is about one of them.
   if (evidence.isUnreplicated && commitsOnce(statement)) return { outcome: 'executed', reason: 'unreplicated' }
   if (evidence.isUnsent) return { outcome: 'not-executed', reason: 'unsent' }
   if (RAISED_WHILE_WAITING.has(fatalSqlstate)) return { outcome: 'not-executed', reason: 'ended-while-idle' }
-  // It ends one transaction. What has committed its own before (a procedure, several statements) stays.
+  // It ends one transaction. What the statement had committed before (a procedure, several statements) stays.
   if (fatalSqlstate === TRANSACTION_TIMEOUT && !statement.mayCommit) return { outcome: 'not-executed', reason: 'transaction-timeout' }
   // COMMIT in a failed transaction rolls back.
   if (status === 'E' && statement.kind !== 'unknown') return { outcome: 'not-executed', reason: 'transaction-failed' }
@@ -89,17 +93,17 @@ function commitsOnce({ kind, mayCommit }: LostStatement): boolean {
 }
 
 /**
- * Would the server have sent something before the statement could commit anything? Measured with PostgreSQL 15: of 65,418
- * statements whose first answer was 57P01, none had left a row. In the extended protocol ParseComplete or BindComplete comes first, even
- * for a procedure that commits in its middle; in the simple one only a statement that cannot commit by itself is safe.
+ * Would the server have sent something before the statement could commit anything? Measured with PostgreSQL 15: of 65,418 statements whose
+ * first answer was 57P01, none had left a row. In the extended protocol ParseComplete or BindComplete comes first, even for a procedure
+ * that commits midway; in the simple protocol only a statement that cannot commit by itself is safe.
  */
 function showsItsStart({ isExtended, statement }: LossEvidence): boolean {
   return isExtended || statement.plainWrite
 }
 
 /**
- * Would the verdict be better if it were known that no pooler stands between? Worth asking the server, before something is
- * reported as unknown.
+ * Would the verdict improve if it were known that there is no pooler? Then the server is worth asking before the outcome is reported as
+ * unknown.
  */
 export function hingesOnDirectness(evidence: LossEvidence): boolean {
   return !evidence.isDirect && judgeLoss(evidence).outcome === 'unknown' && judgeLoss({ ...evidence, isDirect: true }).outcome !== 'unknown'

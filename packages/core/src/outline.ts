@@ -1,32 +1,35 @@
 /**
- * What is left of a text when nothing in it can be mistaken any more: constants, comments and upper case are gone. PostgreSQL's lexical rules live here.
+ * What is left of a text once nothing in it can be misread: without constants, comments and upper case. PostgreSQL's lexical rules live
+ * here.
  *
- * Linear in the length of the text. The runtime's own search does most of it: a cold process must not pay for warming up a loop over characters.
+ * Linear in the length of the text. The runtime's own search does most of the work: a cold process must not pay for warming up a loop over
+ * characters.
  *
- * Source: https://www.postgresql.org/docs/current/sql-syntax-lexical.html, and PostgreSQL's src/backend/parser/scan.l for what it leaves open.
+ * Source: https://www.postgresql.org/docs/current/sql-syntax-lexical.html, and PostgreSQL's src/backend/parser/scan.l for what that leaves
+ * open.
  */
 
-/** Where something may begin in which characters do not mean what they look like. */
+/** Where something may begin in which characters do not mean what they seem to. */
 const OPENING = /--|\/\*|['"$]/g
 const COMMENT = /\/\*|\*\//g
 const LINE_END = /[\n\r]|$/g
 const DOLLARS = /\$(?:[a-z_\x80-\uffff][\w\x80-\uffff]*)?\$/iy
-/** Before a quote. In the middle of a word these are letters as others. */
+/** Before a quote. In the middle of a word these are letters like any other. */
 const PREFIX = /(?<![\w$\x80-\uffff])(?:e|u&)$/i
 const WORD_PART = /[\w$\x80-\uffff]/
 const NAME = /^[a-z_][a-z\d_$]*$/
-/** Outside of constants PostgreSQL does not know these, and here they have a meaning of their own. */
+/** Outside constants, PostgreSQL does not know these characters; in the outline they have a meaning of their own. */
 const STRANGE_MARK = /[{}\\]/
 const STRANGE_CHARACTER = /[^ -~]/
-/** A number that runs into a word. Up to version 14 these are two tokens. */
+/** A number that runs into a word. Up to PostgreSQL 14 these are two tokens. */
 const STRANGE_NUMBER = /(?<![\w$])(?:\d+\.[a-z_]|(?!0x[\da-f]+(?![\w$])|\d[\d_]*(?:e[\d+-]\d*)?(?![\w$]))\$?\d+[a-z_])/
 
-/** A constant, a name in quotes or a comment. */
+/** A constant, a quoted name, or a comment. */
 interface Piece {
   readonly at: number
-  /** -1 if it has none. */
+  /** -1 if it has no end. */
   readonly end: number
-  /** What the outline has in its place. */
+  /** What replaces it in the outline. */
   readonly left: string
 }
 
@@ -34,11 +37,12 @@ interface Piece {
  * The outline of a text. In it
  *
  * - words are in lower case, and a letter that is not ASCII is `__`;
- * - a name in quotes is in braces: `{name}`, or `{$}` if it needed its quotes;
+ * - a quoted name is in braces: `{name}`, or `{$}` if it needed its quotes;
  * - a string is `'`, a comment is a space;
  * - spaces are single, and there are none beside dots, colons and round parentheses.
  *
- * `undefined` where PostgreSQL could see something else than we do: what has no end; what ends in two ways, depending on `standard_conforming_strings`.
+ * `undefined` if PostgreSQL could read the text differently than we do: something has no end, or ends in two ways depending on
+ * `standard_conforming_strings`.
  */
 export function outlineOf(text: string): string | undefined {
   // The protocol ends a text at its first NUL.
@@ -56,7 +60,7 @@ export function outlineOf(text: string): string | undefined {
   const rest = text.slice(from)
   if (mayBeStrange && STRANGE_MARK.test(rest)) return undefined
   outline = (outline + rest)
-    // First, because JavaScript's lower case makes a k of the sign of Kelvin. No word that we know has two underscores in a row.
+    // First, because JavaScript's lower case turns the Kelvin sign into a k. No word that we know has two underscores in a row.
     .replace(/[^\0-\x7f]/g, '__')
     .toLowerCase()
     .replace(/[\t-\r][\t-\r ]*| [\t-\r ]+/g, ' ')
@@ -96,7 +100,7 @@ function endOfQuoted(text: string, begin: number, quote: string, isEscaped: bool
   return -1
 }
 
-/** Would the quote behind this string be part of it, if backslashes meant something? Inside, quotes are doubled. */
+/** Would the quote after this string be part of it, if backslashes had a meaning? Inside, quotes are doubled. */
 function endsInTwoWays(inside: string): boolean {
   return inside.includes('\\') && inside.replace(/\\[^']/g, '').includes('\\')
 }

@@ -1,14 +1,14 @@
 /** Where are we running, and what follows from that for a pool? Looked up once, from the environment alone. */
 
-/** The platforms that we know apart. */
+/** The platforms that Thaw distinguishes. */
 export type Platform = 'node' | 'lambda' | 'lambda-managed-instances' | 'vercel' | 'cloudflare'
 
-/** What a pool is like on a platform unless its user says otherwise. */
+/** A pool's defaults on a platform. */
 export interface PlatformDefaults {
   readonly platform: Platform
   /** Connections per pool. */
   readonly max: number
-  /** Up to how many, where all of these are held by callers who may be waiting for another one. */
+  /** Up to how many, if all of these are held by callers that may be waiting for another one. */
   readonly mostConnections: number
   /** How long an unused connection is kept. */
   readonly idleTimeoutMillis: number
@@ -17,28 +17,28 @@ export interface PlatformDefaults {
 /** Environment variables, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** node-postgres' own. Code that does not wait for itself there does not here. */
+/** node-postgres' own. Code that does not wait for itself there does not do so here. */
 const PG_MAX = 10
 
 const DEFAULTS: Readonly<Record<Platform, PlatformDefaults>> = {
   // node-postgres' own.
   node: { platform: 'node', max: PG_MAX, mostConnections: PG_MAX, idleTimeoutMillis: 10_000 },
-  // One request at a time per process, which is then frozen for minutes: a timer cannot close the connection, and the next
-  // request wants it. AWS's NAT gateway and load balancer forget a flow after 350 s.
+  // One request at a time per process, which is then frozen for minutes: a timer cannot close the connection, and the next request needs
+  // it. AWS's NAT gateway and load balancer drop a flow after 350 s.
   lambda: { platform: 'lambda', max: 1, mostConnections: PG_MAX, idleTimeoutMillis: 300_000 },
-  // Each of 8 threads per CPU imports the handler for itself, and is never frozen.
+  // Each of 8 threads per CPU imports the handler separately, and is never frozen.
   'lambda-managed-instances': { platform: 'lambda-managed-instances', max: 2, mostConnections: PG_MAX, idleTimeoutMillis: 10_000 },
-  // Many requests share a process, which is suspended when nothing is pending: hold on to little, for a short time.
+  // Many requests share a process, which is suspended when nothing is pending: keep few connections, for a short time.
   vercel: { platform: 'vercel', max: 5, mostConnections: PG_MAX, idleTimeoutMillis: 5_000 },
-  // For one request, which may open six connections at once, or for one Durable Object, which cannot hibernate while it has one open.
+  // For one request, which may open six connections at once, or for one Durable Object, which cannot hibernate while one is open.
   // https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections
   cloudflare: { platform: 'cloudflare', max: 5, mostConnections: 6, idleTimeoutMillis: 5_000 },
 }
 
-/** The platform's defaults, by the variables, or the name, that it documents as its own. */
+/** The platform's defaults, recognised by the variables, or the name, that the platform documents. */
 export function platformDefaults(env: Environment = environment()): PlatformDefaults {
   if (isWorker()) return DEFAULTS.cloudflare
-  // Before Lambda: a Vercel function runs on Lambda and shows its variables too. `vercel dev` sets the region "dev1".
+  // Before Lambda: a Vercel function runs on Lambda and has its variables too. `vercel dev` sets the region "dev1".
   if (env['VERCEL'] && env['VERCEL_REGION'] && env['VERCEL_REGION'] !== 'dev1') return DEFAULTS.vercel
   if (env['AWS_LAMBDA_MAX_CONCURRENCY']) return DEFAULTS['lambda-managed-instances']
   if (env['AWS_LAMBDA_FUNCTION_NAME']) return DEFAULTS.lambda

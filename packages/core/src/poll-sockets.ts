@@ -1,4 +1,4 @@
-/** Letting the event loop turn, so that what the kernel already knows reaches us before we decide. */
+/** Lets the event loop turn, so that what the kernel already knows arrives before we decide. */
 
 import type { Clock } from './clock.ts'
 
@@ -9,8 +9,8 @@ import type { Clock } from './clock.ts'
 export const POLL_TURNS = 3
 
 /**
- * Calls back after {@link POLL_TURNS} turns of the event loop: a few microseconds, no round trip.
- * Where the runtime has no turns it calls back at once, and everything has to be proven by asking.
+ * Calls back after {@link POLL_TURNS} turns of the event loop: a few microseconds, no round trip. If the runtime has no turns it calls back
+ * at once, and every connection has to be probed.
  */
 export function pollSockets(clock: Clock, callback: () => void, turns: number = POLL_TURNS): void {
   if (turns === 0 || !clock.turn) callback()

@@ -1,4 +1,7 @@
-/** An invocation that answers a request: it has ended when its handler has, what it answers with has been read, and nothing is left to do after that. */
+/**
+ * An invocation that answers a request. It ends when its handler has returned, its response has been read, and nothing is left to do after
+ * that.
+ */
 
 import { afterBody, answerOf } from './answer.ts'
 import { type Deadline, startAbsoluteDeadline } from './deadline.ts'
@@ -9,15 +12,15 @@ import { beginInvocation, createInvocation, endInvocation, type InvocationParts,
 
 /** What a platform knows of a request. */
 export interface RequestParts extends InvocationParts {
-  /** Holds the instance until the promise settles, where it would be suspended otherwise. */
+  /** Keeps the instance awake until the promise settles, where it could otherwise be suspended. */
   readonly waitUntil?: ((promise: Promise<unknown>) => void) | undefined
-  /** It has ended, and these clients had not been given back. The instance is held until this has returned. */
+  /** The invocation has ended, and these clients had not been released. The instance is kept awake until this has returned. */
   readonly ended: (leaks: readonly Leak[]) => void
 }
 
-/** The invocation that a request is served by. */
+/** The invocation that serves a request. */
 export interface RequestInvocation extends OpenInvocation {
-  /** There is one more thing to do before it has ended. Returns what says that it is done. */
+  /** There is one more thing to do before it ends. Returns a function that says it is done. */
   part(): () => void
   /** From here on the instance may be suspended before the invocation ends: nothing would be left behind. */
   letGo(): void
@@ -54,14 +57,14 @@ export function openRequest({ waitUntil, ended, ...parts }: RequestParts): Reque
       if (missing === 0) end()
     })
   }
-  // Inherits, for its deadline is read anew each time.
+  // Inherits, because its deadline is read anew each time.
   const invocation: RequestInvocation = Object.assign(Object.create(opened) as OpenInvocation, { part, letGo })
-  // With others running, the process cannot have been suspended since the last look.
+  // While others run, the process cannot have been suspended since the last look.
   beginInvocation(invocation, { newInvocation: countRequest(1) === 1 })
-  // Else the instance could be suspended between the response and the end, and nothing could hold it any more.
+  // Otherwise the instance could be suspended between the response and the end, when nothing keeps it awake.
   waitUntil?.(held)
   const { clock, endsAt } = parts
-  // The platform has given it up by then: what it still holds is taken back, for it may never return.
+  // By then the platform has given it up: the clients it still holds are taken back, because it may never return.
   const overdue = () => {
     if (endsAt !== undefined && !isOver) alarm = startAbsoluteDeadline(clock, Math.max(0, endsAt - clock.wall()), end, true)
   }
@@ -70,20 +73,23 @@ export function openRequest({ waitUntil, ended, ...parts }: RequestParts): Reque
   return invocation
 }
 
-/** What came of a handler that was called for a request. */
+/** The result of a handler that was called for a request. */
 export interface Handled<Result> {
   readonly result: Result
-  /** The first thing that it was given: a `Request`, for which HEAD means that nobody reads the body. */
+  /** The handler's first argument: a `Request`, for which HEAD means that the body is not read. */
   readonly request: unknown
   readonly invocation: RequestInvocation
   readonly clock: InvocationParts['clock']
   /** Says that this part of the invocation is done. */
   readonly done: () => void
-  /** The answer is there, and whoever reads its body needs no client for that. */
+  /** The response is there, and reading its body needs no client. */
   readonly unheld?: (() => void) | undefined
 }
 
-/** Says that a handler is done when its result has come and, if it is a response or a stream, that has been read. Returns the result, or a promise of the same. */
+/**
+ * Reports a handler as done when its result is available and, if that is a response or a stream, has been read. Returns the result, or a
+ * promise of it.
+ */
 export function endWithAnswer<Result>({ result, request, invocation, clock, done, unheld }: Handled<Result>): Result {
   const isInUse = () => trackedPools().some((member) => member.holds(invocation))
   const settle = <Value>(value: Value): Value => {
@@ -92,7 +98,7 @@ export function endWithAnswer<Result>({ result, request, invocation, clock, done
       done()
       return value
     }
-    // Who closes the body gets the chance to give his client back afterwards.
+    // A reader that cancels the body gets the chance to release its client afterwards.
     afterBody(answer, invocation, () => (isInUse() ? pollSockets(clock, done) : done()))
     if (!isInUse()) unheld?.()
     if ((request as { method?: unknown } | undefined)?.method === 'HEAD') answer.body.cancel().catch(() => {})

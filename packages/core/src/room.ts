@@ -1,29 +1,29 @@
-/** May another connection be dialled, and is there one too many? Rules over counts; a driver does what they say. */
+/** May another connection be opened, and is there one too many? Rules over counts; a driver does what they say. */
 
 /** A pool, counted. */
 export interface PoolCounts {
-  /** Callers who wait for a connection. */
+  /** Callers that wait for a connection. */
   readonly waiting: number
-  /** Dials of which an end may be hoped for. */
+  /** Connection attempts that may be expected to finish soon. */
   readonly dialling: number
-  /** Dials that take so long that nobody hopes for them. */
+  /** Connection attempts that take so long that they are no longer counted on. */
   readonly overdue: number
-  /** Connections that nobody has; they are being asked, or somebody would have them. */
+  /** Connections not in use: being probed, or about to be handed out. */
   readonly idle: number
-  /** Idle connections that have owed an answer for longer than the hedge delay. Those that are raced included. */
+  /** Idle connections whose reply has been due for longer than the hedge delay, including those that are raced. */
   readonly late: number
-  /** Late ones for which a dial was begun beside. */
+  /** Late ones beside which a connection attempt has begun. */
   readonly raced: number
-  /** All connections of the pool, those that are dialled included. */
+  /** All connections of the pool, including attempts under way. */
   readonly total: number
   /** How many it may have. */
   readonly max: number
 }
 
 /**
- * Is a dial needed, because somebody waits for whom there is neither an idle connection nor a dial? Is it worth a hedge, because everything he can
- * hope for is late? A connection that is raced, and a dial that is overdue, count neither as a hope nor, but for one of them, as a place taken: so that a pool of one can
- * hedge, and a pool of ten never has more than eleven.
+ * Is a connection attempt needed, because a caller waits for whom there is neither an idle connection nor an attempt? Is a hedge worth it,
+ * because everything that the caller can expect is late? A raced connection and an overdue attempt do not count as something to expect. One
+ * of them, but no more, does not count towards `max` either: so a pool of one can hedge, and a pool of ten never has more than eleven.
  */
 export function nextDial(counts: PoolCounts): 'needed' | 'hedge' | undefined {
   const { waiting, dialling, idle, late, raced } = counts
@@ -33,22 +33,22 @@ export function nextDial(counts: PoolCounts): 'needed' | 'hedge' | undefined {
   return undefined
 }
 
-/** How many connections there may be beside those that there are. Negative: there are too many. */
+/** How many more connections there may be. Negative: there are too many. */
 export function roomLeft({ total, raced, overdue, max }: Pick<PoolCounts, 'total' | 'raced' | 'overdue' | 'max'>): number {
   return max - (total - Math.min(1, raced + overdue))
 }
 
-/** Who has the connections of a pool for which somebody waits in vain. */
+/** Counts of the connections in use, for a pool in which a caller waits and gets none. */
 export interface InUseCounts {
-  /** Connections that a caller holds and runs nothing on. */
+  /** Connections held by a caller that runs nothing on them. */
   readonly resting: number
-  /** All connections of the pool, idle ones and those that are dialled included. */
+  /** All connections of the pool, including idle ones and attempts under way. */
   readonly total: number
 }
 
 /**
- * Must the pool be afraid that it waits for itself? Somebody waits, and whoever could give a connection back is doing something else: perhaps waiting for
- * this very pool. Where one connection runs a statement there is still a hope that does not depend on anybody.
+ * Could the pool be waiting for itself? A caller waits, and every caller that could release a connection is doing something else: perhaps
+ * waiting for this very pool. While one connection runs a statement, a release is still likely, without anyone else's help.
  */
 export function waitsForItself({ resting, total }: InUseCounts): boolean {
   return total > 0 && resting === total
@@ -58,21 +58,25 @@ export function waitsForItself({ resting, total }: InUseCounts): boolean {
 export interface Jam extends InUseCounts {
   /** Callers that wait. */
   readonly waiting: number
-  /** For how many looks, 25 ms apart, the same caller has been the first. Looks, not time, of which a frozen process loses any amount. */
+  /**
+   * For how many looks, 25 ms apart, the same caller has been first in the queue. Looks rather than time, because a frozen process can lose
+   * any amount of time.
+   */
   readonly looks: number
-  /** Was every connection held at rest at the look before, too? */
+  /** Was every connection held without a statement at the previous look, too? */
   readonly wasHeldAtRest: boolean
 }
 
-/** A quarter of a second in which nothing came back to the first who waits, while a holder ran nothing. */
+/** A quarter of a second in which nothing was released to the first waiting caller, while another caller held a connection and ran nothing. */
 const LOOKS_BESIDE_REST = 10
-/** A second in which nothing came back at all. */
+/** A second in which nothing was released at all. */
 const MOST_LOOKS = 40
 
 /**
- * How many connections more does a pool need that may wait for itself? One where every connection is held at rest: a holder that goes on to its next
- * statement has sent it between two looks. As many as callers wait where nothing comes back to the first of them: a holder may wait for the pool while its
- * own connection is at work, in a COPY that the pool's rows feed, or while the others are, behind the row that it has locked.
+ * How many more connections does a pool need that may be waiting for itself? One, if every connection is held by a caller that runs
+ * nothing: a caller that moves on to its next statement has sent it between two looks. As many as there are waiting callers, if nothing is
+ * released to the first of them: a caller may be waiting for the pool while its own connection is working, in a COPY that the pool's rows
+ * feed, or while the others are, behind the row that it has locked.
  */
 export function growth(jam: Jam): number {
   if (waitsForItself(jam) && jam.wasHeldAtRest) return 1

@@ -1,21 +1,22 @@
-/** How long a round trip to the server takes, learned from those that were seen (RFC 6298, section 2). */
+/** How long a round trip to the server takes, learned from past ones (RFC 6298, section 2). */
 
 /** An estimate, in milliseconds. */
 export interface RoundTrip {
   /** The smoothed time: SRTT. */
   readonly smoothedMillis: number
-  /** How far samples stray from it: RTTVAR. */
+  /** How much samples vary: RTTVAR. */
   readonly variationMillis: number
 }
 
-/** RFC 6298: an eighth of the new sample, and a quarter of how far it strays. */
+/** RFC 6298: an eighth of the new sample, and a quarter of its deviation. */
 const ALPHA = 1 / 8
 const BETA = 1 / 4
 
 /**
- * The estimate after one more sample. What is unknown as yet becomes the sample, give or take half of it.
+ * The estimate after one more sample. The first estimate is the sample itself, plus or minus half of it.
  *
- * @param sampleMillis how long the server took to answer a question that costs it nothing. Below 0, as a clock that is set back tells, counts as 0.
+ * @param sampleMillis how long the server took to answer something that costs it nothing. Below 0, as when a clock was set back, counts as
+ *   0.
  */
 export function learnRoundTrip(known: RoundTrip | undefined, sampleMillis: number): RoundTrip {
   const sample = Math.max(0, sampleMillis)

@@ -1,6 +1,6 @@
 /**
- * What a socket lives in, where that is less than the process. On Cloudflare Workers it is one request, or one Durable Object: used from any other,
- * a socket does nothing, or hangs. So drivers keep their connections by scope there.
+ * What a socket's lifetime is tied to, if that is less than the process. On Cloudflare Workers that is one request, or one Durable Object:
+ * used from any other, a socket does nothing, or hangs. So drivers keep their connections by scope there.
  */
 
 import { ScopeError } from './errors.ts'
@@ -19,8 +19,8 @@ interface Runtime {
 }
 
 /**
- * How many scopes are remembered that no wrapper told us of. Nobody tells of their end either, so each first statement of a request asks all of
- * them, at 25 µs each: 0.8 ms at most. Who is forgotten too early opens another set of connections.
+ * How many scopes are remembered without a wrapper. Their end is not reported either, so each first statement of a request asks all of
+ * them, at 25 µs each: 0.8 ms at most. A scope that is forgotten too early opens another set of connections.
  */
 const MOST_SCOPES = 32
 
@@ -30,10 +30,10 @@ const runtime = globalThis as unknown as Runtime & { [SCOPES]?: Scope[] }
 /**
  * The scope that the caller runs in. Undefined where sockets live as long as the process: everywhere but on Workers.
  *
- * A wrapper's word is believed once it is proven, since a callback can be bound to the context of another request. Without a wrapper all known scopes
- * are asked, the last one used first.
+ * A scope that a wrapper names is verified, because a callback can be bound to the context of another request. Without a wrapper, all known
+ * scopes are asked, the last one used first.
  *
- * @throws {ScopeError} outside of any request: while the Worker's modules are being loaded.
+ * @throws {ScopeError} outside any request: while the Worker's modules are being loaded.
  */
 export function currentScope(): Scope | undefined {
   if (!runtime.WebSocketPair) return undefined
@@ -49,7 +49,8 @@ export function currentScope(): Scope | undefined {
 }
 
 /**
- * Makes a scope of the request that the caller runs in, for a wrapper that gives it to its invocation. Undefined as with {@link currentScope}.
+ * Makes a scope of the request that the caller runs in, for a wrapper that passes it to its invocation. Undefined as with {@link
+ * currentScope}.
  *
  * @throws {ScopeError} as {@link currentScope}.
  */
@@ -79,7 +80,7 @@ function createProbe(WebSocketPair: PairClass): Probe {
 
 function indexOfCurrent(scopes: readonly Scope[]): number {
   const { stackTraceLimit } = runtime.Error
-  // Nobody sees these stacks, and they are half of what an exception costs.
+  // These stacks are never shown, and they are half of what an exception costs.
   runtime.Error.stackTraceLimit = 0
   try {
     return scopes.findIndex((scope) => scope.isCurrent())

@@ -1,6 +1,7 @@
 /**
- * How an ErrorResponse says how bad it is. Drivers made of node-postgres' code give the field S only, which is in the language of the server; the one that
- * is not, V, they drop. So the words for ERROR are listed: whatever is none of them may be FATAL, in a language or by a pooler that we do not know.
+ * The severity of an ErrorResponse. Drivers built on node-postgres' code report only the field S, which is in the server's language; they
+ * drop the field V, which is not. So the words for ERROR are listed: any other word may mean FATAL, in a language or from a pooler that we
+ * do not know.
  *
  * Sources: https://www.postgresql.org/docs/current/protocol-error-fields.html; msgid "ERROR" in src/backend/po of PostgreSQL 9.6 to 18.
  */
@@ -16,10 +17,13 @@ export function saysError(message: object): boolean {
   return ERROR_WORDS.has((message as { severity?: unknown }).severity)
 }
 
-/** Connection exception, system error, internal error: with these a proxy may say ERROR, and hang up. */
+/** Connection exception, system error, internal error: with these a proxy may say ERROR and then close the connection. */
 const TROUBLE = /^(?:08|58|XX)/
 
-/** May the connection end with this message, so that it answers no statement? Whatever does not say ERROR; of what does, the codes of trouble, and those that sessions end with. */
+/**
+ * May the connection end with this message, so that it answers no statement? True for anything that does not say ERROR; and for ERROR with
+ * the codes above, or with those that end sessions.
+ */
 export function mayEndSession(message: object): boolean {
   return !saysError(message) || classify(message)?.ends === true || TROUBLE.test(codeOf(message) ?? '')
 }

@@ -1,24 +1,24 @@
-/** Remembers what texts are, so that one that is sent again costs a look-up, and one that is sent for the first time a glance. */
+/** Remembers how texts were classified, so that a text sent again costs a look-up, and one sent for the first time a glance. */
 
 import { classifyStatement, mayLeaveSessionState, type Statement } from './statement.ts'
 
-/** What a text is, by what is remembered. */
+/** The classification of a text, from the cache if it is there. */
 export interface StatementCache {
   (text: string): Statement
-  /** Does it leave something in the session (see `Statement.sessionState`)? Asked of every statement: a new one is only glanced at, if that is enough. */
+  /** Does it leave session state (see `Statement.sessionState`)? Asked of every statement: a new one gets only a glance, if that is enough. */
   leavesState(text: string): boolean
 }
 
 /** More than most applications have. */
 const DEFAULT_LIMIT = 1000
-/** A text longer than that is rarely sent twice, and holding it costs more than reading it. */
+/** A longer text is rarely sent twice, and storing it costs more than reading it again. */
 const LONGEST_REMEMBERED = 4000
-/** It was glanced at: it leaves nothing in the session, and more was never asked. */
+/** It got a glance only: it leaves no session state, and nothing else has been asked about it. */
 const LEAVES_NOTHING = Symbol()
 
 /**
- * Makes one that remembers `limit` texts at most, none above 4,000 characters. In two generations: when the young one is full the old one is forgotten, but for what
- * was asked for meanwhile. So texts that come in turn, a few more than it holds, do not drive each other out.
+ * Creates a cache of at most `limit` texts, none longer than 4,000 characters. It has two generations: when the young one is full, the old
+ * one is dropped, except for what was used meanwhile. So texts used in turn, slightly more than it holds, do not evict each other.
  */
 export function createStatementCache(limit: number = DEFAULT_LIMIT): StatementCache {
   type Known = Statement | typeof LEAVES_NOTHING

@@ -1,37 +1,38 @@
 /**
- * What is this text that is about to be sent to PostgreSQL: a read, which may be repeated, or something that may not?
+ * What is this text that is about to be sent to PostgreSQL: a read, which may be retried, or something that may not?
  *
- * Decided by what the text shows, and only where all of it is understood. There is no catalog here: whatever could be an effect counts as one.
+ * Decided by what the text shows, and only if all of it is understood. There is no catalog here: whatever could be an effect counts as one.
  */
 
 import { GRAMMAR_WORDS, HARMLESS_FUNCTIONS, HARMLESS_OPERATORS } from './harmless.ts'
 import { outlineOf } from './outline.ts'
 
-/** What a text sent to PostgreSQL is, as far as it shows. */
+/** What a text sent to PostgreSQL is, as far as the text shows. */
 export interface Statement {
   /**
    * - `read`: certainly one statement that only reads, and calls only functions of PostgreSQL that have no effect. Or no statement at all.
    * - `write`: anything else that may write.
    * - `transaction`: BEGIN, COMMIT, ROLLBACK, SAVEPOINT, PREPARE TRANSACTION, SET LOCAL and the like.
-   * - `session`: changes what belongs to the session, see `sessionState`. It may write as well.
-   * - `unknown`: several statements, or not understood. Counts as the worst.
+   * - `session`: changes session state, see `sessionState`. It may write as well.
+   * - `unknown`: several statements, or not understood. Treated as the worst case.
    */
   readonly kind: 'read' | 'write' | 'transaction' | 'session' | 'unknown'
-  /** One INSERT, UPDATE, DELETE or MERGE, perhaps after WITH: it cannot commit before its end. Not DO, CALL, VACUUM, EXPLAIN ANALYZE. */
+  /** One INSERT, UPDATE, DELETE or MERGE, possibly after WITH: it cannot commit before its end. Not DO, CALL, VACUUM, EXPLAIN ANALYZE. */
   readonly plainWrite: boolean
   /**
-   * May it store a transaction, or commit before its own end: COMMIT, END, PREPARE TRANSACTION, ROLLBACK PREPARED, CALL, DO, VACUUM, CONCURRENTLY, several
-   * statements, whatever is not understood. ROLLBACK is none of these: with or without it nothing remains.
+   * May it commit a transaction, or commit before its own end: COMMIT, END, PREPARE TRANSACTION, ROLLBACK PREPARED, CALL, DO, VACUUM,
+   * CONCURRENTLY, several statements, anything not understood. Not ROLLBACK: with or without it, nothing remains.
    */
   readonly mayCommit: boolean
   /**
-   * Does it leave something in the session that dies with the connection: SET and RESET, LISTEN, PREPARE, a cursor WITH HOLD, temporary objects, LOAD,
-   * DISCARD, `set_config` but for `true` as its last argument, session-level advisory locks? What a function of the user's own does, no text shows.
+   * Does it leave session state, which dies with the connection: SET and RESET, LISTEN, PREPARE, a cursor WITH HOLD, temporary objects,
+   * LOAD, DISCARD, `set_config` without `true` as its last argument, session-level advisory locks? No text shows what a user's own function
+   * does.
    */
   readonly sessionState: boolean
 }
 
-/** Statements by what they begin with. What begins with none of these is not understood. */
+/** Statements by what they begin with. A text that begins with none of these is not understood. */
 const READ = startsWith('select|values|table|with|show')
 const PLAIN_WRITE = startsWith('insert|update|delete|merge|with .*\\)(?:insert|update|delete|merge)')
 const OTHER_WRITE = startsWith(
@@ -43,38 +44,42 @@ const CONTROL_STORES = startsWith('commit|end|prepare transaction|rollback prepa
 const SESSION_COMMANDS = 'deallocate|discard|listen|load|prepare|reset|set|unlisten'
 const SESSION = startsWith(SESSION_COMMANDS)
 
-/** EXPLAIN and its options: what follows is explained, and executed perhaps. */
+/** EXPLAIN and its options: what follows is explained, and possibly executed. */
 const EXPLAIN = /^explain(?![\w$])(?:\((?!\(|(?:select|values|table|with)(?![\w$]))[^()]*\)|(?: (?:analy[sz]e|verbose)(?![\w$]))*) ?/
 
-/** Words with an effect wherever they stand (but behind a dot), OPERATOR(schema.name), and how row locks are asked for. UPDATE is among the words. */
+/**
+ * Words that have an effect wherever they stand (except after a dot), OPERATOR(schema.name), and the syntax of row locks. UPDATE is among
+ * the words.
+ */
 const EFFECT = /(?<![\w$.{])(?:insert|update|delete|merge|into|operator(?=\()|for (?:key )?share)(?![\w$])/
 
 /**
- * A function with one argument can be called like a column: `(5).pg_advisory_lock`, `$1.nextval`, and `x.nextval` where x is the alias of a function. So
- * there is no dot behind anything but a name, and no name behind a dot that is one of PostgreSQL's functions with an effect and one argument.
+ * A function with one argument can be called like a column: `(5).pg_advisory_lock`, `$1.nextval`, and `x.nextval` where x is the alias of a
+ * function. So a dot may follow only a name, and what follows a dot must not be the name of a PostgreSQL function with an effect and one
+ * argument.
  */
 const CALL_BY_DOT =
   /(?:[)\]]|\$\d+)\.(?!\*)|(?<!pg_catalog\}?)\.\{?(?:pg_|lo_|binary_upgrade_|brin_|gin_|(?:nextval|setseed|ts_stat)(?![\w$]))/
 
 /** What may be a call: a name before a parenthesis. */
 const CALL = /(?<![\w$.{}])[\w$.{}]+\(/g
-/** Before a name that is called nothing: an operand, behind which only an alias or grammar can stand, `f(x) over (`; a type's `::`; AS; WITH. */
+/** What precedes a name that is not called: an operand, after which only an alias or grammar can follow, `f(x) over (`; a type's `::`; AS; WITH. */
 const BEFORE_NO_CALL = /(?:[)\]'}] ?|::|(?<![\w$.{])(?:as|with|recursive) )$/
 /** Words that together are grammar, although the last one alone could be a function. */
 const PHRASE =
   /(?<![\w$.{])(?:(?:group|order|partition) by|group by (?:rollup|cube)|grouping sets|(?:character|bit) varying|time zone|(?:left|right|full|outer|inner|cross) join)$/
-/** Longer than what is to be seen before a name. */
+/** Longer than anything that has to be seen before a name. */
 const BEFORE_LENGTH = 20
-/** Behind the parenthesis: no function takes a query that has no parentheses of its own. Or the columns of a name in WITH. */
+/** What follows the parenthesis: no function takes a query that has no parentheses of its own. Or the columns of a name in WITH. */
 const NO_ARGUMENT = /(?:select|with)(?![\w$])|values\(|[^()]*\)as(?: (?:not )?materialized)?\((?:select|with)(?![\w$])/y
 
-/** What leaves something in the session, wherever it stands. */
+/** What leaves session state, wherever it stands. */
 const LEAVES_STATE =
   /(?<![\w$])\{?(?:setseed|pg_(?:try_)?advisory_(?!xact)|pg_replication_origin_session_|dblink_(?:connect|open)|set_config\}?\((?![^()]*, ?true\)))|(?<![\w$.{])(?:create (?:or replace )?(?:g?lo[bc]al )?temp(?:orary)?|(?<!(?:insert|merge) )into (?:g?lo[bc]al )?temp(?:orary)?|with hold)(?![\w$])|^create .*[ {]pg_temp\}?\.| into \{?pg_temp\}?\./
 
 const NOT_UNDERSTOOD: Statement = { kind: 'unknown', plainWrite: false, mayCommit: true, sessionState: true }
 
-/** Says what a text is. Pure. */
+/** Classifies a text. Pure. */
 export function classifyStatement(text: string): Statement {
   const outline = outlineOf(text)
   if (outline === undefined) return NOT_UNDERSTOOD
@@ -84,21 +89,24 @@ export function classifyStatement(text: string): Statement {
     .map((part) => judge(part.trim()))
   if (!statement) return { kind: 'read', plainWrite: false, mayCommit: false, sessionState: false }
   if (others.length > 0) return { ...NOT_UNDERSTOOD, sessionState: [statement, ...others].some(({ sessionState }) => sessionState) }
-  // The transaction in which a read is repeated would answer for itself.
+  // Retried inside a transaction, it would report on that transaction.
   return statement.kind === 'read' && /transaction_read_only/i.test(text) ? { ...statement, kind: 'write' } : statement
 }
 
-/** What leaves something in the session begins a statement with a command, or has one of the words anywhere. In quotes or not: nothing is understood here. */
+/**
+ * What leaves session state either begins a statement with a command, or contains one of these words anywhere, quoted or not: nothing is
+ * understood here.
+ */
 const AT_A_GLANCE = new RegExp(
   `(?:^|;|\\*/)\\s*(?:${SESSION_COMMANDS})|temp|hold|advisory_|setseed|set_config|dblink_|replication_origin_|u&`,
   'i',
 )
-/** Behind a comment that ends with its line. */
+/** After a comment that ends with its line. */
 const ON_A_NEW_LINE = new RegExp(`[\\n\\r][^\\S\\n\\r]*(?:${SESSION_COMMANDS})`, 'i')
 
 /**
- * Could this text leave something in the session, at a glance? Asked of every statement that is sent, so it must cost next to nothing: nothing of it is
- * understood. False is certain.
+ * Could this text leave session state, at a glance? Asked of every statement that is sent, so it must cost next to nothing: it understands
+ * nothing. False is certain.
  */
 export function mayLeaveSessionState(text: string): boolean {
   return AT_A_GLANCE.test(text) || (text.includes('--') && ON_A_NEW_LINE.test(text))
@@ -108,7 +116,7 @@ function startsWith(words: string): RegExp {
   return new RegExp(`^\\(*(?:${words})(?![\\w$])`)
 }
 
-/** Says what one statement is, by its outline. */
+/** Classifies one statement by its outline. */
 function judge(outline: string): Statement {
   const body = outline.replace(EXPLAIN, '')
   const stores = CONTROL_STORES.test(body)
@@ -134,7 +142,7 @@ function hasEffect(body: string): boolean {
     const name = call.slice(0, -1)
     if (isHarmlessName(name)) continue
     const before = body.slice(Math.max(0, index - BEFORE_LENGTH), index)
-    // Behind DISTINCT ON (…) there can be a call.
+    // After DISTINCT ON (…) there can be a call.
     if (BEFORE_NO_CALL.test(before) && !(hasDistinctOn && before.endsWith(')'))) continue
     NO_ARGUMENT.lastIndex = index + call.length
     if (!PHRASE.test(before + name) && !NO_ARGUMENT.test(body)) return true
@@ -146,7 +154,7 @@ function isHarmlessName(name: string): boolean {
   return GRAMMAR_WORDS.has(name) || HARMLESS_FUNCTIONS.has(name.replace(/[{}]/g, '').replace(/^pg_catalog\./, ''))
 }
 
-/** PostgreSQL gives signs back at the end of what could be an operator of the standard: `1*-1` is `*`, then `-`. */
+/** PostgreSQL returns signs at the end of what could be a standard operator: `1*-1` is `*`, then `-`. */
 function isHarmlessOperator(operator: string): boolean {
   const standard = /^[+*/<>=-]+$/.test(operator) ? operator.replace(/[+-]+$/, '') : operator
   return standard === '' || HARMLESS_OPERATORS.has(operator) || HARMLESS_OPERATORS.has(standard)

@@ -1,6 +1,6 @@
 /**
- * What a platform's wrapper does when an invocation begins, and when it ends. The same on every platform; what differs (where the
- * deadline comes from, when the end is) stays with the platform.
+ * What a platform's wrapper does when an invocation begins and ends. The same on every platform; what differs (where the deadline comes
+ * from, when the end is) stays with the platform.
  */
 
 import { type Clock, read } from './clock.ts'
@@ -16,25 +16,25 @@ export interface InvocationParts {
   readonly id: string
   /** When the platform will end it, in milliseconds since the epoch. Undefined, or not finite: not known. */
   readonly endsAt?: number | undefined
-  /** How long before that the waits inside must have ended, so that there is time to answer with an error. */
+  /** How long before that the waits inside must have ended, so that there is time to respond with an error. */
   readonly marginMillis: number
   readonly clock: Clock
-  /** Ends the invocation earlier: a caller who hung up. Its reason becomes the signal's. */
+  /** Ends the invocation earlier: its caller disconnected. Its reason becomes the signal's. */
   readonly parentSignal?: AbortSignal | undefined
-  /** What its sockets live in, where that is less than the process. */
+  /** What its sockets' lifetime is tied to, if that is less than the process. */
   readonly scope?: Scope | undefined
 }
 
 /** An invocation, as the wrapper that made it sees it. */
 export interface OpenInvocation extends Invocation {
   /**
-   * It has ended: its timer stops, and from here on it bounds nothing. What still runs, because nobody waited for it, is held by the
-   * options of its pool alone: else a cache that refreshes itself would fail for ever once the invocation that made it is over.
+   * It has ended: its timer stops, and it no longer bounds anything. Work still running that was never awaited is bounded by its pool's
+   * options alone; otherwise a cache that refreshes itself would fail forever once the invocation that created it is over.
    */
   close(): void
 }
 
-/** Makes an invocation and, where its deadline is known, starts the one timer that aborts its signal. */
+/** Creates an invocation and, if its deadline is known, starts the one timer that aborts its signal. */
 export function createInvocation({ id, endsAt, marginMillis, clock, parentSignal, scope }: InvocationParts): OpenInvocation {
   const controller = new AbortController()
   const beganAt = read(clock).wall
@@ -63,12 +63,12 @@ export function createInvocation({ id, endsAt, marginMillis, clock, parentSignal
   }
 }
 
-/** Tells every pool that the invocation has begun. Call it before the handler, and outside of the invocation's own scope. */
+/** Tells every pool that the invocation has begun. Call it before the handler, and outside the invocation's own scope. */
 export function beginInvocation(invocation: Invocation, hints: FreezeHints = {}): void {
   for (const member of trackedPools()) member.begin(invocation, hints)
 }
 
-/** Closes the invocation, and has every pool take back what it never gave back. */
+/** Closes the invocation, and makes every pool take back the clients that were not released. */
 export function endInvocation(invocation: OpenInvocation): Leak[] {
   invocation.close()
   return trackedPools().flatMap((member) => member.finish(invocation))
@@ -78,15 +78,15 @@ export function endInvocation(invocation: OpenInvocation): Leak[] {
 export interface Serving<Result> {
   readonly invocation: OpenInvocation
   readonly hints?: FreezeHints
-  /** Makes the storage, if this is the first platform of the process. */
+  /** Creates the storage, if this is the first platform of the process. */
   readonly createStorage: () => InvocationStorage
   /** Calls the user's handler. */
   readonly work: () => Result
-  /** The invocation has ended, and these clients had not been given back. */
+  /** The invocation has ended, and these clients had not been released. */
   readonly ended: (leaks: readonly Leak[]) => void
 }
 
-/** Begins the invocation, runs the handler, and ends it when the handler's promise settles: before its caller hears of that. */
+/** Begins the invocation, runs the handler, and ends the invocation when the handler's promise settles, before its caller sees that. */
 export function serveInvocation<Result>({ invocation, hints, createStorage, work, ended }: Serving<Result>): Result {
   const end = () => ended(endInvocation(invocation))
   beginInvocation(invocation, hints)
@@ -101,7 +101,7 @@ export function serveInvocation<Result>({ invocation, hints, createStorage, work
     end()
     return result
   }
-  // What `then` returns resolves to the same value: the same type, to whoever only awaits it.
+  // What `then` returns resolves to the same value: the same type, for any caller that only awaits it.
   return result.then(
     (value) => {
       end()
@@ -114,13 +114,13 @@ export function serveInvocation<Result>({ invocation, hints, createStorage, work
   ) as Result
 }
 
-/** What the language gives to each function for itself. */
+/** What the language itself gives to each function. */
 const MECHANICS: ReadonlySet<string | symbol> = new Set(['prototype', 'arguments', 'caller'])
 
 /**
- * Makes what stands in for `original` look like it: its name, length, own symbols and own properties.
+ * Makes a replacement for `original` look like it: its name, length, own symbols and own properties.
  *
- * @param length how many arguments it shows, where the platform counts them. Default: as many as `original`.
+ * @param length how many arguments it declares, where the platform counts them. Default: as many as `original`.
  */
 export function preserveHandler<Wrapped extends object>(original: object, wrapped: Wrapped, length?: number): Wrapped {
   for (const key of Reflect.ownKeys(original)) {
@@ -132,8 +132,8 @@ export function preserveHandler<Wrapped extends object>(original: object, wrappe
 }
 
 /**
- * Tells of each leak to the user's own function; without one in words, once for each place, for a leak in a busy handler would otherwise fill the
- * log. Never throws: a handler that did its work must not fail for it.
+ * Reports each leak to the user's own function; without one, as a warning, once per place, because a leak in a busy handler would otherwise
+ * fill the log. Never throws: a handler that did its work must not fail because of it.
  */
 export function createLeakReport(
   tell: (message: string) => void,
