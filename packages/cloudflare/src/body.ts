@@ -1,17 +1,17 @@
-/** When has a body been read? Until then what it is made from, a cursor for example, is still in use. */
+/** When has a body been read? Until then, whatever produces it, such as a cursor, is still in use. */
 
 /** A `Response` that has a body. */
 export function hasBody(value: unknown): value is Response & { readonly body: ReadableStream } {
   return value instanceof Response && value.body !== null && !value.bodyUsed
 }
 
-/** The same response, and when whoever reads it has come to its end, or has given it up. */
+/** The same response, and a promise of the moment when its reader has reached the end, or has cancelled. */
 export interface Followed {
   readonly response: Response
   readonly read: Promise<void>
 }
 
-/** The runtime reads a response by itself, whatever its properties say: only another one can be followed. */
+/** The runtime reads a response natively, whatever its properties say: only a different response can be watched. */
 export function afterBody(response: Response & { readonly body: ReadableStream }): Followed {
   let done = () => {}
   const read = new Promise<void>((resolve) => {
@@ -32,7 +32,7 @@ export function afterBody(response: Response & { readonly body: ReadableStream }
       },
       cancel: (reason) => reader.cancel(reason).finally(done),
     },
-    // Nothing is read ahead of who reads.
+    // Nothing is read ahead of the reader.
     { highWaterMark: 0 },
   )
   return { response: new Response(body, response), read }

@@ -1,9 +1,9 @@
-/** The same as `withThaw`, where Hono calls the handlers. */
+/** The same as `withThaw`, for apps in which Hono calls the handlers. */
 
 import { type Context, serve } from './invocations.ts'
 import { settingsOf, type ThawOptions } from './options.ts'
 
-/** What of Hono's context is used here. Hono's own, of version 4, fits. */
+/** The slice of Hono's context that is used here. Hono 4's own fits. */
 export interface HonoContext {
   readonly req: { readonly raw: Request }
   readonly executionCtx: Context
@@ -11,7 +11,7 @@ export interface HonoContext {
 }
 
 /**
- * A middleware for Hono on Workers: `app.use(thawMiddleware())`, before all others. Not needed where the whole app is wrapped: `export default
+ * A middleware for Hono on Workers: `app.use(thawMiddleware())`, before all others. Not needed if the whole app is wrapped: `export default
  * withThaw(app)`.
  *
  * @throws {OptionError} as `withThaw`.
@@ -28,7 +28,7 @@ export function thawMiddleware(options: ThawOptions = {}): (context: HonoContext
   }
 }
 
-/** Hono throws where there is none: in a test by `app.request()`. */
+/** Hono throws if there is none: in a test that uses `app.request()`. */
 function executionContextOf(context: HonoContext): Context | undefined {
   try {
     return context.executionCtx

@@ -1,4 +1,4 @@
-/** Running a handler as one invocation: from its call to the end of its answer, and of the work that was handed to `waitUntil`. */
+/** Runs a handler as one invocation: from its call to the end of its response, and of the work passed to `waitUntil`. */
 
 import {
   beginInvocation,
@@ -16,23 +16,23 @@ import {
 import { afterBody, hasBody } from './body.ts'
 import type { Settings } from './options.ts'
 
-/** What the runtime gives to handlers, as far as it is used here. */
+/** The slice that is used here of what the runtime passes to handlers. */
 export interface Context {
   waitUntil(promise: Promise<unknown>): void
 }
 
 /** What is known of a call. */
 export interface Call {
-  /** What its sockets live in. Default: the request. */
+  /** What its sockets' lifetime is tied to. Default: the request. */
   readonly scope?: Scope | undefined
   readonly context: Context | undefined
-  /** Aborts when the client hangs up, where there is one. */
+  /** Aborts when the client disconnects, if there is a client. */
   readonly signal: AbortSignal | undefined
 }
 
 let lastId = 0
 
-/** Calls `handle` inside an invocation of its own, or inside the one that is running in the same scope. */
+/** Calls `handle` inside an invocation of its own, or inside the one that is already running in the same scope. */
 export function serve(settings: Settings, { scope, context, signal }: Call, handle: () => unknown): unknown {
   const running = currentInvocation()?.scope
   if (running && (!scope || running === scope) && running.isCurrent()) return handle()
@@ -50,11 +50,11 @@ export function serve(settings: Settings, { scope, context, signal }: Call, hand
   }
   const endWith = (value?: unknown) => endAfter(value, invocation, { work, end })
   beginInvocation(invocation)
-  // One that fails has begun tasks, too.
+  // A handler that fails may have begun tasks, too.
   return follow(() => runInvocation(invocation, settings.createStorage, handle), endWith, endWith)
 }
 
-/** Has the invocation ended when the handler has? Or does the body, or what was handed to `waitUntil`, still use a client? */
+/** Has the invocation ended when the handler has? Or may the body, or work passed to `waitUntil`, still use a client? */
 function endAfter(value: unknown, invocation: OpenInvocation, { work, end }: { work: LaterWork | undefined; end: () => void }): unknown {
   if (!isHolding(invocation)) {
     end()
@@ -70,25 +70,25 @@ function isHolding(invocation: Invocation): boolean {
   return trackedPools().some((member) => member.holds(invocation))
 }
 
-/** The list may grow: what is read, and each task, can hand more to `waitUntil`. */
+/** The list may grow: reading the body, and each task, can pass more to `waitUntil`. */
 async function settled(read: Promise<void> | undefined, tasks: readonly unknown[]): Promise<void> {
   await read
   for (let n = 0; n < tasks.length; n++) await Promise.allSettled([tasks[n]])
 }
 
-/** What goes on after the handler. */
+/** What continues after the handler. */
 interface LaterWork {
   readonly tasks: readonly unknown[]
   /** The runtime's own `waitUntil`. */
   hold(promise: Promise<unknown>): void
 }
 
-/** What each invocation that has not ended handed to `waitUntil`. */
+/** What each open invocation has passed to `waitUntil`. */
 const tasksOf = new WeakMap<Invocation, unknown[]>()
-/** A Durable Object has one context for all of its requests: it is changed once. */
+/** A Durable Object has one context for all of its requests: it is patched once. */
 const heard = new WeakMap<Context, LaterWork['hold']>()
 
-/** Hears what is handed to `waitUntil` from now on. The context stays the runtime's own: nothing else could stand in for it. */
+/** Observes what is passed to `waitUntil` from now on. The context stays the runtime's own object: no replacement would do. */
 function listenTo(context: Context, invocation: Invocation): LaterWork {
   const tasks: unknown[] = []
   tasksOf.set(invocation, tasks)

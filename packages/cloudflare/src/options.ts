@@ -1,4 +1,4 @@
-/** What can be said about invocations. */
+/** The options of invocations. */
 
 import {
   type Clock,
@@ -11,16 +11,16 @@ import {
   systemClock,
 } from '@thaw/core'
 
-/** How `withThaw` and `thawMiddleware` work. */
+/** Options of `withThaw` and `thawMiddleware`. */
 export interface ThawOptions {
-  /** Told of each client that was not released when its invocation ended. Default: `console.warn`, once for each place. */
+  /** Called for each client that was not released when its invocation ended. Default: `console.warn`, once per place. */
   readonly onLeak?: ((leak: Leak) => void) | undefined
   /** Time. Default: the runtime's own. Inject another to test. */
   readonly clock?: Clock | undefined
 }
 
 export interface Settings {
-  /** Never throws: a handler that did its work must not fail for it. */
+  /** Never throws: a handler that did its work must not fail because of it. */
   readonly report: (leaks: readonly Leak[]) => void
   readonly clock: Clock
   readonly createStorage: () => InvocationStorage

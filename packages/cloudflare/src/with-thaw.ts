@@ -8,21 +8,22 @@ import { type Settings, settingsOf, type ThawOptions } from './options.ts'
 export type AnyFunction = (...args: never[]) => unknown
 /** A class that extends `WorkerEntrypoint` or `DurableObject`. */
 export type AnyClass = abstract new (...args: never[]) => object
-/** What a module of a Worker exports by default. `ExportedHandler<Env>` fits, and so does a Hono app. */
+/** What a Worker module exports by default. `ExportedHandler<Env>` fits, and so does a Hono app. */
 export type WorkerHandlers = { readonly [Name in (typeof HANDLERS)[number]]?: unknown }
 
 const HANDLERS = ['fetch', 'scheduled', 'queue', 'email', 'tail', 'trace', 'test'] as const
 
 /**
- * Wraps what a Worker exports, and returns the same type: an object of handlers (`fetch`, `scheduled`, `queue`, `email`, `tail`), one handler, a class that
- * extends `WorkerEntrypoint` or `DurableObject`.
+ * Wraps what a Worker exports, and returns the same type: an object of handlers (`fetch`, `scheduled`, `queue`, `email`, `tail`), one
+ * handler, or a class that extends `WorkerEntrypoint` or `DurableObject`.
  *
- * - A Thaw pool finds the connections of the request, or of the Durable Object, at once. Without the wrapper it asks the runtime, which takes longer.
- * - `invocation()` is the current one, with a signal that aborts when the client hangs up.
- * - A client that was not released is reported when the invocation has ended: the handler, the body of its response, and what was handed to
+ * - A Thaw pool finds the connections of the request, or of the Durable Object, at once. Without the wrapper it has to ask the runtime,
+ *   which takes longer.
+ * - `invocation()` returns the current one, with a signal that aborts when the client disconnects.
+ * - A client that was not released is reported when the invocation has ended: the handler, the body of its response, and work passed to
  *   `ctx.waitUntil`.
  *
- * @throws {OptionError} for what is no handler, an absurd or misspelt option, or a Worker without `nodejs_compat`.
+ * @throws {OptionError} for something that is not a handler, an impossible or misspelt option, or a Worker without `nodejs_compat`.
  */
 export function withThaw<Target extends WorkerHandlers | AnyFunction | AnyClass>(target: Target, options: ThawOptions = {}): Target {
   const settings = settingsOf(options)
@@ -38,7 +39,7 @@ function wrapObject(target: WorkerHandlers, names: readonly (keyof WorkerHandler
   const wrapped = preserveHandler(target, Object.create(Object.getPrototypeOf(target)) as object)
   for (const name of names) {
     const handler = target[name] as AnyFunction
-    // Called on what was given: private members are there only.
+    // Called on the original object: private members exist only there.
     const call = wrap((...args: never[]) => Reflect.apply(handler, target, args), settings)
     Object.defineProperty(wrapped, name, { value: preserveHandler(handler, call), enumerable: true, configurable: true, writable: true })
   }
@@ -68,14 +69,14 @@ function signalOf(request: unknown): AbortSignal | undefined {
 type Instance = object & { readonly ctx?: Partial<Context> & { readonly storage?: unknown } }
 type InstanceClass = new (...args: unknown[]) => Instance
 
-/** The scope of each Durable Object, as long as it is in memory: its sockets outlive its requests. */
+/** The scope of each Durable Object, while it is in memory: its sockets outlive its requests. */
 const scopes = new WeakMap<object, Scope | undefined>()
 
 function isClass(target: AnyFunction | AnyClass): target is AnyClass {
   return /^class\b/.test(Function.prototype.toString.call(target))
 }
 
-/** A class whose methods, inherited ones too, run in invocations. The runtime calls none that is not on a prototype. */
+/** A class whose methods, including inherited ones, run in invocations. The runtime calls only methods that are on a prototype. */
 function wrapClass(target: AnyClass, settings: Settings): AnyClass {
   const Base = target as unknown as InstanceClass
   const Wrapped = class extends Base {}
@@ -99,7 +100,7 @@ function callOn(instance: Instance, args: readonly unknown[]): Call {
   return { context, signal, scope: scopes.get(instance) }
 }
 
-/** The methods of the user's classes: not those of the runtime's own, which stand for the platform. */
+/** The methods of the user's classes: not those of the runtime's own base classes. */
 function methodsOf(prototype: object): Map<string, AnyFunction> {
   const methods = new Map<string, AnyFunction>()
   for (let one = prototype; one && isClass(one.constructor as AnyClass); one = Object.getPrototypeOf(one)) {

@@ -1,8 +1,8 @@
-/** Closing the connections of a pool, ours or a plain `pg.Pool`. */
+/** Closes the connections of a pool, ours or a plain `pg.Pool`. */
 
 import { startDeadline, systemClock, trackedPoolOf } from '@thaw/core'
 
-/** How long a server may take to close its end of a connection that we have left, before we close ours by force. */
+/** How long a server may take to close its end of a connection that we have ended, before we close ours by force. */
 const CLOSE_MILLIS = 1000
 
 interface Lent {
@@ -12,7 +12,7 @@ interface Lent {
   readonly connection?: { readonly stream: { destroy(): unknown } }
 }
 
-/** What is needed of a pool: `Pool` of `@thaw/pg` and of `pg` fit. */
+/** What is needed of a pool: the `Pool` of `@thaw/pg` and of `pg` both fit. */
 export interface EndablePool {
   readonly idleCount: number
   connect(): Promise<Lent>
@@ -23,7 +23,7 @@ export interface EndablePool {
 export async function closeIdle(pool: EndablePool): Promise<void> {
   const member = trackedPoolOf(pool)
   if (member) return member.closeIdle()
-  // pg-pool has no such method. It lends each idle client at once, whatever has become of it, and destroys what comes back so.
+  // pg-pool has no such method. It hands out each idle client at once, dead or alive, and destroys one that is released with `true`.
   const clients = await Promise.all(Array.from({ length: pool.idleCount }, () => pool.connect()))
   await Promise.all(
     clients.map((client) => {

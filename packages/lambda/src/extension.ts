@@ -1,18 +1,18 @@
 /**
- * An internal extension: part of this process that Lambda tells of invocations, and for whose sake it says SIGTERM before it ends the process
- * (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html).
+ * An internal extension: a part of this process that Lambda notifies of invocations. Because there is one, Lambda sends SIGTERM before it
+ * ends the process (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html).
  */
 
 import { Agent, type IncomingHttpHeaders, request } from 'node:http'
 
-/** What Lambda tells an extension. */
+/** What Lambda sends to an extension. */
 export interface ExtensionEvent {
   readonly eventType: string
   readonly requestId: string
 }
 
 export interface Extension {
-  /** Resolves with the next event, however long that takes. Asking says that we are done with the last one. */
+  /** Resolves with the next event, however long that takes. Asking for it says that we are done with the last one. */
   next(): Promise<ExtensionEvent>
 }
 
@@ -23,13 +23,13 @@ interface Answer {
 }
 
 /**
- * Registers with the API at `address`, before the first invocation: later Lambda takes none.
+ * Registers with the API at `address`, before the first invocation: Lambda accepts no extension later.
  *
- * @throws if Lambda refuses, with what it says.
+ * @throws if Lambda refuses, with its reason.
  */
 export async function registerExtension(address: string, name: string, events: readonly string[]): Promise<Extension> {
   const agent = new Agent({ keepAlive: true })
-  // No timeout: the answer may come after hours. And not by fetch, which has one.
+  // No timeout: the answer may take hours. And not by fetch, which has a timeout.
   const call = (method: string, path: string, headers: Record<string, string>, body = '') =>
     new Promise<Answer>((resolve, reject) => {
       const url = `http://${address}/2020-01-01/extension/${path}`
@@ -39,7 +39,7 @@ export async function registerExtension(address: string, name: string, events: r
         resolve({ status: response.statusCode, headers: response.headers, body: text })
       })
       outgoing.on('error', reject)
-      // Whoever runs the module outside of the runtime, to its end, must not wait for us.
+      // If the module runs outside the runtime, this request must not keep the process alive.
       if (method === 'GET') outgoing.on('socket', (socket) => socket.unref())
       outgoing.end(body)
     })

@@ -1,10 +1,10 @@
-/** The same as `withThaw`, where middy calls the handler. */
+/** The same as `withThaw`, for apps in which middy calls the handler. */
 
 import { beginInvocation, endInvocation, enterInvocation, type OpenInvocation } from '@thaw/core'
 import { beginning, type ContextSlice, createStorage, isManaged } from './invocations.ts'
 import { settingsOf, type ThawOptions } from './options.ts'
 
-/** What of middy's request is read here. Middy's own, from 5 to 7, fits. */
+/** The slice of middy's request that is read here. That of middy 5 to 7 fits. */
 export interface MiddyRequest {
   readonly context: object
 }
@@ -17,14 +17,15 @@ export interface MiddyMiddleware {
 }
 
 /**
- * A middleware that does for middy's handlers what `withThaw` does for others. Use it first, so that the other middlewares are inside the invocation
- * too:
+ * A middleware that does for middy's handlers what `withThaw` does for others. Use it first, so that the other middlewares run inside the
+ * invocation too:
  *
  * `middy().use(thawMiddleware()).handler(async (event, context) => { … })`
  *
- * For response streaming wrap the whole middy in `withThaw` instead: a middleware is told that the handler has returned, not that its stream has ended.
+ * For response streaming, wrap the whole middy in `withThaw` instead: a middleware learns that the handler has returned, not that its
+ * stream has ended.
  *
- * @throws {OptionError} for an absurd or misspelt option.
+ * @throws {OptionError} for an impossible or misspelt option.
  */
 export function thawMiddleware(options: ThawOptions = {}): MiddyMiddleware {
   const settings = settingsOf(options)
@@ -32,7 +33,7 @@ export function thawMiddleware(options: ThawOptions = {}): MiddyMiddleware {
   const unended = new Set<MiddyRequest>()
   const end = (request: MiddyRequest): void => {
     const invocation = open.get(request)
-    // Middy tells of an error in an `after` when it has told of the end already.
+    // Middy reports an error in an `after` after it has already reported the end.
     if (!invocation) return
     open.delete(request)
     unended.delete(request)
@@ -40,7 +41,7 @@ export function thawMiddleware(options: ThawOptions = {}): MiddyMiddleware {
   }
   return {
     before(request) {
-      // Middy skips every `after` where a middleware answers in place of the handler: then the next invocation shows that this one has ended.
+      // Middy skips every `after` if a middleware answers in place of the handler: then the next invocation shows that this one has ended.
       for (const other of unended) if (other.context !== request.context) end(other)
       if (!isManaged()) unended.add(request)
       const { invocation, hints } = beginning(request.context as ContextSlice, settings)

@@ -1,15 +1,15 @@
-/** What can be said about invocations. */
+/** The options of invocations. */
 
 import { type Clock, checkOptions, createLeakReport, type Leak, type OptionRules, systemClock } from '@thaw/core'
 
-/** How `withThaw` and `thawMiddleware` work. */
+/** Options of `withThaw` and `thawMiddleware`. */
 export interface ThawOptions {
   /**
-   * How long before Lambda's timeout the waits inside must have ended. Default 200: time for the error to pass through your own `catch`, to be logged,
-   * and to be posted as the answer. Lambda's timeout itself answers with nothing, and ends the process.
+   * How long before Lambda's timeout the waits inside must have ended. Default 200: time for the error to pass through your own `catch`, to
+   * be logged, and to be sent as the response. Lambda's own timeout sends no response, and ends the process.
    */
   readonly deadlineMarginMillis?: number | undefined
-  /** Told of each client that was not released when its invocation ended. Default: `console.warn`, once for each place. */
+  /** Called for each client that was not released when its invocation ended. Default: `console.warn`, once per place. */
   readonly onLeak?: ((leak: Leak) => void) | undefined
   /** Time. Default: the runtime's own. Inject another to test. */
   readonly clock?: Clock | undefined
@@ -18,7 +18,7 @@ export interface ThawOptions {
 export interface Settings {
   readonly marginMillis: number
   readonly clock: Clock
-  /** Never throws: a handler that did its work must not fail for it. */
+  /** Never throws: a handler that did its work must not fail because of it. */
   readonly report: (leaks: readonly Leak[]) => void
 }
 

@@ -8,18 +8,18 @@ import { forget, isRunning, whenEnded } from './invocations.ts'
 
 export type { EndablePool } from './closing.ts'
 
-/** How `registerShutdown` works. */
+/** Options of `registerShutdown`. */
 export interface ShutdownOptions {
   /**
-   * Also closes idle connections after each answer, before the process is frozen. Default false: the next invocation wants them. For databases that
-   * count connections or cannot sleep while there is one. Costs a dial in each invocation, and the time of closing, a few milliseconds, is billed; the
-   * answer does not wait for it. Needs `withThaw` around the handler, to know when it is done.
+   * Also closes idle connections after each response, before the process is frozen. Default false: the next invocation needs them. For a
+   * database that limits connections, or that cannot suspend while one is open. Costs a connection attempt per invocation, and the time to
+   * close, a few milliseconds, is billed; the response does not wait for it. Needs `withThaw` around the handler, to know when it is done.
    */
   readonly beforeFreeze?: boolean | undefined
 }
 
 const RULES: OptionRules = { beforeFreeze: { type: 'boolean' } }
-/** The handler gets its event when we get ours. If it has not begun by now, no wrapper is around it. */
+/** The handler gets its event when we get ours. If it has not begun by now, there is no wrapper around it. */
 const BEGIN_MILLIS = 1000
 
 const pools = new Set<EndablePool>()
@@ -27,15 +27,16 @@ const drained = new Set<EndablePool>()
 const extensions = new Map<boolean, Promise<boolean>>()
 
 /**
- * Closes the pool's connections when Lambda ends the process. Without it Lambda kills the process, and the server keeps its sessions until it
- * notices. Works by an internal extension, for whose sake Lambda sends SIGTERM, half a second before it kills.
+ * Closes the pool's connections when Lambda ends the process. Otherwise Lambda kills the process without a signal, and the server keeps its
+ * sessions until it notices. Registers an internal extension, so that Lambda sends SIGTERM half a second before it kills.
  *
- * Call it where the module is loaded. Nothing has to be awaited, so it works in CommonJS and in bundles, which have no `await` there: the request to Lambda
- * leaves before the runtime can say that the function is ready. Takes `Pool` of `@thaw/pg` or of `pg`.
+ * Call it at module level. You need not await it, so it works in CommonJS and in bundles, which have no `await` there: the request to
+ * Lambda is sent before the runtime can report that the function is ready. Takes the `Pool` of `@thaw/pg` or of `pg`.
  *
- * @returns a promise, which never rejects, of whether there is such an extension. False where there cannot be one: outside of Lambda, and in the threads of a
- *   managed instance, to which no signal comes. Also false, with a warning, if Lambda refuses, which it does after the first invocation has begun.
- * @throws {OptionError} at once, for an absurd or misspelt option.
+ * @returns a promise, which never rejects, of whether there is such an extension. False if there cannot be one: outside Lambda, and in the
+ *   threads of a managed instance, which receive no signal. Also false, with a warning, if Lambda refuses, as it does after the first
+ *   invocation has begun.
+ * @throws {OptionError} at once, for an impossible or misspelt option.
  */
 export function registerShutdown(pool: EndablePool, options: ShutdownOptions = {}): Promise<boolean> {
   checkOptions(options, RULES, 'refuse')
@@ -62,7 +63,7 @@ async function start(address: string, beforeFreeze: boolean): Promise<boolean> {
   }
 }
 
-/** Lambda freezes the process when everybody has asked for the next event: so we ask when we are done. */
+/** Lambda freezes the process when every extension and the runtime have asked for the next event: so we ask when we are done. */
 async function follow(extension: Extension): Promise<void> {
   let { requestId } = await extension.next()
   while (await handlerEnded(requestId)) {
@@ -73,7 +74,7 @@ async function follow(extension: Extension): Promise<void> {
   for (;;) await extension.next()
 }
 
-/** Resolves when the handler is done. False: nobody will tell. */
+/** Resolves when the handler is done. False: there is no wrapper to report it. */
 async function handlerEnded(requestId: string): Promise<boolean> {
   const ended = whenEnded(requestId).then(() => true)
   const late = new Promise<boolean>((resolve) => {
@@ -86,7 +87,7 @@ async function handlerEnded(requestId: string): Promise<boolean> {
 
 async function terminate(): Promise<void> {
   await Promise.allSettled([...pools].map(close))
-  // Whoever else listens has work to do, and ends the process when it is done; or Lambda does.
+  // Any other listener has work to do, and ends the process when it is done; or Lambda does.
   if (process.listenerCount('SIGTERM') === 0) process.exit(0)
 }
 

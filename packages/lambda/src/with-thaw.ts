@@ -5,7 +5,7 @@ import { OptionError, preserveHandler, serveInvocation } from '@thaw/core'
 import { began, beginning, type ContextSlice, createStorage, ended } from './invocations.ts'
 import { settingsOf, type ThawOptions } from './options.ts'
 
-/** Lambda's context, where nobody has given it a type. That of `@types/aws-lambda` fits, and has more. */
+/** Lambda's context, if it has no other type. That of `@types/aws-lambda` fits, and has more. */
 export interface LambdaContext {
   readonly functionName: string
   readonly functionVersion: string
@@ -18,8 +18,8 @@ export interface LambdaContext {
 }
 
 /**
- * A handler of an event. A method's type, because its parameters compare both ways: `Handler` of `@types/aws-lambda` fits without that package
- * being here.
+ * A handler of an event. A method's type, because its parameters are compared bivariantly: `Handler` of `@types/aws-lambda` fits, without a
+ * dependency on that package.
  */
 export type LambdaHandler = { method(event: unknown, context: LambdaContext, ...rest: never[]): unknown }['method']
 
@@ -32,13 +32,13 @@ const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming')
  * Wraps a Lambda handler, and returns one of the same type, name, own properties and symbols.
  *
  * - Waits inside end before Lambda's timeout, with a clear error.
- * - The clocks are looked at when an invocation begins, and the newest idle connection is proven while the handler still reads its event.
+ * - When an invocation begins, the clocks are read, and the newest idle connection is probed while the handler is still reading its event.
  * - A client that was not released when the invocation ends is reported and taken back.
- * - `invocation()` is the current one, for everything that the handler starts.
+ * - `invocation()` returns the current one, anywhere in the handler's async context.
  *
- * For response streaming wrap what `awslambda.streamifyResponse` returns; the invocation then lasts until the stream has ended.
+ * For response streaming, wrap what `awslambda.streamifyResponse` returns; the invocation then lasts until the stream has ended.
  *
- * @throws {OptionError} if it is no function, or takes a callback; or for an absurd or misspelt option.
+ * @throws {OptionError} if it is not a function, or takes a callback; or for an impossible or misspelt option.
  */
 export function withThaw<Handler extends LambdaHandler>(handler: Handler, options?: ThawOptions): Handler
 export function withThaw<Handler extends AnyHandler>(handler: Handler, options?: ThawOptions): Handler
@@ -60,7 +60,7 @@ export function withThaw(handler: AnyHandler, options: ThawOptions = {}): AnyHan
       },
     })
   }
-  // Lambda takes a handler of three arguments for one with a callback, and refuses it.
+  // Lambda takes a handler with three parameters for one with a callback, and refuses it.
   return preserveHandler(handler, wrapped, isStreaming ? 3 : 2)
 }
 
@@ -82,10 +82,10 @@ function checkHandler(handler: unknown): boolean {
   })
 }
 
-/** A handler may be done before its stream is: what feeds the stream may still be reading from the database. */
+/** A handler may return before its stream ends: whatever feeds the stream may still be reading from the database. */
 async function untilStreamed(result: unknown, stream: Writable | undefined, signal: AbortSignal): Promise<unknown> {
   const value = await result
-  // Neither an error of the stream nor its end by the deadline is ours to tell: the runtime sees them, too.
+  // The runtime also sees the stream's errors, and its end by the deadline: neither is ours to report.
   if (typeof stream?.on === 'function') await new Promise<void>((resolve) => finished(stream, { readable: false, signal }, () => resolve()))
   return value
 }

@@ -1,4 +1,4 @@
-/** Next's `after`, for tasks that are part of their invocation: what the handler took, they may still use. */
+/** Next's `after`, for tasks that are part of their invocation: they may still use the clients that the handler acquired. */
 
 import { currentInvocation, type RequestInvocation } from '@thaw/core'
 import { after as nextAfter } from 'next/server.js'
@@ -7,11 +7,11 @@ import { after as nextAfter } from 'next/server.js'
 type Task = Parameters<typeof nextAfter>[0]
 
 /**
- * `after` of `next/server`. Inside of {@link withThaw} the invocation lasts until the task has ended: a client that the handler took by
- * `connect()` stays the task's, the deadline holds for it, and what it does not give back is reported. With Next's own `after` queries work as
- * well, but to Thaw the invocation has ended before them.
+ * `after` of `next/server`. Inside {@link withThaw}, the invocation lasts until the task has ended: the task keeps the clients that the
+ * handler acquired with `connect()`, the deadline bounds it, and clients it does not release are reported. Queries work in Next's own
+ * `after` too, but for Thaw the invocation has ended by then.
  *
- * @throws {Error} of Next's outside of requests.
+ * @throws {Error} Next's own, outside requests.
  */
 export function after(task: Task): void {
   const done = (currentInvocation() as Partial<RequestInvocation> | undefined)?.part?.()

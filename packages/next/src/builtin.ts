@@ -1,4 +1,4 @@
-/** Node's own modules, without an import of them: a bundler would look for them on the Edge runtime, which has none. */
+/** Node's own modules, without importing them: a bundler would try to resolve them on the Edge runtime, which has none. */
 
 interface Builtins {
   readonly 'node:net': { readonly Socket: new () => Socket }
@@ -18,6 +18,6 @@ interface Runtime {
 /** Undefined on the Edge runtime, and before Node 20.16. */
 export function builtin<Name extends keyof Builtins>(name: Name): Builtins[Name] | undefined {
   const runtime = globalThis as Runtime
-  // There, under `next dev`, whoever asks for a member of `process` that is of Node is thrown an error.
+  // Under `next dev`, reading a member of `process` that belongs to Node throws here.
   return runtime.EdgeRuntime === undefined ? runtime.process?.getBuiltinModule?.(name) : undefined
 }

@@ -1,6 +1,6 @@
 /**
- * Are two configurations the same? What they say is compared, for after a reload every object in them is another one. What a function says cannot be
- * compared: the same one reads differently in each bundle that a bundler puts it into.
+ * Are two configurations the same? They are compared by value, because after a reload every object in them is a new one. Functions cannot
+ * be compared: the same one has a different text in each bundle.
  */
 
 /** The same text for the same configuration. It may contain secrets: it is kept in memory beside them, and nowhere else. */

@@ -1,8 +1,8 @@
-/** What the host says of the request that is being served: Vercel in its own words, others in those that Next.js asks for. */
+/** What the host says about the current request: Vercel in its own way, others in the way that Next.js specifies. */
 
 /** The slice of the request context that Thaw uses. */
 export interface HostContext {
-  /** Holds the instance until the promise settles. */
+  /** Keeps the instance awake until the promise settles. */
   waitUntil?(promise: Promise<unknown>): void
   /** When the invocation will be ended, in ISO 8601. Vercel only. */
   readonly deadline?: string
@@ -14,7 +14,7 @@ const NEXT = Symbol.for('@next/request-context')
 
 type Getter = { get?(): HostContext | undefined } | undefined
 
-/** The context of the request that the caller belongs to. Undefined outside of requests, under `next dev`, and under `next start` on one's own server. */
+/** The context of the caller's request. Undefined outside requests, under `next dev`, and under `next start` on your own server. */
 export function hostContext(): HostContext | undefined {
   const known = globalThis as { [VERCEL]?: Getter; [NEXT]?: Getter }
   return known[VERCEL]?.get?.() ?? known[NEXT]?.get?.()

@@ -1,4 +1,4 @@
-/** A pool that nobody has told where its database is says so when it is used. node-postgres would look for one on this machine. */
+/** A pool that was not told where its database is says so when it is used. node-postgres would try this machine. */
 
 import { OptionError, systemClock } from '@thaw/core'
 import { builtin, type Socket } from './builtin.ts'
@@ -14,8 +14,8 @@ export function isMissing(config: { connectionString?: unknown; host?: unknown }
 }
 
 /**
- * node-postgres asks for a socket here, when it connects. It gets one that fails, and not at once: with Cache Components `next build` calls handlers and
- * pages, and leaves to later whoever waits for something outside.
+ * node-postgres asks for a socket here when it connects. It gets one that fails, but not at once: with Cache Components, `next build` calls
+ * handlers and pages, and postpones those that wait for something outside.
  */
 export function refuseToDial(): Socket {
   const net = builtin('node:net')

@@ -21,7 +21,7 @@ interface Surroundings {
 
 const POOLS = Symbol.for('thaw.next')
 
-/** Of the whole process: modules come and go, and there are several copies of this one. */
+/** Process-wide: modules come and go, and there are several copies of this one. */
 function entriesOf(name: string): Entry[] {
   const holder = globalThis as { [POOLS]?: Map<string, Entry[]> }
   holder[POOLS] ??= new Map()
@@ -33,15 +33,15 @@ function entriesOf(name: string): Entry[] {
 /**
  * `new Pool(config)`, but the same pool again each time the module is loaded: `export const pool = onePool(Pool, { connectionString: … })`.
  *
- * Configurations are compared by what they say; functions in them are taken from whoever asked last. In development a changed one makes a new pool
- * and retires the old one: it keeps no connection any more, and who still holds it gets a new connection for each use. In production nothing
- * changes while the process runs: a second configuration is a second pool.
+ * Configurations are compared by value; their functions are taken from the most recent call. In development, a changed configuration makes
+ * a new pool and retires the old one: it keeps no connection, and code that still holds it gets a new connection for each use. In
+ * production nothing changes while the process runs: a second configuration is a second pool.
  *
- * Where `connectionString` is given but empty, as with `DATABASE_URL` unset, and nothing else says where the database is, the first use
- * fails and says so. Not the call itself: `next build` loads modules without any database.
+ * If `connectionString` is given but empty, as when `DATABASE_URL` is not set, and nothing else says where the database is, the first use
+ * fails and says so. The call itself does not: `next build` loads modules without any database.
  *
- * @param name - tells pools apart in development. Default `"default"`. Give your second pool one of its own.
- * @throws {OptionError} when it is not given a class and its configuration, and whatever the class throws.
+ * @param name - tells pools apart in development. Default `"default"`. Give your second pool a name.
+ * @throws {OptionError} if it is not given a class and its configuration. Whatever the class throws passes through.
  */
 export function onePool<Config extends object, Pool extends AnyPool>(
   Pool: new (config: Config) => Pool,
@@ -50,7 +50,7 @@ export function onePool<Config extends object, Pool extends AnyPool>(
 ): Pool {
   if (typeof Pool !== 'function' || typeof config !== 'object' || config === null) throw notAPool()
   const entries = entriesOf(name)
-  // Not the class itself: there is one in each bundle.
+  // Not the class itself: each bundle has its own.
   const configuration = `${Pool.name} ${fingerprint(config)}`
   const known = entries.find((entry) => entry.configuration === configuration)
   if (known && !(known.pool as { ending?: boolean }).ending) {
@@ -70,21 +70,21 @@ export function onePool<Config extends object, Pool extends AnyPool>(
   return pool
 }
 
-/** Asked for a password, the pool should ask the module that is loaded now. */
+/** When the pool needs a password, it should ask the module that is loaded now. */
 function functionsOf(config: object): object {
   return Object.fromEntries(Object.entries(config).filter(([, value]) => typeof value === 'function'))
 }
 
-/** pg-pool closes a client that has been used as often as this when it is given back. */
+/** pg-pool closes a client that has been used this often when it is released. */
 function retire(pool: AnyPool): void {
   Object.assign(pool.options, { maxUses: 1 })
   void trackedPoolOf(pool)?.closeIdle()
 }
 
-/** With a socket that says what is missing, where nothing says where the database is. */
+/** With a socket that says what is missing, if nothing says where the database is. */
 function complete<Config extends object>(config: Config): Config {
   if (!isMissing(config)) return config
-  // Not by a copy: what is hidden in it, as passwords are, would be lost.
+  // Not by copying: hidden properties, such as passwords, would be lost.
   return Object.defineProperties({ stream: refuseToDial } as unknown as Config, Object.getOwnPropertyDescriptors(config))
 }
 

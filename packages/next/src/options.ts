@@ -1,19 +1,19 @@
-/** What can be said about invocations. */
+/** The options of invocations. */
 
 import { type Clock, checkOptions, createLeakReport, type Leak, type OptionRules, systemClock } from '@thaw/core'
 import { describeStray, type StrayPool } from './stray-pools.ts'
 
-/** How `withThaw` works. */
+/** Options of `withThaw`. */
 export interface ThawOptions {
   /**
-   * How long before the host ends the invocation the waits inside must have ended. Default 500: time for the error to pass through your own `catch`,
-   * to be logged, and to be sent to a client that is far away. Of no effect where the host names no deadline, as on one's own server.
+   * How long before the host ends the invocation the waits inside must have ended. Default 500: time for the error to pass through your own
+   * `catch`, to be logged, and to be sent to a distant client. No effect if the host sets no deadline, as on your own server.
    */
   readonly deadlineMarginMillis?: number | undefined
-  /** Told of each client that was not released when its invocation ended. Default: `console.warn`, once for each place. */
+  /** Called for each client that was not released when its invocation ended. Default: `console.warn`, once per place. */
   readonly onLeak?: ((leak: Leak) => void) | undefined
   /**
-   * Told, once for each place, of a pool that is made anew for each request and not ended: its idle connections have been closed. Default:
+   * Called, once per place, for a pool that is created in each request and not ended: its idle connections have been closed. Default:
    * `console.warn`.
    */
   readonly onStrayPool?: ((stray: StrayPool) => void) | undefined

@@ -1,20 +1,21 @@
-/** A pool that is made for each request: who makes one is told, once for each place. */
+/** A pool that is created in each request: reported once per place. */
 
 import { type Invocation, trackedPools } from '@thaw/core'
 import { fingerprint } from './fingerprint.ts'
 
-/** A pool that was made anew while a request was served, and not ended with it. */
+/** A pool that was created while a request was served, and not ended with it. */
 export interface StrayPool {
   /** The stack of the `new Pool()`, without its first lines. */
   readonly madeAt: string
 }
 
-/** By place: how the first pool that was made there is configured, and whether anybody was told. */
+/** By place: the configuration of the first pool created there, and whether it has been reported. */
 const places = new Map<string, { readonly configuration: string; isTold: boolean }>()
 
 /**
- * Looks for pools that the invocation made and has not ended. The first of a place may be the only one, made when it was needed. For the second with the
- * same configuration, `tell` is called, once for each place; and the connections of each are closed when they are idle: nobody will use them again.
+ * Looks for pools that the invocation created and has not ended. The first one of a place may be the only one, created when it was needed.
+ * For the second one with the same configuration, `tell` is called, once per place; and the connections of each are closed when they become
+ * idle: they would never be used again.
  */
 export function findStrays(invocation: Invocation, tell: (stray: StrayPool) => void): void {
   for (const member of trackedPools()) {
@@ -31,7 +32,7 @@ export function findStrays(invocation: Invocation, tell: (stray: StrayPool) => v
   }
 }
 
-/** What is said where nobody listens. */
+/** The default report. */
 export function describeStray({ madeAt }: StrayPool): string {
   return `Thaw: a pool is created in each request, and its connections are never used again. Create it once, outside the handler: export const pool = onePool(Pool, { … }). It was created\n${madeAt}`
 }

@@ -28,14 +28,14 @@ const REFERENCE = Symbol.for('react.server.reference')
 let lastId = 0
 
 /**
- * Wraps a route handler (`export const GET = withThaw(async (request) => …)`) or a server action of a `'use server'` file. What comes out has the
- * type, the name, the length and the properties of what went in.
+ * Wraps a route handler (`export const GET = withThaw(async (request) => …)`) or a server action of a `'use server'` file. Returns one of
+ * the same type, name, length and properties.
  *
- * Inside, every wait of a Thaw pool ends before the host ends the invocation, and says so; the newest connection is proven when the invocation
- * begins; clients that were never given back are taken back when it ends. It ends when the handler has, what its response is made from has been
- * read, and the tasks that it passed to {@link after} have ended. Pages need no wrapper, and without `withThaw` pools work too.
+ * Inside, every wait of a Thaw pool ends before the host ends the invocation, and says so; the newest idle connection is probed when the
+ * invocation begins; clients that were not released are taken back when it ends. It ends when the handler has returned, its response has
+ * been read, and the tasks that it passed to {@link after} have ended. Pages need no wrapper, and pools work without `withThaw` too.
  *
- * @throws {OptionError} when it is given no handler; when it is called with what pages are given.
+ * @throws {OptionError} if it is not given a handler; or, when the result is called, if it is called as a page.
  */
 export function withThaw<Handler extends RouteHandler>(handler: Handler, options?: ThawOptions): Handler
 export function withThaw<Handler extends NextHandler>(handler: Handler, options?: ThawOptions): Handler
@@ -82,17 +82,17 @@ function begin(first: unknown, { marginMillis, clock, report, reportStray }: Set
   return invocation
 }
 
-/** In a Worker, as OpenNext makes one of an app, a request has connections of its own. */
+/** In a Worker, which OpenNext makes of an app, each request has its own connections. */
 function scopeHere(): Scope | undefined {
   try {
     return openScope()
   } catch {
-    // Its global scope. Whoever uses a pool there is told so.
+    // The Worker's global scope. Using a pool there throws an error that says so.
     return undefined
   }
 }
 
-/** Next.js puts the class there on every runtime, for itself. */
+/** Next.js defines the class globally on every runtime, for itself. */
 function createStorage(): InvocationStorage {
   const { AsyncLocalStorage } = globalThis as { AsyncLocalStorage?: new () => InvocationStorage }
   if (AsyncLocalStorage) return new AsyncLocalStorage()
@@ -101,13 +101,13 @@ function createStorage(): InvocationStorage {
   )
 }
 
-/** What pages and layouts are given: props, with params that are a promise, and searchParams or children. */
+/** What pages and layouts receive: props, with params that are a promise, and searchParams or children. */
 function isPage(first: unknown): boolean {
   const params = peek(first, 'params')
   return isThenable(params) && (peek(first, 'searchParams') !== undefined || peek(first, 'children') !== undefined)
 }
 
-/** The request of a static route, and React's reference to what only the client has, throw when somebody looks into them. */
+/** The request of a static route, and React's references to client-only values, throw when they are inspected. */
 function peek(given: unknown, name: string): unknown {
   try {
     return (given as Readonly<Record<string, unknown>> | null | undefined)?.[name]

@@ -1,4 +1,4 @@
-/** Which pools are drained before their instance is suspended, and what becomes of them all at its end. */
+/** Which pools are drained before their instance is suspended, and what becomes of all of them when it ends. */
 
 import { type Clock, platformDefaults, startDeadline, systemClock } from '@thaw/core'
 import { Drain } from './drain.ts'
@@ -17,13 +17,13 @@ interface Signals {
 
 interface Attached {
   readonly drains: WeakMap<object, Drain>
-  /** The same, to go through at the end. */
+  /** The same, to iterate over at the end. */
   readonly all: Set<WeakRef<Drain>>
 }
 
 const ATTACHED = Symbol.for('thaw.vercel')
 
-/** Of the whole process: two copies of this package must not both drain a pool. */
+/** Process-wide: two copies of this package must not both drain a pool. */
 function attached(): Attached {
   const holder = globalThis as { [ATTACHED]?: Attached }
   holder[ATTACHED] ??= { drains: new WeakMap(), all: listenForTermination(new Set(), systemClock) }
@@ -31,18 +31,20 @@ function attached(): Attached {
 }
 
 /**
- * Leaves no session of this pool behind when Vercel suspends the instance. What Vercel's `attachDatabasePool` promises, for each pool by
- * itself: the instance is held by `waitUntil` until the pool has not been used for its `idleTimeoutMillis` and its idle connections are closed.
+ * Leaves no session of this pool behind when Vercel suspends the instance. It does what Vercel's `attachDatabasePool` promises, for each
+ * pool separately: `waitUntil` keeps the instance awake until the pool has been unused for its `idleTimeoutMillis` and its idle connections
+ * are closed.
  *
- * With `idleTimeoutMillis: 0`, and for the `min` connections that pg-pool keeps, they are closed all the same: after 5 s, or after the idle
- * timeout; and one second before the deadline of the last invocation that holds the instance. What is used outside of a request, where nothing
- * can hold the instance, is closed as soon as it is given back. At SIGTERM idle connections are closed within 400 ms; if nobody else
- * listens for SIGTERM, the process then ends of it as it would have.
+ * With `idleTimeoutMillis: 0`, and for the `min` connections that pg-pool keeps, they are closed too: after 5 s, or after the idle timeout;
+ * and one second before the deadline of the last invocation that keeps the instance awake. A connection used outside a request, where
+ * nothing can keep the instance awake, is closed as soon as it is released. On SIGTERM, idle connections are closed within 400 ms; if
+ * nothing else listens for SIGTERM, the process then ends as it would have.
  *
- * For a `pg.Pool` as well as for Thaw's. Has no effect off Vercel, nor the second time. {@link withThaw} does it for every pool of Thaw's.
+ * Works for a `pg.Pool` as well as for Thaw's. Has no effect outside Vercel, nor the second time. {@link withThaw} does it for every Thaw
+ * pool.
  *
  * @returns the pool.
- * @throws {OptionError} when it is given something else.
+ * @throws {OptionError} if it is given something else.
  */
 export function attachPool<Pool extends AttachablePool>(pool: Pool): Pool {
   asPeerPool(pool)
@@ -50,7 +52,7 @@ export function attachPool<Pool extends AttachablePool>(pool: Pool): Pool {
   return pool
 }
 
-/** Attaches the pool, if it should be and is not. */
+/** Attaches the pool, unless it is attached already or should not be. */
 export function attachNew(pool: object, clock: Clock): Drain | undefined {
   if (platformDefaults().platform !== 'vercel') return undefined
   const { drains, all } = attached()
@@ -67,7 +69,7 @@ function listenForTermination(all: Attached['all'], clock: Clock): Attached['all
   // The edge runtime has no signals.
   if (!signals?.prependListener) return all
   const terminate = () => {
-    // Counted first, while listeners for one time are still there. Who else listens decides for himself when the process ends.
+    // Counted first, while one-time listeners are still there. Any other listener decides itself when the process ends.
     const isAlone = signals.listenerCount('SIGTERM') === 1
     const leave = () => {
       signals.off('SIGTERM', terminate)

@@ -1,6 +1,6 @@
 /**
- * What a handler passes to `waitUntil` goes on when its response has been sent, with the client that it has. It belongs to the invocation: until it
- * has settled, that client was not forgotten.
+ * Work that a handler passes to `waitUntil` continues after its response has been sent, with the client that it holds. It belongs to the
+ * invocation: until it has settled, that client was not forgotten.
  */
 
 import { HELD, type RequestContext } from './context.ts'
@@ -17,11 +17,11 @@ const BACKGROUND = Symbol.for('thaw.vercel.background')
 type WaitUntil = NonNullable<RequestContext['waitUntil']>
 type WatchedWaitUntil = WaitUntil & { readonly [BACKGROUND]?: Background }
 
-/** Watches the request's `waitUntil` from now on. Where it cannot be watched there is no such work, as far as anybody knows. */
+/** Watches the request's `waitUntil` from now on. If it cannot be watched, there is no such work as far as we can tell. */
 export function backgroundOf(context: RequestContext | undefined): Background {
   const waitUntil: WatchedWaitUntil | undefined = context?.waitUntil
   if (!context || typeof waitUntil !== 'function') return NONE
-  // Somebody who is around us, or was here before: a handler may be wrapped twice, or called twice for one request.
+  // An outer wrapper, or an earlier one: a handler may be wrapped twice, or called twice for one request.
   if (waitUntil[BACKGROUND]) return waitUntil[BACKGROUND]
   let pending = 0
   const waiting = new Set<() => void>()
@@ -38,7 +38,7 @@ export function backgroundOf(context: RequestContext | undefined): Background {
     },
   }
   const watched = (promise: PromiseLike<unknown>): void => {
-    // Once: what begins when somebody waits for it, as the queries of ORMs do, must not begin twice.
+    // Once: work that begins when it is first awaited, such as an ORM's query, must not begin twice.
     const work = Promise.resolve(promise)
     pending++
     work.then(settled, settled)

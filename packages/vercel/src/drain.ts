@@ -1,42 +1,45 @@
 /**
- * Sees to it that a pool has no idle connection when its instance is suspended: for the server, each would be a session that nobody uses and
- * nobody ends. Holds the instance from a connection's first use until the pool has been quiet for its idle timeout and its idle connections
- * are closed.
+ * Makes sure that a pool has no idle connection when its instance is suspended: at the server, each would be a session that is never used
+ * again and never ended. Keeps the instance awake from a connection's first use until the pool has been unused for its idle timeout and its
+ * idle connections are closed.
  */
 
 import { type Clock, type Deadline, read, startAbsoluteDeadline, startDeadline } from '@thaw/core'
 import { endOf, holdInstance, type RequestContext, requestContext } from './context.ts'
 import type { PeerClient, PeerPool } from './peer-pool.ts'
 
-/** For a pool whose own idle timeout is off: an instance cannot be held for ever. Thaw's default on Vercel. */
+/** For a pool whose own idle timeout is off: an instance cannot be kept awake forever. Thaw's default on Vercel. */
 const QUIET_MILLIS = 5_000
-/** pg-pool's own idle timer goes first. */
+/** pg-pool's own idle timer fires first. */
 const SLACK_MILLIS = 100
-/** Before the deadline of the invocation that holds the instance. A farewell takes a round trip; Vercel's own `attachDatabasePool` leaves as much. */
+/**
+ * Before the deadline of the invocation that keeps the instance awake. Ending a connection takes a round trip; Vercel's own
+ * `attachDatabasePool` leaves as much.
+ */
 const MARGIN_MILLIS = 1_000
-/** How long a server may take to close its end of a connection that we have left, before we close ours by force. */
+/** How long a server may take to close its end of a connection that we have ended, before we close ours by force. */
 const CLOSE_MILLIS = 1_000
 
 /** From the first use of a pool until it is drained. */
 interface Hold {
   readonly drained: Promise<void>
   readonly end: () => void
-  /** The requests whose invocations are kept open by it. */
+  /** The requests whose invocations it keeps open. */
   readonly holders: WeakSet<RequestContext>
   /** When the last of them will be ended, by the wall clock. Infinity: one does not say. Minus infinity: there are none. */
   heldUntil: number
-  /** The pool has been quiet for long enough: what is idle is being closed. */
+  /** The pool has been unused for long enough: idle connections are being closed. */
   isClosing: boolean
 }
 
-/** What is known of a connection that the server may still know. */
+/** What is known of a connection that the server may still have. */
 interface Use {
   isLent: boolean
-  /** The request that took it. */
+  /** The request that acquired it. */
   context: RequestContext | undefined
 }
 
-/** Keeps watch over one pool, by its events. */
+/** Watches one pool, through its events. */
 export class Drain {
   readonly #pool: PeerPool
   readonly #clock: Clock
@@ -59,22 +62,22 @@ export class Drain {
     })
     pool.on('release', (_error, client) => {
       const use = this.#useOf(client)
-      // Not the context of now: who releases is told by the socket, and the socket is the request's that opened it.
+      // Not the current context: a release may be called from the socket, and the socket belongs to the request that opened it.
       const context = use.context ?? requestContext()
       Object.assign(use, { isLent: false, context: undefined })
       this.hold(context)
       const isHeld = this.#hold !== undefined && this.#hold.heldUntil > this.#clock.wall()
-      // pg-pool tells of a release before it counts the client as idle.
+      // pg-pool emits a release before it counts the client as idle.
       if (this.#isTerminating || !isHeld) queueMicrotask(() => this.closeIdle())
     })
-    // What was used before anybody watched: outside of a request it is closed now, for nobody may ever use it again. Not by a timer: no request that
-    // asks nothing of the pool holds the instance for it.
+    // Used before anything watched: outside a request it is closed now, because it may never be used again. Not by a timer: a request that
+    // does not use the pool does not keep the instance awake for it.
     const context = requestContext()
     this.hold(context)
     if (!context) queueMicrotask(() => this.closeIdle())
   }
 
-  /** Holds the instance, by this request too, until the pool is drained. Each call puts the drain off by the pool's idle timeout. */
+  /** Keeps the instance awake, through this request too, until the pool is drained. Each call postpones the drain by the pool's idle timeout. */
   hold(context: RequestContext | undefined): void {
     if (this.#uses.size === 0) return
     this.#hold ??= createHold()
@@ -89,7 +92,7 @@ export class Drain {
     this.#alarm ??= this.#setAlarm(hold)
   }
 
-  /** From here on, whatever is idle or becomes so is closed at once. Resolves when the server knows no connection any more. */
+  /** From here on, every connection that is idle or becomes idle is closed at once. Resolves when the server has no connection left. */
   async terminate(): Promise<void> {
     this.#isTerminating = true
     this.closeIdle()
@@ -101,7 +104,7 @@ export class Drain {
 
   /** Closes the connections that are idle. The pool itself stays open. */
   closeIdle(): void {
-    // Who waits for a connection gets these.
+    // A waiting caller gets these.
     if (this.#pool.waitingCount > 0) return
     for (const { client } of [...this.#pool._idle]) {
       const deadline = startDeadline(this.#clock, CLOSE_MILLIS, () => client.connection?.stream.destroy())
@@ -124,7 +127,7 @@ export class Drain {
     return use
   }
 
-  /** One timer for any number of uses: when it rings too early, it is set again. */
+  /** One timer for any number of uses: if it fires too early, it is set again. */
   #setAlarm(hold: Hold): Deadline {
     const { mono, wall } = read(this.#clock)
     const millis = Math.max(0, Math.min(this.#quietAt - mono, hold.heldUntil - MARGIN_MILLIS - wall))
@@ -151,7 +154,7 @@ export class Drain {
     return mono >= this.#quietAt || wall >= hold.heldUntil - MARGIN_MILLIS
   }
 
-  /** A connection that is lent keeps nobody: its request does that. If it was forgotten, it would keep the instance for ever. */
+  /** A connection in use does not keep the instance awake: its request does that. If it was forgotten, it would do so forever. */
   #settle(): void {
     const hold = this.#hold
     if (!hold || ![...this.#uses.values()].every(({ isLent }) => hold.isClosing && isLent)) return

@@ -1,4 +1,4 @@
-/** When has a response of Node's been sent? Until then what it is made from, a cursor for example, is still in use. */
+/** When has a response of Node's been sent? Until then, whatever produces it, such as a cursor, is still in use. */
 
 interface NodeResponse {
   readonly writableFinished: boolean
@@ -6,7 +6,7 @@ interface NodeResponse {
   once(event: 'close', listener: () => void): unknown
 }
 
-/** A `ServerResponse`, or what is made in its image. */
+/** A `ServerResponse`, or an object that imitates one. */
 export function isNodeResponse(value: unknown): value is NodeResponse {
   const response = value as { writeHead?: unknown; once?: unknown } | null | undefined
   return typeof response?.writeHead === 'function' && typeof response.once === 'function'

@@ -1,5 +1,6 @@
 /**
- * Thaw on Vercel Functions: `withThaw` wraps a handler, `attachPool` sees to it that no session is left behind when the instance is suspended.
+ * Thaw on Vercel Functions: `withThaw` wraps a handler, `attachPool` makes sure that no session is left behind when the instance is
+ * suspended.
  *
  * @module
  */

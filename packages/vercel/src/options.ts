@@ -1,16 +1,16 @@
-/** What can be said about invocations. */
+/** The options of invocations. */
 
 import { type Clock, checkOptions, createLeakReport, type InvocationStorage, type Leak, type OptionRules, systemClock } from '@thaw/core'
 import { storageMaker } from './storage.ts'
 
-/** How `withThaw` works. */
+/** Options of `withThaw`. */
 export interface ThawOptions {
   /**
-   * How long before Vercel ends the invocation the waits inside must have ended. Default 500: time for the error to pass through your own `catch`,
-   * to be logged, and to be sent to a client that is far away. Vercel itself answers with 504, and nothing of yours.
+   * How long before Vercel ends the invocation the waits inside must have ended. Default 500: time for the error to pass through your own
+   * `catch`, to be logged, and to be sent to a distant client. Vercel's own response is a 504 without anything of yours.
    */
   readonly deadlineMarginMillis?: number | undefined
-  /** Told of each client that was not released when its invocation ended. Default: `console.warn`, once for each place. */
+  /** Called for each client that was not released when its invocation ended. Default: `console.warn`, once per place. */
   readonly onLeak?: ((leak: Leak) => void) | undefined
   /** Time. Default: the runtime's own. Inject another to test. */
   readonly clock?: Clock | undefined

@@ -1,6 +1,6 @@
 /**
- * The slice of pg-pool that Thaw leans on here: its public events and counts, and two members that it shares with nobody, because it has no
- * public way to close what is idle. Read in pg-pool 3.6 to 3.14; Thaw's own pool and Neon's extend it.
+ * The slice of pg-pool that Thaw uses here: its public events and counts, and two private members, because it has no public way to close
+ * idle connections. Read in pg-pool 3.6 to 3.14; Thaw's own pool and Neon's extend it.
  */
 
 import { OptionError } from '@thaw/core'
@@ -24,7 +24,7 @@ interface PoolOptions {
   readonly idleTimeoutMillis?: number | null | undefined
 }
 
-/** The same pool, seen with what is not in its public types. */
+/** The same pool, seen with its private members. */
 export interface PeerPool extends AttachablePool {
   readonly options: PoolOptions
   on(event: 'connect' | 'acquire' | 'remove', listener: (client: PeerClient) => void): unknown
@@ -34,7 +34,7 @@ export interface PeerPool extends AttachablePool {
   _remove(client: PeerClient): void
 }
 
-/** @throws {OptionError} for what is no pool of pg-pool's. */
+/** @throws {OptionError} for something that is not a pool of pg-pool's. */
 export function asPeerPool(pool: unknown): PeerPool {
   const peer = pool as Partial<PeerPool> | null | undefined
   if (typeof peer?.on === 'function' && peer.options && Array.isArray(peer._idle) && typeof peer._remove === 'function')

@@ -1,4 +1,4 @@
-/** Where the storage of the running invocation comes from: a global on Edge, a module of Node's elsewhere, and no import of it here. */
+/** Where the storage of the current invocation comes from: a global on Edge, a module of Node elsewhere, and no import of it here. */
 
 import type { InvocationStorage } from '@thaw/core'
 
@@ -9,7 +9,7 @@ interface Runtime {
   readonly process?: { getBuiltinModule?(name: string): { readonly AsyncLocalStorage: StorageClass } | undefined }
 }
 
-/** @throws {Error} where there is none. Asked when a handler is wrapped, not when the first request has come. */
+/** @throws {Error} if there is none. Called when a handler is wrapped, not when the first request arrives. */
 export function storageMaker(): () => InvocationStorage {
   const runtime = globalThis as Runtime
   const AsyncLocalStorage = runtime.AsyncLocalStorage ?? runtime.process?.getBuiltinModule?.('node:async_hooks')?.AsyncLocalStorage

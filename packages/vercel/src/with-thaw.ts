@@ -18,7 +18,7 @@ import { type Settings, settingsOf, type ThawOptions } from './options.ts'
 
 /** Any handler: `(request, response)`, `(request)`, `(request, context)`. */
 type HandlerFunction = (...args: never[]) => unknown
-/** What has a `fetch` of its own: `export default { fetch }`, a Hono app. */
+/** An object with a `fetch` of its own: `export default { fetch }`, a Hono app. */
 interface FetchHandler {
   readonly fetch: HandlerFunction
 }
@@ -30,26 +30,27 @@ let isWatching = false
 
 /**
  * Wraps a handler of a Vercel function, on Node.js or Edge: `(request, response)`, an Express app, a `GET` or `POST` export, an object with
- * `fetch`. What comes out has the type, the name, the length and the properties of what went in.
+ * `fetch`. Returns one of the same type, name, length and properties.
  *
- * Inside, every wait of a Thaw pool ends before Vercel ends the invocation, and says so; the newest connection is proven when the invocation
- * begins; clients that were never given back are taken back when it ends; and every Thaw pool is drained as by {@link attachPool}. The invocation
- * ends when the handler has, its response has been sent, and all is done that it passed to `waitUntil`. Without `withThaw` pools work too.
+ * Inside, every wait of a Thaw pool ends before Vercel ends the invocation, and says so; the newest idle connection is probed when the
+ * invocation begins; clients that were not released are taken back when it ends; and every Thaw pool is drained, as by {@link attachPool}.
+ * The invocation ends when the handler has returned, its response has been sent, and everything that it passed to `waitUntil` has settled.
+ * Pools work without `withThaw` too.
  *
- * @throws {OptionError} when it is given no handler, or for an absurd or misspelt option, before anything is called.
+ * @throws {OptionError} if it is not given a handler, or for an impossible or misspelt option, before anything is called.
  */
 export function withThaw<Handler extends VercelHandler>(handler: Handler, options: ThawOptions = {}): Handler {
   const settings = settingsOf(options)
   if (typeof handler === 'function') {
     const call = wrap(handler, settings)
     drainAll(settings)
-    // Not a copy: an Express app goes on being built, and must hear of it.
+    // Not a copy: an Express app is still being built, and must receive later changes.
     return new Proxy(handler, { apply: (_, self, args) => Reflect.apply(call, self, args) })
   }
   const fetch = (handler as Partial<FetchHandler> | null)?.fetch
   if (typeof fetch !== 'function') throw noHandler(handler)
   const wrapped = preserveHandler(handler, Object.create(Object.getPrototypeOf(handler)) as FetchHandler)
-  // Called on what was given: private members are there only.
+  // Called on the original object: private members exist only there.
   const call = wrap((...args: never[]) => Reflect.apply(fetch, handler, args), settings)
   Object.defineProperty(wrapped, 'fetch', { value: preserveHandler(fetch, call), enumerable: true, configurable: true, writable: true })
   drainAll(settings)
@@ -80,7 +81,7 @@ function wrap(handler: HandlerFunction, settings: Settings): HandlerFunction {
   }
 }
 
-/** The platform waits for the response alone; a `finally` that comes later than it is part of the invocation all the same. */
+/** The platform waits for the response alone; a `finally` that runs after it is still part of the invocation. */
 function endWithResponse(result: unknown, response: Parameters<typeof afterNodeResponse>[0], { end }: Open): unknown {
   if (!isThenable(result)) {
     afterNodeResponse(response, end)
@@ -98,10 +99,10 @@ function endWithResponse(result: unknown, response: Parameters<typeof afterNodeR
   )
 }
 
-/** What begins an invocation, and what says that it may end. */
+/** What begins an invocation, and what reports that it may end. */
 interface Open {
   readonly invocation: RequestInvocation
-  /** The handler has ended, and the response been sent. What it passed to `waitUntil` may go on. */
+  /** The handler has returned, and the response has been sent. Work passed to `waitUntil` may continue. */
   readonly end: () => void
 }
 
