@@ -11,17 +11,17 @@ type ClientClass = new (config?: string | neon.ClientConfig) => neon.Client & { 
 const Watched = watchedClient(NeonClient) as ClientClass
 
 /**
- * Neon's `Client` that does not lose a statement without a word, and cannot end the process.
+ * Neon's `Client` that never loses a statement silently, and cannot end the process.
  *
  * - An `error` event without a listener, from a WebSocket that died between two statements, is not thrown.
- * - After a silence the socket is polled and the connection probed before the next statement is sent. If it is dead, the statement fails as not
- *   executed. It is never dialled again behind its owner's back.
+ * - After a silence, the socket is polled and the connection probed before the next statement is sent. If it is dead, the statement fails
+ *   as not executed. The client is never reconnected behind its owner's back.
  * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`.
  * - `query_timeout` and `signal` end the statement at the server too.
- * - `connect()` resolves when the server has let it in, with `pipelineConnect` too.
+ * - `connect()` resolves when the server has accepted the login, with `pipelineConnect` too.
  */
 export class Client extends Watched {
-  /** Survives minifiers: ORMs look at class names. No field: webpack's minifier assigns it, which throws. */
+  /** Survives minifiers: ORMs look at class names. Not a field: webpack's minifier turns it into an assignment, which throws. */
   static override get name(): string {
     return 'Client'
   }

@@ -1,4 +1,4 @@
-/** Is it the URL of a database? What people paste instead: the console's psql command, another scheme, nothing at all. */
+/** Is it the URL of a database? People also paste the console's psql command, another scheme, or nothing at all. */
 
 import { OptionError } from '@thaw/core'
 
@@ -18,9 +18,9 @@ function complaint(value: unknown): string | undefined {
 }
 
 /**
- * Checks what has been given. Nothing at all passes: it may come later, or by the environment.
+ * Checks what was given. `undefined` and `null` pass: the value may come later, or from the environment.
  *
- * @throws {OptionError} naming what is wrong and the fix, and nothing of the value.
+ * @throws {OptionError} naming what is wrong and the fix, but nothing of the value.
  */
 export function checkConnectionString(value: unknown): void {
   if (value === undefined || value === null) return
@@ -34,7 +34,7 @@ export function checkConnectionString(value: unknown): void {
   })
 }
 
-/** For HTTP, which needs all parts in the URL, unless options give them. */
+/** For HTTP, which needs every part in the URL, unless options give them. */
 export function checkParts(value: string): void {
   const { username, hostname, pathname } = new URL(value)
   const missing = [!username && 'user', !hostname && 'host', pathname.length < 2 && 'database'].filter(Boolean).join(' and ')

@@ -6,7 +6,7 @@ import { NeonClient } from './neon-client.ts'
 import type { PeerSocket } from './peer.ts'
 import { Socket } from './socket.ts'
 
-/** Neon's, with clients on our socket. It takes no other class of clients by its options either. */
+/** Neon's, with clients on our socket. Like Neon's, it takes no other client class through its options. */
 class Pool extends StockPool {
   override Client: typeof StockClient = NeonClient as unknown as typeof StockClient
 }
@@ -17,13 +17,13 @@ export const driver: Driver = {
   Query: (StockClient as unknown as { Query: Driver['Query'] }).Query,
   DatabaseError,
   connectionFor,
-  // A WebSocket tells no address.
+  // A WebSocket reports no address.
   goesWhereTold: () => false,
   checkClient() {},
 }
 
 function connectionFor({ connection }: PeerClient): CancelConnection | undefined {
-  // A stream of the user's own: nobody knows how to make another.
+  // The user's own stream: we cannot make a second one.
   if (!((connection.stream as unknown) instanceof Socket)) return undefined
   const stream = new Socket()
   stream.opts = { ...(connection.stream as unknown as PeerSocket).opts }

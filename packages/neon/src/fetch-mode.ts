@@ -1,4 +1,4 @@
-/** `neonConfig.poolQueryViaFetch`: statements of a pool that go by HTTP. */
+/** `neonConfig.poolQueryViaFetch`: statements of a pool that are sent by HTTP. */
 
 import { neonConfig, type Pool as StockPool } from '@neondatabase/serverless'
 import { type Callback, promisify, type QueryResult, type ThawOptions } from '@thaw/pool'
@@ -19,7 +19,7 @@ interface Target {
   readonly password: unknown
   readonly host: string
   readonly database: string
-  /** What pg would send with its StartupMessage: the pool's options, those of its URL and of the environment. */
+  /** What pg would send in its StartupMessage: the pool's options, those of its URL and of the environment. */
   readonly connectionParameters: Readonly<Record<string, unknown>>
 }
 
@@ -30,16 +30,17 @@ interface Config extends HttpQueryOptions {
   readonly types?: unknown
 }
 
-/** Extends a pool of ours, on a process or on Workers. */
+/** Extends a Thaw pool, on a process or on Workers. */
 export function fetching(Base: new (source?: never) => object): new (source?: unknown) => object {
   const Housed = Base as unknown as new (source?: unknown) => FetchingPool
   return class Pool extends Housed {
-    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. No field: webpack's minifier assigns it, which throws.
+    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. Not a field: webpack's minifier turns it into an
+    // assignment, which throws.
     static override get name(): string {
       return 'Pool'
     }
 
-    /** Where that leads is known in a request only: the pool's own connections go there. */
+    /** Where these lead is known only inside a request: the pool's own connections go there. */
     readonly #isFunction: boolean
 
     constructor(source?: unknown) {
@@ -61,14 +62,14 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
   }
 }
 
-/** What can be checked before there is a request: not what a binding has. */
+/** What can be checked before there is a request: nothing that comes from a binding. */
 function checkSource(source: unknown): void {
   if (typeof source === 'string') checkConnectionString(source)
   else if (typeof source === 'object' && source !== null && !('connect' in source))
     checkConnectionString((source as { connectionString?: unknown }).connectionString)
 }
 
-/** By Neon's own rule: switched on, and nobody has a listener that would never be called. */
+/** By Neon's own rule: switched on, and there is no listener that would never be called. */
 function isFetched({ hasFetchUnsupportedListeners }: FetchingPool, text: unknown): boolean {
   return neonConfig.poolQueryViaFetch && !hasFetchUnsupportedListeners && typeof text !== 'function'
 }
@@ -76,7 +77,7 @@ function isFetched({ hasFetchUnsupportedListeners }: FetchingPool, text: unknown
 function queryByFetch({ options, Client }: FetchingPool, query: string | Config, values: unknown[] | undefined): Promise<unknown> {
   const config: Config = typeof query === 'string' ? { text: query } : query
   const { types, clock, connectionTimeoutMillis, query_timeout } = options as ThawOptions & Record<string, unknown>
-  // A client that is never connected knows where the pool's options lead, those of the environment included.
+  // A client that is never connected knows where the pool's options lead, including those from the environment.
   const { user, password, host, database, connectionParameters } = new Client(options)
   const login = typeof password === 'string' ? `${encodeURIComponent(user)}:${encodeURIComponent(password)}` : encodeURIComponent(user)
   const shared = { clock, connectionTimeoutMillis: connectionTimeoutMillis as number, query_timeout: query_timeout as number }
@@ -91,12 +92,12 @@ function queryByFetch({ options, Client }: FetchingPool, query: string | Config,
   return sql.query(config.text, values ?? config.values ?? [], { types: (config.types ?? types) as never, ...own })
 }
 
-/** Settings of the server that pg asks for by name. */
+/** Server settings that pg sends by name. */
 const SETTINGS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout'] as const
 
 /**
- * The session's settings, which the driver's own mode drops: a statement that should end after five seconds would run for ever. Neon's proxy makes a
- * StartupMessage of what stands behind the `?`: get_conn_info in proxy/src/serverless/sql_over_http.rs of neondatabase/neon.
+ * The session's settings, which the driver's own mode drops: a statement that should end after five seconds would run forever. Neon's proxy
+ * makes a StartupMessage of what follows the `?`: get_conn_info in proxy/src/serverless/sql_over_http.rs of neondatabase/neon.
  */
 function startupOf(parameters: Readonly<Record<string, unknown>>): string {
   const settings = SETTINGS.filter((name) => parameters[name]).map((name) => `-c ${name}=${parameters[name]}`)

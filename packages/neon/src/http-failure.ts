@@ -1,26 +1,26 @@
-/** What a failed request over HTTP says of the statement in it. */
+/** What a failed HTTP request says about the statement in it. */
 
 import { NeonDbError } from '@neondatabase/serverless'
 import { classify, codeOf, ThawError, type WireFacts } from '@thaw/core'
 import { saysUnreached } from './peer.ts'
 
 /**
- * - `answer`: the server, or Neon, has answered. Its error is the caller's.
+ * - `answer`: the server, or Neon, has answered. The error is passed to the caller.
  * - `unsent`: the statement reached no database. It was not executed.
  * - `lost`: it may have been executed.
  */
 export type HttpFailure = 'answer' | 'unsent' | 'lost'
 
-/** Failures before a byte of the request could leave, by codes that nothing else has. Others tell it by their call. */
+/** Failures before any byte of the request could leave, by codes that mean nothing else. Other codes are told apart by their system call. */
 const NOT_CONNECTED: ReadonlySet<string> = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN'])
 const DIALLING: ReadonlySet<string | undefined> = new Set(['connect', 'getaddrinfo'])
 
-/** The driver's words for an answer that is neither a result nor an error of PostgreSQL. `peer.test.ts` fails when they change. */
+/** The driver's message for an answer that is neither a result nor an error of PostgreSQL. `peer.test.ts` fails when it changes. */
 const STATUS = /^Server error \(HTTP status (\d{3})\)/
-/** The words of Neon's proxy when its own connection to the database is gone (tokio-postgres). They come without a code. */
+/** The messages of Neon's proxy when its own connection to the database is lost (tokio-postgres). They come without a code. */
 const COMPUTE_LOST =
   /^(connection closed|error communicating with the server|unexpected message from server|Query cancelled, connection was terminated)/
-/** Too many requests. And what no repeat would change: the answer to the statement was too large (507). */
+/** Too many requests; and what no retry would change: the statement's answer was too large (507). */
 const THROTTLED = 429
 const TOO_LARGE = 507
 
@@ -32,7 +32,7 @@ export function judgeHttp(error: unknown): HttpFailure {
   return judgeAnswer(error)
 }
 
-/** A result that breaks off in the middle reaches us without the driver's wrapping. */
+/** A result that breaks off midway reaches us without the driver's wrapping. */
 function isBrokenAnswer(error: unknown): boolean {
   if (error instanceof SyntaxError) return true
   return error instanceof TypeError && (error.message === 'terminated' || codeOf(error.cause) !== undefined)
@@ -49,7 +49,7 @@ function judgeAnswer(error: NeonDbError): HttpFailure {
   return says === undefined && COMPUTE_LOST.test(error.message) ? 'lost' : 'answer'
 }
 
-/** Nobody was let in: the server is starting, or full. A statement's own error may have the code, but is not fatal. */
+/** The server accepted no login: it is starting, or full. A statement's own error may have the same code, but is not fatal. */
 function isRefusal({ code, severity }: NeonDbError): boolean {
   return severity === 'FATAL' && (code === '57P03' || code === '53300')
 }
@@ -59,19 +59,19 @@ function wasNeverSent(error: NeonDbError): boolean {
   return NOT_CONNECTED.has(code) || DIALLING.has(syscall)
 }
 
-/** What the socket said, below the wrappings of `fetch` and of the driver. */
+/** The socket's error, beneath the wrappings of `fetch` and of the driver. */
 export function wireFactsOf(error: unknown): WireFacts {
   let cause = error instanceof NeonDbError ? (error.sourceError ?? error) : error
   while (codeOf(cause) === undefined && cause instanceof Error && cause.cause !== undefined) cause = cause.cause as Error
-  // Several addresses for a name: the first tells as much as any.
+  // Several addresses for one name: the first error says as much as any.
   if (cause instanceof AggregateError) cause = cause.errors[0]
   const { errno, syscall } = (cause ?? {}) as WireFacts
   return { code: codeOf(cause), errno, syscall }
 }
 
 /**
- * The caller has aborted by `fetchOptions.signal`, which is the driver's own: then it is told in the driver's class and words, as whoever wrote it expects. What we know
- * of the statement beyond that, that nobody knows whether it was executed above all, is the `cause`.
+ * The caller has aborted through the driver's own option, `fetchOptions.signal`. The error has the driver's class and message, as code
+ * written for the driver expects. What we know beyond that, above all that the statement may have been executed, is the `cause`.
  */
 export function abortedAsByDriver({ aborted, reason }: AbortSignal, error: Error): Error {
   const isByAbort = [error, error.cause, (error.cause as Error | undefined)?.cause].includes(reason)

@@ -1,4 +1,4 @@
-/** One statement, or one transaction, by HTTP: with its bounds, and sent again where that is certain to do no harm. */
+/** One statement, or one transaction, by HTTP: with its bounds, and retried if that is certain to do no harm. */
 
 import {
   BUDGET_TOKENS,
@@ -17,7 +17,7 @@ import { address, bound, connectError, errorOfLoss, interruptedBefore, isInterru
 import { judgeHttp, wireFactsOf } from './http-failure.ts'
 import { KeepAlive } from './keep-alive.ts'
 
-/** An address that has never answered in this process may be a typing error, see `mayBeMistaken`: that must not cost ten seconds. */
+/** An address that has never answered in this process may contain a typo, see `mayBeMistaken`: that must not cost ten seconds. */
 const UNREACHED_MILLIS = 800
 const MOST_REPEATS = 2
 /** PostgreSQL's read_only_sql_transaction. */
@@ -31,22 +31,22 @@ export interface HttpStatement<Result> {
   readonly isTransaction: boolean
   readonly isIdempotent: boolean
   readonly signal: AbortSignal | undefined
-  /** How long it may take, repeats included. 0: for ever. */
+  /** How long it may take, retries included. 0: forever. */
   readonly timeoutMillis: number
-  /** How long it may go on being sent again, when nobody was reached. 0: for ever. */
+  /** How long it may be retried while no database is reached. 0: forever. */
   readonly patienceMillis: number
   send(fetchOptions: { readonly signal: AbortSignal; readonly dispatcher?: object }): Promise<Result>
   /** The same in a READ ONLY transaction. */
   sendReadOnly(fetchOptions: { readonly signal: AbortSignal; readonly dispatcher?: object }): Promise<Result>
 }
 
-/** How one statement has fared so far. */
+/** The state of one statement so far. */
 interface Course {
   readonly beganAt: number
   attempts: number
-  /** How often it may still be sent again, if it was certainly not executed. Two deaths in a row are luck, three are an outage. */
+  /** How often it may still be retried, if it certainly was not executed. Two losses in a row can be chance, three are an outage. */
   repeats: number
-  /** Between two attempts: nothing of it is under way. */
+  /** Between two attempts: nothing is in flight. */
   isPausing: boolean
   /** It may have been executed, and is being sent once more. */
   secondTry: { readonly evidence: LossEvidence; readonly how: 'inside READ ONLY' | 'as it is' } | undefined
@@ -70,7 +70,8 @@ export class HttpStatements {
   /**
    * Settles when the statement has been answered, or its time is up.
    *
-   * @throws {OutcomeUnknownError | ConnectionLostError | ConnectError | DeadlineError} as their descriptions say, and what the driver throws for an answer.
+   * @throws {OutcomeUnknownError | ConnectionLostError | ConnectError | DeadlineError} as described there; an error in the answer is thrown
+   *   as the driver's.
    */
   run<Result>(statement: HttpStatement<Result>): Promise<Result> {
     const over = interruptedBefore({ timeoutMillis: 0, signal: statement.signal })
@@ -109,7 +110,7 @@ export class HttpStatements {
     }
   }
 
-  /** Resolves when it is to be sent again. Throws what the caller is to be told otherwise. */
+  /** Resolves if it is to be sent again. Otherwise throws the caller's error. */
   async #failed(statement: HttpStatement<unknown>, course: Course, error: Error, signal: AbortSignal): Promise<void> {
     const failure = judgeHttp(error)
     if (failure === 'answer') {
@@ -130,7 +131,7 @@ export class HttpStatements {
     this.#budget = left
   }
 
-  /** Nobody was reached: waits before the next attempt, with backoff, until the patience ends. */
+  /** No database was reached: waits before the next attempt, with backoff, until `connectionTimeoutMillis` has passed. */
   async #pause(statement: HttpStatement<unknown>, course: Course, error: Error, signal: AbortSignal): Promise<void> {
     const elapsed = this.#clock.mono() - course.beganAt
     const patience = statement.patienceMillis || Number.POSITIVE_INFINITY
@@ -155,7 +156,7 @@ export class HttpStatements {
     return connectError(said, this.#target, attempts, elapsedMillis)
   }
 
-  /** We took it for a read, lost it, and were refused when we sent it again inside READ ONLY. Then nobody knows what the first one did. */
+  /** Thaw took it for a read, lost it, and was refused when it sent it again inside READ ONLY. So it is unknown what the first attempt did. */
   #wasNoRead({ secondTry }: Course, error: Error): Error | undefined {
     if (secondTry?.how !== 'inside READ ONLY' || codeOf(error) !== READ_ONLY) return undefined
     return this.#errorOf({ ...secondTry.evidence, statement: WRITE }, error)
@@ -167,7 +168,7 @@ export class HttpStatements {
   }
 }
 
-/** Neon's proxy speaks for the database, and sends each statement by the extended protocol, outside of any transaction but its own. */
+/** Neon's proxy answers for the database, and sends each statement by the extended protocol, outside any transaction but its own. */
 function evidenceOf(statement: HttpStatement<unknown>, cause: Error): LossEvidence {
   const severity = (cause as { severity?: unknown }).severity
   return {

@@ -1,25 +1,25 @@
 /**
- * The sockets that `fetch` keeps alive behind our backs. A freeze kills them as it kills any others, and no rule of HTTP tells whether a request on a
- * dead one was received. So after a silence the request goes out on new ones.
+ * The sockets that `fetch` keeps alive behind the scenes. A freeze kills them like any others, and HTTP does not tell whether a request on
+ * a dead one was received. So after a silence, the request is sent on new sockets.
  */
 
 import { type Clock, elapsedMillis, pollSockets, type Reading, read, weighFreeze } from '@thaw/core'
 
 /**
- * Node itself closes a socket that was idle for so long (undici's `keepAliveTimeout`), by a timer that does not run while the process is frozen. So a
- * new socket costs nothing here that Node would not pay anyway.
+ * Node itself closes a socket that has been idle for this long (undici's `keepAliveTimeout`), by a timer that does not run while the
+ * process is frozen. So a new socket costs nothing that Node would not have paid anyway.
  */
 const IDLE_MILLIS = 4000
-/** As a pool's `trustMillis`: after this long the sockets are polled first, so that `fetch` hears of the sockets whose end has come already. */
+/** Like a pool's `trustMillis`: after this long the sockets are polled first, so that `fetch` learns which of them have been closed. */
 const TRUST_MILLIS = 500
 
-/** undici's, as Node has it: its settings are under a symbol of its own. */
+/** undici's dispatcher, as Node provides it: its settings are under a symbol. */
 interface Dispatcher {
   readonly constructor: { readonly name: string; new (options: object): object }
   readonly [settings: symbol]: { readonly connect?: unknown } | undefined
 }
 
-/** Under these Node's `fetch` finds its sockets (undici 5 to 7, and 8). */
+/** The symbols under which Node's `fetch` finds its dispatcher (undici 5 to 7, and 8). */
 const GLOBALS = ['undici.globalDispatcher.1', 'undici.globalDispatcher.2']
 
 /** Of one endpoint. */
@@ -27,14 +27,14 @@ export class KeepAlive {
   readonly #clock: Clock
   #heardAt: Reading | undefined
   #isDoubtful = false
-  /** Ours. Undefined: the one that everybody uses. */
+  /** Ours. Undefined: the process-wide one. */
   #agent: object | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
   }
 
-  /** Has this endpoint ever answered in this process? Then its address is no typing error. */
+  /** Has this endpoint ever answered in this process? Then its address is not a typo. */
   get hasAnswered(): boolean {
     return this.#heardAt !== undefined
   }
@@ -43,12 +43,15 @@ export class KeepAlive {
     this.#heardAt = read(this.#clock)
   }
 
-  /** A socket has died: its siblings are no better. Unless they are left already. */
+  /** A socket has died: its siblings are suspect. Unless they have been replaced already. */
   doubt(dispatcher: object | undefined): void {
     if (dispatcher === this.#agent) this.#isDoubtful = true
   }
 
-  /** What to add to the options of a `fetch` that is about to be sent. Nothing where sockets are none of ours: in Workers, or with a dispatcher that somebody has chosen. */
+  /**
+   * What to add to the options of a `fetch` that is about to be sent. Nothing where the sockets are not ours: in Workers, or with a
+   * dispatcher that the user has set.
+   */
   async options(): Promise<{ readonly dispatcher?: object }> {
     const now = read(this.#clock)
     const silenceMillis = this.#heardAt ? elapsedMillis(this.#heardAt, now) : 0
@@ -60,14 +63,14 @@ export class KeepAlive {
 
   #renew(): void {
     this.#isDoubtful = false
-    // The old one is left to itself: requests on it may be under way, or just about to be, and what is idle it closes when its timers run again.
+    // The old one is left alone: requests may be in flight on it, or about to be, and it closes its idle sockets when its timers run again.
     const node = chosenByNode()
     this.#agent = node && new node.Agent(node.options)
     if (this.#heardAt) this.#heardAt = read(this.#clock)
   }
 }
 
-/** The class and the settings of Node's own dispatcher. Undefined where there is none, or another one: whoever chose it had reasons. */
+/** The class and the settings of Node's own dispatcher. Undefined if there is none, or if the user has set another. */
 function chosenByNode(): { readonly Agent: Dispatcher['constructor']; readonly options: object } | undefined {
   const all = GLOBALS.map((name) => (globalThis as { [name: symbol]: Dispatcher | undefined })[Symbol.for(name)])
   const known = all.filter((dispatcher) => dispatcher !== undefined)

@@ -1,4 +1,4 @@
-/** Neon's Client on a socket of ours. A dial has succeeded when the server has said so. */
+/** Neon's Client on our socket. A connection attempt succeeds when the server says so. */
 
 import { Client, type ClientConfig } from '@neondatabase/serverless'
 import { codeOf } from '@thaw/core'
@@ -7,7 +7,7 @@ import { checkConnectionString, missingConnectionString } from './connection-str
 import { saysUnreached } from './peer.ts'
 import { Socket } from './socket.ts'
 
-/** Neon's Client, with the members that it shares with nobody. */
+/** Neon's Client, with its private members. */
 interface PeerClientBase {
   readonly connection: { once(name: string, listener: (message: unknown) => void): void }
   readonly neonConfig: { readonly pipelineConnect: unknown }
@@ -22,7 +22,7 @@ interface PeerClientBase {
 const Base = Client as unknown as new (config: object) => PeerClientBase
 
 export class NeonClient extends Base {
-  /** Survives minifiers: ORMs look at class names. No field: webpack's minifier assigns it, which throws. */
+  /** Survives minifiers: ORMs look at class names. Not a field: webpack's minifier turns it into an assignment, which throws. */
   static override get name(): string {
     return 'Client'
   }
@@ -34,14 +34,14 @@ export class NeonClient extends Base {
   override connect(callback?: (error?: Error) => void): Promise<void> | undefined {
     if (!hasTarget(this)) return refuse(missingConnectionString(), callback)
     const result = super.connect(callback)
-    // Neon has taken the client's own listener off, and puts it back only for the second time that the server is ready.
+    // Neon has removed the client's own listener, and restores it only for the second ReadyForQuery.
     if (this.neonConfig.pipelineConnect) this.connection.once('readyForQuery', (message) => this._handleReadyForQuery(message as object))
     return result
   }
 
   override _handleReadyForQuery(message?: object): void {
-    // Neon's own, without a message, once it has sent the password: the server has not said a word. A wrong password, or a database that does not
-    // wake up, would be the first statement's misfortune.
+    // Neon emits this itself, without a message, once it has sent the password: the server has not answered yet. A wrong password, or a
+    // database that does not wake up, would fail the first statement instead.
     if (message) super._handleReadyForQuery(message)
   }
 
@@ -66,7 +66,7 @@ function withSocket(config: string | ClientConfig | undefined): object {
   return copy
 }
 
-/** pg would go to its default, where no Neon is. */
+/** pg would go to its default, where there is no Neon. */
 function hasTarget({ config, host }: PeerClientBase): boolean {
   return host !== 'localhost' || config.connectionString !== undefined || config.host !== undefined || environment().PGHOST !== undefined
 }

@@ -10,13 +10,16 @@ import { type HttpStatement, HttpStatements } from './http-statements.ts'
 
 /** What Thaw adds to the options of one statement or transaction by HTTP. */
 export interface HttpQueryOptions {
-  /** Running it twice does no more harm than once: then it is sent once more when its answer was lost. Default: false. Reads need no such word. */
+  /** Running it twice does no more harm than once: it is sent once more if its answer is lost. Default: false. Reads do not need it. */
   readonly idempotent?: boolean | undefined
-  /** Ends it: the request is aborted, which makes Neon cancel it. The caller is rejected as by `query_timeout`, with the signal's reason. Default: none. */
+  /**
+   * Ends it: the request is aborted, which makes Neon cancel the statement. Rejects as with `query_timeout`, but with the signal's reason.
+   * Default: none.
+   */
   readonly signal?: AbortSignal | undefined
   /**
-   * How long it may take, repeats and cold starts included, in milliseconds. Default: 0, for ever, as Neon's; an invocation's own deadline holds all the
-   * same. Then: `DeadlineError`, or for a write that had been sent an `OutcomeUnknownError` with that as its `cause`.
+   * How long it may take, retries and cold starts included, in milliseconds. Default: 0, forever, as Neon's; an invocation's own deadline
+   * still applies. After that: `DeadlineError`, or for a write that had been sent an `OutcomeUnknownError` with that as its `cause`.
    */
   readonly query_timeout?: number | undefined
 }
@@ -24,12 +27,12 @@ export interface HttpQueryOptions {
 /** What Thaw adds to the options of `neon()`. */
 export interface HttpOptions extends Pick<HttpQueryOptions, 'query_timeout'> {
   /**
-   * How long a request goes on being sent again that reached no database: refused, not resolved, throttled, a compute that does not wake up. In
-   * milliseconds. Default: 10 000, as for a pool's connections; 0: for ever. At most 800 while the address has
-   * never answered and may be wrong: nobody knows the name, or this machine itself refuses.
+   * How long a request that reached no database is retried: refused, not resolved, throttled, a compute that does not wake up. In
+   * milliseconds. Default: 10 000, as for a pool's connections; 0: forever. At most 800 while the address has never answered and may be
+   * wrong: the name does not exist, or this machine itself refuses.
    */
   readonly connectionTimeoutMillis?: number | undefined
-  /** Time and chance. Default: the runtime's own. */
+  /** Time and randomness. Default: the runtime's own. */
   readonly clock?: Clock | undefined
 }
 
@@ -66,21 +69,23 @@ type Options = driver.HTTPTransactionOptions<boolean, boolean> & HttpOptions & H
 type AnyPromise = NeonQueryPromise<boolean, boolean>
 type AnyFunction = driver.NeonQueryFunction<boolean, boolean>
 
-/** To each endpoint one, however often `neon()` is called: in many handlers that is once for each request. */
+/** One for each endpoint, however often `neon()` is called: many handlers call it once per request. */
 const endpoints = new Map<string, HttpStatements>()
 
 /**
- * Neon's `neon()`: the same function, the same answers, whose requests are not lost without a word.
+ * Neon's `neon()`: the same function with the same answers, but requests are never lost silently.
  *
- * - What certainly reached no database is sent again, writes too, until `connectionTimeoutMillis`: a network that is away, a compute that wakes up.
- * - A read whose answer was lost is sent once more, inside a READ ONLY transaction; anything else only when it is `idempotent`.
- * - After a silence in which `fetch`'s sockets may have died, the request goes out on new ones (in Node, where nobody has chosen a dispatcher).
+ * - A request that certainly reached no database is retried, writes too, until `connectionTimeoutMillis`: a network that is down, a compute
+ *   that wakes up.
+ * - A read whose answer was lost is retried once, inside a READ ONLY transaction; anything else only if it is `idempotent`.
+ * - After a silence in which `fetch`'s sockets may have died, the request is sent on new ones (in Node, unless you have set a dispatcher).
  * - `query_timeout`, `signal` and the invocation's deadline bound it.
  *
- * A statement's promise rejects with `OutcomeUnknownError` when it may have been executed; with `ConnectionLostError` when nothing of it remains; with
- * `ConnectError` when no database was reached; with `DeadlineError`; and with the driver's `NeonDbError` for every answer.
+ * A statement's promise rejects with `OutcomeUnknownError` if it may have been executed; with `ConnectionLostError` if nothing of it
+ * remains; with `ConnectError` if no database was reached; with `DeadlineError`; and with the driver's `NeonDbError` for an error in the
+ * answer.
  *
- * @throws {OptionError} naming an option that is absurd or misspelt, or what is wrong with the connection string.
+ * @throws {OptionError} naming an option that is impossible or misspelt, or what is wrong with the connection string.
  */
 export function neon<ArrayMode extends boolean = false, FullResults extends boolean = false>(
   connectionString: string | undefined,
@@ -107,7 +112,7 @@ export function neon(first: string | undefined | Options, second: Options = {}):
     const result = statements.run<Result>({ ...parts, isIdempotent: own.idempotent === true, signal, timeoutMillis, patienceMillis })
     return theirs ? result.catch((error: Error) => Promise.reject(abortedAsByDriver(theirs, error))) : result
   }
-  /** The same promise; nothing is sent before somebody waits for it. */
+  /** The same promise; nothing is sent before it is awaited. */
   const guard = (promise: AnyPromise, given: Options): AnyPromise => {
     const own = { ...given, fetchOptions: { ...options.fetchOptions, ...given.fetchOptions } }
     const send = promise.execute
@@ -131,7 +136,7 @@ export function neon(first: string | undefined | Options, second: Options = {}):
       const all = typeof queries === 'function' ? queries(stock) : queries
       const send = (more: Options) => (fetchOptions: object) =>
         stock.transaction(all, bounded({ ...own, ...more }, undefined, fetchOptions))
-      // What is no list of statements is the driver's to refuse.
+      // Anything but a list of statements is the driver's to refuse.
       const texts = Array.isArray(all) ? all.map(textOf) : ['']
       return run(own, { texts, isTransaction: true, send: send({}), sendReadOnly: send({ readOnly: true }) })
     },
@@ -143,7 +148,7 @@ function checked(own: Options): Options {
   return own
 }
 
-/** The caller's options, with ours for `fetch`. A `fetch` of the caller's own gets no sockets from us. */
+/** The caller's options, with ours for `fetch`. A `fetch` function of the caller's own gets no dispatcher from us. */
 function bounded(own: Options, given: Options | undefined, fetchOptions: { readonly dispatcher?: object }): Options {
   const { dispatcher, ...others } = fetchOptions
   const chosen = { ...own.fetchOptions, ...given?.fetchOptions }
@@ -166,7 +171,7 @@ function endpointOf(url: string | undefined, options: Options): HttpStatements {
   return known
 }
 
-/** For messages. Where a function is to say it, nobody knows yet. */
+/** For messages. If a function provides it, it is not known yet. */
 function targetOf(url: string | undefined, { connectionString, host, hostname, port, database }: Options): Target {
   const text = typeof connectionString === 'string' ? connectionString : url
   const parsed = text !== undefined && URL.canParse(text) ? new URL(text) : undefined

@@ -1,13 +1,13 @@
-/** The slice of Neon's driver that we lean on beyond its public types. Read in @neondatabase/serverless 1.0 to 1.2. */
+/** The slice of Neon's driver that we use beyond its public types. Read in @neondatabase/serverless 1.0 to 1.2. */
 
 import { neonConfig } from '@neondatabase/serverless'
 
-/** What a WebSocket shows of itself, in every runtime. */
+/** What a WebSocket reports about itself, in every runtime. */
 export interface PeerWebSocket {
   readonly readyState: number
   send(data: Uint8Array): void
   close(): void
-  /** Only the one of the package "ws": no closing handshake. */
+  /** Only that of the package "ws": no closing handshake. */
   terminate?(): void
 }
 
@@ -15,7 +15,7 @@ export interface PeerWebSocket {
 export interface PeerSocket {
   ws: PeerWebSocket | null
   destroyed: boolean
-  /** The options of this one alone, which win over those of `neonConfig`. */
+  /** The options of this socket alone, which override those of `neonConfig`. */
   opts: object
   readonly coalesceWrites: boolean
   readonly webSocketConstructor: unknown
@@ -26,17 +26,17 @@ export interface PeerSocket {
   destroy(reason?: Error): this
 }
 
-/** The class is exported by the name of its settings, which are its statics. */
+/** The class is exported under the name of its settings, which are its statics. */
 export const PeerSocketClass: new () => PeerSocket = neonConfig as unknown as new () => PeerSocket
 
-/** What Neon's proxy says, in its own words, when it could not reach the database: proxy/src/compute, proxy/src/control_plane/errors.rs of neondatabase/neon. */
+/** The messages of Neon's proxy when it could not reach the database: proxy/src/compute, proxy/src/control_plane/errors.rs of neondatabase/neon. */
 const UNREACHED_COMPUTE = [
   "Couldn't connect to compute node",
   'Control plane request failed',
   'Failed to acquire permit to connect to the database',
 ]
 
-/** Has the proxy found nobody to pass the statement on to? Then it was not executed, and the next attempt may find somebody. */
+/** Did the proxy find no compute to pass the statement on to? Then it was not executed, and the next attempt may find one. */
 export function saysUnreached(message: string): boolean {
   return UNREACHED_COMPUTE.some((words) => message.includes(words))
 }

@@ -1,4 +1,4 @@
-/** What @thaw/neon exports beside the pool: all of the driver's, the client, neon() and the errors. */
+/** What @thaw/neon exports besides the pool: everything of the driver's, the client, neon() and the errors. */
 
 export * from '@neondatabase/serverless'
 export * from '@thaw/pool/names'

@@ -1,6 +1,6 @@
 /**
- * Neon's socket, which is a WebSocket, made to say of itself what a `net.Socket` says: whether it can be written to, how much came, why it failed,
- * and that it is closed once it is destroyed. The pool asks nothing else of a connection.
+ * Neon's socket, which is a WebSocket, made to report what a `net.Socket` reports: whether it is writable, how many bytes came, why it
+ * failed, and that it is closed once it is destroyed. The pool needs nothing else of a connection.
  */
 
 import { codeOf, OptionError } from '@thaw/core'
@@ -16,7 +16,7 @@ interface Globals {
 }
 
 const globals = globalThis as unknown as Globals
-// Taken once: the fake timers of a test may replace it later.
+// Captured once: a test's fake timers may replace it later.
 const { queueMicrotask } = globals
 
 export class Socket extends PeerSocketClass {
@@ -30,7 +30,7 @@ export class Socket extends PeerSocketClass {
     Object.defineProperty(this, 'writable', { get: () => this.#isWritable() })
   }
 
-  /** Bytes that have come so far. */
+  /** Bytes received so far. */
   get bytesRead(): number {
     return this.#bytesRead
   }
@@ -52,7 +52,7 @@ export class Socket extends PeerSocketClass {
   }
 
   override emit(name: string, ...values: unknown[]): boolean {
-    // What a WebSocket still says when we have left it is nobody's business any more.
+    // What a WebSocket still reports after we have closed it is ignored.
     if (this.#isClosed) return false
     if (name === 'data') this.#bytesRead += (values[0] as Uint8Array).length
     if (name === 'connect' && this.destroyed) {
@@ -66,11 +66,11 @@ export class Socket extends PeerSocketClass {
     return name === 'error' ? super.emit(name, asError(values[0])) : super.emit(name, ...values)
   }
 
-  /** In one message for all that is written in one go, as Neon does; but at once, not after a timer of a millisecond. */
+  /** One message for everything that is written in one go, as Neon does; but at once, not after a timer of a millisecond. */
   override rawWrite(data: Uint8Array): void {
     this.#unsent.push(data)
     if (!this.coalesceWrites) this.#flush()
-    // The second one: in the first, Neon sends its password after the startup message, unasked.
+    // The second one: in the first, Neon sends its password after the startup message, before it is asked.
     else if (this.#unsent.length === 1) queueMicrotask(() => queueMicrotask(() => this.#flush()))
   }
 
@@ -80,12 +80,12 @@ export class Socket extends PeerSocketClass {
   }
 
   override end(...values: unknown[]): this {
-    // The farewell goes out before the door is shut.
+    // The Terminate message is sent before the socket is closed.
     this.#flush()
     return super.end(...values)
   }
 
-  /** Closed for everybody here, at once: a WebSocket itself would wait for the other end, which may be gone. */
+  /** Closed from our side at once: a WebSocket itself would wait for the other end, which may be gone. */
   override destroy(reason?: Error): this {
     if (this.destroyed) return this
     this.destroyed = true
@@ -113,7 +113,7 @@ function joined(chunks: readonly Uint8Array[]): Uint8Array {
   return all
 }
 
-/** A WebSocket fails with an event, in which some runtimes say why. */
+/** A WebSocket fails with an event, in which some runtimes give the reason. */
 function asError(failure: unknown): Error {
   if (failure instanceof Error) return failure
   const { error, message } = (failure ?? {}) as { error?: unknown; message?: unknown }
