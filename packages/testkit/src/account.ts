@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { chown } from 'node:fs/promises'
 import { promisify } from 'node:util'
 
-/** Who runs the server: PostgreSQL refuses to run as root. */
+/** The account that runs the server: PostgreSQL refuses to run as root. */
 export interface Account {
   /** Command that changes the user, put in front of the real one. */
   readonly prefix: readonly string[]
@@ -17,7 +17,7 @@ export const NOBODY = 65534
 
 const ourselves: Account = { prefix: [], ids: {}, own: async () => {} }
 const nobody: Account = { prefix: [], ids: { uid: NOBODY, gid: NOBODY }, own: (path) => chown(path, NOBODY, NOBODY) }
-// Sees itself as nobody and may still go wherever root's own files are: for a checkout below a folder that is closed to others.
+// Runs as `nobody` and can still enter root's own folders: for a checkout below a folder that is closed to others.
 const masked: Account = { ...ourselves, prefix: ['unshare', '--user', `--map-user=${NOBODY}`, `--map-group=${NOBODY}`] }
 
 /** Finds an account that can both run `binary` and work in `folder`, and gives it the folder. */

@@ -1,7 +1,7 @@
 import type { ServerSide, SuddenCut } from './fault-kinds.ts'
 import type { Flow } from './flow.ts'
 
-// A bare protocol Sync is 5 bytes, 27 in TLS; the shortest useful query message is longer. So probes do not set off an ambush.
+// A bare protocol Sync is 5 bytes, 27 in TLS; the shortest useful query message is longer. So probes do not trigger an ambush.
 const MIN_BYTES = 32
 
 /** The fields of an ErrorResponse. */
@@ -24,9 +24,9 @@ export interface LoseRequestOptions {
   readonly containing?: string
   /** What the client sees. Default: `rst`, or `fin` with `errorResponse`, which a reset would overtake. */
   readonly cut?: SuddenCut
-  /** What the client is told before the cut: an ErrorResponse, as a pooler or a proxy sends it. For connections without TLS. */
+  /** What the client receives before the cut: an ErrorResponse, as a pooler or a proxy sends it. For connections without TLS. */
   readonly errorResponse?: ErrorResponse
-  /** What becomes of the server's side. Default: closed, but held open for `drop`, since then nobody is told. */
+  /** What becomes of the server's side. Default: closed, but held open for `drop`, since neither side is told. */
   readonly server?: ServerSide
 }
 
@@ -38,7 +38,7 @@ export interface LoseAnswerOptions extends LoseRequestOptions {
    * `ready-for-query` for statements with many rows or with a `Flush` in front; it cannot be seen inside TLS.
    */
   readonly until?: 'first-bytes' | 'ready-for-query'
-  /** Lets so many bytes of the answer through before the cut: an answer that breaks off in the middle. Default: 0. */
+  /** Lets this many bytes of the answer through before the cut: an answer that breaks off midway. Default: 0. */
   readonly afterBytes?: number
 }
 
@@ -54,14 +54,14 @@ export interface Ambush {
 export interface ArmedAmbush {
   readonly target: 'request' | 'answer'
   readonly options: LoseAnswerOptions
-  /** Tells that it struck. */
+  /** Reports that it struck. */
   spring(flow: Flow): void
 }
 
 /** The ambushes that wait, oldest first. */
 export interface Ambushes {
   lay(target: 'request' | 'answer', options: LoseAnswerOptions): Ambush
-  /** The ambush that a chunk from the client sets off, if any. It is taken off the list. */
+  /** The ambush that a chunk from the client triggers, if any. It is taken off the list. */
   take(chunk: Buffer): ArmedAmbush | undefined
 }
 

@@ -12,7 +12,7 @@ export interface ProcessEnd {
 
 const OUTPUT_CHARS = 1_000_000
 const ERROR_OUTPUT_CHARS = 2_000
-// Output may come in after the end, but a grandchild that inherited the pipe must not keep us waiting.
+// Output may arrive after the end, but a grandchild that inherited the pipe must not keep us waiting.
 const OUTPUT_LIMIT_MILLIS = 250
 
 /** Resolves when the child has ended. Until then it dies when we do. */

@@ -10,7 +10,10 @@ import { clockShimSource } from './clock-shim-source.ts'
 export interface ClockShim extends AsyncDisposable {
   /** Environment of the processes whose clock is to be held: `spawnFreezable(file, { env: shim.env })`. */
   readonly env: Readonly<Record<string, string>>
-  /** Sets the monotonic clock of those processes back by so much more, at once and for all of its readers: between freeze and thaw, by the length of the freeze. */
+  /**
+   * Sets the monotonic clock of those processes back by this much more, at once and for every reader: between freeze and thaw, by the
+   * length of the freeze.
+   */
   stopMonotonic(millis: number): Promise<void>
   /** Deletes the library. Processes that have loaded it keep it. */
   close(): Promise<void>
@@ -72,7 +75,7 @@ async function compile(compiler: string, folder: string): Promise<string> {
   return library
 }
 
-// In place and in one write: the processes have mapped this very file, and read it at any time.
+// In place and in one write: the processes have mapped this very file, and may read it at any time.
 async function overwrite(path: string, nanos: bigint): Promise<void> {
   const bytes = Buffer.from(new BigInt64Array([nanos]).buffer)
   const file = await open(path, 'r+')

@@ -20,7 +20,7 @@ export interface DataDirectory {
   readonly binaries: PostgresBinaries
 }
 
-/** What is settled when the files are made. As the options of `startPostgres`. */
+/** What is fixed when the files are created. As the options of `startPostgres`. */
 export interface DirectoryOptions {
   readonly tls?: boolean
   readonly authentication?: 'scram-sha-256' | 'password' | 'trust'
@@ -50,7 +50,7 @@ export async function initDataDirectory(
   return directory
 }
 
-/** Runs a program of PostgreSQL, tethered to us, in the folder and with the log of `directory`. */
+/** Runs a program of PostgreSQL that ends when we do, in the folder and with the log of `directory`. */
 export async function run(directory: DataDirectory, command: readonly string[]): Promise<Tethered> {
   const log = await open(join(directory.folder, 'log'), 'a', 0o600)
   try {

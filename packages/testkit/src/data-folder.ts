@@ -28,10 +28,10 @@ function isGarbage(name: string): boolean {
 async function cleanFolder(path: string): Promise<void> {
   try {
     const { uid } = await lstat(path)
-    // /tmp is everybody's: a name like ours is no proof that the folder is.
+    // /tmp is shared: a name like ours does not prove that the folder is ours.
     const isOurs = uid === process.getuid?.() || (uid === NOBODY && process.getuid?.() === 0)
     if (isOurs) await rm(path, { recursive: true, force: true, maxRetries: 3 })
   } catch {
-    // Another process cleans up at the same time, or the folder is not ours to delete: neither is our concern.
+    // Another process cleans up at the same time, or the folder is not ours to delete: ignore both.
   }
 }

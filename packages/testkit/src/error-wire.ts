@@ -7,7 +7,7 @@ export interface WireError {
   readonly cause?: WireError
 }
 
-// Deep enough for any honest chain of causes, and an end for those that form a circle.
+// Deep enough for any real chain of causes, and an end for a chain that forms a circle.
 const MAX_DEPTH = 8
 
 /** Packs whatever was thrown. */
@@ -27,7 +27,7 @@ export function unpackError({ name, message, stack, fields, cause }: WireError):
   return Object.assign(error, fields)
 }
 
-// Sockets, functions and the like hang on errors too, and would make the whole message impossible to send.
+// Sockets, functions and the like are attached to errors too, and cannot be sent.
 function isPlain(value: unknown): boolean {
   return value === null || ['string', 'number', 'boolean', 'bigint', 'undefined'].includes(typeof value)
 }

@@ -6,7 +6,7 @@ export type StoppedClocks = 'none' | 'mono' | 'wall' | 'both'
 
 /** How to make a fake clock. */
 export interface FakeClockOptions {
-  /** Seed of `random()`: equal seeds draw equal numbers. Default: 1. */
+  /** Seed of `random()`: equal seeds give equal numbers. Default: 1. */
   readonly seed?: number
   /** What `wall()` starts at, in milliseconds since the epoch. Default: the start of the year 2026. `mono()` always starts at 1000, so that the two are never mixed up unseen. */
   readonly startMillis?: number
@@ -56,10 +56,10 @@ interface FakeTimer {
 
 const YEAR_2026_MILLIS = Date.UTC(2026, 0, 1)
 const MONO_START_MILLIS = 1_000
-// As in Node. Also what keeps a timer that sets itself again from stopping time.
+// As in Node. It also keeps a timer that sets itself again from stopping time.
 const SHORTEST_TIMER_MILLIS = 1
 
-/** Makes a clock that only the test moves, to inject with the `clock` option. Never reads time or chance of the machine. */
+/** Makes a clock that only the test moves, to inject with the `clock` option. Never reads the machine's time or randomness. */
 export function createFakeClock({ seed = 1, startMillis = YEAR_2026_MILLIS, turns = 'real' }: FakeClockOptions = {}): FakeClock {
   const now = { wall: startMillis, mono: MONO_START_MILLIS }
   const timers = new Set<FakeTimer>()

@@ -29,7 +29,7 @@ export interface Delay {
   readonly toClientMillis?: number
 }
 
-/** A TCP proxy in this process, whose connections can be hurt in the ways in which real ones are. */
+/** A TCP proxy in this process, whose connections can be broken in the ways in which real ones break. */
 export interface FaultProxy extends AsyncDisposable {
   readonly host: string
   readonly port: number
@@ -37,26 +37,29 @@ export interface FaultProxy extends AsyncDisposable {
   urlFor(url: string): string
 
   /**
-   * Cuts the flows that are open now, and says how many it struck. New connections are not affected. A flow that was silenced can still be
-   * cut with `fin` or `rst`; one whose client has hung up is not counted.
+   * Cuts the flows that are open now, and returns how many it struck. New connections are not affected. A flow that was silenced can still
+   * be cut with `fin` or `rst`; one whose client has disconnected is not counted.
    *
-   * TCP keepalive probes are answered by the kernel even for a dropped flow, so they do not reveal it here as they would behind a NAT.
+   * The kernel answers TCP keepalive probes even for a dropped flow, so they do not reveal it here as they would behind a NAT.
    */
   cut(kind: CutKind, options?: CutOptions): number
 
-  /** Refuses new connections from now on (ECONNREFUSED). Open flows go on. The port stays ours. */
+  /** Refuses new connections from now on (ECONNREFUSED). Open flows continue. The port stays ours. */
   refuse(): void
-  /** Accepts new connections, and relays them: undoes {@link refuse}, {@link deafen} and {@link away}. Throws if somebody took the port meanwhile, or after {@link close}. */
+  /**
+   * Accepts new connections, and relays them: undoes {@link refuse}, {@link deafen} and {@link away}. Throws if another process took the
+   * port meanwhile, or after {@link close}.
+   */
   accept(): Promise<void>
-  /** Accepts new connections, and never answers them. Open flows go on. Those that were accepted deaf stay deaf. */
+  /** Accepts new connections, and never answers them. Open flows continue. Those that were accepted deaf stay deaf. */
   deafen(): Promise<void>
-  /** The server is gone: refuses new connections and closes all flows with a FIN. Says how many it closed. {@link accept} brings it back. */
+  /** The server is gone: refuses new connections and closes all flows with a FIN. Returns how many it closed. {@link accept} brings it back. */
   away(): number
 
-  /** Relays new connections to another server from now on, as a host name does whose address was moved in a failover. Open flows go on. */
+  /** Relays new connections to another server from now on, like a host name whose address was moved in a failover. Open flows continue. */
   moveTo(target: { readonly host: string; readonly port: number }): void
 
-  /** Holds each chunk back for that long, in order. Holds for all flows, until the next call. `setDelay({})` ends it. */
+  /** Delays each chunk by this long, in order. Applies to all flows, until the next call. `setDelay({})` ends it. */
   setDelay(delay: Delay): void
 
   /**

@@ -8,7 +8,7 @@ export interface FlakyDnsOptions {
   readonly host: string
   /** How many lookups fail before they succeed. `Infinity`: all of them. */
   readonly times: number
-  /** Default: `EAI_AGAIN`, what a resolver says that is not up yet. `ENOTFOUND` is what it says of a name that does not exist. */
+  /** Default: `EAI_AGAIN`, from a resolver that is not up yet. `ENOTFOUND` is for a name that does not exist. */
   readonly code?: string
   /** The address that the name resolves to afterwards. Default: `127.0.0.1`. */
   readonly resolvesTo?: string
@@ -94,7 +94,7 @@ function patch(): void {
   }
   Object.assign(dns, { lookup: Object.assign(lookup, { [promisify.custom]: promised }) })
   Object.assign(dns.promises, { lookup: promised })
-  // For those who wrote `import { lookup } from 'node:dns'`.
+  // For code that wrote `import { lookup } from 'node:dns'`.
   syncBuiltinESMExports()
 }
 

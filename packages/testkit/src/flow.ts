@@ -3,10 +3,10 @@ import type { Traffic } from './traffic.ts'
 
 /**
  * - `open`: relayed.
- * - `armed`: the client's next byte meets its end.
- * - `silent`: nothing is relayed any more, and nobody was told.
- * - `cut`: the client was told (FIN or RST), by us.
- * - `closed`: the client's connection is gone, by whomever.
+ * - `armed`: the client's next byte ends it.
+ * - `silent`: nothing is relayed any more, and neither side was told.
+ * - `cut`: we told the client (FIN or RST).
+ * - `closed`: the client's connection is gone, whoever closed it.
  */
 export type FlowState = 'open' | 'armed' | 'silent' | 'cut' | 'closed'
 
@@ -24,8 +24,8 @@ export interface FlowChunk {
 /** How to cut. */
 export interface FlowCutOptions {
   /**
-   * What becomes of the connection to the server. Default: closed at once, as if the server had forgotten it; but held open
-   * in silence for `drop`, since then nobody is told: the server keeps the session, as it does behind a silent NAT.
+   * What becomes of the connection to the server. Default: closed at once, as if the server had forgotten it; but held open in silence for
+   * `drop`, since neither side is told: the server keeps the session, as it does behind a silent NAT.
    *
    * Closing does not stop a statement that runs: PostgreSQL looks at the connection when the statement is done.
    */
@@ -36,7 +36,7 @@ export interface FlowCutOptions {
 export interface Flow {
   /** Counts up from 1 in the order of arrival. */
   readonly id: number
-  /** The port that the client dialled from, as in `socket.localPort` on its side. */
+  /** The port that the client connected from, as in `socket.localPort` on its side. */
   readonly clientPort: number
   /** On the clock of `performance.now()`. */
   readonly openedAtMillis: number

@@ -1,12 +1,12 @@
 import { createServer } from 'node:net'
 
-// Below the range that Linux (32768) and macOS (49152) draw outgoing ports from. A port inside that range can be taken
-// by somebody's outgoing connection while a server is stopped, and a client that dials it meanwhile can even connect to itself.
+// Below the range that Linux (32768) and macOS (49152) draw outgoing ports from. A port inside that range can be taken by another outgoing
+// connection while a server is stopped, and a client that connects to it meanwhile can even connect to itself.
 const FIRST_PORT = 15_000
 const LAST_PORT = 32_000
 const ATTEMPTS = 50
 
-/** Finds a port of 127.0.0.1 that nobody listens on. Somebody else may still take it before you do. */
+/** Finds a port of 127.0.0.1 on which nothing listens. Another process may still take it before you do. */
 export async function findFreePort(): Promise<number> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT))

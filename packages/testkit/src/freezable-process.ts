@@ -20,7 +20,7 @@ export interface FreezableOptions {
   readonly startTimeoutMillis?: number
 }
 
-/** An error that nobody in the child caught. */
+/** An error that the child did not catch. */
 export interface UncaughtError {
   readonly origin: UncaughtOrigin
   readonly error: Error
@@ -31,8 +31,8 @@ export interface FreezableProcess extends AsyncDisposable {
   readonly pid: number
   readonly isFrozen: boolean
   /**
-   * Calls a function that the child serves, and resolves with what it returns. Errors of the child come back with name, message, code, stack
-   * and cause, as plain `Error`s. Made while the child is frozen, a call waits in the kernel and is answered after the thaw, as a
+   * Calls a function that the child serves, and resolves with what it returns. Errors of the child come back with name, message, code,
+   * stack and cause, as plain `Error`s. A call made while the child is frozen waits in the kernel and is answered after the thaw, like a
    * request that wakes a serverless function.
    *
    * Rejects when the child ends, or after `timeoutMillis` (default: 30 s) without an answer; the time of a freeze counts.
@@ -49,7 +49,7 @@ export interface FreezableProcess extends AsyncDisposable {
   kill(signal?: NodeJS.Signals): Promise<ProcessEnd>
   /** Resolves when the process has ended. Never rejects. */
   readonly exited: Promise<ProcessEnd>
-  /** Exceptions and rejections that nobody in the child caught, in order. With the default of `serve` the child survives them. */
+  /** Exceptions and rejections that the child did not catch, in order. With the default of `serve` the child survives them. */
   readonly uncaught: readonly UncaughtError[]
   /** What the child wrote so far (the last megabyte). */
   readonly stdout: string
@@ -62,9 +62,9 @@ const CALL_TIMEOUT_MILLIS = 30_000
 /**
  * Starts `file` in a child process of the same Node version, and resolves when it has called {@link serve}.
  *
- * The child dies when this process does, even if it is frozen then. Until it is killed it keeps this process alive.
- * Values cross by structured clone, so `Date`, `Map`, `bigint` and `Buffer` survive. Throws, with what the child wrote to stderr, if it
- * ends or is silent for `startTimeoutMillis` instead of calling {@link serve}.
+ * The child dies when this process does, even if it is frozen then. Until it is killed it keeps this process alive. Values cross by
+ * structured clone, so `Date`, `Map`, `bigint` and `Buffer` survive. Throws, with what the child wrote to stderr, if it ends, or is silent
+ * for `startTimeoutMillis`, before it calls {@link serve}.
  */
 export async function spawnFreezable(file: string | URL, options: FreezableOptions = {}): Promise<FreezableProcess> {
   const { args = [], env = {}, execArgv = [], cwd, startTimeoutMillis = START_TIMEOUT_MILLIS } = options

@@ -7,8 +7,8 @@ const LIMIT_MILLIS = 5_000
 /**
  * Freezes any process of ours by SIGSTOP, such as a backend of PostgreSQL, and waits until the kernel has stopped all of its threads.
  *
- * Its sockets stay open, and the kernel goes on taking in bytes, FIN and RST for it. Both of its clocks go on. Throws if there is
- * no such process, on Windows, and if it has not stopped after 5 s.
+ * Its sockets stay open, and the kernel keeps receiving bytes, FIN and RST for it. Both of its clocks keep running. Throws if there is no
+ * such process, on Windows, and if it has not stopped after 5 s.
  */
 export async function freezePid(pid: number): Promise<void> {
   await signalUntil(pid, 'SIGSTOP', true)

@@ -26,9 +26,9 @@ export function parseError(report: string): LambdaError {
 }
 
 /**
- * Reads an answer to its end. A streamed one is told chunk by chunk, and fails by its trailers.
+ * Reads an answer to its end. A streamed one is reported chunk by chunk, and can fail in its trailers.
  *
- * @returns what JSON says, or the text of a stream; `{ statusCode, headers, cookies, body }` for one with an HTTP prelude.
+ * @returns the parsed JSON, or the text of a stream; `{ statusCode, headers, cookies, body }` for one with an HTTP prelude.
  */
 export async function readAnswer(answer: IncomingMessage, onChunk: (chunk: string) => void = () => {}): Promise<unknown> {
   const isStream = answer.headers['lambda-runtime-function-response-mode'] === 'streaming'

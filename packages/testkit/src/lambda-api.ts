@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** What the platform hands to a runtime that asks for work. */
+/** What the platform gives to a runtime that asks for work. */
 export interface LambdaWork {
   readonly requestId: string
   /** Milliseconds since the epoch. */
@@ -11,7 +11,7 @@ export interface LambdaWork {
   readonly body: string
 }
 
-/** What the platform does when the function's process speaks. Each call is one request to the API. */
+/** What the platform does when the function's process calls it. Each call is one request to the API. */
 export interface LambdaApiHost {
   readonly functionName: string
   readonly handler: string
@@ -21,9 +21,9 @@ export interface LambdaApiHost {
   answer(requestId: string, answer: IncomingMessage): Promise<void>
   failed(requestId: string, report: string): void
   initFailed(report: string): void
-  /** Says why not, or nothing. */
+  /** Returns why not, or nothing. */
   register(extensionId: string, events: readonly string[]): string | undefined
-  /** An extension asks for its next event, and waits until `give` is called. False: nobody registered by that id. */
+  /** An extension asks for its next event, and waits until `give` is called. False: there is no extension with that id. */
   nextEvent(extensionId: string, give: (work: LambdaWork) => void): boolean
 }
 
@@ -46,7 +46,7 @@ export async function serveLambdaApi(host: LambdaApiHost): Promise<LambdaApi> {
   const server = createServer((request, response) => {
     route(host, request, response).catch((error: unknown) => reply(response, 500, { errorMessage: String(error) }))
   })
-  // Whoever asks for the next event is held until there is one.
+  // A request for the next event is held until there is one.
   Object.assign(server, { requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0, timeout: 0 })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   return {

@@ -7,7 +7,7 @@ import { LambdaError, parseError, readAnswer } from './lambda-answer.ts'
 import { type LambdaApi, type LambdaWork, serveLambdaApi } from './lambda-api.ts'
 import { within } from './within.ts'
 
-/** A function as it is deployed. */
+/** A deployed function. */
 export interface Deployment {
   readonly functionName: string
   readonly handler: string
@@ -116,7 +116,7 @@ export class LambdaEnvironment {
     return this.#hasEnded || this.#isDoomed
   }
 
-  /** Resolves when the process is frozen; with managed instances when it has nothing to do. */
+  /** Resolves when the process is frozen; with managed instances, when it has nothing to do. */
   settled(): Promise<void> {
     return new Promise((resolve) => {
       this.#settled.add(resolve)
@@ -149,7 +149,7 @@ export class LambdaEnvironment {
     await this.#api?.close()
   }
 
-  /** Looks at what may be done now: called whenever something has changed. */
+  /** Does what may be done now: called whenever something has changed. */
   #turn(): void {
     if (this.#hasEnded) return this.#fail()
     if (this.#isSwitching || !this.#isInitialized) return
@@ -190,7 +190,7 @@ export class LambdaEnvironment {
   #switch(freeze: boolean): void {
     this.#isSwitching = true
     this.isFrozen = freeze
-    // A process that has ended can be neither; whoever waits hears of its end.
+    // A process that has ended can be neither; whatever waits is told of its end.
     const done = () => {
       this.#isSwitching = false
       this.#turn()
@@ -246,7 +246,7 @@ export class LambdaEnvironment {
     this.#fail()
   }
 
-  /** Nothing will come of what is still asked. */
+  /** Requests still pending will not be answered. */
   #fail(): void {
     const error = this.#failure as Error
     for (const requestId of [...this.#inFlight.keys()]) this.#finish(requestId)?.reject(error)

@@ -1,4 +1,4 @@
-/** What AWS's runtime for Node gives to handlers and asks of them. */
+/** What AWS's runtime for Node gives to handlers and expects of them. */
 
 import type { ClientRequest } from 'node:http'
 import { Writable } from 'node:stream'
@@ -40,7 +40,7 @@ export function isStreaming(handler: Handler): boolean {
   return (handler as unknown as Record<symbol, unknown>)[STREAMING] === 'response'
 }
 
-/** Node 24 on Lambda takes no callback handlers, and knows them by their third argument. */
+/** Node 24 on Lambda accepts no callback handlers, and recognises them by their third parameter. */
 export function refuseCallbacks(handler: Handler): void {
   if (handler.length < 3 || isStreaming(handler)) return
   throw Object.assign(new Error('AWS Lambda has removed support for callback-based function handlers starting with Node.js 24.'), {

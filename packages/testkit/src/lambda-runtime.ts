@@ -70,7 +70,7 @@ async function serve(handler: Handler, { headers, body }: Answer): Promise<void>
   }
 }
 
-/** The response goes out while the handler runs. What fails after it has begun is told in its trailers. */
+/** The response is sent while the handler runs. A failure after it has begun is reported in its trailers. */
 async function stream(handler: Handler, event: unknown, context: object, id: string): Promise<void> {
   const outgoing = request(`${BASE}/invocation/${id}/response`, {
     method: 'POST',

@@ -11,8 +11,8 @@ export interface LambdaOptions {
   /** How long an invocation may take. Default: 3000, as Lambda's. */
   readonly timeoutMillis?: number
   /**
-   * Emulates managed instances instead: worker threads, each with its own copy of the module, take so many invocations at once, and nothing is ever
-   * frozen. Default: 1, which is ordinary Lambda.
+   * Emulates managed instances instead: worker threads, each with its own copy of the module, take this many invocations at once, and
+   * nothing is ever frozen. Default: 1, which is ordinary Lambda.
    */
   readonly maxConcurrency?: number
   /** Worker threads of a managed instance. Default: 2. (AWS starts eight for each CPU.) */
@@ -32,8 +32,8 @@ export interface InvokeOptions {
   /** Called with each piece of a streamed response, as soon as it is there. */
   readonly onChunk?: (chunk: string) => void
   /**
-   * Called while the process is still frozen and its request is in the kernel already: the moment for a fault of which the process must not hear before
-   * its handler runs. Not called if nothing is frozen.
+   * Called while the process is still frozen and its request is already in the kernel: the moment for a fault that the process must not
+   * notice before its handler runs. Not called if nothing is frozen.
    */
   readonly beforeThaw?: () => void
 }
@@ -41,12 +41,12 @@ export interface InvokeOptions {
 /** A function in the emulator. */
 export interface Lambda extends AsyncDisposable {
   /**
-   * Invokes the function, and resolves with its answer: what JSON makes of it, or the text of a streamed response, or `{ statusCode, headers, body }` for one
-   * made by `awslambda.HttpResponseStream.from`. The first call starts the process; each next one thaws it. Lambda would start a second
-   * process for a call that comes while another runs; here it waits for its turn.
+   * Invokes the function, and resolves with its answer: parsed JSON, or the text of a streamed response, or `{ statusCode, headers, body }`
+   * for one made by `awslambda.HttpResponseStream.from`. The first call starts the process; each later one thaws it. Lambda would start a
+   * second process for a call that arrives while another runs; here it waits its turn.
    *
-   * Rejects with a {@link LambdaError}: what the function threw, `Sandbox.Timedout`, `Runtime.ExitError`. After those two the next call starts a
-   * new process, as on Lambda.
+   * Rejects with a {@link LambdaError}: what the function threw, `Sandbox.Timedout`, `Runtime.ExitError`. After those two the next call
+   * starts a new process, as on Lambda.
    */
   invoke(event?: unknown, options?: InvokeOptions): Promise<unknown>
   /** Resolves when the process is frozen (managed instances: idle): a moment after the answer, since extensions may still work. */

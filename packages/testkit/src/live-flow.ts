@@ -15,11 +15,11 @@ export interface FlowSetting {
   /** Counts of the whole proxy. */
   readonly total: WritableCounters
   readonly ambushes: Ambushes
-  /** Delays that hold now; read for each chunk. */
+  /** The current delays; read for each chunk. */
   readonly delay: { toServerMillis: number; toClientMillis: number }
 }
 
-// Which states a cut applies to: nothing can be done to a client that was told already, or twice in silence.
+// Which states a cut applies to: nothing more can be done to a client that has already been told, nor can it be silenced twice.
 const CUTTABLE: Readonly<Record<CutKind, readonly FlowState[]>> = {
   fin: ['open', 'armed', 'silent'],
   rst: ['open', 'armed', 'silent'],
@@ -64,7 +64,7 @@ export class LiveFlow implements Flow {
       this.#count('deaf')
       return
     }
-    // Half-open, here and at the client's side: the two ends say goodbye to each other, not to us.
+    // Half-open, here and at the client's side: the two ends close the connection between each other, not with us.
     const server = connect({ ...setting.target, allowHalfOpen: true, noDelay: true })
     this.#server = server
     this.#closed.push(closed(server))
@@ -91,7 +91,7 @@ export class LiveFlow implements Flow {
   }
 
   cut(kind: CutKind, { server = kind === 'drop' ? 'hold' : 'close' }: FlowCutOptions = {}): boolean {
-    // The client has hung up: there is nobody left to be struck.
+    // The client has disconnected: there is nothing left to strike.
     if (!CUTTABLE[kind].includes(this.#state) || this.#client.readableEnded) return false
     if (kind === 'fin-on-next-byte' || kind === 'rst-on-next-byte') {
       this.#detach('armed', server)
@@ -103,7 +103,7 @@ export class LiveFlow implements Flow {
     return true
   }
 
-  /** Ends both sides for good, without regard for who notices. Resolves when both have ended. */
+  /** Ends both sides for good, without telling either. Resolves when both have ended. */
   async destroy(): Promise<void> {
     this.#toServer?.discard()
     this.#toClient?.discard()
@@ -164,7 +164,7 @@ export class LiveFlow implements Flow {
 
   #onClientEnd(): void {
     if (this.#state === 'open') this.#toServer?.end()
-    // A host that forgot the connection has nothing to say goodbye to.
+    // A host that has forgotten the connection sends no FIN for it.
     if (this.#state === 'armed') this.#end('fin', 'close')
   }
 
@@ -191,7 +191,7 @@ export class LiveFlow implements Flow {
     if (kind === 'rst') reset(this.#client)
   }
 
-  // From here on nothing passes, whatever the other side does; what the client says is read and thrown away.
+  // From here on nothing passes, whatever the other side does; what the client sends is read and discarded.
   #detach(state: FlowState, server: ServerSide): void {
     this.#state = state
     this.#countLost((this.#toServer?.discard() ?? 0) + (this.#toClient?.discard() ?? 0))

@@ -1,10 +1,10 @@
-/** The database behind a local Neon: a PostgreSQL that sleeps when told to, and wakes when somebody wants it. */
+/** The database behind a local Neon: a PostgreSQL that sleeps when told to, and wakes when it is needed. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultProxy } from './fault-proxy.ts'
 import type { PostgresServer } from './postgres.ts'
 
-/** What the proxy says, in its own words, when there is nobody to connect to. */
+/** The proxy's own message when there is no compute to connect to. */
 export const COMPUTE_UNREACHABLE = "Couldn't connect to compute node"
 
 /** Where to connect. */
@@ -21,7 +21,7 @@ export interface NeonCompute {
   address(): Promise<ComputeAddress>
   /** Ends it as Neon does when it scales to zero: every session gets 57P01. The next `address()` takes `wakeMillis` and a start of PostgreSQL. */
   suspend(wakeMillis: number): Promise<void>
-  /** Wakes nobody any more. */
+  /** Wakes nothing any more. */
   close(): void
 }
 

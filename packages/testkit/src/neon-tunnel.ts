@@ -4,10 +4,10 @@ import { connect, type Socket } from 'node:net'
 import { createWebSocketStream, type WebSocket } from 'ws'
 import { COMPUTE_UNREACHABLE, type ComputeAddress } from './neon-compute.ts'
 
-/** Joins the WebSocket to the database. What the client says before the database is reached waits. */
+/** Joins the WebSocket to the database. What the client sends before the database is reached waits. */
 export function openTunnel(webSocket: WebSocket, reach: () => Promise<ComputeAddress>): void {
   const client = createWebSocketStream(webSocket)
-  // A client that breaks off: the database's side is told below.
+  // A client that disconnects: the database's side is told below.
   client.on('error', () => {})
   reach()
     .then(dial)

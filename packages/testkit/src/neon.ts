@@ -13,11 +13,11 @@ import { type PostgresOptions, type PostgresServer, startPostgres } from './post
 export interface NeonOptions {
   /** The PostgreSQL behind it, as for `startPostgres`. Default: as there. */
   readonly postgres?: Omit<PostgresOptions, 'tls' | 'authentication'>
-  /** The port that clients dial. Default: a free one. */
+  /** The port that clients connect to. Default: a free one. */
   readonly port?: number
 }
 
-/** What the driver has to be told to find a local Neon. Plain data: it survives an environment variable. */
+/** What the driver needs to find a local Neon. Plain data: it survives an environment variable. */
 export interface NeonDriverConfig {
   /** `http://127.0.0.1:PORT/sql` */
   readonly fetchEndpoint: string
@@ -27,7 +27,7 @@ export interface NeonDriverConfig {
   readonly useSecureWebSocket: false
 }
 
-/** How to answer with an HTTP status instead of the truth. */
+/** How to answer with an HTTP status instead of the real answer. */
 export interface NeonAnswerOptions {
   /** `before-work` (the default): nothing was executed. `after-work`: it was, and the client is not told. */
   readonly when?: 'before-work' | 'after-work'
@@ -67,7 +67,7 @@ export interface Neon extends AsyncDisposable {
   readonly compute: FaultProxy
   /** Answers the next requests, and WebSocket upgrades, with a status: 500, 502, 503 and the like, as something on the way does. */
   answerNext(status: number, options?: NeonAnswerOptions): void
-  /** Scales to zero: every session is ended with 57P01. Whoever comes next waits until the compute is awake. */
+  /** Scales to zero: every session is ended with 57P01. The next request waits until the compute is awake. */
   suspend(options?: NeonSuspendOptions): Promise<void>
   readonly counters: NeonCounters
   /** Ends it all, the database with its data too. Safe to call twice. */
@@ -196,7 +196,10 @@ class NeonGate {
     return { status: planned.status, body: { message: STATUS_CODES[planned.status] ?? '' } }
   }
 
-  /** A client that hangs up wants nothing more. He may have done so already; and a cancel that comes before the statement would be forgotten. */
+  /**
+   * A disconnected client wants nothing more. It may have disconnected already; and a cancel that arrives before the statement would be
+   * forgotten.
+   */
   #endWithout(response: ServerResponse, pid: number): void {
     const end = () => {
       if (!response.writableFinished) this.#postgres.query('SELECT pg_terminate_backend($1)', [pid]).catch(() => {})

@@ -8,7 +8,7 @@ import { reroute } from './reroute.ts'
 
 /** How to start a pooler. */
 export interface PoolerOptions {
-  /** How many sessions it has at the server. Default: 1, so that whoever is busy makes all others wait. */
+  /** How many sessions it has at the server. Default: 1, so that a busy client makes all others wait. */
   readonly sessions?: number
 }
 
@@ -22,9 +22,9 @@ export interface Pooler extends AsyncDisposable {
   readonly logins: number
   /** Sessions that it has opened at the server so far. */
   readonly sessionsOpened: number
-  /** Bytes that it has thrown away, because they came behind a Sync in the same chunk. */
+  /** Bytes that it has dropped, because they followed a Sync in the same chunk. */
   readonly bytesDropped: number
-  /** Hangs up on everybody, and resolves when its sessions have ended. Safe to call twice. */
+  /** Disconnects every client, and resolves when its sessions have ended. Safe to call twice. */
   close(): Promise<void>
 }
 
@@ -32,7 +32,7 @@ interface Session {
   readonly stream: Socket
   readonly client: pg.Client
   readonly finder: ReadyFinder
-  /** Whose transaction it serves. */
+  /** The client whose transaction it serves. */
   user: Socket | undefined
 }
 
@@ -42,9 +42,10 @@ const SYNC = 0x53
 const TERMINATE = 0x58
 
 /**
- * Starts a pooler on 127.0.0.1 in front of `target`. As Supavisor does, it looks at what it has read from a client, chunk by chunk: a chunk that begins with Sync while the client
- * has no session at the server is answered by the pooler itself, and what is behind the Sync is dropped. As every pooler in transaction mode, it lets anybody in at once (here
- * without a password), invents the pid that it gives, and lends one of its few sessions for a transaction at a time, in the order of asking.
+ * Starts a pooler on 127.0.0.1 in front of `target`. Like Supavisor, it looks at what it has read from a client chunk by chunk: a chunk
+ * that begins with Sync, while the client has no session at the server, is answered by the pooler itself, and what follows the Sync is
+ * dropped. Like every pooler in transaction mode, it accepts each client at once (here without a password), makes up the pid that it
+ * reports, and assigns one of its few sessions for one transaction at a time, in the order of the requests.
  */
 export async function startPooler(target: { readonly url: string }, { sessions: most = 1 }: PoolerOptions = {}): Promise<Pooler> {
   const counts = { logins: 0, sessionsOpened: 0, bytesDropped: 0 }
@@ -100,7 +101,8 @@ export async function startPooler(target: { readonly url: string }, { sessions: 
     users.delete(user)
     const index = waiting.findIndex((one) => one.user === user)
     if (index !== -1) waiting.splice(index, 1)
-    // A transaction whose owner has gone is rolled back; here with its session, as a pooler does that cannot know what is going on in it.
+    // A transaction whose client has disconnected is rolled back; here together with its session, as by a pooler that cannot know what is
+    // going on in it.
     const session = sessionOf(user)
     if (!session) return
     sessions.splice(sessions.indexOf(session), 1)

@@ -80,8 +80,8 @@ export interface StandbyServer extends PostgresServer {
   promote(): Promise<void>
 }
 
-// A test never needs to outlive a power cut, which is what most of the time of a write is spent on. But synchronous_commit stays on:
-// without it a crash of the server takes commits with it that clients were told of, and tests of lost answers would see ghosts.
+// A test never needs to outlive a power cut, and guarding against one is most of the time of a write. But synchronous_commit stays on:
+// without it, a crash of the server loses commits that clients were told of, and tests of lost answers would be misled.
 const SETTINGS = {
   listen_addresses: '127.0.0.1',
   unix_socket_directories: '',
@@ -218,7 +218,7 @@ async function queryOnce<Row>(login: object, text: string, values: readonly unkn
   // Loaded when first needed: a child process that only serves calls should not pay for it.
   const { default: pg } = await import('pg')
   const client = new pg.Client({ ...login, application_name: 'thaw-testkit', connectionTimeoutMillis: 10_000 })
-  // The server may be stopped while we ask it: the query rejects then, and the process must not crash of it.
+  // The server may be stopped during the query: the query rejects then, and must not crash the process.
   client.on('error', () => {})
   await client.connect()
   try {

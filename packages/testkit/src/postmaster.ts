@@ -16,7 +16,7 @@ export interface Postmaster {
 const STOP_SIGNALS = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT' } as const
 // A start takes about 100 ms; crash recovery on a loaded machine takes longer.
 const START_LIMIT_MILLIS = 60_000
-// The server kills its own children 5 s after an immediate stop, so anything beyond that is somebody's SIGSTOP or an open session.
+// The server kills its own children 5 s after an immediate stop, so anything beyond that is a SIGSTOP or an open session.
 const STOP_LIMIT_MILLIS = 15_000
 const POLL_MILLIS = 5
 
@@ -58,7 +58,7 @@ function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)
   } catch (error) {
-    // It ended by itself (somebody's test killed it), which is what we wanted.
+    // It ended by itself (a test killed it), which is what we wanted.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A stand-in for the wire, where thousands of programs are to run in a second: no socket, no process, no time but a fake clock's. It speaks as much of
- * the backend's protocol as a pool can see. What it answers is a script, so it proves nothing about PostgreSQL.
+ * A stand-in for the wire, for running thousands of programs in a second: no socket, no process, and only a fake clock's time. It speaks as
+ * much of the backend's protocol as a pool can see. Its answers are a script, so it proves nothing about PostgreSQL.
  */
 
 import { Duplex } from 'node:stream'
@@ -22,7 +22,7 @@ export interface ScriptedServerOptions {
   readonly answer: (text: string, values: readonly (string | undefined)[], connection: ScriptedConnection) => ScriptedAnswer | undefined
   /** Each way, in milliseconds. Default: 1. */
   readonly latencyMillis?: number
-  /** So many servers stand behind the address, and take the connections in turn. Default: 1. */
+  /** This many servers stand behind the address, and take the connections in turn. Default: 1. */
   readonly servers?: number
 }
 
@@ -61,7 +61,7 @@ const KEEP_ALIVE_MILLIS = 20_000
 const FIRST_PID = 1000
 const TERMINATE = Buffer.of(0x58, 0, 0, 0, 4)
 
-/** Makes a server of which nothing is real. */
+/** Makes a server in which nothing is real. */
 export function createScriptedServer(options: ScriptedServerOptions): ScriptedServer {
   return new Server(options)
 }

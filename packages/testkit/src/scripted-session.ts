@@ -231,7 +231,7 @@ export class ScriptedSession {
     const { rows = [], tag = `SELECT ${rows.length}` } = portal.answer
     const end = most > 0 ? Math.min(rows.length, portal.sent + most) : rows.length
     for (const row of rows.slice(portal.sent, end)) this.#output.push(dataRow(row))
-    // PostgreSQL looks for no row behind the last that was asked for.
+    // PostgreSQL does not look for a row after the last one that was requested.
     const isSuspended = most > 0 && end - portal.sent === most
     portal.sent = end
     this.#output.push(isSuspended ? PORTAL_SUSPENDED : commandComplete(tag))

@@ -8,9 +8,9 @@ export interface Tethered {
   readonly exited: Promise<{ readonly code: number | null; readonly error?: Error }>
 }
 
-// The server must not inherit the pipe, or it would keep itself alive; `detached` keeps a Ctrl-C in the terminal from
-// reaching it before us. The folder goes only when the tether broke: whoever stops the server in order decides for himself. A second
-// attempt, because initdb's own child may still be writing.
+// The server must not inherit the pipe, or it would keep itself alive; `detached` keeps a Ctrl-C in the terminal from reaching it before
+// us. The folder is deleted only if the tether broke: code that stops the server in order decides for itself. A second attempt, because
+// initdb's own child may still be writing.
 const SCRIPT = `
 exec 3<&0
 "$@" </dev/null 3<&- &
@@ -26,7 +26,7 @@ if [ -e "$0/orphaned" ]; then
 fi
 exit $code`
 
-/** Runs a command as `account`, writing what it says to the open file `log`. If we die, it gets SIGINT and `folder` is deleted. */
+/** Runs a command as `account`, writing its output to the open file `log`. If we die, it gets SIGINT and `folder` is deleted. */
 export function spawnTethered(account: Account, folder: string, log: number, command: readonly string[]): Tethered {
   const [file = 'sh', ...args] = [...account.prefix, 'sh', '-c', SCRIPT, folder, ...command]
   const child = spawn(file, args, { ...account.ids, cwd: folder, detached: true, stdio: ['pipe', log, log] })

@@ -12,8 +12,8 @@ export interface Traffic {
   /** How often the client began to send after it had been silent or spoken to. */
   readonly flights: number
   /**
-   * Flights that the server answered: the round trips that the client had to wait for. Pipelined messages count once, a
-   * farewell without an answer not at all. Opening a plain connection with a SCRAM password costs 3.
+   * Flights that the server answered: the round trips that the client had to wait for. Pipelined messages count once, a Terminate without
+   * an answer not at all. Opening a plain connection with a SCRAM password costs 3.
    */
   readonly roundTrips: number
   /** How often each fault struck: for the kinds that wait for a byte, when the byte came. */

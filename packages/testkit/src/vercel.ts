@@ -18,11 +18,11 @@ export interface VercelRequest {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
-  /** The client hangs up when it aborts, in the middle of the answer or before. The request is then rejected. */
+  /** The client disconnects when it aborts, midway through the answer or before. The request is then rejected. */
   readonly signal?: AbortSignal
 }
 
-/** What was answered, when all of it had come. */
+/** What was answered, complete. */
 export interface VercelResponse {
   readonly status: number
   readonly headers: IncomingHttpHeaders
@@ -57,7 +57,7 @@ export interface VercelInstance extends AsyncDisposable, Pick<FreezableProcess, 
 const MAX_DURATION_MILLIS = 300_000
 /** From Vercel's announcement of graceful shutdown. */
 const TERMINATION_MILLIS = 500
-/** The deadline of an invocation cuts it first; the call that tells of its end must outlive that. */
+/** The deadline of an invocation cuts it first; the call that reports its end must outlive that. */
 const SLACK_MILLIS = 60_000
 
 /**
@@ -83,7 +83,8 @@ export async function startVercel(file: string | URL, options: VercelOptions = {
 type Times = Required<Pick<VercelOptions, 'maxDurationMillis' | 'terminationMillis'>>
 
 function attach(child: FreezableProcess, port: number, { maxDurationMillis, terminationMillis }: Times): VercelInstance {
-  // One connection kept open, as between Vercel's proxy and the instance: a request on it is heard before what came later on other sockets.
+  // One connection kept open, as between Vercel's proxy and the instance: a request on it arrives before anything that came later on other
+  // sockets.
   const agent = new Agent({ keepAlive: true })
   const open = new Set<number>()
   const sleepers = new Set<() => void>()
@@ -116,7 +117,7 @@ function attach(child: FreezableProcess, port: number, { maxDurationMillis, term
     }
     const overdue = setTimeout(close, maxDurationMillis)
     ended.then(close, close).finally(() => clearTimeout(overdue))
-    // Who only looks at it after the wake must not be told of it by the process.
+    // Code that looks at it only after the wake must not be told of it by the process.
     answer.catch(() => {})
     await arrived
     return { answer }
@@ -179,7 +180,7 @@ interface Exchange {
   readonly deadlineAt: number
 }
 
-/** One request over HTTP, answered for the function when its time is up. */
+/** One request over HTTP, answered on the function's behalf when its time is up. */
 function exchange({ agent, port, path, request, id, deadlineAt }: Exchange): { arrived: Promise<void>; answer: Promise<VercelResponse> } {
   const { body, signal, method = body === undefined ? 'GET' : 'POST' } = request
   const headers = {

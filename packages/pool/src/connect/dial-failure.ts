@@ -114,7 +114,8 @@ export function acquireTimeout(
 function inUse(where: string, max: number, atRest: number): string {
   const all = max === 1 ? `the only connection to ${where} was` : `all ${max} connections to ${where} were`
   if (atRest === 0) return `${all} in use. Release clients sooner, or raise max.`
-  const held = max === 1 ? `${all} held by a caller that ran nothing on it` : `${all} in use, ${atRest} of them by callers that ran nothing on them`
+  const held =
+    max === 1 ? `${all} held by a caller that ran nothing on it` : `${all} in use, ${atRest} of them by callers that ran nothing on them`
   return `${held}. Is such a caller itself waiting for another connection? Inside a transaction, run every statement on its client; or raise max.`
 }
 
