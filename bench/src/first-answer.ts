@@ -20,7 +20,7 @@ interface Case {
   readonly samples: number
   /** How many of the samples plain pg takes part in: what has no answer costs five seconds each time. */
   readonly pgSamples: number
-  /** What the answer may take at most, given a dial and, where plain pg answers, what it took. */
+  /** How long the answer may take at most, given the time of a connection attempt and, if plain pg answers, of its answer. */
   limit(sample: Sample, delay: number): number
   /** How many times that much. */
   readonly factor: number

@@ -35,7 +35,7 @@ export interface FrozenLab extends AsyncDisposable {
   readonly proxy: FaultProxy
   /** The first answer after a freeze. */
   wake(peer: PeerName, fate: Fate, ask?: Question['ask']): Promise<Woken>
-  /** A plain dial and one query, after a freeze like the others. */
+  /** A plain connection attempt and one query, after a freeze like the others. */
   dial(): Promise<Woken>
 }
 

@@ -94,7 +94,7 @@ serve({
     return ASK[ask](asked)
   },
   close() {
-    // Not awaited: a connection into the void closes when nobody waits for it any more.
+    // Not awaited: a dropped connection closes only once nothing waits for it.
     void pool?.end().catch(() => {})
   },
 })

@@ -53,7 +53,7 @@ function measure(peer: PeerName, url: string): Promise<Held> {
       const { heapUsed, external } = process.memoryUsage()
       return heapUsed + external
     }
-    // Compiled code and what Node loads when first needed belong to nobody.
+    // Compiled code and what Node loads on first use are charged to neither side.
     for (let round = 0; round < 2; round++) {
       const warm = open()
       await openConnections(warm, ${CONNECTIONS})

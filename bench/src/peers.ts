@@ -5,7 +5,7 @@ import pg from 'pg'
 
 export type PeerName = 'pg' | 'thaw'
 
-/** The same class to everybody who looks; Thaw's own options are read by Thaw alone. */
+/** The same class for both; Thaw's own options are read by Thaw alone. */
 export function openPool(name: PeerName, options: pg.PoolConfig): pg.Pool {
   const pool = name === 'pg' ? new pg.Pool(options) : new ThawPool(options)
   // Plain pg ends the process when an idle connection dies unheard.

@@ -37,7 +37,7 @@ export interface Setting {
   readonly quick: boolean
   /** The PostgreSQL that the scenarios share. Started at the first call. */
   postgres(): Promise<PostgresServer>
-  /** Tells whoever waits what is going on. */
+  /** Reports progress to the person who waits. */
   progress(text: string): void
 }
 

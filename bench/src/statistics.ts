@@ -20,7 +20,7 @@ export function figureOf(values: readonly number[], remark?: string): Figure {
   return { value: median(values), low: quantile(values, 0.25), high: quantile(values, 0.75), ...(remark !== undefined && { remark }) }
 }
 
-/** To two decimals, as it is shown: a verdict must not hang on a digit that nobody sees. */
+/** To two decimals, as it is shown: a verdict must not depend on a digit that is not shown. */
 export function rounded(value: number): number {
   return Math.round(value * 100) / 100
 }

@@ -54,7 +54,7 @@ async function beginOnDeadConnection(): Promise<void> {
 describe('a Drizzle transaction on node-postgres', () => {
   test('keeps the place of a connection that died before BEGIN', async () => {
     pool = new pg.Pool(config())
-    // Without this the death of a client that is lent out would end this process.
+    // Without this, the death of a client in use would end this process.
     pool.on('connect', (client) => client.on('error', () => {}))
     await beginOnDeadConnection()
     await expect(note('never')).rejects.toThrow('timeout exceeded when trying to connect')

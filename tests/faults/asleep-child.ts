@@ -1,4 +1,4 @@
-/** The process of `asleep.test.ts`: it waits for a connection, in the queue or in its first dial, and is frozen meanwhile. */
+/** The process of `asleep.test.ts`: it waits for a connection, in the queue or for its first connection attempt, and is frozen meanwhile. */
 
 import { Pool as ThawPool } from '@thaw/pg'
 import { serve } from '@thaw/testkit'

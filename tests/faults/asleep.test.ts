@@ -1,5 +1,5 @@
 /**
- * A process that is frozen while somebody in it waits for a connection.
+ * A process that is frozen while a caller in it waits for a connection.
  *
  * What breaks: the wait is bounded, the clocks go on during the freeze, and at the thaw the time is up, although nothing had a chance to happen.
  * With plain `pg` the caller is rejected at the thaw. With Thaw what is left of a wait is what was left when the process last ran.

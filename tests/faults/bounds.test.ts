@@ -2,7 +2,7 @@
  * Statements that take too long, and callers who lose interest.
  *
  * What breaks: the server is slow, or blocked. With plain `pg` `query_timeout` rejects and leaves the statement running and its effect to
- * come, on a connection that is lent to the next caller; a freeze makes it accuse a statement whose answer has arrived. With Thaw the server is asked to
+ * come, on a connection that is handed to the next caller; a freeze makes it reject a statement whose answer has arrived. With Thaw the server is asked to
  * stop, the connection goes, and the error tells whether the effect may be there.
  */
 

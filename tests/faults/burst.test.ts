@@ -1,6 +1,6 @@
 /**
  * Fifty calls at once on ten connections that died in the freeze. Plain pg hands out every dead one: ten calls fail, or hang. Thaw makes
- * as many connections as there is room for, and each of them serves somebody.
+ * as many connections as there is room for, and each of them serves a caller.
  */
 
 import { Pool } from '@thaw/pg'
@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 const CONNECTIONS = 10
 const CALLS = 50
 /**
- * Long enough that the last dial is not too late to serve anybody, as it would be on a machine where a statement takes less than a dial's computing.
+ * Long enough that the last connection attempt is not too late to serve a caller, as it would be on a machine where a statement takes less than the computing of a login.
  * And no read: those take the proof with them.
  */
 const STATEMENT = "select pg_sleep(0.1), set_config('burst.test', 'on', true)"
@@ -52,7 +52,7 @@ async function burst(proxy: FaultProxy, kind: CutKind, open: (url: string) => pg
 
 function openThaw(): readonly [(url: string) => pg.Pool, () => void] {
   const clock = createStoppableClock()
-  // On a busy machine a dial can take a second, and is given company: that is another test's.
+  // On a busy machine a connection attempt can take a second, and is hedged: another test covers that.
   const setTimer: typeof clock.setTimer = (callback, millis, background) =>
     background && millis >= 1000 ? undefined : clock.setTimer(callback, millis, background)
   const patient = { ...clock, setTimer, clearTimer: (timer: unknown) => (timer === undefined ? undefined : clock.clearTimer(timer)) }
@@ -68,7 +68,7 @@ describe('fifty at once on ten dead connections', () => {
     const { failed, dials } = await burst(proxy, kind, ...openThaw())
     expect(failed).toBe(0)
     expect(dials).toHaveLength(CONNECTIONS)
-    // Each has served somebody, and nothing was asked that no caller wanted.
+    // Each has served a caller, and nothing was sent that no caller had asked for.
     expect(Math.min(...dials)).toBeGreaterThan(DIAL)
     expect(dials.reduce((sum, one) => sum + one)).toBe(CONNECTIONS * DIAL + CALLS)
   })

@@ -1,4 +1,4 @@
-/** A process with a pool, the latest that was opened, and without a single error listener: nobody in it expects a connection to die. */
+/** A process with a pool, the latest that was opened, and without a single error listener: no code in it expects a connection to die. */
 
 import { Pool as ThawPool } from '@thaw/pg'
 import { serve } from '@thaw/testkit'

@@ -33,7 +33,7 @@ async function listen(host: string, port: number, welcome: (socket: net.Socket) 
   return (server.address() as net.AddressInfo).port
 }
 
-/** A configuration whose host and port are somebody else's, who keeps what he hears. */
+/** A configuration whose host and port belong to another server, which records what it receives. */
 async function amongStrangers(stream: () => net.Socket) {
   const heard: Buffer[] = []
   const port = await listen('127.0.0.1', 0, (socket) => socket.on('data', (chunk) => heard.push(chunk)))

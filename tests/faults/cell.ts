@@ -35,7 +35,7 @@ export interface Stage {
   readonly id: string
 }
 
-/** `max` of all pools: no more than the most idle connections, so that each dead one stands in somebody's way. */
+/** `max` of all pools: no more than the most idle connections, so that each dead one is in a caller's way. */
 const MAX = 10
 /** Beyond the 500 ms for which Thaw trusts a connection. */
 const FREEZE_MILLIS = 600
@@ -100,7 +100,7 @@ function isFreezeReal(cell: Cell): boolean {
   return cell.fault.frozen && cell.clock === 'clock running'
 }
 
-/** Starts a statement, which runs until it is let go: at the server then, whoever may still listen. */
+/** Starts a statement, which runs until it is released: at the server then, whether or not its caller still waits. */
 async function launch({ server, child, app }: Scene, order: BurstOrder): Promise<() => Promise<void>> {
   const holder = new pg.Client(server.url)
   // A cell that fails ends the server under it.

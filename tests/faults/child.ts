@@ -31,7 +31,7 @@ export interface Silence {
 export interface BurstOrder {
   readonly kind: Kind
   readonly tokens: readonly string[]
-  /** Each statement reads this table, and so waits for whoever has locked it. Default: one that nobody locks. */
+  /** Each statement reads this table, and so waits for its lock. Default: one that is never locked. */
   readonly gate?: string
   /** A call that has not ended by then is reported as hanging, and left to itself. */
   readonly capMillis: number
@@ -119,7 +119,7 @@ serve({
   },
 })
 
-/** A dial that lost its race is closed when it ends. */
+/** A connection attempt that lost its race is closed when it ends. */
 async function raceIsOver(capMillis: number): Promise<void> {
   const until = performance.now() + capMillis
   while (pool.totalCount > pool.options.max && performance.now() < until) await new Promise((resolve) => setTimeout(resolve, 10))

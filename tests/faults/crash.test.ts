@@ -1,7 +1,7 @@
 /**
- * A connection that dies while nobody listens.
+ * A connection that dies without an error listener.
  *
- * What breaks: a socket that is idle, lent or half connected, in a process whose author never wrote `pool.on('error')`. With plain `pg`
+ * What breaks: a socket that is idle, in use or half connected, in a process whose author never wrote `pool.on('error')`. With plain `pg`
  * the event ends the process (`Unhandled 'error' event`), and everything else that it was doing. With Thaw it goes on.
  */
 
@@ -42,7 +42,7 @@ const DEATHS: Readonly<Record<string, (scene: Scene) => unknown>> = {
   'by 57P01': ({ app }) => terminateSessions(server, app),
 }
 
-/** What nobody caught in a process whose connections died, and whether it still served afterwards. */
+/** The uncaught errors of a process whose connections died, and whether it still served afterwards. */
 async function survive(driver: Driver, strike: (scene: Scene) => Promise<unknown>) {
   await using proxy = await startFaultProxy(server)
   const child = children[driver]
@@ -77,7 +77,7 @@ describe.each(Object.entries(DEATHS))('%s', (_how, die) => {
 })
 
 describe('a connection that is half made', () => {
-  /** Cuts a dial where the server has accepted it, and has not answered yet. */
+  /** Cuts a connection attempt that the server has accepted, and not answered yet. */
   async function halfConnected(driver: Driver, kind: 'fin' | 'rst') {
     await using proxy = await startFaultProxy(server)
     const child = children[driver]

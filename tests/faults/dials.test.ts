@@ -1,8 +1,8 @@
 /**
  * A connection that cannot be made just now.
  *
- * What breaks: the name server, the network, or the server turns a dial away, or never answers it, before any statement was sent. With
- * plain `pg` the call fails at the first such dial, or waits for ever. With Thaw it is dialled again until the deadline; only where
+ * What breaks: the name server, the network, or the server refuses a connection attempt, or never answers it, before any statement was sent. With
+ * plain `pg` the call fails at the first such attempt, or waits forever. With Thaw the attempt is retried until the deadline; only where
  * waiting cannot help it fails at once, as with plain `pg`.
  */
 
@@ -45,7 +45,7 @@ describe('what passes', () => {
   test('the server shuts down, is gone, and starts up: 57P03', async () => {
     const lingering = new pg.Client(server.url)
     await lingering.connect()
-    // Waits for the last client to leave, and lets nobody in meanwhile.
+    // Waits for the last client to leave, and accepts no login meanwhile.
     const stopped = server.stop('smart')
     await until('nobody is let in', () => outcome('pg', server.query('select')).then((code) => code === '57P03'))
     expect(await outcome('pg', coldPool('pg').query('select'))).toBe('57P03')
@@ -100,7 +100,7 @@ describe('what passes', () => {
 })
 
 describe('a dial that is accepted and never answered', () => {
-  /** Its first message is lost without a word, and nobody is told. */
+  /** Its first message is silently lost, and neither side is told. */
   const swallowNext = (times = 1) => Array.from({ length: times }, () => proxy.loseNextRequest({ cut: 'drop' }))
 
   test.each([1, 2])('does not stand in the way of the next (max: %i)', async (max) => {
@@ -144,7 +144,7 @@ describe('a dial that is accepted and never answered', () => {
 })
 
 describe('what does not pass is bounded', () => {
-  /** Lets Thaw's time pass, and nobody else's, until the call has ended. Says how much that took. */
+  /** Advances Thaw's clock alone until the call has ended. Returns how long that took. */
   async function waitOnFakeClock(config: pg.PoolConfig): Promise<{ said: string; tookMillis: number }> {
     const clock = createFakeClock()
     const since = clock.mono()

@@ -1,8 +1,8 @@
 /**
  * A pool that is to end while something is going on: the last milliseconds of a serverless process.
  *
- * What breaks: a client that is never given back, a dial that is never answered, a caller who waits. With plain `pg` `end()` waits for
- * all of them, some for ever. With Thaw `end({ timeoutMillis })` ends by then, and everybody is told.
+ * What breaks: a client that is never released, a connection attempt that is never answered, a caller that waits. With plain `pg` `end()` waits for
+ * all of them, some forever. With Thaw `end({ timeoutMillis })` ends by then, and every caller is told.
  */
 
 import { Pool as ThawPool } from '@thaw/pg'

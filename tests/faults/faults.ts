@@ -56,7 +56,7 @@ export interface Fault {
 
 /** How long the database stays away. Longer than any probe, shorter than the time that a caller waits for a connection. */
 const AWAY_MILLIS = 2_000
-/** How many dials in a row go wrong where dials go wrong. */
+/** How many connection attempts in a row fail, in faults of connection attempts. */
 const BAD_DIALS = 2
 
 async function nothing({ proxy, idle }: Scene): Promise<Struck> {
@@ -68,7 +68,7 @@ async function serverCloses({ server, proxy, app, idle }: Scene): Promise<Struck
   const before = proxy.counters.chunksToClient
   const told = await terminateSessions(server, app)
   await waitForSessions(server, app, 0)
-  // The last words of each session, passed on to a client that may be unable to read them.
+  // The last message of each session, passed on to a client that may be unable to read it.
   await until('57P01 is passed on', () => proxy.counters.chunksToClient >= before + idle)
   return { prove: () => assert.equal(told, idle) }
 }
@@ -89,7 +89,7 @@ function cutNow(kind: 'fin' | 'rst') {
   }
 }
 
-/** Nobody is told before the next byte, or ever. */
+/** Neither side is told before the next byte, or ever. */
 function cutUnseen(kind: Exclude<CutKind, 'fin' | 'rst'>) {
   return async ({ proxy, idle }: Scene): Promise<Struck> => {
     const armed = proxy.cut(kind)
@@ -131,7 +131,7 @@ async function failNames(scene: Scene): Promise<Struck> {
   return { prove }
 }
 
-/** The connections are gone, but the server has not heard of it, and counts their sessions until somebody ends them. */
+/** The connections are gone, but the server has not heard of it, and counts their sessions until they are terminated. */
 async function fillServer({ server, proxy, app, idle }: Scene): Promise<Struck> {
   const struck = proxy.cut('rst', { server: 'hold' })
   await until('the client has noticed', () => proxy.flows.every((flow) => flow.state === 'closed'))
@@ -151,13 +151,13 @@ async function fillServer({ server, proxy, app, idle }: Scene): Promise<Struck> 
   return { meanwhile: makeRoom, prove }
 }
 
-/** The next dials break off inside the ServerHello; without TLS, inside the request for the password. */
+/** The next connection attempts break off inside the ServerHello; without TLS, inside the request for the password. */
 async function cutHandshakes(scene: Scene): Promise<Struck> {
   const cut = await cutNow('rst')(scene)
   for (let dial = 0; dial < BAD_DIALS; dial++) scene.proxy.loseNextAnswer({ cut: 'fin', afterBytes: 10 })
   const prove = async () => {
     await cut.prove()
-    // Who has not heard of the deaths when the calls come may need no more than one dial.
+    // A pool that does not yet know of the deaths when the calls come may need only one connection attempt.
     assert.ok((scene.proxy.counters.struck['lost-answer'] ?? 0) >= 1)
   }
   return { prove }

@@ -2,7 +2,7 @@
  * A connection that falls silent under a statement.
  *
  * What breaks: a NAT forgets the flow after the statement was sent, so that the answer never comes. The door cannot see that. With plain `pg` the call
- * hangs until the kernel gives up, which takes a quarter of an hour. With Thaw the server is asked whether it is still at work, and a call ends within a
+ * hangs until the kernel gives up, which takes a quarter of an hour. With Thaw the server is asked whether the statement is still running, and a call ends within a
  * few seconds; one that is merely slow is left alone.
  */
 
@@ -85,7 +85,7 @@ test('a statement that is merely slow, or waits for a lock, is left alone', asyn
 })
 
 test('a slow statement is not taken for a lost one, though little is known of its backend', async () => {
-  // The server does not tell what its sessions do; a dial took so long that its backend is much younger; somebody sets the clock forward.
+  // The server does not report what its sessions do; a connection attempt took so long that its backend is much younger; the clock is set forward.
   await setting.server.query('ALTER SYSTEM SET track_activities = off')
   await setting.server.query('SELECT pg_reload_conf()')
   try {

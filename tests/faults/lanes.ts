@@ -3,7 +3,7 @@
 import { type FreezableProcess, spawnFreezable } from '@thaw/testkit'
 
 export interface Lanes {
-  /** Waits for a process that nobody uses, and lends it. One that throws is replaced: nobody knows what is left in it. */
+  /** Waits for an unused process, and hands it out. One that throws is replaced, because its state is unknown. */
   use<T>(work: (child: FreezableProcess) => Promise<T>): Promise<T>
   close(): Promise<void>
 }

@@ -1,9 +1,9 @@
 /**
  * Errors that end the connection they come on, whatever code they have.
  *
- * What breaks: a pooler or a proxy loses its server under a statement, says so in words and a code of its own (08P01, XX000, 58000), and hangs up. With plain
- * `pg` the caller is told of an error of the database, as if his statement had been answered: a write that is stored, and one that is not. What follows
- * tells: ReadyForQuery, and the error was the answer; or the end, and it was the last word. The ledger tells what really happened.
+ * What breaks: a pooler or a proxy loses its server under a statement, says so with a message and a code of its own (08P01, XX000, 58000), and closes the connection. With plain
+ * `pg` the caller sees an error of the database, as if the statement had been answered: for a write that is stored, and for one that is not. The next
+ * message tells: ReadyForQuery, and the error was the answer; or the end, and the error ended the session. The ledger shows what really happened.
  */
 
 import { ConnectionLostError, OutcomeUnknownError, type Pool, ThawError } from '@thaw/pg'

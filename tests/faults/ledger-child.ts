@@ -122,7 +122,7 @@ async function held(pool: pg.Pool, token: string): Promise<void> {
   }
 }
 
-/** Two statements that nobody awaits before the client is given back. */
+/** Two statements that are not awaited before the client is released. */
 async function chain(pool: pg.Pool, token: string): Promise<void> {
   const client = await pool.connect()
   const done = readToken(client, token).then(() => client.query(INSERT, [token]))
@@ -137,7 +137,7 @@ async function early(pool: pg.Pool, token: string): Promise<void> {
   await done
 }
 
-/** A statement on a client that is being given back, whoever had it. */
+/** A statement on a client that is being released, by whichever caller had it. */
 async function listener(pool: pg.Pool, token: string): Promise<void> {
   const client = await pool.connect()
   await new Promise((resolve, reject) => {

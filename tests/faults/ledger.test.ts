@@ -2,8 +2,8 @@
  * The ledger: thousands of writes from two runtimes under random faults, then what their callers were told against the table.
  *
  * What breaks: everything, at random: sockets in every way, requests and answers on the way, processes that freeze, backends that are ended,
- * a server that is restarted or crashes. With plain `pg` the user sees errors that do not say whether he should write again. With Thaw
- * everything that he is told is true.
+ * a server that is restarted or crashes. With plain `pg` the user sees errors that do not say whether to write again. With Thaw
+ * every error tells the truth.
  *
  * THAW_SEED repeats a schedule; THAW_LEDGER=long makes it a long one.
  */

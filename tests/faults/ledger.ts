@@ -46,7 +46,7 @@ export async function runLedger({ driver, seed, faults }: LedgerOptions): Promis
   }
   for (const [index, runtime] of runtimes.entries()) await begin(runtime, server, { driver, seed: seed + index })
   const struck = await strike({ server, runtimes }, faults, seed)
-  // Silence that lasts beyond the schedule is part of the proof: whoever waits in it is served all the same.
+  // Silence that lasts beyond the schedule is part of the proof: callers that wait in it are served all the same.
   const atLeast = driver === 'pg' ? 0 : CALLS / RUNTIMES
   const finish = ({ child }: Runtime) => child.call<RunReport>('finish', { atLeast }, { timeoutMillis: FINISH_MILLIS })
   const reports = await Promise.all(runtimes.map(finish))

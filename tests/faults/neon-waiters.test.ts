@@ -1,8 +1,8 @@
 /**
  * `@thaw/neon`: connections that are lost under statements, and callers who wait for them.
  *
- * What breaks: the WebSocket dies while every connection runs a statement and others wait in the queue. Whoever waits is to be served by a new connection:
- * there is room for one in the moment in which the old one is lost. Neon's own driver serves them; its client tells nobody when it has been ended, so a
+ * What breaks: the WebSocket dies while every connection runs a statement and others wait in the queue. Waiting callers must be served by new connections:
+ * there is room for one in the moment in which the old one is lost. Neon's own driver serves them; its client does not report that it has been ended, so a
  * pool that waits for its word waits for ever.
  */
 
@@ -17,7 +17,7 @@ import { until } from './until.ts'
 type Pool = InstanceType<typeof PlainPool>
 
 const CLASSES = { plain: PlainPool, thaw: ThawPool as unknown as typeof PlainPool } as const
-/** Waiters that nobody serves are told by then. */
+/** Waiting callers that are not served are rejected by then. */
 const PATIENCE_MILLIS = 8000
 /** Long enough to be lost. Where its session was ended by an administrator Thaw knows that nothing was stored, and sends it again. */
 const SLOWLY = 'INSERT INTO orders SELECT 1 FROM (SELECT pg_sleep(3)) s'

@@ -1,8 +1,8 @@
 /**
  * A database that is down, and an application that goes on asking.
  *
- * What breaks: the server, for longer than anybody waits. With plain `pg` each call is a dial, as fast as they come, so that a database that
- * is coming back is trampled. With Thaw the pool dials one at a time with a pause that grows, however many wait, and what is sent again has a budget.
+ * What breaks: the server, for longer than any caller waits. With plain `pg` each call is a connection attempt, as fast as they come, so that a database that
+ * is coming back is trampled. With Thaw the pool makes one attempt at a time with a growing pause, however many callers wait, and retries have a budget.
  */
 
 import { createFakeClock } from '@thaw/testkit'
@@ -16,10 +16,10 @@ const setting = useSetting()
 const SECONDS = 20
 /** Callers per step of 100 ms. */
 const CALLERS = 5
-/** Half a second between two on average, at first less: 10, 20, 40 ms and so on. Beyond the last call whoever still waits does so for ten seconds. */
+/** Half a second between two on average, at first less: 10, 20, 40 ms and so on. After the last call, callers that still wait do so for ten seconds. */
 const MOST_DIALS = 3 * (SECONDS + 10) + 12
 
-/** Calls arrive for so many seconds. Returns how many, how many dials that made, and what the callers were told. */
+/** Calls arrive for this many seconds. Returns how many, how many connection attempts they caused, and what the callers were told. */
 async function outage(pool: pg.Pool, pass: () => Promise<void>): Promise<{ calls: number; told: Set<unknown> }> {
   const calls: Promise<unknown>[] = []
   for (let step = 0; step < SECONDS * 10; step++) {

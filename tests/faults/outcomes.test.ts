@@ -2,7 +2,7 @@
  * Statements that lose their connection after they were sent.
  *
  * What breaks: the network or the server, at each point of a statement's life. With plain `pg` the user sees one and the same socket error
- * for a write that was stored, one that was not, and a read that could simply be asked again. With Thaw he sees what became of it, or nothing at
+ * for a write that was stored, one that was not, and a read that could simply be sent again. With Thaw the caller sees what became of it, or nothing at
  * all. Each row of the outcome table is struck for real, and the ledger tells what really happened.
  */
 
@@ -49,7 +49,7 @@ describe('a read', () => {
     const both = [1, 2].map(() => setting.proxy.loseNextAnswer({ containing: 'version' }))
     const error = await failure(pool.query('SELECT version() AS v'))
     await Promise.all(both.map(({ struck }) => struck))
-    // Inside the READ ONLY transaction it is rolled back with it: certainly without effect, and there is one repeat left for that.
+    // Inside the READ ONLY transaction it is rolled back with it: certainly without effect, and there is one retry left for that.
     expect(error).toBeInstanceOf(ConnectionLostError)
   })
 

@@ -1,7 +1,7 @@
 /**
  * Errors that bear the codes with which a server ends a session, and end nothing.
  *
- * What breaks: nothing. A function of the user's own raises 57P01, 57P05 or 25P03, as an ERROR: an answer like any other. Whoever takes it for the end of the
+ * What breaks: nothing. A function of the user's own raises 57P01, 57P05 or 25P03, as an ERROR: an answer like any other. A pool that takes it for the end of the
  * connection takes a statement for lost that was answered, and may send it again: a row twice. What comes next tells: ReadyForQuery, or the end.
  */
 

@@ -2,7 +2,7 @@
  * A client that is given back in no state for the next.
  *
  * What breaks: the user's code returns a client in a transaction, or with statements under way. With plain `pg` the next caller finds
- * himself in a stranger's transaction, behind a stranger's statement, or loses what nobody waited for. With Thaw a client is lent again
+ * itself in another caller's transaction, behind another caller's statement, or loses what was not awaited. With Thaw a client is handed out again
  * when it is idle at the server, and only then.
  */
 
@@ -147,7 +147,7 @@ test("control: what the 'connect' event sets, and nobody waits for, holds for ev
     const pool = openPool(driver, { max: 5 })
     pool.on('connect', (client) => void client.query("set work_mem = '7MB'").catch(() => {}))
     const look = async () => (await pool.query<{ work_mem: string }>('show work_mem')).rows[0]?.work_mem
-    // Twice, so that some wait for connections that others have ordered, and some find connections that nobody has used.
+    // Twice, so that some callers wait for connections that others have requested, and some find unused connections.
     const seen = [...(await Promise.all(Array.from({ length: 8 }, look))), ...(await Promise.all(Array.from({ length: 5 }, look)))]
     expect(new Set(seen)).toEqual(new Set(['7MB']))
     expect(pool.totalCount).toBe(5)

@@ -60,7 +60,7 @@ function secretPool(config: PoolConfig = {}): Pool {
 }
 let pools = 0
 
-/** Everything that somebody could print of it. What pg-pool's `error` event brings along, the client, hides its password. */
+/** Everything that a program could print of it. What pg-pool's `error` event brings along, the client, hides its password. */
 function printed(value: unknown): string {
   const error = value as Error & { client?: unknown }
   const showHidden = error.client === undefined

@@ -1,9 +1,9 @@
 /**
- * State that lives in a session, and clients that somebody holds on to.
+ * State that lives in a session, and clients that a caller keeps.
  *
- * What breaks: the connection of a client that sits in a variable, or one on which somebody has said SET or LISTEN. With plain `pg` the statement is
+ * What breaks: the connection of a client that sits in a variable, or one on which a caller has run SET or LISTEN. With plain `pg` the statement is
  * sent into the void, and hangs or fails without a word about whether it was executed. With Thaw the client is asked first, is never
- * dialled again behind its owner's back, and the loss of its state is told.
+ * reconnected behind its owner's back, and the loss of its state is reported.
  */
 
 import { Client, ConnectionLostError } from '@thaw/pg'

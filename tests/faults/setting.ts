@@ -100,7 +100,7 @@ export async function failure(work: Promise<unknown>): Promise<Error & { code?: 
   )
 }
 
-/** Backends of anybody but the testkit that are at work, with what they wait for. */
+/** Backends, other than the testkit's, that are working, with what they wait for. */
 export async function activeBackends(server: PostgresServer, count: number, containing = ''): Promise<number[]> {
   const find = `SELECT pid FROM pg_stat_activity WHERE ${OTHERS} AND state = 'active' AND strpos(query, $1) > 0`
   return vi.waitFor(async () => {

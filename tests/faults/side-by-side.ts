@@ -41,7 +41,7 @@ export async function discard(pool: pg.Pool): Promise<void> {
   if (!pool.ending) await outcome('pg', pool.end())
 }
 
-/** Notes what became of each dial, between the pool and pg. Goes into the option `Client`. */
+/** Records what became of each connection attempt, between the pool and pg. Goes into the option `Client`. */
 export function createDialLog(): { readonly Client: typeof pg.Client; readonly ended: string[] } {
   const ended: string[] = []
   class Client extends pg.Client {

@@ -1,8 +1,8 @@
 /**
  * A client whose connection dies in the hands of a caller who never gives it back.
  *
- * What breaks: the socket of a lent client, while its holder has gone (an exception between `connect` and `release`), or holds it for
- * later. With plain `pg` its place in the pool is lost for good: with `max: 1` nobody is ever served again. With Thaw the place is free
+ * What breaks: the socket of a client in use, while its caller has gone (an exception between `connect` and `release`), or keeps it for
+ * later. With plain `pg` its place in the pool is lost for good: with `max: 1` no caller is ever served again. With Thaw the place is free
  * when the socket has closed, and a late `release()` does no harm.
  */
 

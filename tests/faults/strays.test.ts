@@ -1,8 +1,8 @@
 /**
- * A statement that is sent on a client by someone who has given it back: a chain that nobody awaits, a `release` listener.
+ * A statement that is sent on a client by a caller that has released it: a promise chain that is not awaited, a `release` listener.
  *
  * What breaks: nothing with plain `pg`, which sends the statement behind whatever is under way, and hands each answer to the head of its queue. A pool
- * that lends such a client as idle, or takes any ReadyForQuery for the answer to its own probe, gives callers each other's rows.
+ * that hands out such a client as idle, or takes any ReadyForQuery for the answer to its own probe, gives callers each other's rows.
  * With Thaw the connection is not idle until that statement has ended; it is never probed, handed out or closed meanwhile.
  */
 
@@ -39,7 +39,7 @@ async function ask(pool: pg.Pool, name: string): Promise<string> {
   return (await pool.query('insert into callers values ($1) returning name', [name])).rows[0]?.name
 }
 
-/** Somebody waits for the lock. */
+/** A session waits for the lock. */
 async function isWaited(): Promise<boolean> {
   return (await neon.postgres.query(`select from pg_locks where locktype = 'advisory' and not granted`)).rowCount === 1
 }

@@ -3,7 +3,7 @@
  *
  * What breaks: their connection dies between two reads, the server does not answer, or their reader goes away. With plain `pg` close() and `for await` never
  * end, `query_timeout` tells the reader (if it does) and leaves the statement running, and the next caller waits behind an open portal. With Thaw whatever waits
- * ends with the connection, each wait for the server is bounded, and a client that is given back under an open portal costs nobody anything.
+ * ends with the connection, each wait for the server is bounded, and a client that is released under an open portal costs no other caller anything.
  */
 
 import { Readable } from 'node:stream'

@@ -17,7 +17,7 @@ const MAY_BE_TOLD: Readonly<Record<Cell['kind'], readonly (string | undefined)[]
   transaction: ['unknown', 'not-executed'],
 }
 
-/** Everything that a user would complain of, one line each. Empty: nobody would have noticed. */
+/** Everything that a user would complain about, one line each. Empty: no user would have noticed. */
 export function complaints(cell: Cell, seen: Observations): string[] {
   const calls = [...seen.calls, ...seen.flying]
   const failed = calls.filter(({ ended }) => ended === 'failed')

@@ -11,11 +11,11 @@ import { fileOf, isCompiled, type Snippet, snippetsOf, sourceOf } from './snippe
 
 const run = promisify(execFile)
 
-/** Inside node_modules, so that it finds what these tests depend on, and nobody else finds it. */
+/** Inside node_modules, so that it finds what these tests depend on, and no other code finds it. */
 const PLACE = join(ROOT, 'tests/node_modules/.snippets')
-/** Languages that nothing here compiles. Whoever writes TypeScript under another name escapes the compiler. */
+/** Languages that nothing here compiles. TypeScript under another name would escape the compiler. */
 const UNCOMPILED = ['', 'diff', 'json', 'mermaid', 'sh', 'sql', 'text', 'yaml']
-/** A fragment helps nobody who copies it. */
+/** A fragment cannot be copied and run. */
 const MOST_FRAGMENTS = 3
 
 const pages = new Map<string, string>()

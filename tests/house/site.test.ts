@@ -1,4 +1,4 @@
-/** The documentation as a site: it can be built, no link of it is dead, programs can read it, and it asks nobody else for anything. */
+/** The documentation as a site: it can be built, no link of it is dead, programs can read it, and it loads nothing from other hosts. */
 
 import { execFile } from 'node:child_process'
 import { glob, mkdtemp, readFile, rm } from 'node:fs/promises'

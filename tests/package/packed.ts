@@ -66,7 +66,7 @@ async function pnpm(cwd: string, ...args: string[]): Promise<void> {
   try {
     await run('pnpm', args, { cwd })
   } catch (cause) {
-    // What went wrong is in its output. A test that only says that pnpm failed helps nobody.
+    // What went wrong is in its output. A test that says only that pnpm failed does not help.
     const { stdout = '', stderr = '' } = cause as { stdout?: string; stderr?: string }
     throw new Error(`pnpm ${args[0]} failed in ${cwd}. Is pnpm on the PATH? It is under "pnpm test".\n${stdout}${stderr}`, { cause })
   }

@@ -1,7 +1,7 @@
 /**
  * Cloudflare Workers, in workerd itself.
  *
- * What breaks: a socket belongs to the request that opened it. A pool for all requests lends the second one the first one's connection, and that
+ * What breaks: a socket belongs to the request that opened it. A pool for all requests hands the second one the first one's connection, and that
  * waits for ever: pg's socket swallows what the runtime has to say of it. The runtime cancels the request when it finds that nothing can end the wait. With
  * Thaw nothing is seen.
  */

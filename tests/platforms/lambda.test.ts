@@ -139,7 +139,7 @@ test('what the first statement would have to ask is asked before the handler run
 })
 
 describe('sessions at the server', () => {
-  // A machine that is ended takes its network with it: nobody sends a FIN for a process that was killed.
+  // A machine that is shut down takes its network with it: no FIN is sent for a process that was killed.
   const unplug = () => proxy.cut('drop')
 
   test.each<Driver>(['pg', 'thaw'])('are left behind by a process that is killed, with %s', async (driver) => {

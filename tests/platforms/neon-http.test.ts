@@ -1,7 +1,7 @@
 /**
  * Neon over HTTP: `neon()`. Layer: the network before Neon, what stands in front of it, Neon itself, the database behind it. The driver's own function
- * fails with whatever `fetch` says, whether or not the statement was executed. Thaw's sends again what certainly reached nobody, and reads; of
- * everything else it says that nobody knows.
+ * fails with whatever `fetch` says, whether or not the statement was executed. Thaw's retries what certainly reached no database, and reads; of
+ * everything else it says that the outcome is unknown.
  */
 
 import { AsyncLocalStorage } from 'node:async_hooks'
@@ -38,7 +38,7 @@ const ALL = Array.from({ length: CALLS }, (_, id) => id)
 const insert = (id: number) => `INSERT INTO orders VALUES (${id})`
 const stored = async () => (await neon.postgres.query<{ id: number }>('SELECT id FROM orders ORDER BY id')).rows.map(({ id }) => id)
 
-/** With a budget of repeats of its own. */
+/** With its own retry budget. */
 const ours = (url: string = neon.url) => thawNeon(url, { clock: createStoppableClock(), connectionTimeoutMillis: 60_000 })
 
 type Send = (text: string) => PromiseLike<unknown>
@@ -92,7 +92,7 @@ interface Outage {
 
 const end = () => Promise.all([neon.network.accept(), neon.compute.accept()])
 
-/** Nobody gets the statement: it was not executed, and may be sent again. */
+/** The statement reaches no database: it was not executed, and may be sent again. */
 const OUTAGES: readonly Outage[] = [
   {
     name: 'the network refuses for a moment',

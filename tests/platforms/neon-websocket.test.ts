@@ -1,5 +1,5 @@
 /**
- * Neon over WebSocket: connections that die while nobody uses them, and under a statement. Layer: the network before Neon, Neon itself, the database
+ * Neon over WebSocket: connections that die while they are idle, and under a statement. Layer: the network before Neon, Neon itself, the database
  * behind it. With the driver's own Pool the callers fail or wait for ever; with Thaw's every call ends, and nothing is written twice.
  */
 
@@ -69,7 +69,7 @@ async function warm(pool: Pool | PlainPool): Promise<void> {
   const clients = await Promise.all(Array.from({ length: CONNECTIONS }, () => pool.connect()))
   for (const client of clients) {
     await client.query('SELECT 1')
-    // The plain driver takes it off while the client is lent, and an error would end the process.
+    // The plain driver removes it while the client is in use, and an error would end the process.
     client.on('error', () => {})
   }
   for (const client of clients) client.release()
@@ -175,7 +175,7 @@ describe('a connection that is lost under a statement', () => {
     await expect(pool.query(insert(1))).rejects.toMatchObject({ kind: 'outcome-unknown', code: '08007' })
     await third.struck
     expect(await stored()).toEqual(lose === 'loseNextAnswer' ? [1] : [])
-    // A dial is a request, too.
+    // A connection attempt is a request, too.
     await pool.query('SELECT 1')
     const fourth = neon.network[lose]()
     await pool.query({ text: insert(2), idempotent: true })

@@ -1,5 +1,5 @@
 /**
- * Next.js with Cache Components: pages are prerendered when the app is built, and whoever reads the time or draws chance meanwhile stops the build
+ * Next.js with Cache Components: pages are prerendered when the app is built, and reading the time or randomness meanwhile stops the build
  * ("encountered the unstable value `Date.now()`"), as Thaw did. Plain `pg` reads no clock, and builds.
  */
 

@@ -13,7 +13,7 @@ import pg from 'pg'
 export interface Setup {
   readonly driver: 'pg' | 'thaw'
   readonly pools: readonly pg.PoolConfig[]
-  /** Who closes idle connections before the instance is suspended. Default: nobody. */
+  /** What closes idle connections before the instance is suspended. Default: nothing. */
   readonly drain?: 'attachPool' | 'attachDatabasePool'
   readonly isWrapped?: boolean
   /** For `withThaw`. Default 200. */
@@ -144,7 +144,7 @@ const ACTIONS: Readonly<Record<string, (query: URLSearchParams) => unknown>> = {
     waitUntil(work())
   },
   letGo: () => letGo(),
-  /** A pool of this request alone, that nobody ends. */
+  /** A pool of this request alone, which is never ended. */
   async ownPool() {
     const own = setup.driver === 'pg' ? new pg.Pool(setup.pools[0]) : new ThawPool(setup.pools[0])
     await own.query('SELECT 1')

@@ -8,7 +8,7 @@ const pool = new Pool({ connectionString: process.env['DATABASE_URL'], applicati
 type Rows = (count: number) => AsyncGenerator<string>
 
 const WAYS: Readonly<Record<string, Rows>> = {
-  /** Holds a client for as long as somebody reads. */
+  /** Keeps a client in use for as long as its rows are read. */
   async *client(count) {
     const client = await pool.connect()
     try {

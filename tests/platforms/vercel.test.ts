@@ -2,7 +2,7 @@
  * An instance on Vercel, in the testkit's emulator: suspended, with its connections open, while nothing is pending.
  *
  * What breaks: the connections die while the instance is suspended, and the requests that wake it are handled before their death is heard of. With
- * plain `pg` they fail, hang, or end the process by an error that nobody caught. With Thaw nothing is seen, with or without `withThaw`; here it is
+ * plain `pg` they fail, hang, or end the process by an uncaught error. With Thaw nothing is seen, with or without `withThaw`; here it is
  * without, because `withThaw` leaves nothing connected that could die.
  */
 

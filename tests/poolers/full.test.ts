@@ -2,7 +2,7 @@
  * A pooler that is full, or cannot reach its server, for a moment.
  *
  * What breaks: the pooler answers a login with an error, in words of its own and under a code that says nothing. With plain `pg` the call fails. With Thaw it
- * is dialled again, as where PostgreSQL itself has no connection left.
+ * is retried, as when PostgreSQL itself has no connection left.
  */
 
 import { once } from 'node:events'
@@ -12,7 +12,7 @@ import { type PostgresServer, startPostgres } from '@thaw/testkit'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 
-/** So many logins are refused: fewer than fit into the time that anybody waits. */
+/** This many logins are refused: fewer than fit into the time that a caller waits. */
 const REFUSALS = 4
 
 let server: PostgresServer

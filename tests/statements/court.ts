@@ -20,7 +20,7 @@ export interface Court extends AsyncDisposable {
   try(text: string, values?: readonly unknown[]): Promise<Sentence>
 }
 
-/** What everybody can see: rows, relations, functions, sequences, large objects, locks, slots, transaction numbers, sessions. */
+/** What every session can see: rows, relations, functions, sequences, large objects, locks, slots, transaction numbers, sessions. */
 const WORLD = `
 select (select json_object_agg(relation, rows) from (
     select 'users' as relation, md5(string_agg(t::text, '|' order by t::text)) as rows from shop.users t union all

@@ -152,7 +152,7 @@ export const WITH_A_TRACE: readonly string[] = [
   'select bell\u000c()',
 ]
 
-/** These have no trace of their own in the shop, and yet nobody knows. */
+/** These have no trace of their own in the shop, and yet they may have an effect. */
 export const UNKNOWN: readonly string[] = [
   "select current_setting('transaction_read_only')",
   'show transaction_read_only',

@@ -1,4 +1,4 @@
-/** Statements that nobody would write: reads with something in them that is a call, or only looks like one, and then damaged. */
+/** Statements that no one would write: reads with something in them that is a call, or only looks like one, and then damaged. */
 
 import fc from 'fast-check'
 

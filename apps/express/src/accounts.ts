@@ -14,7 +14,7 @@ const Credentials = z.object({
 
 export const accounts: Router = Router()
 
-// Not idempotent: sent twice it would say "taken". If its connection breaks, the client is told that nobody knows, and logs in to see.
+// Not idempotent: sent twice it would say "taken". If its connection breaks, the client is told that the outcome is unknown, and logs in to see.
 accounts.post('/register', async (request, response) => {
   const { email, password } = Credentials.parse(request.body)
   const { rows } = await pool.query<{ id: number }>(

@@ -14,7 +14,7 @@ export async function hashPassword(password: string): Promise<string> {
   return `${salt.toString('base64url')}.${hash.toString('base64url')}`
 }
 
-/** Of no account, so that an unknown email takes as long as a wrong password, and nobody can tell the two apart. */
+/** Of no account, so that an unknown email takes as long as a wrong password, and the two cannot be told apart. */
 const NOBODY = `${randomBytes(SALT_BYTES).toString('base64url')}.${randomBytes(HASH_BYTES).toString('base64url')}`
 
 export async function isPassword(password: string, stored: string | undefined): Promise<boolean> {

@@ -1,4 +1,4 @@
-/** Somebody who uses the app. */
+/** A user of the app. */
 
 import { randomUUID } from 'node:crypto'
 import type { PostgresServer } from '@thaw/testkit'

@@ -14,7 +14,7 @@ export async function startDatabase(): Promise<PostgresServer> {
   return server
 }
 
-/** What Aiven would show: a URL that asks for TLS, and the certificate of an authority that nobody knows. Through a proxy, or straight to the server. */
+/** What Aiven would show: a URL that asks for TLS, and the certificate of an unknown authority. Through a proxy, or straight to the server. */
 export function environmentOf(server: PostgresServer, through: FaultProxy | PostgresServer): Environment {
   const url = new URL(server.url)
   url.port = String(through.port)

@@ -1,4 +1,4 @@
-/** What this app is here to show: somebody has logged in, the process is frozen, its connections die meanwhile, it goes on, and she logs in again and orders. */
+/** What this app demonstrates: a user has logged in, the process is frozen, its connections die meanwhile, it thaws, and the user logs in again and orders. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type CutKind, type FaultProxy, freezePid, type PostgresServer, thawPid } from '@thaw/testkit'

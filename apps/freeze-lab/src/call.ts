@@ -7,7 +7,7 @@ import type { OrderEvent } from './handler.ts'
 export interface Call {
   readonly event: OrderEvent
   /**
-   * Its statement had been sent when the connection was lost, so nobody on this side can know whether it was executed.
+   * Its statement had been sent when the connection was lost, so no client can know whether it was executed.
    * Such a call may fail: repeating it could store an order twice.
    */
   readonly wasSent: boolean
@@ -20,7 +20,7 @@ export interface Call {
   readonly isCapped: boolean
 }
 
-/** Nobody waits longer for an order API. Plain pg would: for minutes, or for ever. */
+/** No client waits longer for an order API. Plain pg would: for minutes, or forever. */
 const CAP_MILLIS = 5_000
 
 /** Calls the handler and watches. A frozen instance gets the call when it thaws. Never rejects. */

@@ -32,11 +32,11 @@ export interface Database extends AsyncDisposable {
   countBlocked(): Promise<number>
   /** Ends the sessions of the instances, as an administrator does. Says how many. */
   terminateSessions(): Promise<number>
-  /** Keeps everybody else away from the table until it is disposed of. */
+  /** Locks the table until it is disposed of. */
   lockTable(): Promise<AsyncDisposable>
   /** How often each line of each order is stored. */
   countRows(): Promise<readonly StoredLine[]>
-  /** Restarts the server. Not on a server that belongs to somebody else. */
+  /** Restarts the server. Not on the user's own server. */
   readonly restart?: () => Promise<void>
 }
 
@@ -47,10 +47,10 @@ export interface StoredLine {
   readonly copies: number
 }
 
-// `.test` belongs to nobody (RFC 2606), so no resolver but our own will ever answer for it.
+// `.test` is reserved (RFC 2606), so no resolver but our own will ever answer for it.
 const OWN_HOST = 'orders.freeze-lab.test'
 const OWN_QUIET_MILLIS = 50
-// Across an ocean; and less than the 500 ms after which Thaw asks before it lends.
+// Across an ocean; and less than the 500 ms after which Thaw probes a connection before it hands it out.
 const FAR_QUIET_MILLIS = 250
 const CONNECT_LIMIT_MILLIS = 10_000
 const POLL_MILLIS = 10
@@ -147,7 +147,7 @@ async function createDatabase(
 /** Waits until the server says so, since it notices a moment after the client. */
 export async function until(what: string, isSo: () => Promise<boolean> | boolean, signal: AbortSignal, limitMillis = 5_000): Promise<void> {
   for (const limit = performance.now() + limitMillis; !(await isSo()); await sleep(POLL_MILLIS, undefined, { signal })) {
-    if (performance.now() >= limit) throw new LabError(`The lab has waited ${limitMillis} ms in vain: ${what}.`)
+    if (performance.now() >= limit) throw new LabError(`The lab timed out after ${limitMillis} ms: ${what}.`)
   }
 }
 

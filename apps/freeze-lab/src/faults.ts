@@ -33,7 +33,7 @@ export const FAULTS: readonly Fault[] = [
     async play({ freeze, burst, proxy, warmCount, mustStrike }) {
       await freeze()
       await burst()
-      // Here the proof is that nobody was hurt.
+      // Here the proof is that no call failed.
       mustStrike('connections left alone', proxy.flows.filter(({ state }) => state === 'open').length, warmCount)
     },
   },
@@ -62,7 +62,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'silent-drop',
-    happens: 'The connections are forgotten and nobody says so: bytes vanish, and no answer ever comes.',
+    happens: 'The connections are dropped silently: bytes vanish, and no answer ever comes.',
     play: playSilentDrop,
   },
   {
@@ -165,7 +165,7 @@ export function findFault(name: string): Fault {
   throw new LabError(`There is no fault '${name}'. There are: ${FAULTS.map((known) => known.name).join(', ')}.`)
 }
 
-/** Which request an ambush waits for. Inside TLS nobody can read the order's token: then it is the next request there is. */
+/** Which request an ambush waits for. Inside TLS the order's token cannot be read: then it is the next request there is. */
 function aimAt(token: string, { isPlain }: Database): LoseRequestOptions {
   return isPlain ? { containing: token } : {}
 }

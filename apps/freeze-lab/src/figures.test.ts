@@ -40,7 +40,7 @@ test('only a call that failed after its statement was sent is excused', () => {
   })
 })
 
-test('errors that nobody could catch are crashes, and are named', () => {
+test('errors that no code could catch are crashes, and are named', () => {
   const uncaught = [{ origin: 'uncaughtException' as const, error: new Error('read ECONNRESET') }]
   expect(tally([], [], uncaught)).toMatchObject({ crashes: 1, errors: { 'uncaught: read ECONNRESET': 1 } })
 })

@@ -9,16 +9,16 @@ export interface Figures {
   readonly calls: number
   /** Failed calls that need not have failed. */
   readonly failed: number
-  /** Calls that failed after their statement was sent: nobody can know whether it was executed, and an error says so. */
+  /** Calls that failed after their statement was sent: no client can know whether it was executed, and an error says so. */
   readonly unknown: number
   readonly worstWaitMillis: number
-  /** Somebody was still waiting when the lab gave up. */
+  /** A call was still waiting when the lab gave up. */
   readonly isCapped: boolean
   /** Rows that are in the table once too often. */
   readonly rowsTwice: number
   /** Rows of orders that were confirmed and are not in the table. */
   readonly rowsMissing: number
-  /** Errors that nobody could catch: each would have ended the process, and all calls in it. */
+  /** Errors that no code could catch: each would have ended the process, and all calls in it. */
   readonly crashes: number
   /** What the failed calls and the crashes said, and how often. */
   readonly errors: Readonly<Record<string, number>>

@@ -13,7 +13,7 @@ import { type Driver, playRound } from './round.ts'
 export interface LabOptions {
   readonly faults: readonly Fault[]
   readonly seed: number
-  /** Somebody's own database. Default: a PostgreSQL of the lab's own for each driver, so that neither slows the other. */
+  /** The user's own database. Default: a PostgreSQL of the lab's own for each driver, so that neither slows the other. */
   readonly url: URL | undefined
 }
 

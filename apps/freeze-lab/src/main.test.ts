@@ -81,7 +81,7 @@ describe('a run', () => {
     expect(await dataFolders(child)).toEqual([])
   })
 
-  test('stops in order when nobody reads its output any more, as of `| head -1`', async () => {
+  test('stops in order when its output is no longer read, as with `| head -1`', async () => {
     await using server = await startPostgres()
     const { child, ended } = start('--url', server.url, '--fault', 'none', '--fault', 'fin', '--no-report')
     child.stdout?.once('data', () => child.stdout?.destroy())
@@ -91,7 +91,7 @@ describe('a run', () => {
 })
 
 test('ends with 1 when Thaw fails: here both lanes are plain pg', async () => {
-  // Whoever asks for @thaw/pg gets pg.
+  // Importing @thaw/pg gives pg.
   const hook =
     "import { registerHooks } from 'node:module'; registerHooks({ resolve: (name, context, next) => next(name === '@thaw/pg' ? 'pg' : name, context) })"
   const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` }

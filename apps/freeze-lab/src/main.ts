@@ -52,7 +52,7 @@ function isAbort(error: unknown): boolean {
   return error instanceof Error && error.name === 'AbortError'
 }
 
-/** `| head -1`, a full disk: without a listener Node would end at once, and leave our schemas in somebody's database. */
+/** `| head -1`, a full disk: without a listener Node would end at once, and leave our schemas in the user's database. */
 function stopWithoutReaders(interruption: AbortController): void {
   const stop = ({ code }: NodeJS.ErrnoException) =>
     interruption.abort(new LabError(`The output cannot be written (${code}), so the lab has stopped.`))

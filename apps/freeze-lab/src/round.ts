@@ -35,7 +35,7 @@ const WARM_CALLS = 8
 // Sessions of an instance that was killed end when their statements have.
 const GONE_LIMIT_MILLIS = 15_000
 
-/** Plays the round. Throws a {@link LabError} if the fault did not strike, so that nobody reads figures that mean nothing. */
+/** Plays the round. Throws a {@link LabError} if the fault did not strike, so that no meaningless figures are shown. */
 export async function playRound(fault: Fault, { driver, seed, signal, tell, ...setting }: RoundSetting): Promise<RoundResult> {
   signal.throwIfAborted()
   tell('starting')

@@ -27,7 +27,7 @@ export interface Scene extends SceneParts {
   freeze(strike?: () => Promise<void> | void): Promise<void>
   /** Thaws the instance by ten requests that were waiting for it, and does `beside` while it answers them. */
   burst(beside?: () => Promise<void>): Promise<void>
-  /** Waits until nothing passes the proxy any more: no dial is under way, no answer. */
+  /** Waits until nothing passes the proxy any more: no connection attempt is under way, and no answer. */
   settle(): Promise<void>
   /** Calls the handler. `wasSent`: the fault strikes after its statement was sent, so it may fail. */
   call(event: OrderEvent, wasSent?: boolean): Promise<Call>

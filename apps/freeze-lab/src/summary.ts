@@ -30,7 +30,7 @@ function describe(figures: Omit<Figures, 'errors'>): string {
   const lost = rowsMissing === 0 ? '' : ` and lost ${plural(rowsMissing, 'row')}`
   return [
     `failed ${failed === 0 ? 'no call' : plural(failed, 'call')} without need${honest}`,
-    isCapped ? `let somebody wait for more than ${worstWaitMillis / 1000} s` : `let nobody wait longer than ${showWait(figures)}`,
+    isCapped ? `kept a call waiting for more than ${worstWaitMillis / 1000} s` : `kept no call waiting longer than ${showWait(figures)}`,
     `wrote ${rowsTwice === 0 ? 'no row' : plural(rowsTwice, 'row')} twice${lost}`,
     crashes === 0 ? 'and never crashed the process' : `and would have crashed the process ${plural(crashes, 'time')}`,
   ].join(', ')

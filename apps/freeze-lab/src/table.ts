@@ -14,7 +14,7 @@ interface Cell {
 
 const MARK = '*'
 
-/** Failed calls: those that should not have, and those after which nobody can know, with a mark. */
+/** Failed calls: those that should not have failed, and those whose outcome no client can know, with a mark. */
 export function showFailed({ failed, unknown }: Summed): string {
   if (unknown === 0) return String(failed)
   return failed === 0 ? `${unknown}${MARK}` : `${failed} + ${unknown}${MARK}`

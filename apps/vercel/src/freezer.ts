@@ -1,6 +1,6 @@
 /**
  * What this app is for, on a developer's machine: the process is frozen, the connections to its database die meanwhile, and the shop goes on. The
- * freezing is done from outside, by whoever started the app (src/local/start.ts). Nobody does in production.
+ * freezing is done from outside, by the process that started the app (src/local/start.ts). It never happens in production.
  */
 
 import { db, pool } from './database.ts'
@@ -18,7 +18,7 @@ export interface Ordeal {
 
 const CALLS = 50
 
-/** Is there somebody who freezes this process when it asks for it? */
+/** Is there a parent that freezes this process on request? */
 export function canFreeze(): boolean {
   return process.env.FREEZER_URL !== undefined && process.env.VERCEL === undefined
 }

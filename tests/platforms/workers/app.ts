@@ -59,7 +59,7 @@ const cases: Readonly<Record<string, Case>> = {
     await Promise.all(Array.from({ length: 20 }, () => pool.query('SELECT pg_sleep(0.02)')))
     return { max: pool.options.max, total: pool.totalCount }
   },
-  /** Each chunk is read from the database when somebody wants it, long after the handler has returned. */
+  /** Each chunk is read from the database when it is needed, long after the handler has returned. */
   async stream(pool) {
     const client = await pool.connect()
     let chunks = 0
@@ -94,7 +94,7 @@ const cases: Readonly<Record<string, Case>> = {
     await pidOf(await pool.connect())
     return {}
   },
-  /** The connection ends under a client that is lent, and the pool goes on. */
+  /** The connection ends under a client in use, and the pool goes on. */
   async killed(pool) {
     const client = await pool.connect()
     const pid = await pidOf(client)

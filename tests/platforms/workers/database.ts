@@ -13,7 +13,7 @@ export interface DatabaseEnv extends Cloudflare.Env {
 
 let plain: pg.Pool | undefined
 
-/** On Thaw the options are read in the first request; on plain pg somebody has to see to that. */
+/** On Thaw the options are read in the first request; plain pg has to be told. */
 const thaw: Pool = new Pool((env: DatabaseEnv) => env.DATABASE_URL)
 
 /** The same code on both. */

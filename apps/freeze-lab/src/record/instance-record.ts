@@ -1,4 +1,4 @@
-/** What only the instance itself can see: when it dialled, when it noticed that a socket was dead, what its pool decided. */
+/** What only the instance itself can see: when it opened connections, when it noticed that a socket was dead, what its pool decided. */
 
 import { Socket } from 'node:net'
 import { sharedMillis } from './shared-clock.ts'
@@ -23,7 +23,7 @@ export interface DecisionRecord {
   readonly fields: Readonly<Record<string, string | number | boolean>>
 }
 
-/** An error that nobody caught. */
+/** An uncaught error. */
 export interface CrashRecord {
   readonly atMillis: number
   readonly message: string

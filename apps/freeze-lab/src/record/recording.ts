@@ -25,7 +25,7 @@ export interface RecordedConnection {
   readonly dialledMillis: number
   /** Left out: it was never made. */
   readonly openedMillis?: number
-  /** When it died, whether the instance knew or not. Left out: nobody killed it. */
+  /** When it died, whether the instance knew or not. Left out: it was not killed. */
   readonly diedMillis?: number
   /** What it died of. */
   readonly cause?: BlowKind
@@ -60,7 +60,7 @@ export interface RecordedDecision {
   readonly fields: Readonly<Record<string, string | number | boolean>>
 }
 
-/** An error that nobody could catch. */
+/** An error that no code could catch. */
 export interface RecordedCrash {
   readonly atMillis: number
   readonly message: string
@@ -92,7 +92,7 @@ export function createRecording({ warmUps, calls, flows, witness, instance }: Re
   const callTimes = [...warmUps, ...calls].map(({ startedAtMillis }) => toShared(startedAtMillis))
   const startMillis = Math.min(endMillis, ...callTimes, ...instance.sockets.map(({ dialledAtMillis }) => dialledAtMillis))
   const zeroMillis = witness.freezes[0]?.toMillis ?? startMillis
-  // A tenth of a millisecond is as much as anybody can read, and more than the clocks of two processes agree on.
+  // A tenth of a millisecond is as much as a reader can use, and more than the clocks of two processes agree on.
   const at = (millis: number): number => Math.round((millis - zeroMillis) * 10) / 10
   const span = ({ fromMillis, toMillis = endMillis }: { readonly fromMillis: number; readonly toMillis?: number }): RecordedSpan => ({
     fromMillis: at(fromMillis),

@@ -161,7 +161,7 @@ function watchDatabase(database: Database, proxy: FaultProxy, blows: Blow[], beg
   })
 }
 
-/** When the server said its last word on each connection; it says one when it ends a session. */
+/** When the server's last bytes came on each connection; it sends some when it ends a session. */
 function lastBytes(flows: readonly Flow[], sinceMillis: number): ReadonlyMap<number, number> {
   const now = sharedMillis()
   return new Map(

@@ -77,7 +77,7 @@ ${isWide ? text(x(fromMillis) + 1, y + 12, label, 'on-trouble') : beside(x(toMil
   }
 }
 
-/** A bar for each connection from its dial to its end. */
+/** A bar for each connection, from its connection attempt to its end. */
 export function connectionLane({ connections, toMillis }: Recording, scale: TimeScale): Lane {
   const { x } = scale
   const rows = placeInRows(connections, ({ dialledMillis, closedMillis = toMillis }) => [x(dialledMillis), x(closedMillis)])
@@ -100,7 +100,7 @@ function drawConnection(connection: RecordedConnection, y: number, endMillis: nu
     return html`<g>${title}${line('dial', x(dialledMillis), end, middle)}${mark('small-cross', end, middle, 'bad')}</g>`
   }
   const end = closedMillis ?? endMillis
-  // Whoever dies while it is lent may be closed by its own side first.
+  // A connection that dies while in use may be closed from its own side first.
   const death = Math.min(diedMillis ?? end, end)
   return html`<g>${title}${line('dial', x(dialledMillis), x(openedMillis), middle)}${bar('alive', x(openedMillis), x(death), y, 6)}
 ${diedMillis !== undefined && bar('dead', x(death), x(end), y, 6)}${closedMillis !== undefined && mark('end', x(end), middle, 'soft')}</g>`
@@ -110,7 +110,8 @@ ${diedMillis !== undefined && bar('dead', x(death), x(end), y, 6)}${closedMillis
 export function describeConnection({ dialledMillis, openedMillis, diedMillis, cause, closedMillis, code }: RecordedConnection): string {
   const failure = code === undefined ? '' : ` (${code})`
   const closed = closedMillis === undefined ? '' : `at ${showMillis(closedMillis)}${failure}`
-  if (openedMillis === undefined) return `dialled at ${showMillis(dialledMillis)}, ${closed === '' ? 'never answered' : `failed ${closed}`}`
+  if (openedMillis === undefined)
+    return `connecting since ${showMillis(dialledMillis)}, ${closed === '' ? 'never answered' : `failed ${closed}`}`
   return [
     `opened at ${showMillis(openedMillis)}`,
     diedMillis !== undefined && `died at ${showMillis(diedMillis)}${cause ? `: ${BLOW_LABELS[cause]}` : ''}`,

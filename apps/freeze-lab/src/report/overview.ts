@@ -24,7 +24,7 @@ ${card('rows stored twice', String(total.pg.rowsTwice), String(total.thaw.rowsTw
 </div>
 ${
   total.pg.unknown + total.thaw.unknown > 0 &&
-  html`<p class="note">Besides, ${plural(total.pg.unknown, 'call')} on plain pg and ${total.thaw.unknown} on Thaw got an error because nobody on their side could know whether they were executed.</p>`
+  html`<p class="note">Besides, ${plural(total.pg.unknown, 'call')} on plain pg and ${total.thaw.unknown} on Thaw got an error because no client could know whether they were executed.</p>`
 }
 ${complaints.length > 0 && html`<div class="complaints"><p><b>Thaw should have done better:</b></p><ul>${complaints.map((complaint) => html`<li>${complaint}</li>`)}</ul></div>`}
 <table id="table"><thead><tr><th scope="col">what happened</th><th scope="col">plain pg</th><th scope="col">Thaw</th></tr></thead>

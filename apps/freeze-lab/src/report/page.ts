@@ -1,5 +1,5 @@
 /**
- * The report of a run as one page of HTML: no script, nothing from any network, and readable by somebody who has never heard of
+ * The report of a run as one page of HTML: no script, nothing from any network, and readable by someone who has never heard of
  * any of this. It is made of the result alone, the same that `--json` prints.
  */
 

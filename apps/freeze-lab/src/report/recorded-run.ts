@@ -91,7 +91,7 @@ export const RECORDED_RUN: LabResult = {
   faults: [
     {
       name: 'silent-drop-full',
-      happens: 'All connections are forgotten and nobody says so.',
+      happens: 'All connections are dropped silently.',
       pg: PG_FIGURES,
       thaw: THAW_FIGURES,
       recordings: { pg: PG_RECORDING, thaw: THAW_RECORDING },

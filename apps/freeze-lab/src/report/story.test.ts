@@ -13,7 +13,7 @@ test('the story of plain pg', () => {
 test('the story of Thaw', () => {
   expect(tellStory('thaw', THAW_RECORDING, THAW_FIGURES)).toBe(
     'The process was frozen for 701 ms. Meanwhile all 2 connections were forgotten by the network, which never says so. ' +
-      'Thaw polled the sockets of 2 idle connections (none showed as dead), asked 2, of which none answered within 504 ms, ' +
+      'Thaw polled the sockets of 2 idle connections (none showed as dead), probed 2, of which none answered within 504 ms, ' +
       'got rid of 2 dead connections 521 ms to 522 ms after the thaw and opened 2 new connections. ' +
       'All 2 calls were answered, the slowest after 615 ms.',
   )
@@ -22,22 +22,22 @@ test('the story of Thaw', () => {
 describe('every number comes from the recording', () => {
   const tell = (changes: Partial<Recording>): string => tellStory('thaw', { ...THAW_RECORDING, ...changes }, THAW_FIGURES)
 
-  test('how many were asked, and how many answered', () => {
+  test('how many were probed, and how many answered', () => {
     const probed = (alive: boolean, tookMillis: number) => ({ atMillis: 9, type: 'probed', fields: { alive, tookMillis } })
-    expect(tell({ decisions: [probed(true, 2), probed(true, 7)] })).toContain('asked 2, of which all answered within 7 ms')
+    expect(tell({ decisions: [probed(true, 2), probed(true, 7)] })).toContain('probed 2, of which all answered within 7 ms')
     expect(tell({ decisions: [probed(true, 2), probed(false, 500)] })).toContain(
-      'asked 2, of which 1 answered and 1 did not, within 500 ms',
+      'probed 2, of which 1 answered and 1 did not, within 500 ms',
     )
-    expect(tell({ decisions: [probed(false, 500)] })).toContain('asked one, which did not answer within 500 ms')
+    expect(tell({ decisions: [probed(false, 500)] })).toContain('probed one, which did not answer within 500 ms')
   })
 
-  test('dials in vain, and for how long there was nobody to answer', () => {
+  test('failed connection attempts, and for how long there was no server', () => {
     const story = tell({
       troubles: [{ kind: 'refusing', fromMillis: -700, toMillis: 2_011 }],
       connections: [...THAW_RECORDING.connections, { dialledMillis: 20, closedMillis: 21, code: 'ECONNREFUSED' }],
     })
     expect(story).toContain('New connections were refused until 2.01 s after the thaw.')
-    expect(story).toContain('dialled 1 more time in vain')
+    expect(story).toContain('failed to connect 1 more time')
   })
 
   test('what became of lost statements, and events of another version', () => {
@@ -54,7 +54,7 @@ describe('every number comes from the recording', () => {
     expect(story).not.toContain('before')
   })
 
-  test('calls whose end nobody can know, crashes, and rows that are too many', () => {
+  test('calls of unknown outcome, crashes, and rows stored twice', () => {
     const lost = { ...THAW_RECORDING.calls[1], ending: 'failed', isHonest: true, error: 'lost' } as Recording['calls'][0]
     const recording = { ...THAW_RECORDING, calls: [lost, ...THAW_RECORDING.calls.slice(1)] }
     const story = tellStory('thaw', recording, { ...THAW_FIGURES, unknown: 1, crashes: 2, rowsTwice: 1 })

@@ -38,7 +38,7 @@ function tellCalls({ calls }: Recording, figures: Figures): string[] {
     hung + failed === 0 && honest > 0 && `${counted.length - honest} of ${all} were answered${slowest}.`,
     honest > 0 &&
       `${plural(honest, 'call')} got an error after ${honest === 1 ? 'its statement' : 'their statements'} had been sent: ` +
-        'nobody on this side can know for certain what became of it, and an error is the honest answer.',
+        'no client can know what became of it, and an error is the honest answer.',
   ]
   return sentences.filter((sentence) => sentence !== false)
 }
@@ -81,7 +81,7 @@ function tellRepair(driver: Driver, { connections, decisions }: Recording): stri
     ...tellDoor(since),
     ...tellNoticed(connections),
     opened > 0 && `opened ${plural(opened, 'new connection')}`,
-    dialled > 0 && `dialled ${plural(dialled, 'more time')} in vain`,
+    dialled > 0 && `failed to connect ${plural(dialled, 'more time')}`,
     ...tellOutcomes(since),
   ].filter((deed) => deed !== false)
   return deeds.length === 0 ? [] : [`${NAMES[driver]} ${join(deeds)}.`]
@@ -104,8 +104,8 @@ function tellDoor(decisions: readonly RecordedDecision[]): string[] {
           `polled the sockets of ${sum('socketsPolled', 'idle')} idle connections (${sum('socketsPolled', 'dead') || 'none'} showed as dead)`,
         ]
       : []),
-    ...(asked.length === 1 ? [`asked one, which ${alive === 1 ? 'answered' : 'did not answer'} within ${longest}`] : []),
-    ...(asked.length > 1 ? [`asked ${asked.length}, of which ${answers}`] : []),
+    ...(asked.length === 1 ? [`probed one, which ${alive === 1 ? 'answered' : 'did not answer'} within ${longest}`] : []),
+    ...(asked.length > 1 ? [`probed ${asked.length}, of which ${answers}`] : []),
   ]
 }
 

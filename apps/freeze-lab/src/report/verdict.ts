@@ -5,7 +5,7 @@ import { plural } from '../plural.ts'
 import { showFailed, showWait } from '../table.ts'
 import { html, type Markup } from './markup.ts'
 
-/** The line. Bad is what need not have been; what nobody can help is neither good nor bad. */
+/** The line. Bad is what could have been avoided; the unavoidable is neither good nor bad. */
 export function drawVerdict(figures: Figures): Markup {
   const { failed, unknown, calls, crashes, rowsTwice, rowsMissing } = figures
   const tone = failed + crashes + rowsTwice + rowsMissing > 0 ? 'bad' : unknown > 0 ? 'warn' : 'good'

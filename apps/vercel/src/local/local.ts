@@ -1,4 +1,4 @@
-/** The app on this machine: a PostgreSQL from npm, a proxy that can cut its connections, and somebody who freezes its process. */
+/** The app on this machine: a PostgreSQL from npm, a proxy that can cut its connections, and a parent that freezes its process. */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
