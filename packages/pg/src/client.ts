@@ -13,20 +13,20 @@ type ClientClass = Omit<typeof pg.Client, never> &
 const Watched = watchedClient(pg.Client) as ClientClass
 
 /**
- * `pg.Client` that does not lose a statement without a word, and cannot end the process.
+ * `pg.Client` that never loses a statement silently, and cannot end the process.
  *
  * - An `error` event without a listener, from a socket that died between two statements, is not thrown.
- * - After a silence the socket is polled and the connection probed before the next statement is sent. If it is dead, the statement fails as not
- *   executed. It is never dialled again behind its owner's back.
+ * - After a silence, the socket is polled and the connection probed before the next statement is sent. If it is dead, the statement fails
+ *   as not executed. The client is never reconnected behind its owner's back.
  * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`.
  * - `query_timeout` and `signal` end the statement at the server too.
  * - P-256 is offered first to TLS servers.
  *
- * A pool watches its clients by itself. Use this one where you would use `pg.Client`: for one long-lived connection, for
- * `LISTEN`, or as the `Client` option of a pool that some other library makes.
+ * A pool watches its clients by itself. Use this class where you would use `pg.Client`: for one long-lived connection, for `LISTEN`, or as
+ * the `Client` option of a pool that another library makes.
  */
 export class Client extends Watched {
-  /** Survives minifiers: ORMs look at class names. No field: webpack's minifier assigns it, which throws. */
+  /** Survives minifiers: ORMs look at class names. Not a field: webpack's minifier turns it into an assignment, which throws. */
   static override get name(): string {
     return 'Client'
   }

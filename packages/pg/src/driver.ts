@@ -17,17 +17,17 @@ export const driver: Driver = {
 const Connection = pg.Connection as unknown as new (config: object) => CancelConnection
 
 function connectionFor({ connection: { ssl, sslNegotiation } }: PeerClient, stream: unknown): CancelConnection | undefined {
-  // A stream that is no factory is the client's own: there is no other.
+  // A stream that is not a factory is the client's own: there is no second one.
   return stream === undefined || typeof stream === 'function' ? new Connection({ stream, ssl, sslNegotiation }) : undefined
 }
 
-/** What connects as pg's own does. A tunnel or a connector has a `connect` of its own. */
+/** A stream that connects as pg's own does. A tunnel or a connector has its own `connect`. */
 function goesWhereTold(stream: object): boolean {
   const { connect } = new Connection({}).stream as { connect?: unknown }
   return (stream as { connect?: unknown }).connect === connect
 }
 
-/** libpq keeps its socket to itself: nothing can be watched, polled or probed there. */
+/** libpq owns its socket: nothing can be watched, polled or probed there. */
 function refuseNativeClient(Client: { readonly name: string; readonly prototype?: object }): void {
   if (process.env['NODE_PG_FORCE_NATIVE'] === undefined && !(Client.prototype && 'isConnected' in Client.prototype)) return
   throw new OptionError({

@@ -24,61 +24,61 @@ export interface QueryWithOptions {
 }
 
 /**
- * `pg.PoolClient` whose statements are not lost without a word.
+ * `pg.PoolClient`, which never loses a statement silently.
  *
- * - When the connection is lost under a statement: `OutcomeUnknownError`, or `ConnectionLostError` where nothing of it remains.
- * - After a silence of `trustMillis` the connection is asked before the next statement goes out. It is never dialled again behind its holder's back.
+ * - If the connection is lost during a statement: `OutcomeUnknownError`, or `ConnectionLostError` if nothing of it remains.
+ * - After a silence of `trustMillis`, the connection is probed before the next statement is sent. It is never reconnected behind the
+ *   caller's back.
  */
 export interface DropInClient extends pg.PoolClient {
   query: pg.PoolClient['query'] & QueryWithOptions
 }
 
 /**
- * `pg.Pool` that survives freezes, dead sockets and restarts. The same class to everyone who looks (`instanceof`, events,
+ * `pg.Pool` that survives freezes, dead sockets and restarts. It is the same class to any code that checks (`instanceof`, events,
  * callbacks, `options`); see {@link PoolConfig} for what differs.
  */
 export interface DropInPool extends pg.Pool {
   /**
-   * As `pg.Pool`, and with {@link QueryOptions} in the configuration. When the connection is lost under the statement it is sent again, if it certainly
-   * was not executed, or only reads, or is `idempotent`.
+   * As `pg.Pool`, and with {@link QueryOptions} in the configuration. If the connection is lost during the statement, it is sent again if
+   * it certainly was not executed, only reads, or is `idempotent`.
    *
-   * @throws {OutcomeUnknownError} when it may have been executed, or not.
-   * @throws {ConnectionLostError} when it was not executed, and sending it again did not help either.
+   * @throws {OutcomeUnknownError} if it may have been executed.
+   * @throws {ConnectionLostError} if it was not executed, and retrying did not help.
    */
   query: pg.Pool['query'] & QueryWithOptions
-  /** As `pg.Pool`: a client of the caller's own, until it is given back by `release()`. */
+  /** As `pg.Pool`: a client for the caller alone, until `release()`. */
   connect(): Promise<DropInClient>
   connect(callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void): void
-  /** The same, but whoever waits may lose interest. */
+  /** The same, but the caller can stop waiting. */
   connect(options: ConnectOptions): Promise<DropInClient>
   connect(
     options: ConnectOptions,
     callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void,
   ): void
-  /** As `pg.Pool`: no new callers; resolves when every client has been given back and closed. */
+  /** As `pg.Pool`: no new callers; resolves when every client has been released and closed. */
   end(): Promise<void>
   end(callback: () => void): void
   /**
-   * The same, but never longer than `timeoutMillis`: then the connections still in use are destroyed, and who still waits
-   * for one is refused.
+   * The same, but within `timeoutMillis`: then the connections still in use are destroyed, and callers still waiting for one are rejected.
    *
-   * @throws {OptionError} when the option is absurd.
+   * @throws {OptionError} if the option is impossible.
    */
   end(options: EndOptions): Promise<void>
   end(options: EndOptions, callback: () => void): void
-  /** Tells `listener` about everything that happens from now on. Returns the function that stops it. */
+  /** Calls `listener` for each event from now on. Returns the function that unsubscribes it. */
   subscribe(listener: ThawListener): () => void
-  /** What has happened so far, counted. */
+  /** Counts of what has happened so far. */
   stats(): PoolStats
 }
 
 /** The constructor of {@link DropInPool}, in every form that node-postgres has. */
 export interface PoolConstructor {
   /**
-   * `source`: options. On Cloudflare Workers also a connection string, a Hyperdrive binding, or a function of the bindings that returns one of these, of which
-   * nothing is read before a request uses the pool.
+   * `source`: options. On Cloudflare Workers also a connection string, a Hyperdrive binding, or a function of the bindings that returns one
+   * of these; nothing of it is read before a request uses the pool.
    *
-   * @throws {OptionError} naming an option that is absurd or misspelt, before anything is opened.
+   * @throws {OptionError} naming an option that is impossible or misspelt, before anything is opened.
    */
   new <Env = Cloudflare.Env>(source?: PoolConfig | string | SourceFunction<Env>, Client?: unknown): DropInPool
   readonly prototype: DropInPool

@@ -1,7 +1,7 @@
 /**
- * What `@thaw/pg` is on the Edge runtime, which has no TCP: the same names, and an error at the first use that says so. Loading it never throws: a module
- * with a pool may be part of something that never uses it. Chosen by the condition `edge-light` of package.json, unless `node` or `workerd` is set too:
- * `pg` itself cannot be bundled for a runtime without `node:net`.
+ * What `@thaw/pg` is on the Edge runtime, which has no TCP: the same names, and an error on first use that says so. Loading it never
+ * throws: a module with a pool may be part of something that never uses it. Chosen by the condition `edge-light` of package.json, unless
+ * `node` or `workerd` is set too: `pg` itself cannot be bundled for a runtime without `node:net`.
  */
 
 import { OptionError } from '@thaw/core'
@@ -23,7 +23,7 @@ function refuse(): never {
 
 type Callback = (error: Error) => void
 
-/** As pg tells of failures: by the callback, or by a promise. */
+/** As pg reports failures: through the callback, or through a promise. */
 function reject(...args: readonly unknown[]): Promise<never> | undefined {
   const callback = args.find((value): value is Callback => typeof value === 'function')
   if (!callback) return Promise.reject(noTcp())
@@ -31,7 +31,7 @@ function reject(...args: readonly unknown[]): Promise<never> | undefined {
   return undefined
 }
 
-/** Can be made, listened to and ended. */
+/** Can be created, listened to and ended. */
 class Unreachable {
   readonly options: unknown
 
@@ -87,7 +87,7 @@ class Unreachable {
   }
 }
 
-/** Of use with a connection only. */
+/** Useful only with a connection. */
 class Refused {
   constructor() {
     refuse()

@@ -4,8 +4,8 @@ import { OptionError } from '@thaw/core'
 import pg from 'pg'
 
 /**
- * Stands for pg's `native`. Whoever uses what pg-native would give is told. Whoever only looks is not: mocks, snapshots, loggers and bundlers ask every
- * export for symbols, `then`, `toJSON`, `prototype` and the like, without wanting pg-native.
+ * Takes the place of pg's `native`. Using what pg-native would provide throws. Merely inspecting it does not: mocks, snapshots, loggers and
+ * bundlers ask every export for symbols, `then`, `toJSON`, `prototype` and the like, without wanting pg-native.
  *
  * @throws {OptionError} when one of pg's exports is read from it.
  */

@@ -1,4 +1,4 @@
-/** The pool, for the runtime that it is loaded in. */
+/** The pool, for the runtime in which it is loaded. */
 
 import { runtimePoolOver } from '@thaw/pool'
 import { driver } from './driver.ts'

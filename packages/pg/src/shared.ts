@@ -1,4 +1,4 @@
-/** What @thaw/pg exports beside the pool: all of pg's, and the errors. */
+/** What @thaw/pg exports besides the pool: everything of pg's, and the errors. */
 
 import pg from 'pg'
 
@@ -9,7 +9,7 @@ export type { DropInClient, DropInPool, PoolConstructor, QueryWithOptions } from
 export { native } from './native.ts'
 export type { PoolConfig } from './pool-config.ts'
 
-/** The type of what pg exports by that name. Older `@types/pg` do not know every name. */
+/** The type of pg's export of that name. Older `@types/pg` do not know every name. */
 type Exported<Name extends string> = Name extends keyof typeof pg ? (typeof pg)[Name] : unknown
 
 /** node-postgres' own, the same objects. */

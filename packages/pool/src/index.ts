@@ -1,5 +1,6 @@
 /**
- * The pool with a door, over any driver that is made of pg's code. Private: `@thaw/pg` and `@thaw/neon` have it in their bundles.
+ * The pool with the health check at acquire, over any driver built on pg's code. Private: `@thaw/pg` and `@thaw/neon` have it in their
+ * bundles.
  *
  * @module
  */

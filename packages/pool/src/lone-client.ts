@@ -1,4 +1,4 @@
-/** A client that belongs to no pool: nobody but itself to ask, and nobody to tell. */
+/** A client that belongs to no pool: it has no siblings, no events and no retry budget. */
 
 import { createStatementCache, elapsedMillis, read, systemClock } from '@thaw/core'
 import { watch } from './connection/vitals.ts'

@@ -1,4 +1,4 @@
-/** What every driver's package exports beside the driver's own, in every runtime: the errors, and the types of the pool. */
+/** What every driver's package exports besides the driver's own names, in every runtime: the errors, and the types of the pool. */
 
 export {
   AcquireTimeoutError,

@@ -1,4 +1,4 @@
-/** The end of a pool: it waits for whoever has a client, or for so long. */
+/** The end of a pool: it waits for the clients in use, or for a limited time. */
 
 import { type Clock, startDeadline } from '@thaw/core'
 import { asInterruption } from '../connection/interruption.ts'
@@ -11,16 +11,16 @@ const DESTROYED = 'Connection destroyed by pool.end({ timeoutMillis })'
 /** What the end needs of its pool. */
 export interface EndingHost {
   readonly clock: Clock
-  /** How long clients may still be used. Undefined: for as long as it takes. */
+  /** How long clients may still be used. Undefined: without limit. */
   readonly timeoutMillis: number | undefined
   readonly door: Pick<Door, 'vitalsOf' | 'requestCancel'>
-  /** Whoever waits for a connection does so in vain. */
+  /** Rejects every waiting caller. */
   turnAway(): void
-  /** So many connections were still in use. */
+  /** This many connections were still in use. */
   ended(destroyed: number): void
 }
 
-/** Returns what pg-pool shall call when its last client has gone. */
+/** Returns what pg-pool should call when its last client is gone. */
 export function startEnding<Item extends PendingItem>(pool: PeerPool<Item>, host: EndingHost): () => void {
   let destroyed = 0
   const destroyAll = () => {
@@ -29,7 +29,7 @@ export function startEnding<Item extends PendingItem>(pool: PeerPool<Item>, host
     for (const client of clients) {
       if (isAtWork(client)) host.door.requestCancel(client)
       client.connection?.stream.destroy(asInterruption(new Error(DESTROYED)))
-      // One that is still being dialled leaves by its own failure, which also stops pg-pool's timer.
+      // A connection that is still being opened leaves by its own failure, which also stops pg-pool's timer.
       if (!client.connection || host.door.vitalsOf(client).status !== undefined) pool._remove(client)
     }
     destroyed = clients.length

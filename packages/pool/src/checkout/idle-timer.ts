@@ -1,6 +1,6 @@
 /**
- * Closes connections that nobody uses any more: pg-pool's courtesy to the server. pg-pool starts and stops a timer for each loan, which takes a
- * tenth of what a loan costs. This one runs for all of them, and looks when it is over who has been idle for so long.
+ * Closes connections that are no longer used: pg-pool's courtesy to the server. pg-pool starts and stops a timer for each use, which takes
+ * a tenth of the cost of one. This timer runs for all of them, and when it fires looks for those that have been idle long enough.
  */
 
 import { type Clock, elapsedMillis, type Reading, read, type Timer } from '@thaw/core'
@@ -26,7 +26,7 @@ export class IdleTimer {
     this.#host = host
   }
 
-  /** A connection has come back. Costs nothing while the timer runs anyway: whoever came back later is closed later. */
+  /** A connection has been released. Costs nothing while the timer runs anyway: one that was released later is closed later. */
   start(): void {
     if (this.#timer !== undefined || this.#host.idle().length === 0) return
     const timeoutMillis = this.#host.idleTimeoutMillis()
@@ -38,7 +38,7 @@ export class IdleTimer {
     this.#timer = undefined
   }
 
-  /** Keeps no process alive: the sockets do that, as long as they are to. */
+  /** Does not keep the process alive: the sockets do that, as long as they should. */
   #wait(millis: number): void {
     this.#timer = this.#host.clock.setTimer(() => this.#close(), millis, true)
   }

@@ -1,24 +1,24 @@
-/** The pool as platforms know it: what it does when an invocation begins and ends, and who holds which client meanwhile. */
+/** The pool as platforms know it: what it does when an invocation begins and ends, and which invocation holds which client meanwhile. */
 
 import { currentInvocation, type FreezeHints, type Invocation, type Leak, type PoolOrigin, type TrackedPool } from '@thaw/core'
 import type { ConnectCallback, IdleItem, PeerClient } from '../driver/peer.ts'
 import type { Door } from './door.ts'
 
-/** What a member needs of its pool. */
+/** What it needs of its pool. */
 export interface MemberHost {
   /** The idle clients, newest last. */
   idle(): readonly IdleItem[]
   readonly door: Pick<Door, 'look' | 'prepare' | 'vitalsOf'>
   /** Takes the client out of the pool and closes it. */
   remove(client: PeerClient): void
-  /** Makes the member known to whoever tells it of invocations. Returns the function that ends that. */
+  /** Makes the pool known to platforms. Returns the function that ends that. */
   join(member: TrackedPool): () => void
 }
 
-/** A client that an invocation took by `connect()`. */
+/** A client that an invocation acquired with `connect()`. */
 interface Loan {
   readonly invocation: Invocation
-  /** Has the stack as an Error has it: V8 makes text of it when somebody reads it, and nobody reads most. */
+  /** Has the stack as an Error has it: V8 formats it when it is read, and most are never read. */
   readonly place: Place
 }
 
@@ -56,7 +56,7 @@ export class Member implements TrackedPool {
       if (loan.invocation !== invocation) continue
       this.returned(client)
       this.#host.remove(client)
-      // Who keeps it all the same is told why it no longer works.
+      // A caller that keeps it anyway is told why it no longer works.
       this.#host.door.vitalsOf(client).takenBack = true
       client._queryable = false
       leaks.push({ acquiredAt: withoutOurLines(loan.place.stack ?? '') })
@@ -76,14 +76,14 @@ export class Member implements TrackedPool {
     this.#leave ??= this.#host.join(this)
   }
 
-  /** The next `connect()` is the pool's own, for one statement: it gives the client back by itself. */
+  /** The next `connect()` is the pool's own, for one statement: the pool releases the client itself. */
   expectOwn(): void {
     this.#isNextOurs = true
   }
 
   /**
-   * Somebody calls `connect()`. Returns the callback to use instead, which remembers to whom the client went. The first call makes
-   * the pool known to platforms: one that is never used is none of their business.
+   * A caller calls `connect()`. Returns the callback to use instead, which remembers to which invocation the client went. The first call
+   * makes the pool known to platforms: one that is never used does not concern them.
    */
   note(callback: ConnectCallback): ConnectCallback {
     this.join()
@@ -99,7 +99,7 @@ export class Member implements TrackedPool {
     }
   }
 
-  /** The client has come back, or is gone. */
+  /** The client has been released, or is gone. */
   returned(client: PeerClient): void {
     this.#loans.delete(client)
   }
@@ -110,7 +110,7 @@ export class Member implements TrackedPool {
   }
 }
 
-/** Who makes a pool right now. Its stack is made without whatever is above the constructor. */
+/** The invocation that is creating a pool right now. Its stack omits everything above the constructor. */
 function originOf(maker: unknown): PoolOrigin | undefined {
   const invocation = currentInvocation()
   if (!invocation) return undefined
@@ -119,7 +119,7 @@ function originOf(maker: unknown): PoolOrigin | undefined {
   return { invocation, madeAt: (place.stack ?? '').split('\n').slice(1).join('\n') }
 }
 
-/** `connect()` itself, and what it calls of ours: their lines say nothing to whoever looks for the leak. */
+/** `connect()` itself, and the functions of ours that it calls: their lines do not help to find the leak. */
 function withoutOurLines(stack: string): string {
   return stack.split('\n').slice(3).join('\n')
 }

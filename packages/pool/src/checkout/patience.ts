@@ -1,4 +1,4 @@
-/** How long a caller waits for a connection, and what it is told when it waited in vain. Remembers why the last dial failed. */
+/** How long a caller waits for a connection, and which error it gets on timeout. Remembers why the last connection attempt failed. */
 
 import type { Events } from '@thaw/core'
 import { acquireTimeout, connectError, invocationOver, mayBeMistaken } from '../connect/dial-failure.ts'
@@ -9,20 +9,20 @@ import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import { Growth } from './growth.ts'
 
-/** An address that has never answered in this process may be a typing error, see `mayBeMistaken`: that must not cost ten seconds. */
+/** An address that has never answered in this process may contain a typo, see `mayBeMistaken`: that must not cost ten seconds. */
 const UNREACHED_MILLIS = 800
 
-/** What the pool was doing for somebody whose time is up. */
+/** What the pool was doing for a caller whose time is up. */
 export interface Efforts {
-  /** Idle connections that have been asked, and have not answered. */
+  /** Idle connections that have been probed, and have not replied. */
   readonly probes: number
   readonly dials: number
-  /** The dial that has been under way for the longest. */
+  /** The longest-running connection attempt. */
   readonly underWay: Pick<Dial, 'target' | 'stage'> | undefined
 }
 
 export class Patience {
-  /** Where nobody may ever be served who waits as things are. */
+  /** In a state in which a waiting caller may never be served. */
   readonly growth: Growth
   readonly #events: Events
   readonly #options: PeerPool<PendingItem>['options']
@@ -42,7 +42,7 @@ export class Patience {
     this.#lastFailure = undefined
   }
 
-  /** Shorter while the address may be wrong. Infinity: for ever. */
+  /** Shorter while the address may be wrong. Infinity: forever. */
   get millis(): number {
     const { error, dial } = this.#lastFailure ?? {}
     const isShort = dial?.target && !wasReached(dial.target) && mayBeMistaken(error, dial.target)
@@ -53,7 +53,7 @@ export class Patience {
     return Number(this.#options.connectionTimeoutMillis) || Number.POSITIVE_INFINITY
   }
 
-  /** `isOver`: the invocation's time is up, and not only this caller's. */
+  /** `isOver`: the invocation's deadline has passed, not only this caller's timeout. */
   timeUp(waitedMillis: number, isOver: boolean, efforts: Efforts): Error {
     this.#events.emit({ type: 'timedOut', waitedMillis })
     const error = this.#waitedInVain(waitedMillis, efforts)

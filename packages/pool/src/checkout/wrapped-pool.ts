@@ -1,6 +1,7 @@
 /**
- * The methods of pg-pool as tracing tools have wrapped them: OpenTelemetry's, Sentry's, Datadog's. Ours take their place and never call them, so the tools'
- * spans and metrics would be gone. Where one is wrapped, each call goes through the wrapper, and comes out with us instead of pg-pool.
+ * pg-pool's methods as tracing tools have wrapped them: OpenTelemetry's, Sentry's, Datadog's. Ours take their place and never call them, so
+ * the tools' spans and metrics would be lost. If one is wrapped, each call goes through the wrapper, and comes out at our method instead of
+ * pg-pool's.
  */
 
 import type { ConnectCallback, PendingItem } from '../driver/peer.ts'
@@ -11,14 +12,14 @@ import type { ConnectOptions, EndOptions } from '../options/options.ts'
 type Method = (this: object, ...values: unknown[]) => Promise<never> | undefined
 type Answer = Callback<unknown>
 
-/** The pool's own ways, without any wrapper. */
+/** The pool's own methods, without any wrapper. */
 export interface Inside {
   acquire(callback: ConnectCallback, options: ConnectOptions | undefined): void
   query(text: unknown, values: unknown, callback: Answer): void
   end(options: EndOptions | undefined, callback: Answer): void
 }
 
-/** Are the methods of the driver's Pool somebody else's now? One for each class: its pools share what was found out. */
+/** Have the methods of the driver's Pool been replaced? One for each class: its pools share what was detected. */
 export type Wrappers = Readonly<Record<'connect' | 'query' | 'end', () => Method | undefined>>
 
 export function wrappersOf({ prototype }: { readonly prototype: object }): Wrappers {
@@ -28,9 +29,9 @@ export function wrappersOf({ prototype }: { readonly prototype: object }): Wrapp
 }
 
 /**
- * Goes through the wrappers. pg-pool's own code, at the bottom of them, is shown a pool that has room for one more connection and none that is idle, so that it asks for
- * a new one at once: that is where `acquire` comes in. Its `query` is lent a client that is none, and its `end` finds nothing to do. To the wrappers it is
- * the pool: properties that they set, and listeners that they add, are the pool's.
+ * Goes through the wrappers. pg-pool's own code, beneath them, is shown a pool that has room for one more connection and no idle one, so
+ * that it asks for a new one at once: that is where `acquire` comes in. Its `query` gets a stand-in for a client, and its `end` finds
+ * nothing to do. To the wrappers it is the pool: properties that they set, and listeners that they add, are the pool's.
  */
 export class WrappedPool {
   readonly #seen: object
@@ -47,7 +48,7 @@ export class WrappedPool {
       _pulseQueue: () => inside.end(this.#endOptions, this.#ended),
     }
     this.#seen = new Proxy(pool, {
-      // Getters of the pool look at private members, which a proxy has not.
+      // Getters of the pool read private members, which a proxy does not have.
       get: (target, name) => (Object.hasOwn(shown, name) ? shown[name] : Reflect.get(target, name, target)),
       set: (target, name, value) => {
         // The pool's own `end` sets both.
@@ -85,7 +86,7 @@ function given(...values: unknown[]): unknown[] {
   return values.slice(0, values.findLastIndex((value) => value !== undefined) + 1)
 }
 
-/** What pg-pool's own `query` does with its client, where that is none. */
+/** What pg-pool's own `query` does with its client, if that is a stand-in. */
 function standIn({ query }: Inside): object {
   const nothing = () => {}
   return { once: nothing, removeListener: nothing, release: nothing, query }

@@ -1,4 +1,4 @@
-/** Why a connection could not be made, and whether to dial again. */
+/** Why a connection could not be opened, and whether to retry. */
 
 import {
   type AcquireStage,
@@ -14,47 +14,50 @@ import { address, type Target } from '../driver/endpoints.ts'
 import { saysLost, saysUnreachable } from '../driver/peer.ts'
 import { saysPoolerIsFull } from './pooler-refusals.ts'
 
-/** `again`: with backoff. `password`: once more, with a new password if a function gives it. `fail`: at once. */
+/** `again`: with backoff. `password`: once more, with a new password if a function provides one. `fail`: at once. */
 export type DialVerdict = 'again' | 'password' | 'fail'
 
-/** What to do about a failed dial. What we do not know is not repeated. */
+/** What to do about a failed connection attempt. An unknown failure is not retried. */
 export function judgeDial(error: unknown): DialVerdict {
   const passes = saysLost(error) || saysUnreachable(error) || isSocketGone(error) || saysPoolerIsFull(error)
   return classify(error)?.dial ?? (passes ? 'again' : 'fail')
 }
 
-/** A server takes its socket of the file system away when it stops. The same code from anything else, such as a certificate's file, is final. */
+/** A server removes its Unix socket when it stops. The same code from anything else, such as a certificate file, is final. */
 function isSocketGone(error: unknown): boolean {
   return codeOf(error) === 'ENOENT' && (error as WireFacts).syscall === 'connect'
 }
 
-/** Did the server itself answer? Then the address is right, and waiting for it is worth the while. */
+/** Did the server itself answer? Then the address is right, and the server is worth waiting for. */
 export function cameFromServer(error: unknown): boolean {
   return /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '') && typeof (error as { severity?: unknown }).severity === 'string'
 }
 
 /**
- * Could a typing error in the address, or a server that nobody has started, be all there is? Waiting mends neither. A name server that does not
- * answer, a network that is away, a host elsewhere that refuses or hangs up while its server starts: these pass.
+ * Could the cause be a typo in the address, or a server that was never started? Waiting helps with neither. A name server that does not
+ * answer, a network that is down, a remote host that refuses or resets the connection while its server starts: these may pass.
  */
 export function mayBeMistaken(error: unknown, { host }: Target): boolean {
   const { code } = wireFacts(error)
-  // workerd does not say which it was.
+  // workerd does not say which of the two it was.
   if (code === 'ENOTFOUND' || saysUnreachable(error)) return true
   return isLocal(host) && (REFUSALS.has(code ?? '') || saysLost(error))
 }
 
-/** Nobody is there, or somebody who hangs up on a PostgreSQL client without a word: nothing lies between us and him that could be away. */
+/**
+ * Nothing listens there, or something closes the connection of a PostgreSQL client without a word: there is no network in between that
+ * could be down.
+ */
 const REFUSALS: ReadonlySet<string> = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE'])
 
-/** This machine itself: RFC 6761, RFC 5735, RFC 4291, and sockets in the file system. */
+/** This machine itself: RFC 6761, RFC 5735, RFC 4291, and Unix sockets. */
 function isLocal(host: string): boolean {
   return host === '' || /^(\/|127\.|0\.0\.0\.0$|\[?::1\]?$|(.+\.)?localhost\.?$)/i.test(host)
 }
 
 /**
- * The failure of the last of `attempts` dials, with where it went and what may help. `reached`: the stage that it was in, where the error does not say.
- * `advice`: what helps more than what the stage alone suggests.
+ * The failure of the last of `attempts` connection attempts, with where it went and what may help. `reached`: the stage that it was in, if
+ * the error does not say. `advice`: better advice than the stage alone suggests.
  */
 export function connectError(
   error: unknown,
@@ -84,7 +87,7 @@ const ADVICE: Readonly<Record<ConnectStage, string>> = {
   startup: 'Reached the address, but the session could not be started.',
 }
 
-/** A caller's time is up. `max` and `waitedMillis` are for people; the text begins as node-postgres' own does, for their predicates. */
+/** A caller's time is up. `max` and `waitedMillis` are for people; the text begins as node-postgres' own does, for code that matches it. */
 export function acquireTimeout(
   stage: AcquireStage,
   waitedMillis: number,
@@ -119,7 +122,7 @@ function inUse(where: string, max: number, atRest: number): string {
   return `${held}. Is such a caller itself waiting for another connection? Inside a transaction, run every statement on its client; or raise max.`
 }
 
-/** The invocation's time was up first. */
+/** The invocation's deadline came first. */
 export function invocationOver(cause: Error, waitedMillis: number): DeadlineError {
   return new DeadlineError({
     waitedMillis,
@@ -128,7 +131,7 @@ export function invocationOver(cause: Error, waitedMillis: number): DeadlineErro
   })
 }
 
-/** With several addresses for a name (Happy Eyeballs), Node wraps their failures: the first tells as much as any. */
+/** With several addresses for one name (Happy Eyeballs), Node wraps their failures: the first says as much as any. */
 function wireFacts(error: unknown): WireFacts {
   const first = error instanceof AggregateError ? error.errors[0] : error
   const { errno, syscall, address, port, hostname } = (first ?? {}) as WireFacts

@@ -1,14 +1,14 @@
-/** What a dial tells of the time that a round trip takes, without asking anything. */
+/** What a connection attempt shows about the round-trip time, at no extra cost. */
 
 import type { Clock, ConnectStage } from '@thaw/core'
 import type { PeerClient } from '../driver/peer.ts'
 
-/** The first words of a server that is asked for a session. */
+/** A server's first message when it is asked for a session. */
 const GREETINGS = ['authenticationOk', 'authenticationCleartextPassword', 'authenticationMD5Password', 'authenticationSASL'] as const
 
 /**
- * Reports each step of a dial that is one round trip: TCP's handshake, the answer to StartupMessage, and the server's part of SCRAM. Not TLS, where it
- * takes computing, and not what follows a password that is asked of a function.
+ * Reports each step of a connection attempt that is one round trip: TCP's handshake, the answer to StartupMessage, and the server's part of
+ * SCRAM. Not TLS, which takes computing, and not what follows a password that a function has to provide.
  */
 export function timeDialSteps({ connection, password }: PeerClient, clock: Clock, took: (millis: number) => void): void {
   if (!connection) return
@@ -21,7 +21,7 @@ export function timeDialSteps({ connection, password }: PeerClient, clock: Clock
     restart()
   }
   const { stream } = connection
-  // Looking the name up is no round trip to the server; and an address that does not answer gives way to the next one.
+  // A name lookup is not a round trip to the server; and an address that does not answer is replaced by the next one.
   stream.on('lookup', restart)
   stream.on('connectionAttempt', restart)
   stream.once('connect', step)
@@ -36,14 +36,17 @@ export function timeDialSteps({ connection, password }: PeerClient, clock: Clock
   connection.once('authenticationSASLContinue', step)
 }
 
-/** An address that no name server has to be asked for: an IP address, or a socket in the file system. */
+/** An address that needs no name server: an IP address, or a Unix socket. */
 const ADDRESS = /^(\/|[\d.]+$|.*:)/
 
-/** Follows a dial from where it begins. Returns what tells how far it has come: a name server that is silent leaves no other trace. */
+/**
+ * Follows a connection attempt from the start. Returns a function that tells the stage it has reached: a silent name server leaves no other
+ * trace.
+ */
 export function followDial({ connection, host }: PeerClient): () => ConnectStage {
   if (!connection) return () => 'startup'
   const { stream } = connection
-  // A socket of Node's says what it looks up; others, such as a WebSocket, do not.
+  // A socket of Node's reports its lookups; others, such as a WebSocket, do not.
   let stage: ConnectStage = !ADDRESS.test(host) && 'remoteAddress' in stream ? 'dns' : 'tcp'
   const enter = (next: ConnectStage) => () => {
     stage = next

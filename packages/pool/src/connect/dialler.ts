@@ -1,4 +1,4 @@
-/** Opening connections: how many at once, how often again, and after what pause. Remembers dials, not connections. */
+/** Opening connections: how many at once, how many retries, and after what pause. Keeps track of connection attempts, not of connections. */
 
 import {
   backoffMillis,
@@ -16,31 +16,31 @@ import type { PeerClient, Release } from '../driver/peer.ts'
 import { cameFromServer, judgeDial } from './dial-failure.ts'
 import { followDial, timeDialSteps } from './dial-steps.ts'
 
-/** node-postgres' own words, see `saysLost`. */
+/** node-postgres' own message, see `saysLost`. */
 const ENDED = 'Connection terminated unexpectedly'
 
 /** What a dialler needs of its pool. */
 export interface DialHost {
   readonly clock: Clock
-  /** The password is asked of a function, which may have a newer one. */
+  /** A function provides the password, perhaps a newer one. */
   readonly asksPassword: boolean
   /** Makes a client and connects it. Calls back once. Returns the client, or throws if it cannot be made at all. */
   open(done: (error: Error | undefined, client: PeerClient | undefined, release: Release) => void): PeerClient | undefined
-  /** A connection stands. */
+  /** A connection is open. */
   opened(client: PeerClient, release: Release, dial: Dial): void
-  /** A dial failed. `final`: dialling again would not help. Otherwise `waitMillis` is asked next. */
+  /** An attempt failed. `final`: retrying would not help. Otherwise `waitMillis` is called next. */
   failed(error: Error, dial: Dial, final: boolean): void
-  /** Shall another one begin, beside so many, and so many that take long? And why? */
+  /** Should another attempt begin, beside this many, and this many that take long? And why? */
   reasonToDial(hopeful: number, overdue: number): 'needed' | 'hedge' | undefined
-  /** How many connections there may be beside those that there are. Negative: there are too many. */
+  /** How many more connections there may be. Negative: there are too many. */
   room(): number
-  /** How long the first of those who still wait waits in all. Undefined: nobody waits. */
+  /** How long the first waiting caller waits in total. Undefined: no caller waits. */
   waitMillis(): number | undefined
-  /** A step of a dial took so long: one round trip. */
+  /** A step of an attempt took this long: one round trip. */
   stepped(millis: number): void
-  /** Dialling again, in so many milliseconds. */
+  /** Retrying, in this many milliseconds. */
   retrying(error: Error, delayMillis: number): void
-  /** It may be dialled again now. */
+  /** The pause is over: another attempt may begin. */
   resume(): void
 }
 
@@ -50,19 +50,19 @@ export interface Dial {
   /** Attempts since the last one that succeeded. */
   readonly attempts: number
   readonly tookMillis: number
-  /** Made beside a connection that might still answer: nobody depends on it. */
+  /** Made beside a connection that might still reply: no caller depends on it. */
   readonly isHedge: boolean
-  /** How far it has come. */
+  /** The stage it has reached. */
   readonly stage: ConnectStage | undefined
 }
 
 /**
- * A dial that takes longer is given company. One that was lost on the way would otherwise cost everybody all the time that they have; one whose
- * server only wakes up slowly must not be given up for it. TCP itself sends a lost SYN again after a second (RFC 6298).
+ * An attempt that takes longer is hedged. One that was lost on the way would otherwise cost every caller all of its time; one whose server
+ * is slow to wake up must not be given up. TCP itself resends a lost SYN after a second (RFC 6298).
  */
 const OVERDUE_MILLIS = 1000
 
-/** What is remembered of one dial. */
+/** What is known of one attempt. */
 interface Attempt {
   client: PeerClient | undefined
   stage: (() => ConnectStage) | undefined
@@ -71,7 +71,7 @@ interface Attempt {
   isSuperfluous: boolean
 }
 
-/** What pg's connection says of a dial before the dial itself has failed. */
+/** What pg's connection emits about an attempt before the attempt itself has failed. */
 const FAILURES = ['error', 'errorMessage', 'end'] as const
 
 export class Dialler {
@@ -79,30 +79,33 @@ export class Dialler {
   #failures = 0
   #pause: Timer | undefined
   #passwordRefused = false
-  /** Doubles with each dial that takes longer: a server in trouble is not asked ever more. */
+  /** Doubles with each attempt that takes longer: a server in trouble does not get ever more of them. */
   #overdueMillis = OVERDUE_MILLIS
   readonly #attempts = new Set<Attempt>()
-  /** Of these pg knows already that they have failed, and has not told us. */
+  /** pg knows already that these have failed, but has not reported it. */
   readonly #failing = new Set<Attempt>()
 
   constructor(host: DialHost) {
     this.#host = host
   }
 
-  /** Dials that have not ended yet. */
+  /** Attempts under way. */
   get outstanding(): number {
     return this.#attempts.size
   }
 
-  /** Where the one that has been under way for the longest is going, and how far it has come. */
+  /** Where the longest-running attempt is going, and the stage it has reached. */
   get underWay(): Pick<Dial, 'target' | 'stage'> | undefined {
     for (const { client, stage } of this.#attempts) return { target: client && targetOf(client), stage: stage?.() }
     return undefined
   }
 
-  /** Why another one shall begin now. Undefined: none shall, or there is a pause between two attempts, or a failure that makes us dial one at a time. */
+  /**
+   * Why another one should begin now. Undefined: it should not, or there is a pause between two attempts, or a failure that allows only one
+   * attempt at a time.
+   */
   get reason(): 'needed' | 'hedge' | undefined {
-    // Wherever there are more callers than connections this is asked for each that comes back: no list is made while nothing is dialled.
+    // Whenever there are more callers than connections, this runs for each release: no list is made while no attempt is under way.
     const overdue = this.#attempts.size === 0 ? 0 : this.#overdue().length
     const hopeful = this.#attempts.size - overdue
     if (this.#pause !== undefined || this.#failing.size > 0 || (this.#failures > 0 && hopeful > 0)) return undefined
@@ -119,7 +122,7 @@ export class Dialler {
     const isSecondPassword = this.#passwordRefused
     const attempt: Attempt = { client: undefined, stage: undefined, isOverdue: false, isSuperfluous: false }
     const overdue = startDeadline(clock, this.#overdueMillis, () => this.#late(attempt), true)
-    // pg-pool looks for more to dial for before it reports that a dial has failed: we have to know earlier.
+    // pg-pool checks for more attempts before it reports that one has failed: we have to know earlier.
     const failing = () => void this.#failing.add(attempt)
     const stopListening = () => {
       for (const name of FAILURES) attempt.client?.connection?.off(name, failing)
@@ -145,7 +148,7 @@ export class Dialler {
         const unfit = opened && unfitness(opened)
         if (unfit) release(unfit)
         else if (opened) return this.#succeed(opened, release, dial)
-        // The server, which may be waiting for a password that nobody has, would wait for a minute.
+        // The server may be waiting for a password that does not come, and would wait for a minute.
         attempt.client?.connection?.stream.destroy()
         if (attempt.isSuperfluous) return this.#host.resume()
         this.#fail(unfit ?? causeOf(error) ?? new Error('The client reported neither a connection nor an error'), dial, isSecondPassword)
@@ -153,7 +156,7 @@ export class Dialler {
       attempt.client = client
       attempt.stage = client && followDial(client)
       for (const name of FAILURES) client?.connection?.prependListener(name, failing)
-      // From here on `onConnect` may send statements, and be told of errors.
+      // From here on `onConnect` may send statements, and receive errors.
       client?.connection?.once('readyForQuery', stopListening)
       if (client) {
         timeDialSteps(client, clock, (millis) => this.#host.stepped(millis))
@@ -163,12 +166,12 @@ export class Dialler {
     }
   }
 
-  /** Gives up what is being dialled: each dial fails by its own failure. */
+  /** Gives up the attempts under way: each fails with its own failure. */
   abandon(): void {
     for (const { client } of this.#attempts) client?.connection?.stream.destroy()
   }
 
-  /** Another one is dialled beside it. If it is such a one itself, above `max`, it makes room for the next. */
+  /** Another one is made beside it. If it is itself such an extra one, above `max`, it makes room for the next. */
   #late(attempt: Attempt): void {
     this.#overdueMillis *= 2
     attempt.isOverdue = true
@@ -192,7 +195,7 @@ export class Dialler {
     this.#failures = 0
     this.#passwordRefused = false
     this.#overdueMillis = OVERDUE_MILLIS
-    // One that was dialled beside another is one too many.
+    // If another was made beside it, one of the two is too many.
     if (this.#host.room() < 0) this.#drop(this.#overdue()[0] ?? [...this.#attempts].at(-1))
     if (dial.target) noteReached(dial.target)
     this.#host.opened(client, release, dial)
@@ -211,7 +214,7 @@ export class Dialler {
     const final = verdict === 'fail' || (verdict === 'password' && !askAgain)
     this.#host.failed(error, dial, final)
     const waitMillis = this.#host.waitMillis()
-    // Who comes later may be given a newer one.
+    // A later caller may be given a newer one.
     if (waitMillis === undefined) this.#passwordRefused = false
     if (final || this.#pause !== undefined || waitMillis === undefined) return this.#host.resume()
     const delay = askAgain ? 0 : backoffMillis(this.#failures - 1, waitMillis, this.#host.clock.random())
@@ -223,12 +226,12 @@ export class Dialler {
   }
 }
 
-/** Why a connection that stands is not lent all the same: a `connect` listener threw, or it died while `onConnect` was at work. */
+/** Why an open connection is not handed out: a `connect` listener threw, or it died while `onConnect` was running. */
 function unfitness(client: PeerClient): Error | undefined {
   return refusalOf(client) ?? (isBroken(client) ? new Error(ENDED) : undefined)
 }
 
-/** A statement of `onConnect` that lost its connection is a dial that failed: the caller has sent nothing yet. */
+/** If a statement of `onConnect` loses its connection, the attempt has failed: the caller has sent nothing yet. */
 function causeOf(error: Error | undefined): Error | undefined {
   const isLoss = error instanceof ConnectionLostError || error instanceof OutcomeUnknownError
   return isLoss && error.cause instanceof Error ? error.cause : error

@@ -1,4 +1,4 @@
-/** A pool to which nobody said where the database is: pg dials its defaults. Right for some, and for most a variable that is not set. */
+/** A pool that was not told where the database is: pg connects to its defaults. Right for some, but usually an unset variable. */
 
 import type { Environment } from '@thaw/core'
 
@@ -6,11 +6,14 @@ import type { Environment } from '@thaw/core'
 export interface Whereabouts {
   readonly connectionString?: unknown
   readonly host?: unknown
-  /** A socket of the user's own may lead anywhere. */
+  /** The user's own socket may lead anywhere. */
   readonly stream?: unknown
 }
 
-/** What to say in place of other advice, when such a dial has failed. Names variables, and nothing of their values. Undefined: somebody has said where. */
+/**
+ * What to say in place of other advice when such an attempt has failed. Names variables, but nothing of their values. Undefined: the pool
+ * was told where to connect.
+ */
 export function adviceWhereNothingWasGiven(
   { connectionString, host, stream }: Whereabouts,
   env: Environment = environment(),

@@ -1,19 +1,19 @@
 /**
- * Making a client and connecting it, as pg-pool's `newClient` does. Not by `super`: its timer, and that of pg's client, count the time for which
- * the process was frozen, and end a dial at the thaw that had no chance to succeed.
+ * Makes a client and connects it, as pg-pool's `newClient` does. Not through `super`: its timer, and that of pg's client, count the time
+ * for which the process was frozen, and after a thaw end an attempt that had no chance to succeed.
  */
 
 import { type Clock, startDeadline } from '@thaw/core'
 import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 
-/** What of pg-pool's options a new client is about. */
+/** The options of pg-pool's that concern a new client. */
 interface DialOptions {
   readonly connectionTimeoutMillis?: number
   readonly maxLifetimeSeconds?: number
   readonly onConnect?: (client: PeerClient) => unknown
 }
 
-/** Calls back once, with a client that is lent, or with an error. Throws where no client can be made at all. */
+/** Calls back once, with a client that is handed out, or with an error. Throws if no client can be made at all. */
 export function openClient(pool: PeerPool<PendingItem>, clock: Clock, done: ConnectCallback): PeerClient {
   const { connectionTimeoutMillis, onConnect } = pool.options as DialOptions
   const client = new pool.Client(pool.options)
@@ -45,7 +45,7 @@ export function openClient(pool: PeerPool<PendingItem>, clock: Clock, done: Conn
     if (error) {
       pool.log('client failed to connect', error)
       forget()
-      // node-postgres' own words, see `saysLost`.
+      // node-postgres' own message, see `saysLost`.
       return fail(isTimeUp ? new Error('Connection terminated due to connection timeout', { cause: error }) : error)
     }
     pool.log('new client connected')
@@ -66,7 +66,7 @@ export function openClient(pool: PeerPool<PendingItem>, clock: Clock, done: Conn
   return client
 }
 
-/** As pg-pool's own: an idle client that dies is removed, and the pool tells. */
+/** As pg-pool's own: an idle client that dies is removed, and the pool emits an error. */
 function idleListenerFor(pool: PeerPool<PendingItem>, client: PeerClient): IdleListener {
   const listener: IdleListener = (error) => {
     Object.assign(error, { client })
@@ -78,7 +78,7 @@ function idleListenerFor(pool: PeerPool<PendingItem>, client: PeerClient): IdleL
   return listener
 }
 
-/** As pg-pool's own timer: one that is idle by then is acquired and given back, which ends it. The others end when they are released. */
+/** As pg-pool's own timer: a connection that is idle by then is acquired and released, which ends it. The others end when they are released. */
 function limitLifetime(pool: PeerPool<PendingItem>, clock: Clock, client: PeerClient, idleListener: IdleListener): void {
   const { maxLifetimeSeconds } = pool.options as DialOptions
   if (!maxLifetimeSeconds) return

@@ -1,4 +1,4 @@
-/** Poolers that let nobody in just now. They have words for it and no code of its own: knowledge as data, a source for each row. */
+/** Poolers that refuse a login for the moment. They have messages for it but no code of their own: knowledge as data, each row with its source. */
 
 import { codeOf } from '@thaw/core'
 
@@ -29,10 +29,13 @@ const ROWS: readonly (readonly [code: string, words: string])[] = [
   [INTERNAL, 'Failed to acquire permit to connect to the database'],
 ]
 
-/** What these say of a reason that waiting does not mend, in the server's own words or in Neon's. */
+/** What these say of a reason that waiting does not cure, in the server's own message or in Neon's. */
 const LASTING = /password authentication failed|does not exist|no such user|endpoint is disabled|quota|limit exceeded/i
 
-/** Did a pooler refuse a login for a reason that passes? Its words are looked at only where it ends the session: their severity is not translated. */
+/**
+ * Did a pooler refuse a login for a reason that may pass? Its message is read only if it ends the session: poolers do not translate their
+ * severity.
+ */
 export function saysPoolerIsFull(error: unknown): boolean {
   if (!(error instanceof Error) || (error as { severity?: unknown }).severity !== 'FATAL' || LASTING.test(error.message)) return false
   const code = codeOf(error)

@@ -4,7 +4,7 @@ import type { PeerConnection } from '../driver/peer.ts'
 import type { ScramSession } from './scram-keys.ts'
 import type { ReadyMessage } from './vitals.ts'
 
-/** pg's Client, with the members that it shares with nobody. Read in pg 8.11 to 8.23. */
+/** pg's Client, with its private members. Read in pg 8.11 to 8.23. */
 export interface PeerClientBase {
   readonly connection: PeerConnection
   _queryable: boolean

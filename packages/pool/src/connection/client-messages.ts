@@ -1,9 +1,9 @@
-/** What a client's caller is told where node-postgres has no words for it, or where its own are kept. */
+/** Messages to a client's caller, where node-postgres has none, or where its own are kept. */
 
 export const ANOTHER_REQUEST =
   'On Workers a connection belongs to the request, or the Durable Object, that opened it, and this client was opened by a different one. Nothing was sent. Keep the pool in the module, and acquire a client in each request: pool.query(), or await pool.connect().'
 export const UNEXPECTED = 'Connection closed: the server sent ReadyForQuery, but no statement was waiting for it'
-/** node-postgres' own words. */
+/** node-postgres' own message. */
 export const NOT_QUERYABLE = 'Client has encountered a connection error and is not queryable'
 export const TAKEN_BACK =
   'The invocation that acquired this client has ended, so the client was closed (acquire one in each invocation, or use pool.query())'

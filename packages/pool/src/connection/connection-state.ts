@@ -5,9 +5,9 @@ import type { PeerClient } from '../driver/peer.ts'
 /**
  * - `connecting`: it is being opened, and no caller has had it yet.
  * - `idle`: it is quiet, and in the pool's list of idle connections.
- * - `probing`: as idle, and it has been asked whether it lives.
+ * - `probing`: idle, with a probe on its way.
  * - `in use`: a caller has it, or one statement of `pool.query()`.
- * - `draining`: nobody has it, but a statement of a former caller is still running or waiting on it.
+ * - `draining`: no caller has it, but a former caller's statement is still running or queued on it.
  * - `closed`: it has left the pool.
  */
 export type ConnectionState = 'connecting' | 'idle' | 'probing' | 'in use' | 'draining' | 'closed'
@@ -15,24 +15,24 @@ export type ConnectionState = 'connecting' | 'idle' | 'probing' | 'in use' | 'dr
 const NEXT: Readonly<Record<ConnectionState, readonly ConnectionState[]>> = {
   connecting: ['in use', 'closed'],
   idle: ['probing', 'in use', 'draining', 'closed'],
-  // A statement of a former caller may begin behind the probe: a chain that nobody awaited, or a `release` listener.
+  // A former caller's statement may begin behind the probe: a promise chain that was not awaited, or a `release` listener.
   probing: ['idle', 'in use', 'draining', 'closed'],
   'in use': ['idle', 'draining', 'closed'],
   draining: ['idle', 'closed'],
   closed: [],
 }
 
-/** Moves that are not in the table, for tests: each is a bug of ours. The newest ten. */
+/** Moves that are not in the table, for tests: each is a bug in Thaw. The newest ten. */
 export const illegalMoves: string[] = []
 const MOST_KEPT = 10
 
 /**
- * Changes the state of a connection. A move that is not in the table ends the connection, because nobody knows any more whose answers come next.
- * Returns whether it was allowed.
+ * Changes the state of a connection. A move that is not in the table ends the connection, because it is no longer known whose answers come
+ * next. Returns whether it was allowed.
  */
 export function enter(client: PeerClient, vitals: { state: ConnectionState }, next: ConnectionState): boolean {
   const { state } = vitals
-  // Several may give a connection up: the door, its socket, whoever has it.
+  // Several may give up a connection: the door, its socket, its caller.
   if (state === 'closed' && next === 'closed') return true
   if (NEXT[state].includes(next)) {
     vitals.state = next

@@ -6,12 +6,15 @@ import type { PeerQuery } from '../driver/peer.ts'
 /** How long either may take. */
 const END_MILLIS = 1000
 
-/** Must the error wait until more is known? Not one that says ERROR of a statement behind which the server waits for us: nothing would come. */
+/**
+ * Must the error wait until more is known? Not one that says ERROR about a statement for which the server now waits for us: nothing would
+ * follow.
+ */
 export function mustBeHeld(message: Error, query: PeerQuery): boolean {
   return mayEndSession(message) && !(saysError(message) && waitsForUs(query))
 }
 
-/** A cursor or a stream, and pg's own Query that fetches by portions, send Sync only when they have heard. */
+/** A cursor or a stream, and pg's own Query when it fetches in portions, send Sync only after an answer. */
 function waitsForUs({ requiresPreparation, rows }: PeerQuery): boolean {
   return !requiresPreparation || Boolean(rows)
 }

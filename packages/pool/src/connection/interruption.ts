@@ -1,16 +1,16 @@
-/** A statement that we end ourselves, because its time is up or its caller wants nothing more of it. */
+/** A statement that we end ourselves, because its time is up or its caller has aborted it. */
 
 import { type Clock, currentInvocation, type Deadline, DeadlineError, OptionError, startDeadline } from '@thaw/core'
 
 const interruptions = new WeakSet<Error>()
 
-/** Marks the error with which we give a connection up ourselves. */
+/** Marks the error with which we give up a connection ourselves. */
 export function asInterruption(error: Error): Error {
   interruptions.add(error)
   return error
 }
 
-/** Was the connection given up by us, for this reason? Then it says nothing about the server or its other connections. */
+/** Did we give up the connection ourselves, for this reason? Then it says nothing about the server or its other connections. */
 export function isInterruption(error: Error): boolean {
   return interruptions.has(error)
 }
@@ -33,7 +33,7 @@ export interface QueryBounds {
 /**
  * Calls `interrupt` once, when the first bound is reached. Returns the function that lifts the bounds.
  *
- * The invocation's own deadline is one of them, without being asked for.
+ * The invocation's own deadline is always one of them.
  */
 export function bound(clock: Clock, { timeoutMillis, signal, begins }: Bounds, interrupt: (reason: Error) => void): () => void {
   const signals = [signal, currentInvocation()?.signal].filter((each) => each !== undefined)
@@ -61,14 +61,17 @@ export function bound(clock: Clock, { timeoutMillis, signal, begins }: Bounds, i
   return lift
 }
 
-/** The bounds that a query's configuration sets. Undefined: none, and none by the invocation either. */
+/** The bounds that a query's configuration sets. Undefined: none, and none from the invocation either. */
 export function boundsOf(config: QueryBounds | undefined, defaultTimeoutMillis: number, begins?: Bounds['begins']): Bounds | undefined {
   const timeoutMillis = Number(config?.query_timeout) || defaultTimeoutMillis
   const signal = checkSignal(config?.signal)
   return timeoutMillis > 0 || signal || currentInvocation() ? { timeoutMillis, signal, begins } : undefined
 }
 
-/** The same, for the driver, which would keep the time by itself. As node-postgres copies it: text may come from a prototype, or from a getter. */
+/**
+ * The same, for the driver, which would otherwise run its own timer. Copied as node-postgres copies it: the text may come from a prototype,
+ * or from a getter.
+ */
 export function withoutTimeout(config: object): object {
   const own = Object.getOwnPropertyDescriptors(config)
   const query_timeout = { value: undefined, configurable: true, enumerable: true, writable: true }
@@ -86,7 +89,7 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
   })
 }
 
-/** Already over before it began: what to reject with. */
+/** What to reject with if a bound has been reached before the statement begins. */
 export function interruptedBefore(bounds: Bounds | undefined): Error | undefined {
   const over = [bounds?.signal, currentInvocation()?.signal].find((signal) => signal?.aborted)
   return over && asInterruption(asError(over.reason))

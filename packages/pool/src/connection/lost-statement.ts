@@ -1,4 +1,4 @@
-/** What became of a statement that lost its connection, and what its caller is told. */
+/** What became of a statement that lost its connection, and the error for its caller. */
 
 import {
   ConnectionLostError,
@@ -29,7 +29,7 @@ export interface Loss {
 
 const losses = new WeakMap<Error, Loss>()
 
-/** What is known of the loss that this error tells of. Undefined: it tells of none. */
+/** What is known of the loss that this error reports. Undefined: it reports none. */
 export function lossOf(error: Error): Loss | undefined {
   return losses.get(error)
 }
@@ -40,9 +40,9 @@ const UNKNOWN: Statement = { kind: 'unknown', plainWrite: false, mayCommit: true
 export interface LostQuery {
   readonly query: PeerQuery
   readonly classify: (text: string) => Statement
-  /** It was sent behind others that had not been answered: then the server's last word was not about it. */
+  /** It was sent behind others that had not been answered: then the server's last message was not about it. */
   readonly isPipelined: boolean
-  /** PostgreSQL itself is at the other end, as far as has been found out. */
+  /** PostgreSQL itself is at the other end, as far as is known. */
   readonly isDirect: boolean
 }
 
@@ -66,7 +66,7 @@ export function loseSent(client: PeerClient, vitals: Vitals, lost: LostQuery, ca
   return lossError(addressOf(client), evidence, cause)
 }
 
-/** The error for a statement that was still waiting for its turn. */
+/** The error for a statement that was still queued. */
 export function loseQueued(client: PeerClient, cause: Error): Error {
   const evidence = {
     statement: UNKNOWN,
@@ -79,12 +79,12 @@ export function loseQueued(client: PeerClient, cause: Error): Error {
   return lossError(addressOf(client), { ...evidence, isDirect: false, isUnreplicated: false }, cause)
 }
 
-/** The same loss, judged by more than was known at first. */
+/** The same loss, judged with more knowledge than at first. */
 export function judgeAgain({ evidence, cause, where }: Loss, known: Pick<LossEvidence, 'isDirect'>): Error {
   return lossError(where, { ...evidence, ...known }, cause)
 }
 
-/** We took it for a read, lost it, and were refused when we sent it again inside READ ONLY. Then nobody knows what the first one did. */
+/** Thaw took it for a read, lost it, and was refused when it sent it again inside READ ONLY. So it is unknown what the first attempt did. */
 export function wasNoRead(error: Error, loss: Loss | undefined): Error | undefined {
   if (!loss || codeOf(error) !== '25006') return undefined
   return lossError(loss.where, { ...loss.evidence, statement: { ...UNKNOWN, kind: 'write' } }, loss.cause)
@@ -94,7 +94,7 @@ function addressOf(client: PeerClient): string {
   return address(targetOf(client))
 }
 
-/** An ErrorResponse has a length byte count of its own, beside its type's one byte: is it all that has come? */
+/** An ErrorResponse's length does not include its type byte: is it all that has come? */
 function isOnlyMessage(cause: Error, before: number | undefined, now: number | undefined): boolean {
   const { length } = cause as { length?: unknown }
   return typeof length === 'number' && before !== undefined && now !== undefined && now - before === length + 1
@@ -107,7 +107,7 @@ function lossError(where: string, evidence: LossEvidence, cause: Error): Error {
   return error
 }
 
-/** What the statement's caller is told. `wire`: what the socket said. */
+/** The error for the statement's caller. `wire`: what the socket reported. */
 export function errorOfLoss({ verdict, evidence, cause, where }: Loss, wire: WireFacts): Error {
   const { outcome, reason } = verdict
   const leftNothing = outcome === 'not-executed' || reason === 'read'
@@ -144,8 +144,8 @@ const ADVICE: Readonly<Record<OutcomeVerdict['reason'], string>> = {
 }
 
 /**
- * What other people's predicates read. For an end without an error node-postgres gives words only; here it has the code that Node itself gives
- * to a conversation that the other end breaks off.
+ * What other code's predicates read. For an end without an error node-postgres has only a message; here it gets the code that Node itself
+ * uses when the other end breaks off.
  */
 function wireFacts(cause: Error): WireFacts {
   if (saysLost(cause)) return { code: 'ECONNRESET', errno: errnoOf('ECONNRESET'), syscall: 'read' }

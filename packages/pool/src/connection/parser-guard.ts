@@ -1,7 +1,7 @@
 /**
- * The user's code must not throw through pg's parser, which calls it in the middle of what the socket brought: callbacks, listeners of notices,
- * notifications and rows. The parser would take all that it had handed out for new when more comes, and every later answer would go to the wrong statement
- * (pg-protocol/src/parser.ts moves on only behind its loop).
+ * The user's code must not throw through pg's parser, which calls it while it works through what the socket brought: callbacks, listeners
+ * of notices, notifications and rows. When more data comes, the parser would take everything that it has already delivered for new, and
+ * every later answer would go to the wrong statement (pg-protocol/src/parser.ts advances only after its loop).
  */
 
 import { throwLater } from '../driver/next-tick.ts'
@@ -9,9 +9,9 @@ import type { PeerConnection } from '../driver/peer.ts'
 
 const guarded = new WeakSet<object>()
 
-/** What throws is thrown all the same, uncaught as in node-postgres, but when the parser is done. */
+/** The exception is still thrown, uncaught as in node-postgres, but after the parser has finished. */
 export function guardParser(connection: PeerConnection): void {
-  // A client of our own class is watched twice when a pool makes it.
+  // When a pool makes a client of our own class, it is watched twice.
   if (guarded.has(connection)) return
   guarded.add(connection)
   const { emit } = connection

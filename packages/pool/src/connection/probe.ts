@@ -1,4 +1,4 @@
-/** Asking a connection whether it lives. */
+/** Probing a connection: is it alive? */
 
 import { type Clock, startDeadline } from '@thaw/core'
 import type { PeerClient } from '../driver/peer.ts'
@@ -13,15 +13,16 @@ import { isWatched, type Vitals } from './vitals.ts'
 const SYNC = Uint8Array.of(0x53, 0, 0, 0, 4)
 
 /**
- * Parse of an empty text, as the unnamed statement, and Flush: answered by ParseComplete at once, however long what follows takes. Not Sync, after which poolers that
- * read chunk by chunk drop what follows (https://www.postgresql.org/docs/current/protocol-message-formats.html).
+ * Parse of an empty text, as the unnamed statement, and Flush: answered by ParseComplete at once, however long what follows takes. Not
+ * Sync, because poolers that read chunk by chunk drop what follows it
+ * (https://www.postgresql.org/docs/current/protocol-message-formats.html).
  */
 export const PROOF: Uint8Array<ArrayBuffer> = Uint8Array.of(0x50, 0, 0, 0, 8, 0, 0, 0, 0, 0x48, 0, 0, 0, 4)
 
 /**
- * Sends the Sync to a client that owes no answer, and waits for the reply, at most `timeoutMillis`. Does not pass through `client.query`, which
- * tracing tools patch. The reply is told from those to statements by its place: what is sent behind the Sync is answered behind its ReadyForQuery.
- * Calls back once.
+ * Sends the Sync to a client that has no reply due, and waits for the reply, at most `timeoutMillis`. Does not pass through `client.query`,
+ * which tracing tools patch. The reply is told apart from those to statements by its position: what is sent behind the Sync is answered
+ * after its ReadyForQuery. Calls back once.
  */
 export function probe(client: PeerClient, vitals: Vitals, clock: Clock, timeoutMillis: number, done: (alive: boolean) => void): void {
   const { connection } = client
@@ -38,7 +39,8 @@ export function probe(client: PeerClient, vitals: Vitals, clock: Clock, timeoutM
   client.on('end', died)
   const deadline = startDeadline(clock, timeoutMillis, died)
   const { owed } = vitals
-  // The pool asks, and so does whoever uses a client that he has given back: one answer tells both, and only one is expected.
+  // The pool may probe at the same time as a caller that still uses a client it has released: one reply answers both, and only one is
+  // expected.
   if (isWatched(client) && owed?.to === 'probe') {
     vitals.owed = {
       to: 'probe',
@@ -49,13 +51,13 @@ export function probe(client: PeerClient, vitals: Vitals, clock: Clock, timeoutM
     }
     return
   }
-  // A class that is not ours tells nobody whose ReadyForQuery it was.
+  // A class that is not ours does not report whose ReadyForQuery it was.
   if (isWatched(client)) vitals.owed = { to: 'probe', answered }
   else connection.on('readyForQuery', answered)
   connection.stream.write(SYNC)
 }
 
-/** Until its proof has come a statement counts as waiting at the door, where no time of its own runs. */
+/** Until its probe has been answered, a statement counts as being checked, and its own timeout does not run. */
 export function beginsWithProof(vitals: Vitals): Bounds['begins'] {
   const { owed } = vitals
   if (owed?.to !== 'piggybacked') return undefined

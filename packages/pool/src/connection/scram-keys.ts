@@ -1,9 +1,10 @@
 /**
- * What SCRAM makes of a password, kept for the next dial: thousands of rounds of hashing, always with the same result, are most of what a login
- * computes. RFC 5802 (section 5.1) lets a client keep its keys for this. They are part of no error and no event, and end with the pool.
+ * SCRAM's keys, derived from a password and kept for the next login: thousands of rounds of hashing, always with the same result, are most
+ * of what a login computes. RFC 5802 (section 5.1) allows a client to keep its keys for this. They are in no error and no event, and end
+ * with the pool.
  */
 
-/** pg's session of a login by SCRAM: what it remembers between the server's messages. Read in pg 8.11 to 8.23. */
+/** pg's state of a SCRAM login: what it remembers between the server's messages. Read in pg 8.11 to 8.23. */
 export interface ScramSession {
   readonly mechanism: string
   readonly clientNonce: string
@@ -13,7 +14,7 @@ export interface ScramSession {
   message: string
   /** What goes to the server. */
   response: string
-  /** What the server has to answer in the end. pg compares. */
+  /** What the server has to answer in the end. pg compares it. */
   serverSignature?: string
 }
 
@@ -35,7 +36,7 @@ interface Kept {
 
 /** The only mechanism without channel binding that PostgreSQL has. */
 const SCRAM = 'SCRAM-SHA-256'
-/** The most that pg accepts, unless it is told otherwise: more would be a server that makes us compute for hours. */
+/** The most that pg accepts by default: more would be a server that makes us compute for hours. */
 const MOST_ITERATIONS = 100_000
 /** RFC 5802, section 7: `server-first-message`, without extensions. */
 const SERVER_FIRST = /^r=([\x21-\x2b\x2d-\x7e]+),s=((?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?),i=([1-9]\d*)$/
@@ -46,7 +47,7 @@ const HMAC = { name: 'HMAC', hash: 'SHA-256' } as const
 export class ScramKeys {
   #kept: Kept | undefined
 
-  /** Writes the answer to the server's first message into the session. False: that is for pg to do, or to refuse. */
+  /** Writes the answer to the server's first message into the session. False: leave it to pg, to answer or to refuse. */
   async answer(session: ScramSession, password: unknown, serverFirst: unknown): Promise<boolean> {
     const [, nonce = '', salt, iterations] = SERVER_FIRST.exec(String(serverFirst)) ?? []
     const isNew = nonce.startsWith(session.clientNonce) && nonce.length > session.clientNonce.length
@@ -68,7 +69,7 @@ export class ScramKeys {
     this.#kept = undefined
   }
 
-  /** Dials that begin together compute once. */
+  /** Logins that begin together compute once. */
   #keysFor(password: string, salt: string, iterations: number): Promise<Keys> {
     const known = this.#kept
     if (known?.password === password && known.salt === salt && known.iterations === iterations) return known.keys
@@ -89,7 +90,7 @@ async function derive(password: string, salt: string, iterations: number): Promi
   return { client, stored: await hmacKey(stored), server: await hmacKey(server) }
 }
 
-/** To compute, not for chance. Looked up where it is used: a runtime may have none, and no password either. */
+/** For computing, not for randomness. Looked up where it is used: a runtime may have none, and no password either. */
 function subtle(): Subtle {
   return globalThis.crypto.subtle
 }

@@ -1,7 +1,7 @@
 /**
- * Statements that are objects of the user's own: cursors, row streams, COPY streams, a `new Query()`. pg hands them the connection, and they talk
- * with the server by themselves. What is asked and answered is counted here, so that their waits can be bounded, their readers hear of a loss, and a
- * client that is given back under them is not waited for in vain.
+ * Statements that are the user's own objects: cursors, row streams, COPY streams, a `new Query()`. pg hands them the connection, and they
+ * talk to the server themselves. Their requests and answers are counted here, so that their waits can be bounded, their readers learn of a
+ * loss, and a client that is released under them is not waited for forever.
  */
 
 import { type Clock, type Deadline, read, startDeadline } from '@thaw/core'
@@ -26,25 +26,25 @@ export interface Submitter {
   interrupt(reason: Error): void
 }
 
-/** Bounds the statement, and sees to it that whatever waits for it ends with its connection. Before pg is given it. */
+/** Bounds the statement, and makes sure that everything that waits for it ends with its connection. Called before pg gets it. */
 export function converse(query: PeerQuery, bounds: Bounds | undefined, submitter: Submitter): void {
-  // Nobody can submit one twice. Whoever tries hears it from the server.
+  // A statement cannot be submitted twice. Trying to is answered by the server.
   if (conversations.has(query)) return
   tellInContext(query)
   conversations.set(query, new Conversation(query, bounds, submitter))
 }
 
 /**
- * Does the statement wait for whoever reads it, or feeds it, and for nothing from the server? Then it never ends by itself, if nobody does. A stream
- * that something is attached to is being read.
+ * Does the statement wait for its reader or writer, and for nothing from the server? Then it never ends by itself without one. A stream
+ * that has a consumer attached is being read.
  */
 export function isWaitingForItsReader(client: PeerClient, query: PeerQuery | undefined = activeQueryOf(client)): boolean {
   return query !== undefined && conversations.get(query)?.isLeft === true
 }
 
 /**
- * The client has been given back. Calls back once if one of its statements waits for a reader, and none comes. Returns the function that stops
- * waiting for that.
+ * The client has been released. Calls back once if one of its statements waits for a reader, and none comes. Returns the function that
+ * stops waiting for that.
  */
 export function whenLeft(client: PeerClient, left: () => void): () => void {
   const open = [activeQueryOf(client), ...queuedQueriesOf(client)].map((query) => query && conversations.get(query))
@@ -55,7 +55,7 @@ export function whenLeft(client: PeerClient, left: () => void): () => void {
   }
 }
 
-/** The statement's own `query_timeout` is kept here: pg's timer would tell the reader, and leave the statement running. */
+/** The statement's own `query_timeout` is kept here: pg's timer would reject the reader, and leave the statement running. */
 export function withoutTimer<Result>(query: PeerQuery & { query_timeout?: unknown }, send: () => Result): Result {
   const { query_timeout } = query
   if (query_timeout === undefined) return send()
@@ -69,7 +69,7 @@ export function withoutTimer<Result>(query: PeerQuery & { query_timeout?: unknow
 
 const conversations = new WeakMap<PeerQuery, Conversation>()
 
-/** How long a reader may pause after an answer, once the client was given back. One that goes on does so at once. */
+/** How long a reader may pause after an answer, once the client was released. A reader that continues does so at once. */
 const PAUSE_MILLIS = 1000
 const LEFT_OPEN =
   'The client was released while this cursor or stream was open and had no reader, so its connection was closed. Read it to its end, or close it, before release().'
@@ -85,9 +85,9 @@ class Conversation {
   #socket: PeerConnection['stream'] | undefined
   /** Requests that have not been answered. */
   readonly #asked = { describe: 0, execute: 0, ready: 0 }
-  /** Of one that writes to the socket by itself nothing is known: it is waited for. */
+  /** Nothing is known of one that writes to the socket by itself: it is waited for. */
   #hasAsked = false
-  /** COPY FROM STDIN: the server waits for data, until it was told that all has come. */
+  /** COPY FROM STDIN: the server waits for data, until it is told that all has come. */
   #copyIn: 'none' | 'open' | 'final' = 'none'
   #isEnded = false
   /** Given up by its reader before it was sent. */
@@ -102,7 +102,7 @@ class Conversation {
     this.#query = query
     this.#cursor = cursorOf(query)
     this.#submitter = submitter
-    // pg's own Query alone has this. It is a statement like any other.
+    // Only pg's own Query has this. It is a statement like any other.
     const isStatement = query.requiresPreparation !== undefined
     this.#timeoutMillis = isStatement ? 0 : (bounds?.timeoutMillis ?? 0)
     const whole = bounds && { ...bounds, timeoutMillis: isStatement ? bounds.timeoutMillis : 0 }
@@ -139,7 +139,7 @@ class Conversation {
     return !this.#cursor && this.#socket?.listenerCount('data') === 0
   }
 
-  /** Is there something attached that reads it, or feeds it? */
+  /** Does it have a consumer or a source attached? */
   #isAttended(): boolean {
     const stream = this.#query as Attendable
     if (stream.destroyed || !stream.listenerCount) return false
@@ -171,7 +171,7 @@ class Conversation {
   }
 
   #submit(connection: PeerConnection, inner: Method): unknown {
-    // What nobody wants any more is not begun: nobody would end it. (One that writes tells the server so by itself.)
+    // A statement that was already given up is not begun: nothing would end it. (One that writes tells the server so by itself.)
     if ((this.#query as Attendable).destroyed && !('_final' in this.#query)) this.#givenUp ??= new Error('Destroyed before it was sent')
     if (this.#givenUp) return this.#givenUp
     this.#socket = connection.stream
@@ -200,7 +200,7 @@ class Conversation {
     this.#await()
   }
 
-  /** Bounds the wait that begins, if one does. The reader's own pauses are his. */
+  /** Bounds the wait that begins, if one does. The reader's own pauses are not bounded. */
   #await(): void {
     this.#considerPause()
     if (this.#wait || this.#isEnded || this.#timeoutMillis === 0 || !this.#isAwaiting) return
@@ -209,7 +209,7 @@ class Conversation {
     const bytesRead = this.#socket?.bytesRead
     this.#wait = startDeadline(clock, this.#timeoutMillis, (lateMillis) => {
       this.#wait = undefined
-      // Its rows come, or lie there: then it is the reader who takes his time.
+      // Its rows arrive, or are there: then it is up to the reader.
       if (this.#isCopyOut && (this.#socket?.readableLength || this.#socket?.bytesRead !== bytesRead)) return this.#await()
       this.#interrupt(asInterruption(timeUp(this.#timeoutMillis, clock.mono() - mono, lateMillis)))
     })
@@ -244,7 +244,7 @@ class Conversation {
     this.#end()
     if (error === this.#givenUp) return
     const stream = this.#query as Attendable
-    // An error that nobody listens to would end the process, for a stream that nobody wants.
+    // An error without a listener would end the process, for a stream that was given up.
     if (this.#isReleased) stream.on?.('error', () => {})
     const { client } = this.#submitter
     const told = this.#isLeftOpen ? new Error(LEFT_OPEN, { cause: error }) : error
@@ -255,7 +255,7 @@ class Conversation {
       if (this.#cursor.connection) client.connection.once('readyForQuery', () => this.#forgetConnection())
       return
     }
-    // As one that was never submitted: it would ask the dead connection to close the portal, and wait for the answer.
+    // As one that was never submitted: otherwise it would ask the dead connection to close the portal, and wait for the answer.
     this.#forgetConnection()
     if (this.#cursor.state !== 'done' || this.#cursor._cb) this.#cursor.state = 'initialized'
     inner(told, client.connection)
@@ -286,7 +286,7 @@ class Conversation {
     cursor.close = close
   }
 
-  /** Closed before it was sent: pg-cursor would open its portal all the same, and nobody would close it. */
+  /** Closed before it was sent: pg-cursor would still open its portal, and nothing would close it. */
   #giveUp(cursor: PeerCursor): void {
     this.#givenUp = new Error('Closed before it was sent')
     cursor.state = 'done'
@@ -300,7 +300,7 @@ interface Asked {
   readonly ready: number
 }
 
-/** What is sent that the server answers, and how pg's connection calls it. */
+/** The requests that the server answers, and the names of their methods on pg's connection. */
 const REQUESTS = [
   ['describe', 'describe'],
   ['execute', 'execute'],
@@ -309,7 +309,7 @@ const REQUESTS = [
   ['sendCopyFail', 'fail'],
 ] as const
 
-/** By which of a statement's methods pg passes the answers on. NoData it does not, and ReadyForQuery is the end. */
+/** The methods of a statement through which pg passes on the answers. It does not pass on NoData, and ReadyForQuery is the end. */
 const ANSWERS = [
   ['handleRowDescription', 'describe'],
   ['handlePortalSuspended', 'execute'],
@@ -324,7 +324,7 @@ type Attendable = Partial<Pick<NodeJS.EventEmitter, 'listenerCount' | 'on'>> & {
   destroy?(error: Error): void
 }
 
-/** By what pg tells it of answers, in the context of the socket. */
+/** The methods through which pg tells it of answers, in the context of the socket. */
 const HANDLERS = [
   'handleRowDescription',
   'handleDataRow',
@@ -337,7 +337,7 @@ const HANDLERS = [
   'handleCopyData',
 ] as const
 
-/** Its events and its callbacks belong to whoever sends it. */
+/** Its events and its callbacks belong to the caller that sends it. */
 function tellInContext(query: PeerQuery): void {
   const context = keepContext()
   if (!context) return
@@ -354,7 +354,7 @@ function wrap(target: object, name: string, around: (inner: Method, ...values: u
   methods[name] = (...values: unknown[]) => around(inner, ...values)
 }
 
-/** Calls `before` in front of the method. Returns the function that leaves it as it was. */
+/** Calls `before` ahead of the method. Returns the function that restores it. */
 function hook(target: object, name: string, before: () => void): () => void {
   const own = Object.getOwnPropertyDescriptor(target, name)
   wrap(target, name, (inner, ...values) => {

@@ -3,13 +3,17 @@
 import type { PeerConnection } from '../driver/peer.ts'
 
 const CLASSIC = 'P-256:X25519:P-384:P-521'
-/** `*`: with a key share, so that no further round trip is needed. `?`: left out where a build of OpenSSL (FIPS) does not know it. `/`: preferred to what follows. */
+/**
+ * `*`: with a key share, so that no further round trip is needed. `?`: omitted if a build of OpenSSL (FIPS) does not support it. `/`:
+ * preferred to what follows.
+ */
 const POST_QUANTUM = '?*X25519MLKEM768/*P-256:X25519:P-384:P-521'
 
 /**
- * The groups to offer in the ClientHello. Node guesses X25519, but PostgreSQL up to 17 knows P-256 only and answers with HelloRetryRequest: 8 round
- * trips to the first row instead of 7. PostgreSQL 18 knows both, so a key share for P-256 is never worse. The rest stays offered for proxies that
- * want something else. So does X25519MLKEM768, which Node offers first where its OpenSSL has it: what is recorded today must not be read in ten years.
+ * The groups to offer in the ClientHello. Node guesses X25519, but PostgreSQL up to 17 supports only P-256 and answers with
+ * HelloRetryRequest: 8 round trips to the first row instead of 7. PostgreSQL 18 supports both, so a key share for P-256 is never worse. The
+ * other groups are still offered, for proxies that want something else. So is X25519MLKEM768, which Node offers first if its OpenSSL has
+ * it: what is recorded today must not be readable in ten years.
  *
  * @param openssl its version. Before 3.5 an unknown name, or these marks, make every handshake fail.
  */
@@ -20,7 +24,7 @@ export function tlsGroups(openssl: string | undefined): string {
 
 export const TLS_GROUPS: string = tlsGroups((globalThis as { process?: { versions?: { openssl?: string } } }).process?.versions?.openssl)
 
-/** Offers a key share for P-256, unless the user has chosen the groups. The user's own `ssl` object is not touched. */
+/** Offers a key share for P-256, unless the user has chosen the groups. The user's own `ssl` object is not changed. */
 export function preferP256(connection: PeerConnection): void {
   const { ssl } = connection
   if (!ssl || (ssl !== true && 'ecdhCurve' in ssl)) return

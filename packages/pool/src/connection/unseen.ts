@@ -1,13 +1,13 @@
 /**
- * What tracing tools see of statements. They wrap `query` of the driver's Client: each call is a statement to them, from the call to its callback. So what the
- * pool asks for itself goes past the wrappers, and a statement that is sent again answers the call that they have seen.
+ * What tracing tools see of statements. They wrap `query` of the driver's Client: to them each call is a statement, from the call to its
+ * callback. So the pool's own queries bypass the wrappers, and a statement that is sent again answers the call that they have seen.
  */
 
 import { activeQueryOf, isSubmittable, type PeerClient, type PeerQuery, queuedQueriesOf, sentQueriesOf } from '../driver/peer.ts'
 import { watchMethod } from '../driver/stock.ts'
 import { VITALS, type Vitals, WATCHED } from './vitals.ts'
 
-/** How a watched client sends something past whatever is put around its `query`. */
+/** How a watched client sends something past any wrapper of its `query`. */
 export const UNSEEN: unique symbol = Symbol('thaw.pg.unseen')
 
 /** As pg calls back. */
@@ -15,7 +15,7 @@ export type Answer = (error: Error | null | undefined, result?: unknown) => void
 
 type Send = (config: unknown, values: unknown, callback: unknown) => unknown
 
-/** Sends a statement of ours. A client of a class that is not watched has one way only. */
+/** Sends one of our own statements. A client of a class that is not watched has only one way. */
 export function sendUnseen(client: PeerClient, config: unknown, values: unknown, callback: Answer): void {
   const send = (client as unknown as { readonly [UNSEEN]?: Send })[UNSEEN]
   if (send) send.call(client, config, values, callback)
@@ -24,18 +24,18 @@ export function sendUnseen(client: PeerClient, config: unknown, values: unknown,
 
 /** A statement that the wrappers have seen. */
 export interface Seen {
-  /** Its text, as they have made it: some add a comment. */
+  /** Its text after the wrappers: some add a comment. */
   readonly text: string
-  /** Answers the wrappers, and they their caller. Once. */
+  /** Answers the wrappers, which answer their caller. Once. */
   readonly answer: Answer
 }
 
 /**
- * Sends the caller's statement, which may have to be sent again. `settle` is told by the driver what became of it. Returned is what the wrappers have to be
- * told in the end: they call `done`. Undefined: nobody has wrapped anything, and `settle` is all there is.
+ * Sends the caller's statement, which may have to be sent again. The driver calls `settle` with the result. Returns the function that
+ * reports the final result to the wrappers: it calls `done`. Undefined: nothing is wrapped, and `settle` is all there is.
  *
- * A class of the user's with a `query` of its own may do anything in it, once for each time that the statement is sent. So may a wrapper that sends
- * something else beside it. They are called again.
+ * A user's class with its own `query` may do anything in it, each time the statement is sent. So may a wrapper that sends something else
+ * beside it. They are called again.
  */
 export function sendSeen(client: PeerClient, config: unknown, values: unknown, settle: Answer, done: Answer): Seen | undefined {
   const vitals = (client as unknown as { readonly [VITALS]?: Vitals })[VITALS]
@@ -75,14 +75,14 @@ function isAlone(client: PeerClient): boolean {
   return queuedQueriesOf(client).length + sentQueriesOf(client).length + (activeQueryOf(client) ? 1 : 0) === 1
 }
 
-/** The configuration with the text that wrappers have made. */
+/** The configuration with the text after the wrappers. */
 export function withText(config: unknown, text: string | undefined): unknown {
   if (text === undefined) return config
-  // Over the caller's own: what it has may come from a prototype.
+  // Over the caller's own object: its properties may come from a prototype.
   return typeof config === 'string' ? text : Object.create(config as object, { text: { value: text, enumerable: true } })
 }
 
-/** Tells whether somebody has wrapped `query` of the driver's Client, and the given client's class leaves it at that. */
+/** Tells whether `query` of the driver's Client is wrapped, and the given client's class does not override it. */
 export function watchQuery({ prototype }: { readonly prototype: object }): (client: PeerClient) => boolean {
   const wrapper = watchMethod(prototype, 'query', 'client.query')
   return (client) => {
@@ -91,7 +91,7 @@ export function watchQuery({ prototype }: { readonly prototype: object }): (clie
   }
 }
 
-/** What the watched class calls. Undefined: the client is of no such class, or of one that overrides it. */
+/** What the watched class calls. Undefined: the client is not of such a class, or of one that overrides it. */
 function innerQueryOf(client: object): unknown {
   let owner = client
   while (!Object.hasOwn(owner, 'query')) {

@@ -1,18 +1,18 @@
-/** Clients that are given back while a statement runs: do they, and when does it end? */
+/** Clients that are released while a statement runs: is there one, and when does it end? */
 
 import { pollSockets, startDeadline } from '@thaw/core'
 import { type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import { isWaitingForItsReader, whenLeft } from './submittable.ts'
 
-/** Does a statement run, or wait for its turn? */
+/** Is a statement running, or queued? */
 export function isBusy(client: PeerClient): boolean {
   return client.readyForQuery === false || queuedQueriesOf(client).length > 0
 }
 
 /**
- * Waits until a client that was given back is quiet, at most `releaseTimeoutMillis`. Each time that it seems to be, the event loop turns once: the next
- * statement of a chain that nobody awaits is sent when the promise of the one before has settled. Calls back once.
+ * Waits until a client that was released is quiet, at most `releaseTimeoutMillis`. Each time it seems to be, the event loop turns once: in
+ * a promise chain that is not awaited, the next statement is sent when the promise of the one before has settled. Calls back once.
  */
 export function whenQuiet(client: PeerClient, settings: Settings, done: (quiet: boolean) => void): void {
   const began = settings.clock.mono()
@@ -31,7 +31,7 @@ export function whenQuiet(client: PeerClient, settings: Settings, done: (quiet: 
   wait(settings.releaseTimeoutMillis)
 }
 
-/** Waits for it, at most `releaseTimeoutMillis`: its result is nobody's, its effect is. Calls back once. */
+/** Waits for it, at most `releaseTimeoutMillis`: its result is not needed, its effect is. Calls back once. */
 export function whenFinished(client: PeerClient, settings: Settings, done: (finished: boolean) => void): void {
   const isLeft = isWaitingForItsReader(client)
   const settle = (finished: boolean) => {

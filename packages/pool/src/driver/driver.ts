@@ -1,4 +1,4 @@
-/** What the pool leans on of its driver: pg itself, or one that is made of pg's code, such as Neon's. */
+/** What the pool needs of its driver: pg itself, or one that is built on pg's code, such as Neon's. */
 
 import type { PeerClient, PeerConnection, PeerPool, PeerStream } from './peer.ts'
 import type { Waiter } from './waiter.ts'
@@ -15,25 +15,25 @@ export interface Driver {
   readonly Pool: new (
     options?: object,
   ) => PeerPool<Waiter>
-  /** For a question on a connection of its own. */
+  /** For a query on a separate connection. */
   readonly Client: new (
     options: object,
   ) => PeerClient
-  /** A statement of the driver's own making: one whose wait is nobody's fault but the server's. */
+  /** A statement of the driver's own class: only the server can make it wait. */
   readonly Query: abstract new (
     ...values: never[]
   ) => object
-  /** What the server's errors are. */
+  /** The class of the server's errors. */
   readonly DatabaseError: abstract new (
     ...values: never[]
   ) => Error
   /**
-   * A connection like the client's, not open yet. `stream` is the user's option of that name: what makes the client's sockets makes this one's.
-   * Undefined: no second one can be made.
+   * A connection like the client's, not open yet. `stream` is the user's option of that name: it makes this connection's socket as it made
+   * the client's. Undefined: a second one cannot be made.
    */
   connectionFor(client: PeerClient, stream: unknown): CancelConnection | undefined
-  /** Does a stream that the user made go to the address that it is told, as the driver's own does, or find its way by itself? */
+  /** Does a stream that the user made connect to the address that it is given, as the driver's own does, or find its own way? */
   goesWhereTold(stream: PeerStream): boolean
-  /** @throws {OptionError} where clients of that class cannot be watched. */
+  /** @throws {OptionError} if clients of that class cannot be watched. */
   checkClient(Client: { readonly name: string; readonly prototype?: object }): void
 }

@@ -2,7 +2,7 @@
 
 import type { PeerClient } from './peer.ts'
 
-/** Where a dial was going. */
+/** Where a connection attempt goes. */
 export interface Target {
   readonly host: string
   readonly port: number
@@ -13,7 +13,7 @@ export function address({ host, port, database }: Target): string {
   return `database "${database}" at ${host.startsWith('/') ? host : `${host}:${port}`}`
 }
 
-/** Endpoints that answered once in this process: their address is no typing error. */
+/** Endpoints that have answered in this process: their address is not a typo. */
 const reached = new Set<string>()
 
 /** Has this endpoint ever answered in this process? */

@@ -1,4 +1,4 @@
-/** The numbers behind two names, for predicates that want both. A table, because `node:os` is not everywhere where we are. */
+/** The numbers behind two names, for predicates that check both. A table, because `node:os` does not exist on every runtime. */
 
 interface Globals {
   readonly process?: { readonly platform?: string }
@@ -7,7 +7,7 @@ interface Globals {
 type Code = 'ECONNRESET' | 'EPIPE' | 'ETIMEDOUT'
 
 const LINUX = { ECONNRESET: -104, EPIPE: -32, ETIMEDOUT: -110 }
-/** libuv's own, where the system has others. */
+/** libuv's own, where the system has different ones. */
 const WINDOWS = { ECONNRESET: -4077, EPIPE: -4047, ETIMEDOUT: -4039 }
 const BSD = { ECONNRESET: -54, EPIPE: -32, ETIMEDOUT: -60 }
 
@@ -18,7 +18,7 @@ export function errnoOf(code: Code): number {
   return (platform === 'linux' || platform === 'android' ? LINUX : BSD)[code]
 }
 
-/** An error of ours, for what Node's own would have said with this code. */
+/** An error of ours, in place of what Node would have reported with this code. */
 export function wireError(code: Code, message: string): Error {
   return Object.assign(new Error(message), { code, errno: errnoOf(code), syscall: code === 'EPIPE' ? 'write' : 'read' })
 }

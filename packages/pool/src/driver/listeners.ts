@@ -4,14 +4,15 @@ import type { EventEmitter } from 'node:events'
 import { throwLater } from './next-tick.ts'
 import type { PeerClient } from './peer.ts'
 
-/** What pg-pool tells in the middle of its own work, where an exception would leave a caller waiting and a place taken for ever. */
+/** What pg-pool emits in the middle of its own work, where an exception would leave a caller waiting and a place taken forever. */
 const NAMES: ReadonlySet<string | symbol> = new Set(['connect', 'acquire', 'release', 'remove'])
 
 const refusals = new WeakMap<PeerClient, Error>()
 
 /**
- * Tells listeners. One that throws is an uncaught exception, as in node-postgres, but only when the pool has done its work. A `connect` listener is
- * different: the connection that it could not prepare must not be lent, so its error goes to whom the connection was for.
+ * Calls listeners. One that throws causes an uncaught exception, as in node-postgres, but only after the pool has finished its work. A
+ * `connect` listener is different: a connection that it could not prepare must not be handed out, so its error goes to the caller that the
+ * connection was for.
  */
 export function tellListeners(
   pool: Pick<EventEmitter, 'listenerCount'>,
@@ -19,7 +20,7 @@ export function tellListeners(
   client: unknown,
   tell: () => boolean,
 ): boolean {
-  // pg-pool tells of idle connections that die. Without a listener that would end the process.
+  // pg-pool emits an error for each idle connection that dies. Without a listener that would end the process.
   if (name === 'error' && pool.listenerCount(name) === 0) return false
   if (!NAMES.has(name)) return tell()
   try {

@@ -1,4 +1,4 @@
-/** After the code that runs now, before anything else: `process.nextTick`, and where there is no such thing, a microtask. */
+/** Runs after the current code, before anything else: `process.nextTick`, or a microtask on runtimes without it. */
 
 interface Globals {
   readonly process?: { readonly nextTick?: (callback: () => void) => void }
@@ -7,8 +7,8 @@ interface Globals {
 
 const globals = globalThis as unknown as Globals
 
-// Taken once: the fake timers of a test replace both later, and a pool must not wait for somebody to move a fake clock.
-// The Edge runtime's bundlers put a `process` there that has nothing.
+// Captured once: a test's fake timers replace both later, and a pool must not wait until a fake clock is moved. The Edge runtime's bundlers
+// provide an empty `process`.
 const { queueMicrotask } = globals
 const tick = globals.process?.nextTick?.bind(globals.process) ?? queueMicrotask
 
@@ -16,7 +16,7 @@ export function nextTick(callback: () => void): void {
   tick(callback)
 }
 
-/** An uncaught exception, when the code that runs now has done its work. */
+/** An uncaught exception, after the current code has finished. */
 export function throwLater(error: unknown): void {
   nextTick(() => {
     throw error

@@ -1,6 +1,6 @@
 /**
- * Is a method of the driver as the driver made it? Tracing tools put themselves around it, or into its source as it is loaded. What cannot be told is
- * taken for theirs: that way costs more, and is right as well.
+ * Is a method of the driver still the driver's own? Tracing tools wrap it, or patch its source as it is loaded. If in doubt, it counts as
+ * wrapped: that path costs more, and is right as well.
  */
 
 type Method = (...values: never[]) => unknown
@@ -31,7 +31,10 @@ export function isStock(name: MethodName, method: unknown): boolean {
   return isIt
 }
 
-/** Looks at the same method again and again: the function that tells whether it is somebody else's now. It costs a comparison while nothing changes. */
+/**
+ * Checks the same method again and again: returns the function that tells whether it has been replaced. It costs one comparison while
+ * nothing changes.
+ */
 export function watchMethod(owner: object, key: string, name: MethodName): () => Method | undefined {
   let stock: unknown
   return () => {

@@ -1,6 +1,6 @@
 /**
- * The bindings of a Worker, without an `import` of `cloudflare:workers`: bundlers that know nothing of Workers stop at one, and so does Node, in which
- * build tools load the modules of an app.
+ * The bindings of a Worker, without an `import` of `cloudflare:workers`: bundlers that do not know Workers fail on one, and so does Node,
+ * in which build tools load an app's modules.
  */
 
 interface WorkersModule {
@@ -13,10 +13,10 @@ interface Runtime {
 
 const NAME = 'cloudflare:workers'
 
-/** Where `process` does not have it: by an import that has ended long before the first request comes. */
+/** If `process` does not have it: through an import that has finished long before the first request. */
 let imported: WorkersModule | undefined
 
-/** To be called while modules are loaded, in a Worker. */
+/** Call it while modules are loaded, in a Worker. */
 export function prepareBindings(): void {
   if (builtin()) return
   import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ NAME).then(
@@ -27,7 +27,7 @@ export function prepareBindings(): void {
   )
 }
 
-/** Not to be called before there is a request: some bindings may not be read in the global scope. */
+/** Do not call it before there is a request: some bindings must not be read in the global scope. */
 export function currentBindings(): object {
   return (builtin() ?? imported)?.env ?? {}
 }

@@ -1,6 +1,7 @@
 /**
- * The pool for the runtime that the module is loaded in: with connections for each request in a Worker, for the process elsewhere. Asked at run time: what
- * was bundled for one is loaded in the other too. Next.js bundles for Node what OpenNext runs in a Worker, and tools that build for Workers load modules in Node.
+ * The pool for the runtime in which the module is loaded: with connections per request in a Worker, and per process elsewhere. Detected at
+ * run time, because a bundle made for one runtime is loaded in the other too: Next.js bundles for Node what OpenNext runs in a Worker, and
+ * tools that build for Workers load modules in Node.
  */
 
 import { OptionError } from '@thaw/core'
@@ -15,16 +16,16 @@ type AnyPool = new (source?: never, Client?: unknown) => object
 
 /** Extends the driver's class. Each call makes another class. */
 export function runtimePoolOver(driver: Driver): AnyPool {
-  // Only workerd has this, and a pool for each request cannot do without.
+  // Only workerd has this, and a pool per request cannot work without it.
   if (!('WebSocketPair' in globalThis)) return processPoolOver(driver)
   prepareBindings()
   return scopedPoolOver(driver)
 }
 
-/** Takes a function of the bindings, as a Worker does, when it is made. Who uses it hears that there are none. */
+/** Accepts a function of the bindings, as a Worker does, when it is created. Using it fails with an error that says there are no bindings. */
 function processPoolOver(driver: Driver): AnyPool {
   return class ProcessPool extends poolOver(driver) {
-    // No field: webpack's minifier assigns it, which throws.
+    // Not a field: webpack's minifier turns it into an assignment, which throws.
     static override get name(): string {
       return 'Pool'
     }
@@ -38,7 +39,7 @@ function processPoolOver(driver: Driver): AnyPool {
 
 type ClientClass = new (...values: never[]) => PeerClient
 
-/** A client that says, when it is to connect, why it cannot know where. */
+/** A client that fails to connect, with the reason why it cannot know where. */
 function withoutTarget<Given extends ClientClass>(Client: Given): Given {
   const Base = Client as unknown as new (...values: unknown[]) => object
   return class extends Base {

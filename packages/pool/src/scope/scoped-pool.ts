@@ -1,6 +1,6 @@
 /**
- * The pool on Cloudflare Workers, where a socket belongs to the request, or the Durable Object, that opened it. One object that lasts as long as the
- * isolate, and does nothing until it is used; behind it one pool of connections for each scope.
+ * The pool on Cloudflare Workers, where a socket belongs to the request, or the Durable Object, that opened it. One object that lives as
+ * long as the isolate, and does nothing until it is used; behind it, one pool of connections per scope.
  */
 
 import { currentScope, type Invocation, OptionError, type Scope, type ThawListener, type TrackedPool, trackPool } from '@thaw/core'
@@ -17,23 +17,23 @@ import { currentBindings } from './bindings.ts'
 import { knownOptions, optionsFrom, type Source, type SourceFunction } from './source.ts'
 
 /**
- * A request may have six connections that wait at once; one is left to ask the server to stop a statement.
+ * A request may have six connections that wait at once; one is reserved for asking the server to stop a statement.
  * https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections
  */
 const MOST_SOCKETS = 5
-/** pg-pool's events, which a scope's pool passes on to the one that the user holds. */
+/** pg-pool's events, which a scope's pool passes on to the user's pool object. */
 const EVENTS = ['connect', 'acquire', 'release', 'remove', 'error'] as const
 
 /** One scope's connections. */
 interface Branch {
   readonly pool: ThawPool
-  /** Once it has been used: tells it of invocations. */
+  /** Once it has been used: receives its invocations. */
   member?: TrackedPool
 }
 
 type Arguments = readonly unknown[]
 
-/** The pool that the user holds. Its types are the driver's business. */
+/** The user's pool object. Its types come from the driver. */
 export interface ScopedPool extends Omit<PeerPool<Waiter>, 'options'> {
   readonly options: { max: number }
 }
@@ -43,7 +43,8 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
   const Housed = poolOver(driver)
 
   class ScopedPool extends driver.Pool {
-    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. No field: webpack's minifier assigns it, which throws.
+    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. Not a field: webpack's minifier turns it into an
+    // assignment, which throws.
     static override get name(): string {
       return 'Pool'
     }
@@ -52,7 +53,7 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
     readonly #Client: unknown
     readonly #memory = createMemory()
     readonly #branches = new WeakMap<Scope, Branch>()
-    /** Known to platforms for as long as somebody holds the pool. */
+    /** Known to platforms for as long as the pool object is referenced. */
     #member: TrackedPool | undefined
 
     constructor(source?: Source | SourceFunction<never>, Client?: unknown) {
@@ -72,7 +73,7 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
       return this.#inScope(args, (pool) => Reflect.apply(pool.query, pool, args))
     }
 
-    /** Of this scope alone. Whoever uses the pool afterwards, here or elsewhere, opens new connections. */
+    /** The connections of this scope alone. Using the pool afterwards, here or elsewhere, opens new ones. */
     end(...args: Arguments): unknown {
       const scope = scopeOrNone()
       const branch = scope && this.#branches.get(scope)
@@ -105,11 +106,11 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
     }
 
     override emit(name: string | symbol, ...values: unknown[]): boolean {
-      // pg-pool tells of idle connections that die. Without a listener that would end the request.
+      // pg-pool emits an error for each idle connection that dies. Without a listener that would end the request.
       return (name !== 'error' || this.listenerCount('error') > 0) && super.emit(name, ...values)
     }
 
-    /** Runs `work` on the connections of the scope that the caller runs in. What cannot be is told as pg-pool tells it: never thrown. */
+    /** Runs `work` on the connections of the caller's scope. Failures are reported as pg-pool reports them: never thrown. */
     #inScope(args: Arguments, work: (pool: ThawPool) => unknown): unknown {
       let pool: ThawPool
       try {
@@ -152,7 +153,7 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
       return branch
     }
 
-    /** Platforms know the pool that the user holds. What they tell it is for the scope of the invocation that they speak of. */
+    /** Platforms know the user's pool object. What they report to it concerns the scope of the invocation that they name. */
     #asMember(): TrackedPool {
       const of = ({ scope }: Invocation) => scope && this.#branches.get(scope)?.member
       return {

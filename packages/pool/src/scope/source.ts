@@ -1,10 +1,10 @@
-/** Where a pool on Workers gets its options from: a URL, an object, a binding, or a function of the bindings. Asked in each request anew. */
+/** Where a pool on Workers gets its options from: a URL, an object, a binding, or a function of the bindings. Evaluated anew in each request. */
 
 import { OptionError } from '@thaw/core'
 import type { PoolConfig as PgPoolConfig } from 'pg'
 import type { ThawOptions } from '../options/options.ts'
 
-/** A binding of Hyperdrive, or whatever has a connection string as one has. Not to be read before there is a request. */
+/** A Hyperdrive binding, or anything else that has a connection string. Not to be read before there is a request. */
 export interface ConnectionBinding {
   readonly connectionString: string
 }
@@ -17,7 +17,7 @@ export type Source = string | ConnectionBinding | PoolConfig
 /** As {@link Source}, when it is known only where the bindings are. */
 export type SourceFunction<Env> = (env: Env) => Source | undefined
 
-/** What can be said before there is a request: the options of an object that somebody has written down. */
+/** What is known before there is a request: the options of a plain object. */
 export function knownOptions(source: Source | SourceFunction<never>): PoolConfig {
   return typeof source === 'object' && !isBinding(source) ? source : {}
 }
@@ -31,13 +31,13 @@ export function optionsFrom(source: Source | SourceFunction<never>, bindings: ob
   const found: unknown = typeof source === 'function' ? source(bindings as never) : source
   if (typeof found === 'string' && found !== '') return { connectionString: found }
   if (typeof found !== 'object' || found === null || 'then' in found) throw nothingFound(found, bindings)
-  // Whatever its host is called: see hyperdrive.ts. Who knows better gives options.
+  // Whatever its host is called: see hyperdrive.ts. To override this, pass options.
   if (isBinding(found)) return { connectionString: found.connectionString, piggybackProbe: false }
   if ('connectionString' in found && !found.connectionString) throw nothingFound(found.connectionString, bindings)
   return found
 }
 
-/** Hyperdrive's can also connect by itself. No property may be read to find out. */
+/** A Hyperdrive binding can also connect by itself. No property may be read to find out. */
 function isBinding(value: object): value is ConnectionBinding {
   return 'connectionString' in value && 'connect' in value
 }
