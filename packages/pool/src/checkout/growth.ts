@@ -1,6 +1,7 @@
 /**
- * A pool on a function has few connections by default: one on Lambda. A caller that holds one and asks for another, as a transaction does in which somebody
- * uses the pool, would wait for itself. Such a pool gets one connection more, as long as its user has not said how many it may have.
+ * On a function platform a pool has few connections by default: one on Lambda. A caller that holds one and asks for another, as when the
+ * pool is used inside a transaction, would wait for itself. Such a pool gets one more connection, unless its user has set how many it may
+ * have.
  */
 
 import { type Clock, type Deadline, growth, type InUseCounts, startDeadline, waitsForItself } from '@thaw/core'
@@ -15,10 +16,10 @@ export class Growth {
   readonly #pool: PeerPool<PendingItem>
   readonly #clock: Clock
   readonly #mostConnections: number
-  /** Is it lent to a statement of the pool's own, which gives it back by itself? */
+  /** Is it in use by a statement of the pool's own, which releases it by itself? */
   readonly #isPoolQuery: (client: PeerClient) => boolean
   #nextLook: Deadline | undefined
-  /** The first who waited at the last look, and for how many looks it has been the first. */
+  /** The first waiting caller at the last look, and for how many looks it has been first. */
   #first: PendingItem | undefined
   #looks = 0
 
@@ -33,7 +34,7 @@ export class Growth {
     this.#mostConnections = mostConnections
   }
 
-  /** Connections that a caller holds and runs nothing on. */
+  /** Connections held by a caller that runs nothing on them. */
   get atRest(): number {
     return this.#counts.resting
   }
@@ -45,7 +46,7 @@ export class Growth {
     return { resting: resting.length, total: _clients.length }
   }
 
-  /** Somebody still waits. Looks now and then whether it is for himself. */
+  /** A caller is still waiting. Checks now and then whether the pool is waiting for itself. */
   watch(wasHeldAtRest: boolean = false): void {
     const { _pendingQueue, _clients, options, ending } = this.#pool
     if (this.#nextLook || _pendingQueue.length === 0 || _clients.length < options.max) return
@@ -68,7 +69,7 @@ export class Growth {
     this.#nextLook = undefined
   }
 
-  /** For good: a handler does the same in each invocation, and should not wait, nor dial, in each. */
+  /** For good: a handler does the same in each invocation, and should neither wait nor connect again in each. */
   #grow(more: number): void {
     const { options } = this.#pool
     this.#first = undefined

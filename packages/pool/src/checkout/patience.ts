@@ -22,7 +22,7 @@ export interface Efforts {
 }
 
 export class Patience {
-  /** In a state in which a waiting caller may never be served. */
+  /** Lets a pool grow in which waiting callers might otherwise never be served. */
   readonly growth: Growth
   readonly #events: Events
   readonly #options: PeerPool<PendingItem>['options']

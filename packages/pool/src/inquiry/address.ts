@@ -1,4 +1,4 @@
-/** The very address of a connection. A name, or a factory, may lead to another server the next time. */
+/** The IP address of a connection. A name, or a factory, may lead to another server the next time. */
 
 import type { PeerClient, PeerConnection, PeerStream } from '../driver/peer.ts'
 
@@ -7,15 +7,15 @@ export interface Address {
   readonly port: number
 }
 
-/** Undefined where the socket does not tell: of Unix sockets and WebSockets. */
+/** Undefined if the socket does not report it: Unix sockets and WebSockets. */
 export function addressOf({ connection }: PeerClient): Address | undefined {
   const { remoteAddress, remotePort } = connection?.stream ?? {}
   return remoteAddress === undefined || remotePort === undefined ? undefined : { host: remoteAddress, port: remotePort }
 }
 
 /**
- * Makes a connection that is not open yet go to that address, wherever it is told to go: TLS goes on checking the name that the user gave.
- * A stream of the user's own that finds its way by itself (a tunnel, a connector) is left alone: what we see of it is the tunnel's address.
+ * Makes a connection that is not open yet go to that address, wherever it is told to go; TLS still verifies the name that the user gave. A
+ * stream of the user's own that finds its own way (a tunnel, a connector) is left alone: what we see of it is the tunnel's address.
  */
 export function aim(
   connection: Pick<PeerConnection, 'stream'>,

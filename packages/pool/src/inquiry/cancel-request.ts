@@ -1,4 +1,4 @@
-/** Asking the server to stop working on a statement that nobody waits for any more. */
+/** Asks the server to stop working on a statement that is no longer needed. */
 
 import { type Clock, startDeadline } from '@thaw/core'
 import { isBroken } from '../connection/vitals.ts'
@@ -6,7 +6,7 @@ import type { CancelConnection, Driver } from '../driver/driver.ts'
 import { activeQueryOf, type PeerClient } from '../driver/peer.ts'
 import { addressOf, aim } from './address.ts'
 
-/** How long the request may take. Nobody waits for it: the statement's caller has been told already. */
+/** How long the request may take. Nothing waits for it: the statement's caller has already been answered. */
 const CANCEL_MILLIS = 2000
 
 /** Would closing the connection leave a statement running at the server? */
@@ -15,12 +15,12 @@ export function isAtWork(client: PeerClient): boolean {
 }
 
 /**
- * Sends a CancelRequest on a connection of its own, as the protocol wants it
- * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS): made as the client's was, to the very
- * address of the client's, with TLS where the client has it. The secret goes to nobody else. A request that fails is forgotten: the
- * connection is given up anyway, and the server notices when it wants to answer. Call it before the client's socket is destroyed.
+ * Sends a CancelRequest on a separate connection, as the protocol requires
+ * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS): made in the same way as the client's, to
+ * the same IP address, with TLS if the client has it. The secret key goes nowhere else. A request that fails is ignored: the connection is
+ * given up anyway, and the server notices when it tries to answer. Call it before the client's socket is destroyed.
  *
- * @param options what the client was made of.
+ * @param options what the client was made from.
  */
 export function requestCancel(
   client: PeerClient,
@@ -58,12 +58,12 @@ function open(
     if (connection) aim(connection, addressOf(client), (stream) => options.stream === undefined || driver.goesWhereTold(stream))
     return connection
   } catch {
-    // The user's factory may throw. Nobody is there to be told.
+    // The user's factory may throw. There is no caller to report it to.
     return undefined
   }
 }
 
-/** pg says `sslconnect` before the other side has shown who it is. Only Node's TLS tells when it has. */
+/** pg emits `sslconnect` before the other side has proven its identity. Only Node's TLS reports when it has. */
 function whenSecure({ stream }: CancelConnection, ask: () => void): void {
   if ('authorized' in stream) stream.once('secureConnect', ask)
   else ask()

@@ -1,15 +1,16 @@
 /**
- * Is the backend of a silent statement done with it? A rule over what the server tells of a backend, and what we know of our connection. Behind one
- * address there may be several servers, so a backend that is not found proves nothing: only one that is there, is ours, and is idle, does.
+ * Has the backend finished with a silent statement? A rule over what the server says about a backend, and what we know of our connection.
+ * There may be several servers behind one address, so a backend that is not found proves nothing: only one that is there, is ours, and is
+ * idle, does.
  */
 
 import type { Reading } from '@thaw/core'
 
-/** What the server tells, in ages: two machines' clocks differ. NaN: it does not tell. */
+/** What the server reports, as ages: two machines' clocks differ. NaN: it does not report it. */
 export interface Backend {
   readonly state: string
   readonly waitEvent: string
-  /** The port of whoever is connected to it: ours, unless something is between. */
+  /** The port of its client: ours, unless something is in between. */
   readonly clientPort: number
   readonly ageSeconds: number
   /** Since when it is in that state. */
@@ -27,7 +28,7 @@ export interface Span {
 /** What we know. */
 export interface Witness {
   readonly localPort: number | undefined
-  /** From the beginning of the dial until the server was ready. */
+  /** From the start of the connection attempt until the server was ready. */
   readonly born: Span
   /** When the server last said that it is ready. */
   readonly ready: Span
@@ -37,21 +38,21 @@ export interface Witness {
   readonly sent: Span
 }
 
-/** How far two accounts of the same event may be apart: a network's delay, and a busy machine's. */
+/** How far two accounts of the same event may differ: a network's delay, and a busy machine's. */
 const TOLERANCE_MILLIS = 1000
 
-/** @param asked from the moment in which the server was asked until it answered. */
+/** @param asked from the moment when the server was asked until it answered. */
 export function isDone(backend: Backend, witness: Witness, asked: Span): boolean {
   const { state, waitEvent } = backend
-  // One that waits for us to read or to write is not at work either: we have sent everything, and read everything that came.
+  // A backend that waits for us to read or to write is not working either: we have sent everything, and read everything that came.
   const isIdle = state.startsWith('idle')
   if (!isIdle && !(state === 'active' && (waitEvent === 'ClientRead' || waitEvent === 'ClientWrite'))) return false
   const fits = (seconds: number, span: Span) => fitsAge(seconds * 1000, span, asked)
   if (!fits(backend.ageSeconds, witness.born)) return false
-  // Directly connected: nobody else has that port.
+  // Directly connected: no other client has that port.
   if (backend.clientPort > 0 && backend.clientPort === witness.localPort) return true
-  // Through a NAT, a balancer or a tunnel it must have lived as our connection has: fallen idle when we last heard of it, so that the statement
-  // never arrived; or begun a statement when we sent ours.
+  // Through a NAT, a load balancer or a tunnel, its timing must match our connection's: it became idle when we last heard from it, so the
+  // statement never arrived; or it began a statement when we sent ours.
   return (
     (isIdle && (fits(backend.stateSeconds, witness.ready) || fits(backend.stateSeconds, witness.heard))) ||
     fits(backend.querySeconds, witness.sent)

@@ -1,6 +1,6 @@
 /**
- * Statements whose connection falls silent under them. The door cannot see it: the connection was good when it was lent. Looks once a second,
- * and only while somebody has a client; asks the server itself before it accuses anything.
+ * Statements whose connection falls silent under them. The health check at acquire cannot see this: the connection was good when it was
+ * handed out. Looks once a second, only while a client is in use, and asks the server before it takes anything for lost.
  */
 
 import { type Clock, type Reading, read, startDeadline, type Timer } from '@thaw/core'
@@ -18,9 +18,9 @@ export interface WatchHost extends InquirerHost {
   vitalsOf(client: PeerClient): Vitals
 }
 
-/** How often it looks. A statement is asked after when it has waited for a whole interval without a byte. */
+/** How often it looks. A statement is asked about when it has waited for a whole interval without a byte. */
 const INTERVAL_MILLIS = 1000
-/** A statement that was not found done is asked after again when it has waited twice as long, but at least this often. */
+/** A statement that was not found finished is asked about again when it has waited twice as long, but at least this often. */
 const MOST_PAUSE_MILLIS = 30_000
 
 /** What was seen of a client's statement at the last look. */
@@ -64,9 +64,9 @@ export class InFlightWatch {
     return this.#inquirer.isAsking
   }
 
-  /** Somebody has a client. Costs nothing while the timer runs anyway. */
+  /** A client is in use. Costs nothing while the timer runs anyway. */
   start(): void {
-    // Of a pooler's pids there is nobody to ask.
+    // A pooler's PIDs cannot be asked about.
     if (this.#timer !== undefined || this.#host.memory.isDirect === false) return
     this.#lookedAt = read(this.#clock)
     this.#timer = this.#clock.setTimer(() => this.#look(), INTERVAL_MILLIS, true)
@@ -94,7 +94,7 @@ export class InFlightWatch {
   #lookAt(client: PeerClient, since: Span): void {
     const query = awaited(client)
     const { bytesRead, isPaused } = client.connection?.stream ?? {}
-    // A cursor may be waiting for its reader, and a stream for its writer: of these nobody can say who is late.
+    // A cursor may be waiting for its reader, and a stream for its writer: it cannot be told which side is late.
     if (
       !(query instanceof this.#host.driver.Query) ||
       bytesRead === undefined ||
@@ -116,7 +116,7 @@ export class InFlightWatch {
     return due.map(([client, sight]) => ({ client, sight, address: addressOf(client) }))
   }
 
-  /** One question for each address, one after the other. Who is not asked after now is due at the next look. */
+  /** One query for each address, one after the other. A statement that is not asked about now is due at the next look. */
   async #askAfter(suspects: readonly Suspect[]): Promise<void> {
     this.#isBusy = true
     try {
@@ -143,7 +143,7 @@ export class InFlightWatch {
     for (const suspect of suspects) {
       const backend = answer.backends.get(suspect.client.processID ?? 0)
       if (!backend || !this.#isAlone(suspect.client) || !isDone(backend, this.#witness(suspect), answer.asked)) continue
-      // The answer may be on its way: a lost packet is repeated after 200 ms. A probe's time is enough for that.
+      // The answer may be on its way: a lost packet is resent after 200 ms. A probe's timeout is enough for that.
       startDeadline(this.#clock, this.#host.settings.probeTimeoutMillis, () => {
         if (this.#isSilent(suspect)) suspect.client.connection.stream.destroy(fellSilent())
       })
@@ -154,7 +154,7 @@ export class InFlightWatch {
     return awaited(client) === sight.query && client.connection.stream.bytesRead === sight.bytesRead && !isBroken(client)
   }
 
-  /** Two of our connections with one pid go to two servers: nobody can say of which of them the server spoke. */
+  /** Two of our connections with the same PID go to two servers: it cannot be told which of them answered. */
   #isAlone({ processID }: PeerClient): boolean {
     return this.#host.pool._clients.filter((one) => one.processID === processID).length === 1
   }
@@ -180,7 +180,7 @@ function groupByAddress(suspects: readonly Suspect[]): Iterable<Suspect[]> {
   return groups.values()
 }
 
-/** The statement that is waited for: the one that runs, or the first behind one whose error has come, if the server is not ready yet. */
+/** The statement that is waited for: the one that runs, or, if an error has come and the server is not ready yet, the first one behind it. */
 function awaited(client: PeerClient): PeerQuery | undefined {
   return activeQueryOf(client) ?? (client.readyForQuery === false ? queuedQueriesOf(client)[0] : undefined)
 }

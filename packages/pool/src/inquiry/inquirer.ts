@@ -1,4 +1,4 @@
-/** Asking a server after backends of ours, on an extra connection. One question at a time for the whole pool, however many statements are silent. */
+/** Asks a server about our backends, over an extra connection. One query at a time for the whole pool, however many statements are silent. */
 
 import { type Deadline, type Reading, read, startDeadline } from '@thaw/core'
 import type { Memory } from '../connection/home.ts'
@@ -16,16 +16,16 @@ export interface InquirerHost {
   readonly pool: PeerPool<PendingItem>
 }
 
-/** What the server told, and when. */
+/** What the server reported, and when. */
 export interface Answer {
   readonly backends: ReadonlyMap<number, Backend>
   readonly asked: Span
 }
 
-/** How long the question may take, dial included. Without an answer nothing is known, and nothing is done. */
+/** How long this may take, connecting included. Without an answer nothing is known, and nothing is done. */
 const ASK_MILLIS = 5000
 
-/** Those that are ours, by user and database. As text, whatever parsers the user has set. */
+/** Ours, by user and database. As text, whatever parsers the user has set. */
 const FIND = `
   SELECT pg_backend_pid()::text AS asker, pid::text, state, wait_event, client_port::text AS port,
     extract(epoch FROM clock_timestamp() - backend_start)::text AS age,
@@ -64,11 +64,11 @@ export class Inquirer {
     return !this.isAsking && _clients.length <= options.max
   }
 
-  /** Resolves when the extra connection has gone again. Undefined: nothing is known. Never rejects. */
+  /** Resolves when the extra connection has been closed. Undefined: nothing is known. Never rejects. */
   async ask(address: Address | undefined, pids: readonly number[]): Promise<Answer | undefined> {
     const { driver, settings, pool } = this.#host
     const { stream } = pool.options as { readonly stream?: unknown }
-    // A stream that the user made, and not a function that makes them, is in use already.
+    // A stream that the user made, as opposed to a function that makes them, is already in use.
     if (stream !== undefined && typeof stream !== 'function') return undefined
     try {
       // Not a spread: pg-pool hides the password by making it non-enumerable.
@@ -87,7 +87,7 @@ export class Inquirer {
       })
       aim(asker.connection, address, (made) => stream === undefined || driver.goesWhereTold(made))
       const answer = await this.#question(asker, pids).catch(() => undefined)
-      // Its goodbye is bounded as well, and keeps no process alive.
+      // Closing it is bounded as well, and does not keep the process alive.
       asker.unref?.()
       asker.end().catch(() => {})
       await ended
@@ -98,7 +98,7 @@ export class Inquirer {
       return undefined
     } finally {
       this.#asker = undefined
-      // Whoever found no room for a hedge beside the question.
+      // Callers for whom there was no room for a hedge meanwhile.
       pool._pulseQueue()
     }
   }
@@ -113,7 +113,7 @@ export class Inquirer {
     const from: Reading = read(settings.clock)
     const { rows } = await asker.query<Row>(FIND, [pids])
     const to = read(settings.clock)
-    // A pooler invents the pids that it gives.
+    // A pooler makes up the PIDs that it reports.
     memory.isDirect = Number(rows[0]?.asker) === asker.processID
     if (!memory.isDirect) return undefined
     return { backends: new Map(rows.map((row) => [Number(row.pid), backendOf(row)])), asked: { from, to } }
