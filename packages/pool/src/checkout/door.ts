@@ -1,6 +1,6 @@
 /**
- * The door: all that is remembered about connections, and the one place that decides whether an idle one may be lent.
- * Judges, polls the sockets, probes, and has what is dead or too old destroyed. It never dials and knows nothing of callers.
+ * The door: everything that is remembered about connections, and the one place that decides whether an idle one may be handed out. Judges,
+ * polls the sockets, probes, and has dead and outdated connections destroyed. It opens no connections.
  */
 
 import {
@@ -40,29 +40,29 @@ export interface DoorHost {
   idle(): IdleItem[]
   /** After how long an idle connection is too many now. Infinity: never. */
   idleTimeoutMillis(): number
-  /** The longest that a connection may live. Infinity: for ever. */
+  /** The longest that a connection may live. Infinity: forever. */
   readonly maxLifetimeMillis: number
   /** Takes the client out of the pool. */
   remove(client: PeerClient): void
-  /** A statement begins on a client that nobody has: takes it out of the idle ones until it is quiet. */
+  /** A statement begins on a client that no caller has: takes it out of the idle list until it is quiet. */
   drain(client: PeerClient): void
-  /** A connection that nobody uses has died: takes it out of the pool, and tells whoever listens to the pool's errors. */
+  /** An idle connection has died: removes it from the pool, and calls the listeners for the pool's errors. */
   died(client: PeerClient, error: Error): void
   /** Asks the server to stop working on the client's statement. */
   requestCancel(client: PeerClient): void
-  /** Lends the unproven client to whoever is so far behind the first in the queue, if his statement takes the question with it. */
+  /** Hands the unchecked client to the caller at this place in the queue, if its statement carries a probe. */
   lendForPiggyback(client: PeerClient, place: number): boolean
-  /** Does somebody wait? */
+  /** Is a caller waiting? */
   isWanted(): boolean
-  /** Is there no room for a connection that has answered late, because a new one has won the race? */
+  /** Is there no room for a connection that has replied late, because a new one has won the race? */
   isTooMany(vitals: Vitals): boolean
-  /** The socket of a lent client has closed. */
+  /** The socket of a client in use has closed. */
   abandoned(client: PeerClient): void
   /** Something has become known: look again. */
   resume(): void
 }
 
-/** Of its maximal lifetime a connection gets a random share between this and all, so that a pool does not renew itself at once. */
+/** Each connection gets a random share, between this and all, of the maximal lifetime, so that a pool does not renew all of them at once. */
 const LEAST_LIFETIME_SHARE = 0.9
 
 export class Door implements StatementHost {
@@ -90,15 +90,15 @@ export class Door implements StatementHost {
     this.scramKeys = host.settings.cacheScramKeys ? host.memory.scramKeys : undefined
   }
 
-  /** Grows on proof that the server is another one. */
+  /** Grows on proof that the server is a different one. */
   get generation(): number {
     return this.#generation
   }
 
-  /** Reads the clocks, and doubts every connection if they prove a freeze. A gap that moved both alike shows as silence anyway. */
+  /** Reads the clocks, and makes every connection suspect if they prove a freeze. A gap that moved both alike shows as silence anyway. */
   look(hints?: FreezeHints, now: Reading = read(this.#host.settings.clock)): Reading {
     const before = this.#lastLook
-    // First, because whoever is told of the thaw may use the pool, which looks again.
+    // First, because a listener for the thaw may use the pool, which looks again.
     this.#lastLook = now
     if (before && weighFreeze(before, now, hints) === 'certain') {
       this.#suspectSince = now.mono
@@ -107,7 +107,7 @@ export class Door implements StatementHost {
     return now
   }
 
-  /** Takes the newest idle connection that may be lent unasked out of the list. What the gate condemns on the way is destroyed. */
+  /** Takes the newest idle connection that may be handed out without a probe from the list. Those that the gate evicts on the way are destroyed. */
   takeTrusted(now: Reading): IdleItem | undefined {
     const idle = this.#host.idle()
     for (let index = idle.length - 1; index >= 0; index--) {
@@ -121,8 +121,8 @@ export class Door implements StatementHost {
   }
 
   /**
-   * An invocation begins: has the newest idle connection proven before somebody wants it, unless it is trusted anyway. It is asked at once: a handler that
-   * computes before its first statement lets no event loop turn.
+   * An invocation begins: probes the newest idle connection before a caller needs it, unless it is trusted anyway. It is probed at once: a
+   * handler that computes before its first statement does not let the event loop turn.
    */
   prepare(hints: FreezeHints): void {
     const now = this.look(hints)
@@ -156,7 +156,7 @@ export class Door implements StatementHost {
     })
   }
 
-  /** Only with PostgreSQL itself, or with a pooler that nobody has found out: of those that are known none drops what is behind a Flush. */
+  /** Only with PostgreSQL itself, or with a pooler that has not been detected: none of the known ones drops what follows a Flush. */
   #mayPiggyback(client: PeerClient): boolean {
     const isAsked = this.vitalsOf(client).askedAt !== undefined
     // In pipeline mode pg sends by itself.
@@ -164,29 +164,29 @@ export class Door implements StatementHost {
     return this.#host.settings.piggybackProbe && !this.isPooled && !isAsked && isPlain
   }
 
-  /** Something that concerns every connection has happened: each must prove itself before it is lent again. */
+  /** Something that concerns every connection has happened: each must prove itself before it is handed out again. */
   doubtAll(since: number = this.#host.settings.clock.mono()): void {
     this.#suspectSince = Math.max(this.#suspectSince, since)
   }
 
-  /** The server is not the one it was: what was connected before is of no use. */
+  /** The server is a different one: older connections are of no use. */
   condemnAll(): void {
     this.#generation++
   }
 
-  /** For a client that somebody has held on to, which the gate never sees. */
+  /** For a client that its caller has kept, which the gate never sees. */
   mustProve(client: PeerClient): boolean {
     const now = this.look()
     const { provenAt } = this.vitalsOf(client)
     return provenAt.mono <= this.#suspectSince || elapsedMillis(provenAt, now) >= this.#host.settings.trustMillis
   }
 
-  /** Has it been found out that PostgreSQL itself is at the other end? Until then: no. */
+  /** Is PostgreSQL itself known to be at the other end? Until it has been detected: no. */
   get isDirect(): boolean {
     return this.#host.memory.isDirect === true
   }
 
-  /** Has it been found out that it is a pooler? Until then: no. */
+  /** Is a pooler known to be there? Until it has been detected: no. */
   get isPooled(): boolean {
     return this.#host.memory.isDirect === false
   }
@@ -256,7 +256,7 @@ export class Door implements StatementHost {
       const then = read(settings.clock)
       const tookMillis = elapsedMillis(now, then)
       answered(alive ? tookMillis : undefined)
-      // Siblings that have answered since the question was put are above suspicion.
+      // Siblings that have replied since the probe was sent are above suspicion.
       const isUnanswered = !alive && vitals.state !== 'closed'
       if (isUnanswered) this.doubtAll(now.mono)
       if (isUnanswered) this.#destroy(client, 'unanswered', then)
@@ -266,9 +266,9 @@ export class Door implements StatementHost {
     })
   }
 
-  /** Moves it to the end of the list, as the one of which we know most, and lends it to who waits, however short the trust. */
+  /** Moves it to the end of the list, as the one of which we know most, and hands it to a waiting caller, however short `trustMillis` is. */
   #proven(client: PeerClient, vitals: Vitals): void {
-    // A lost race accuses nobody: this one says goodbye as any connection that is too many.
+    // Losing a race is no proof of death: this connection is ended like any other that is too many.
     if (this.#host.isTooMany(vitals)) return this.#host.remove(client)
     vitals.probed = true
     const idle = this.#host.idle()
@@ -285,7 +285,7 @@ export class Door implements StatementHost {
 
   #destroy(client: PeerClient, reason: StaleReason, now: Reading): void {
     const silenceMillis = elapsedMillis(this.vitalsOf(client).provenAt, now)
-    // Dead or condemned: nobody is there to read a Terminate.
+    // Dead or evicted: the server does not read a Terminate.
     if (reason !== 'idle' && reason !== 'lifetime') client.connection?.stream.destroy()
     this.#host.remove(client)
     this.#host.memory.events.emit({ type: 'stale', reason, silenceMillis })
@@ -298,7 +298,7 @@ export class Door implements StatementHost {
     this.#host.memory.events.emit({ type: 'sessionLost' })
   }
 
-  /** A connection that stood is lost, and we did not close it: its siblings have to prove themselves. */
+  /** An open connection is lost, and we did not close it: its siblings have to prove themselves. */
   #lost(client: PeerClient, error: Error): void {
     if (client._ending) return
     const vitals = this.vitalsOf(client)
@@ -307,7 +307,7 @@ export class Door implements StatementHost {
     const isNobodys = vitals.state === 'idle' || vitals.state === 'probing' || vitals.state === 'draining'
     if (isNobodys) this.#host.died(client, error)
     this.#sessionLost(vitals)
-    // A caller hears of the loss of its connection; unless it was handed out with the probe on its way, which is no fault of the caller's.
+    // A caller learns of the loss of its connection; unless it was handed out with the probe on its way, for which the caller must not pay.
     if (!isNobodys && vitals.owed?.to !== 'piggybacked') return
     const silenceMillis = elapsedMillis(vitals.provenAt, now)
     const code = codeOf(error)
