@@ -1,4 +1,4 @@
-/** Dialling beside a question that is out for long: which connections are late, which are raced, and what a race may cost. */
+/** Opening a connection beside one whose reply is late: which connections are late, which are raced, and what a race may cost. */
 
 import {
   type Clock,
@@ -26,12 +26,12 @@ export class Hedging {
   readonly #longestMillis: number
   readonly #late = new Set<PeerClient>()
   readonly #raced = new Set<PeerClient>()
-  /** Late ones that are lent, with their proof in front of a statement. */
+  /** Late ones in use, with a probe in front of their statement. */
   readonly #piggybacked = new Set<PeerClient>()
   #roundTrip: RoundTrip | undefined
   #budget: HedgeBudget = HEDGE_BUDGET
 
-  /** @param isAsking is there an extra connection for a question? Then there is no room above `max`. */
+  /** @param isAsking is there an extra connection for a query to the server? Then there is no room above `max`. */
   constructor({ clock, hedge, probeTimeoutMillis }: Settings, pool: PeerPool<PendingItem>, isAsking: () => boolean) {
     this.#pool = pool
     this.#isAsking = isAsking
@@ -40,17 +40,17 @@ export class Hedging {
     this.#longestMillis = probeTimeoutMillis
   }
 
-  /** Does a connection owe its answer for longer than usual? */
+  /** Is a reply due from the connection for longer than usual? */
   get isLate(): boolean {
     return this.#late.size > 0
   }
 
-  /** A round trip took so long. One that is longer than any question may be out was a freeze. */
+  /** A round trip took this long. One that is longer than any probe may take was a freeze. */
   learn(millis: number): void {
     if (millis <= this.#longestMillis) this.#roundTrip = learnRoundTrip(this.#roundTrip, millis)
   }
 
-  /** A connection is asked. Calls back if it is late. Returns what to call when the question is answered, or given up. */
+  /** A connection is probed. Calls back if it is late. Returns what to call when the probe is answered, or given up. */
   watch(client: PeerClient, isLate: () => void): (tookMillis: number | undefined) => void {
     const ring = () => {
       this.#late.add(client)
@@ -67,7 +67,7 @@ export class Hedging {
     }
   }
 
-  /** The same for a connection that is lent already, with the question in front of a statement. */
+  /** The same for a connection that is already in use, with a probe in front of a statement. */
   watchPiggyback(client: PeerClient, isLate: () => void): (tookMillis: number | undefined) => void {
     const answered = this.watch(client, () => {
       this.#piggybacked.add(client)
@@ -79,7 +79,7 @@ export class Hedging {
     }
   }
 
-  /** Shall another dial begin, beside so many, and so many that take long? And why? Who asks does what the answer says. */
+  /** Should another connection attempt begin, beside this many, and this many that take long? And why? The caller does what the answer says. */
   reasonToDial(dialling: number, overdue: number): 'needed' | 'hedge' | undefined {
     const { _pendingQueue, _idle, _clients, options } = this.#pool
     const next = nextDial({
@@ -97,7 +97,7 @@ export class Hedging {
     return next === 'hedge' && !this.#race() ? undefined : next
   }
 
-  /** How many connections there may be beside those that there are. Negative: there are too many, now that a race is over. */
+  /** How many more connections there may be. Negative: there are too many, now that a race is over. */
   get room(): number {
     const { _clients, options } = this.#pool
     return roomLeft({ total: _clients.length, max: options.max, raced: this.#raced.size, overdue: 0 })
@@ -113,7 +113,7 @@ export class Hedging {
     return true
   }
 
-  /** The dial of a race failed: all that is left to hope for is that the connection answers after all. */
+  /** The connection attempt of a race failed: only the late reply is left to wait for. */
   lost(): void {
     for (const client of this.#raced) return void this.#raced.delete(client)
   }
