@@ -1,6 +1,6 @@
 /**
- * Handing idle connections to the callers that wait. A caller that is given the client itself gets it as in pg-pool: two events, and a guard against double
- * release. A statement of the pool's own shows it to nobody, and goes without them where nobody watches.
+ * Hands idle connections to waiting callers. A caller that gets the client itself gets it as in pg-pool: with two events, and a guard
+ * against double release. A statement of the pool's own does not expose the client, and skips both unless there are listeners.
  */
 
 import type { Events, Reading } from '@thaw/core'
@@ -14,10 +14,10 @@ import type { Door } from './door.ts'
 import type { IdleTimer } from './idle-timer.ts'
 import { tellAcquired, tellGivenBack } from './tell.ts'
 
-/** A dead connection is heard of by the door, whoever has it: pg-pool's listener, on and off with each use, is none of ours. */
+/** The door learns of a dead connection, in use or not: pg-pool's listener, added and removed with each use, is not needed. */
 export const NO_LISTENER: IdleListener = () => {}
 
-/** node-postgres' own words. */
+/** node-postgres' own message. */
 const RELEASED_TWICE = 'Release called on client which has already been released to the pool.'
 
 /** pg-pool's undocumented option: may refuse each new connection. */
@@ -25,18 +25,18 @@ interface VerifyOptions {
   readonly verify?: (client: PeerClient, done: (error?: Error) => void) => void
 }
 
-/** What lending needs of its pool. */
+/** What it needs of its pool. */
 export interface LendingHost {
   readonly pool: PeerPool<Waiter>
   readonly door: Door
   readonly events: Events
   readonly watch: InFlightWatch
   readonly idleTimer: IdleTimer
-  /** There is one idle client more: those who wait may be served. */
+  /** There is one more idle client: waiting callers may be served. */
   serve(now: Reading): void
   /** Is there one connection too many? */
   isOverfull(): boolean
-  /** Takes a new connection that nobody waits for any more. */
+  /** Takes a new connection for which no caller waits any more. */
   keep(client: PeerClient, error: Error | boolean | undefined): void
 }
 
@@ -47,7 +47,7 @@ export class Lending {
     this.#host = host
   }
 
-  /** A new connection stands. What its `connect` listeners do to it is not yet its caller's doing. */
+  /** A new connection is open. What its `connect` listeners do to it is not yet its caller's doing. */
   handNew(client: PeerClient, item: PendingItem): void {
     const { pool, door, watch } = this.#host
     const vitals = door.vitalsOf(client)
@@ -66,7 +66,7 @@ export class Lending {
     this.hand(client, checked)
   }
 
-  /** The client itself goes to a caller. `isWanted`: false for a new one if everybody was served meanwhile, who then acquires nothing. */
+  /** The client itself goes to a caller. `isWanted`: false for a new one if every caller was served meanwhile; then none acquires it. */
   hand(client: PeerClient, item: PendingItem, isWanted = true): void {
     const { pool, door } = this.#host
     const vitals = door.vitalsOf(client)
@@ -85,7 +85,7 @@ export class Lending {
     callBack(item, undefined, client, release)
   }
 
-  /** Lends what may be lent unasked, and has the rest looked at. `releasedAt`: the clocks, where they were read in this very turn. */
+  /** Hands out what may be handed out without a probe, and has the rest checked. `releasedAt`: the clocks, if they were read in this very turn. */
   lendIdle(releasedAt: Reading | undefined): void {
     const { pool, door } = this.#host
     const { _pendingQueue, _idle } = pool
@@ -100,7 +100,7 @@ export class Lending {
     if (_pendingQueue.length > 0 && _idle.length > 0) door.vet()
   }
 
-  /** As `connect` and its tick would, where that has nothing to do but to take the newest. For a statement of the pool's own. */
+  /** As `connect` and its tick would do if there is nothing to do but to take the newest. For a statement of the pool's own. */
   lendNow(callback: ConnectCallback): boolean {
     const { pool, door } = this.#host
     const item = pool._idle.length > 0 ? door.takeTrusted(door.look()) : undefined
@@ -108,13 +108,13 @@ export class Lending {
     return item !== undefined
   }
 
-  /** Lends the unproven client to whoever is so far behind the first in the queue, if his statement takes the question with it. */
+  /** Hands the unchecked client to the caller at this place in the queue, if its statement carries a probe. */
   lendForPiggyback(client: PeerClient, place: number): boolean {
     const { pool, door } = this.#host
     const { _pendingQueue, _idle } = pool
     const index = _idle.findIndex((one) => one.client === client)
     const waiter = _pendingQueue[place]
-    // A listener of `acquire` may send something before the statement, on a connection that is not proven yet.
+    // A listener of `acquire` may send something before the statement, on a connection that has not been checked yet.
     if (index === -1 || pool.listenerCount('acquire') > 0 || !waiter?.mayPiggyback?.()) return false
     _pendingQueue.splice(place, 1)
     door.vitalsOf(client).piggybacks = true
@@ -122,7 +122,7 @@ export class Lending {
     return true
   }
 
-  /** Hands it to the caller, who has left the queue as it has left the idle ones. */
+  /** Hands it to the caller, which has left the queue as the client has left the idle list. */
   #lend({ client }: IdleItem, waiter: PendingItem & Partial<Pick<Waiter, 'isOwn' | 'context' | 'since'>>): void {
     const { pool, door, events, watch } = this.#host
     const vitals = door.vitalsOf(client)
@@ -142,7 +142,7 @@ export class Lending {
     else this.hand(client, waiter)
   }
 
-  /** Whatever is out of the ordinary goes the way of every other client. */
+  /** Everything out of the ordinary takes the way of every other client. */
   #giveBack(client: PeerClient, vitals: Vitals, error: Error | boolean | undefined): void {
     const { pool, door, events, idleTimer } = this.#host
     const isQuiet = !error && vitals.status === 'I' && !isBusy(client) && !isBroken(client)
@@ -166,7 +166,7 @@ interface LoanOptions {
   readonly log?: unknown
 }
 
-/** Does pg-pool nothing for a loan but to tell of it, and is nobody there to be told? */
+/** Does pg-pool do nothing on acquire but emit an event, and is there no listener for it? */
 function isPlain(pool: PeerPool<Waiter>): boolean {
   const { maxUses, maxLifetimeSeconds, allowExitOnIdle, log } = pool.options as LoanOptions
   const keeps = maxUses === Number.POSITIVE_INFINITY && !maxLifetimeSeconds && !allowExitOnIdle
