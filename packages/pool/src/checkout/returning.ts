@@ -1,6 +1,6 @@
 /**
- * Connections that come back, and those that leave the pool. First the lists and the state are right, then listeners are told, and then whoever waits is
- * served: a listener may use the pool, or the client that it is told of.
+ * Connections that are released, and those that leave the pool. Lists and state change first, then listeners are called, and then waiting
+ * callers are served: a listener may use the pool, or the client that it is told of.
  */
 
 import { type Events, type Reading, read } from '@thaw/core'
@@ -25,9 +25,9 @@ export interface ReturningHost {
   readonly door: Pick<Door, 'vitalsOf' | 'requestCancel'>
   /** Is there one connection too many? */
   isOverfull(): boolean
-  /** Whoever acquired the client has it no more. */
+  /** The caller that acquired the client no longer has it. */
   returned(client: PeerClient): void
-  /** There is one idle connection more, since then. */
+  /** There is one more idle connection, since then. */
   isBack(at: Reading): void
 }
 
@@ -44,7 +44,7 @@ export class Returning {
     this.#host = host
   }
 
-  /** A caller gives the client back. With an error it is closed, as in pg-pool. */
+  /** A caller releases the client. With an error it is closed, as in pg-pool. */
   release(client: PeerClient, error: Error | boolean | undefined): void {
     const { pool, door } = this.#host
     this.#host.returned(client)
@@ -56,7 +56,7 @@ export class Returning {
     } else this.#putBack(client, vitals, error, () => pool.emit('release', error, client))
   }
 
-  /** Nobody has the client, but a statement of a former caller is on it. The connection serves others once that has ended. */
+  /** No caller has the client, but a former caller's statement is on it. The connection serves others once that has ended. */
   drain(client: PeerClient): void {
     const { settings, door } = this.#host
     const vitals = door.vitalsOf(client)
@@ -66,26 +66,26 @@ export class Returning {
     whenQuiet(client, settings, (isQuiet) => this.#putBack(client, vitals, isQuiet ? undefined : true))
   }
 
-  /** A new connection that nobody waits for any more. */
+  /** A new connection for which no caller waits any more. */
   keep(client: PeerClient, error: Error | boolean | undefined): void {
     this.#putBack(client, this.#host.door.vitalsOf(client), error)
   }
 
-  /** An idle connection has died: nobody has it, so the listeners of the pool are told. */
+  /** An idle connection has died: no caller has it, so the pool's listeners are called. */
   died(client: PeerClient, error: Error & { client?: PeerClient }): void {
     error.client = client
     this.remove(client)
     this.#host.pool.emit('error', error, client)
   }
 
-  /** Out of the pool, at once; then it is closed. Idempotent, unlike pg-pool's: the door, the socket and the caller may give it up. */
+  /** Out of the pool, at once; then it is closed. Idempotent, unlike pg-pool's: the door, the socket and the caller may each give it up. */
   remove(client: PeerClient, callback?: () => void): void {
     const { pool, settings, door } = this.#host
     if (!pool._clients.includes(client)) return callback?.()
     pool._clients = pool._clients.filter((one) => one !== client)
     this.#leaveIdle(client)
     const vitals = door.vitalsOf(client)
-    // Whoever has it closes it, and knows. Whoever still runs a statement on it without having it does not.
+    // A caller that has it closes it, and knows. A former caller whose statement still runs on it does not.
     vitals.isEvicted = vitals.state === 'draining' || vitals.state === 'probing'
     enter(client, vitals, 'closed')
     this.#host.returned(client)
@@ -111,7 +111,7 @@ export class Returning {
     try {
       tell?.()
     } finally {
-      // Its place is not free before it is closed: the server may have no room for one more.
+      // Its place is not free until it is closed: the server may have no room for one more.
       if (vitals.state === 'idle') this.#host.isBack(vitals.idleSince)
     }
   }
@@ -119,7 +119,7 @@ export class Returning {
   #settle(client: PeerClient, vitals: Vitals, error: Error | boolean | undefined): void {
     const { pool, settings } = this.#host
     const { maxUses, allowExitOnIdle } = pool.options as unknown as UseOptions
-    // A statement of the pool's own is given back in the moment in which it was answered.
+    // A statement of the pool's own is released at the moment when it is answered.
     vitals.idleSince = vitals.isPoolQuery ? vitals.provenAt : read(settings.clock)
     vitals.isPoolQuery = false
     const counted = client as { _poolUseCount?: number }
@@ -127,7 +127,7 @@ export class Returning {
     const isInTransaction = vitals.status === 'T' || vitals.status === 'E'
     const isExpended = counted._poolUseCount >= maxUses
     const isExpired = pool._expired.has(client)
-    // pg-pool's own words, which people look for in their logs.
+    // pg-pool's own message, which people look for in their logs.
     if (isExpended) pool.log('remove expended client')
     if (isExpired) pool.log('remove expired client')
     if (error || isInTransaction || isExpended || isExpired || pool.ending || isBroken(client) || this.isTooMany(vitals))
@@ -138,7 +138,7 @@ export class Returning {
     pool._idle.push(vitals.item)
   }
 
-  /** Is there one connection too many, and is it this one? One that has state of its session on it stays, and an idle one goes in its place. */
+  /** Is there one connection too many, and is it this one? One that has session state stays, and an idle one goes in its place. */
   isTooMany({ sessionState }: Vitals): boolean {
     const { pool, door } = this.#host
     if (!this.#host.isOverfull()) return false
