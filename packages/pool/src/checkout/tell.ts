@@ -1,4 +1,4 @@
-/** Telling of what happens often, or in several places. */
+/** Emits events that are frequent, or come from several places. */
 
 import { type Clock, codeOf, type Events } from '@thaw/core'
 import { tellReleased } from '../connection/traced-client.ts'
