@@ -1,4 +1,4 @@
-/** Callers who wait for a connection: how long each still may, and who is told that the time is up. */
+/** The wait queue: how long each caller may still wait, and which are rejected because their time is up. */
 
 import { type Clock, chargedMillis, currentInvocation, LOOK_MILLIS, pollSockets, type Reading, read, type Timer } from '@thaw/core'
 import { type Bounds, bound, checkSignal, interruptedBefore } from '../connection/interruption.ts'
@@ -23,31 +23,31 @@ export function createWaiter(clock: Clock, callback: ConnectCallback, { told, ..
   return { callback, context: keepContext(), since: clock.mono(), mayPiggyback, isOwn, until }
 }
 
-/** What a waiting room needs of its pool. */
+/** What the wait queue needs of its pool. */
 export interface WaitingHost {
   readonly clock: Clock
-  /** Everybody who waits, in the order of their coming: pg-pool's own list. */
+  /** Every waiting caller, in order of arrival: pg-pool's own list. */
   queue(): Waiter[]
-  /** How long anybody may wait. Infinity: for ever. */
+  /** How long a caller may wait. Infinity: forever. */
   patienceMillis(): number
-  /** What to tell somebody whose time is up. `isOver`: his invocation's is. */
+  /** The error for a caller whose time is up. `isOver`: its invocation's is. */
   timeUp(waitedMillis: number, isOver: boolean): Error
 }
 
 export class WaitingRoom {
   readonly #host: WaitingHost
   #alarm: Timer | undefined
-  /** When the alarm rings, on the monotonic clock. */
+  /** When the timer fires, on the monotonic clock. */
   #ringsAt = 0
   #lookedAt = 0
-  /** The last caller for whom the alarm was set. */
+  /** The last caller for which the timer was set. */
   #newest: Waiter | undefined
 
   constructor(host: WaitingHost) {
     this.#host = host
   }
 
-  /** Has somebody lost interest before he began to wait? Then he is told, and the answer is no. Whoever does later leaves the queue. */
+  /** Has the caller aborted before it began to wait? Then it is rejected, and the answer is no. If it aborts later, it leaves the queue. */
   mayWait(waiter: Waiter, options: ConnectOptions | undefined): boolean {
     const { callback } = waiter
     let bounds: Bounds | undefined
@@ -72,7 +72,8 @@ export class WaitingRoom {
       })
       waiter.callback = (error, client, release) => {
         lift()
-        // Who has left the queue already, to be told in the next tick or once his client is verified, can still be interrupted: he is told once.
+        // A caller that has already left the queue, and is called back in the next tick or once its client is verified, can still be
+        // interrupted: it is called back once.
         if (!isTold) callback(error, client, release)
         else if (client) release()
       }
@@ -80,13 +81,13 @@ export class WaitingRoom {
     return true
   }
 
-  /** Somebody waits no more, and is told nothing. */
+  /** Removes a caller from the queue without calling it back. */
   leave(waiter: Waiter): void {
     const index = this.#host.queue().indexOf(waiter)
     if (index !== -1) this.#host.queue().splice(index, 1)
   }
 
-  /** How long the first in the queue waits in all. Undefined: nobody waits. */
+  /** How long the first caller in the queue waits in total. Undefined: no caller waits. */
   firstWaitMillis(): number | undefined {
     const first = this.#host.queue()[0]
     if (!first) return undefined
@@ -98,7 +99,10 @@ export class WaitingRoom {
     return Math.min(since + this.#host.patienceMillis() - mono, until - wall)
   }
 
-  /** Reads the clocks. The time for which the process was frozen since the last look is nobody's fault, and was nobody's chance. */
+  /**
+   * Reads the clocks. The time for which the process was frozen since the last look counts against no caller, because nothing could be done
+   * in it.
+   */
   #look(): Reading {
     const now = read(this.#host.clock)
     for (const waiter of this.#host.queue()) {
@@ -110,25 +114,25 @@ export class WaitingRoom {
     return now
   }
 
-  /** Rejects everybody whose time is up. */
+  /** Rejects every caller whose time is up. */
   giveUp(): void {
     const now = this.#look()
     const queue = this.#host.queue()
-    // Not in the order of their coming: each may belong to another invocation.
+    // Not in order of arrival: each may belong to another invocation.
     for (const waiter of queue.filter((one) => this.#leftMillis(one, now) <= 0)) {
       queue.splice(queue.indexOf(waiter), 1)
       this.reject(waiter, this.#host.timeUp(now.mono - waiter.since, waiter.until <= now.wall))
     }
   }
 
-  /** One timer for all who wait. It costs the hot path nothing: nobody waits there. */
+  /** One timer for all waiting callers. It costs the hot path nothing: no caller waits there. */
   setAlarm(): void {
     const { clock, queue } = this.#host
     const last = queue().at(-1)
-    // Called for each connection that comes back: the clocks are read once for each caller that begins to wait.
+    // Called for each release: the clocks are read once for each caller that begins to wait.
     if (!last || (this.#alarm !== undefined && last === this.#newest)) return
     this.#newest = last
-    // It rings soon enough for whoever has longer than the time between two looks.
+    // It fires soon enough for every caller that has longer left than the time between two looks.
     if (this.#alarm !== undefined && last.until === Number.POSITIVE_INFINITY && this.#host.patienceMillis() > LOOK_MILLIS) return
     const now = read(clock)
     if (this.#alarm !== undefined) {
@@ -152,7 +156,7 @@ export class WaitingRoom {
     })
   }
 
-  /** Sends everybody away with the same error. */
+  /** Rejects every caller with the same error. */
   clear(error: Error): void {
     for (const waiter of this.#host.queue().splice(0)) this.reject(waiter, error)
   }
