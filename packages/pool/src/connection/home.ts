@@ -1,4 +1,7 @@
-/** What a pool lives in: what it has learnt, apart from its connections, and who tells it of invocations. On Workers that outlives every connection. */
+/**
+ * The pool's context: what it has learned, apart from its connections, and how it learns of invocations. On Workers this outlives every
+ * connection.
+ */
 
 import { BUDGET_TOKENS, createEvents, type Events, type RetryBudget, type TrackedPool, trackPool } from '@thaw/core'
 import { createBroadcast } from './broadcast.ts'
@@ -9,17 +12,17 @@ export interface Memory {
   pool?: object
   /** Who listens, and what was counted. */
   readonly events: Events
-  /** What may still be sent again. */
+  /** How much may still be retried. */
   budget: RetryBudget
   /** What its logins computed. */
   readonly scramKeys: ScramKeys
-  /** Is PostgreSQL itself at the other end, or a pooler, which invents the pids that it gives? Undefined: it has not been found out. */
+  /** Is PostgreSQL itself at the other end, or a pooler, which makes up the PIDs that it reports? Undefined: not detected yet. */
   isDirect?: boolean
 }
 
 export interface Home {
   readonly memory: Memory
-  /** Makes the pool known to whoever tells it of invocations, once it is used. Returns the function that ends that. */
+  /** Makes the pool known to platforms, once it is used. Returns the function that ends that. */
   join(member: TrackedPool): () => void
 }
 
