@@ -1,4 +1,4 @@
-/** Sending the proof in the same flight as a read, in front of it: if the connection lives, being asked costs nothing. */
+/** Sends a probe in the same write as a read, in front of it: if the connection is alive, the check costs nothing. */
 
 import { type Clock, type Statement, startDeadline } from '@thaw/core'
 import type { Hedging } from '../checkout/hedging.ts'
@@ -6,7 +6,7 @@ import type { Vitals } from '../connection/vitals.ts'
 import { wireError } from '../driver/errno.ts'
 import type { PeerClient, PeerQuery } from '../driver/peer.ts'
 
-/** How `pool.query()` may be called with a configuration: what matters here. */
+/** The parts that matter here of a configuration passed to `pool.query()`. */
 interface QueryForm {
   readonly text?: unknown
   readonly values?: unknown
@@ -21,33 +21,36 @@ interface QueryForm {
 
 export interface PiggybackRules {
   readonly classify: (text: string) => Statement
-  /** Does the driver know `queryMode: 'extended'`, since pg 8.13? Without it a statement that has no parameters goes by the simple protocol. */
+  /** Does the driver know `queryMode: 'extended'` (pg 8.13)? Without it, a statement that has no parameters uses the simple protocol. */
   readonly hasQueryMode: boolean
 }
 
-/** In what the extended protocol shows: `$1` without a value is another error, its portal is a cursor, its statement begins later than its transaction. */
+/**
+ * Where the extended protocol shows: `$1` without a value is a different error, its portal is a cursor, its statement begins later than its
+ * transaction.
+ */
 const TELLS = /\$|^\s*$|pg_cursors|statement_timestamp/i
 
 /**
- * May the probe be sent with this statement? It must be a read, because it is sent on another connection if no reply comes. What goes by the simple protocol
- * is changed to the extended one, where nobody can see that.
+ * May the probe be sent with this statement? It must be a read, because it is sent on another connection if no reply comes. A statement of
+ * the simple protocol is changed to the extended one, where no difference can be seen.
  */
 export function mayPiggyback(text: unknown, values: unknown, { classify, hasQueryMode }: PiggybackRules): boolean {
   const form = formOf(text, values)
   if (!form || typeof form.text !== 'string' || !Array.isArray(form.values ?? [])) return false
   if (form.rows || form.portal || form.signal || form.query_timeout) return false
-  // By the simple protocol everything comes as text.
+  // With the simple protocol everything comes as text.
   if (isSimple(form) && (!hasQueryMode || form.binary || TELLS.test(form.text))) return false
   return classify(form.text).kind === 'read'
 }
 
-/** The statement, as it is sent behind the proof: by the extended protocol, so that one Sync ends both. */
+/** The statement, as it is sent behind the probe: by the extended protocol, so that one Sync ends both. */
 export function asPiggybacked(text: unknown, values: unknown): unknown {
   const form = formOf(text, values)
   return form && isSimple(form) ? { ...form, queryMode: 'extended' } : text
 }
 
-/** A string, or a plain object: what has a class of its own may know more than its own properties tell. */
+/** A string, or a plain object: an object with its own class may hold more than its own properties show. */
 function formOf(text: unknown, values: unknown): QueryForm | undefined {
   if (typeof text === 'string') return { text, ...(values !== undefined && { values }) }
   if (typeof text !== 'object' || text === null || Object.getPrototypeOf(text) !== Object.prototype) return undefined
@@ -68,18 +71,18 @@ export interface PiggybackHost {
   readonly clock: Clock
   readonly hedging: Hedging
   readonly probeTimeoutMillis: number
-  /** The proof is late: another connection is wanted. Returns how not to want it any more. */
+  /** The reply is late: another connection is wanted. Returns the function that withdraws this. */
   wantOther(): () => void
 }
 
-/** A proof that is on its way. */
+/** A probe on its way. */
 export interface PiggybackedProbe {
-  /** The proof has come, or the statement has ended. */
+  /** The reply has come, or the statement has ended. */
   readonly isOver: boolean
   end(): void
 }
 
-/** The next statement that is sent on the client has the proof in front of it. */
+/** The next statement that is sent on the client has the probe in front of it. */
 export function startPiggyback(
   client: PeerClient,
   vitals: Vitals,
@@ -110,7 +113,7 @@ export function startPiggyback(
   }
 }
 
-/** What ended a connection that gave no sign of life. */
+/** What ended a connection that did not answer a probe. */
 export function noProof(millis: number): Error {
   return wireError('ETIMEDOUT', `Connection did not answer a probe within ${millis} ms; a statement was in flight`)
 }
