@@ -1,4 +1,4 @@
-/** What is known about one client: read at the door, written when the server speaks. */
+/** What is known about one client: read at acquire, written when the server sends something. */
 
 import type { EventEmitter } from 'node:events'
 import { type Clock, elapsedMillis, type IdleConnection, type Reading, read } from '@thaw/core'
@@ -7,7 +7,7 @@ import type { ConnectionState } from './connection-state.ts'
 import { guardParser } from './parser-guard.ts'
 import { preferP256 } from './tls.ts'
 
-/** The server's word in each ReadyForQuery: idle, in a transaction, in a failed one. Undefined before the first. */
+/** The transaction status in each ReadyForQuery: idle, in a transaction, in a failed one. Undefined before the first. */
 export type TransactionStatus = 'I' | 'T' | 'E' | undefined
 
 /** ReadyForQuery, as pg passes it on. */
@@ -15,18 +15,18 @@ export interface ReadyMessage {
   readonly status?: TransactionStatus
 }
 
-/** Has a class of ours, which notes by itself what the server says. */
+/** Has a class of ours, which records by itself what the server sends. */
 export const WATCHED: unique symbol = Symbol.for('thaw.pg.watched')
 
 export function isWatched(client: object): boolean {
   return WATCHED in client
 }
 
-/** What was so when the statement that runs now was handed to the socket: the evidence, if its connection is lost. */
+/** The state when the running statement was handed to the socket: the evidence, if its connection is lost. */
 export interface Sending {
-  /** pg sends nothing, without a word, to a stream that is not writable. */
+  /** pg silently sends nothing to a stream that is not writable. */
   wasWritable: boolean
-  /** The socket's counter. Undefined where the socket has none. */
+  /** The socket's counter. Undefined if the socket has none. */
   bytesRead: number | undefined
   status: TransactionStatus
   /** The socket was in error when the write returned: the kernel took none of the bytes. */
@@ -35,20 +35,20 @@ export interface Sending {
   isUnreplicated: boolean
 }
 
-/** Where a client has its record: a look-up in a WeakMap takes ten times as long, and each loan takes six of them. */
+/** Where a client keeps its record: a look-up in a WeakMap takes ten times as long, and each use takes six of them. */
 export const VITALS: unique symbol = Symbol('thaw.pg.vitals')
 
-/** An answer that the server owes, ahead of the answer to any statement. */
+/** A reply due from the server, ahead of the answer to any statement. */
 export interface Owed {
-  /** `piggybacked`: ParseComplete, in front of a statement's own answer. `probe`: ReadyForQuery, to a Sync of ours. */
+  /** `piggybacked`: ParseComplete, in front of a statement's own answer. `probe`: ReadyForQuery, to our Sync. */
   readonly to: 'piggybacked' | 'probe'
-  /** The answer has come. */
+  /** The reply has come. */
   answered(): void
 }
 
 /** One client's record, for as long as the client exists. */
 export interface Vitals {
-  /** Whose record it is: our own Client in a pool has had another one before. */
+  /** Whose record it is: in a pool, our own Client has had another one before. */
   readonly owner: object | undefined
   readonly bornAt: Reading
   readonly generation: number
@@ -66,32 +66,32 @@ export interface Vitals {
   state: ConnectionState
   /** A caller has it, or one statement of `pool.query()`. */
   readonly lent: boolean
-  /** In use by a `pool.query()`, which hears of a loss first and may send its statement again. */
+  /** In use by a `pool.query()`, which learns of a loss first and may send its statement again. */
   isPoolQuery: boolean
-  /** When the probe that is on its way was sent, on the monotonic clock. Undefined: none is. */
+  /** When the probe on its way was sent, on the monotonic clock. Undefined: there is none. */
   askedAt: number | undefined
-  /** Answered a probe since it was last lent. */
+  /** It has answered a probe since it was last handed out. */
   probed: boolean
-  /** Lent unproven: what is sent next must have the proof in front of it. */
+  /** Handed out unchecked: what is sent next must have a probe in front of it. */
   piggybacks: boolean
   /** What the server answers next, before any statement. Undefined: nothing of ours is on its way. */
   owed: Owed | undefined
-  /** Has a caller left state in the session (SET, LISTEN, PREPARE, …), which dies with it? And has it? */
+  /** Does a caller's statement leave session state (SET, LISTEN, PREPARE, …), which dies with the connection? And has one done so? */
   sessionState: 'none' | 'left' | 'lost'
-  /** Its place in the list of idle clients, made once. */
+  /** Its entry in the list of idle clients, made once. */
   item?: IdleItem
-  /** How a statement of the pool's own gives it back. Undefined: by pg-pool's ceremony, as everybody. */
+  /** How a statement of the pool's own releases it. Undefined: in pg-pool's way, as for every caller. */
   giveBack?: Release
   /** The pool has closed it, while a former caller may have had a statement on it. */
   isEvicted?: boolean
-  /** Its invocation has ended, and it was never given back. */
+  /** Its invocation has ended, and it was never released. */
   takenBack?: boolean
   readonly sending: Sending
-  /** Is told of the statement that is being sent, as wrappers of `query` have made it. Set while one is of whom that matters. */
+  /** Called with the statement that is being sent, as wrappers of `query` have made it. Set while such a statement is being sent. */
   sent: ((query: PeerQuery) => void) | undefined
 }
 
-/** Told when a client's connection is lost (not by our own closing), and when its socket has closed for whatever reason. */
+/** Called when a client's connection is lost (not when we close it), and when its socket has closed for whatever reason. */
 export interface VitalsListener {
   /** Its socket, or the server, has reported an error. */
   lost(client: PeerClient, error: Error): void
@@ -99,8 +99,8 @@ export interface VitalsListener {
 }
 
 /**
- * Begins to watch a client, before its first byte. From here on it has an error listener until it is garbage: an `error`
- * event without one would end the process, and pg-pool takes its own off while a client is lent.
+ * Begins to watch a client, before its first byte. From here on it has an error listener for as long as it exists: an `error` event without
+ * one would end the process, and pg-pool removes its own while a client is in use.
  */
 export function watch(client: PeerClient, clock: Clock, generation: number, maxAgeMillis: number, listener?: VitalsListener): Vitals {
   const now = read(clock)
@@ -130,18 +130,18 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
   Object.defineProperty(client, VITALS, { value: vitals, configurable: true })
   keepListening(client, 'error', (error) => listener?.lost(client, error))
   keepListening(client, 'end', () => listener?.closed(client))
-  // A client made by a user's factory may have no connection: it is lent as node-postgres would lend it.
+  // A client made by a user's factory may have no connection: it is handed out as node-postgres would do.
   if (!client.connection) return vitals
   guardParser(client.connection)
   countBytes(client.connection.stream)
-  // In front of pg's own listener, which calls the statement's callback, which gives the client back and wants to know. A watched client
-  // does it in pg's own listener: a second one makes each event cost more.
+  // Ahead of pg's own listener, which calls the statement's callback, which releases the client and needs to know. A watched client does it
+  // in pg's own listener: a second one makes each event cost more.
   if (!isWatched(client)) client.connection.prependListener('readyForQuery', (message?: ReadyMessage) => noteReady(vitals, clock, message))
   preferP256(client.connection)
   return vitals
 }
 
-/** A holder that cleans up takes all listeners off. pg-pool puts its own back when a client is released; ours is put back at once. */
+/** A caller that cleans up may remove all listeners. pg-pool adds its own again when a client is released; ours is added again at once. */
 function keepListening(client: PeerClient, name: 'error' | 'end', listener: (error: Error) => void): void {
   client.on(name, listener)
   const { removeAllListeners } = client
@@ -152,7 +152,7 @@ function keepListening(client: PeerClient, name: 'error' | 'end', listener: (err
   }
 }
 
-/** The socket of Workers has no counter. Whatever else has none may be a stream, which would begin to flow. */
+/** The socket of Workers has no counter. Anything else without one may be a stream, which would begin to flow. */
 function countBytes(stream: EventEmitter): void {
   if ('bytesRead' in stream || 'read' in stream) return
   let bytesRead = 0
@@ -169,14 +169,14 @@ export function noteReady(vitals: Vitals, clock: Clock, message: ReadyMessage | 
   vitals.status = message?.status
 }
 
-/** Does the socket itself say that it is dead? Free to ask; a "no" proves nothing. */
+/** Is the socket itself known to be dead? Free to ask; a "no" proves nothing. */
 export function isBroken(client: PeerClient): boolean {
   if (client._queryable === false || client._ending) return true
   const stream = client.connection?.stream
   return stream !== undefined && (stream.destroyed || stream.readableEnded || !stream.writable)
 }
 
-/** The record as the gate wants it. */
+/** The record as the gate needs it. */
 export function standing(client: PeerClient, vitals: Vitals, now: Reading): IdleConnection {
   return {
     broken: isBroken(client),
