@@ -1,7 +1,7 @@
 /**
- * The user's Client class, extended so that no statement is lost without a word. It learns what was known when a statement was sent, tells
- * the statement's caller what became of it when its connection is lost, asks a connection that was held for long before the next statement
- * goes out, and keeps the bounds that a statement was given.
+ * The user's Client class, extended so that no statement is silently lost. It records what was known when a statement was sent, reports to
+ * the statement's caller what became of it when its connection is lost, probes a connection that was kept for long before the next
+ * statement is sent, and enforces a statement's bounds.
  */
 
 import { type Clock, CommitRolledBackError, currentScope, pollSockets, type Scope, ScopeError, type StatementCache } from '@thaw/core'
@@ -31,24 +31,24 @@ import { connects, statements, traceConnect, traceStatement } from './traced-cli
 import { type Answer, makeQuery, UNSEEN } from './unseen.ts'
 import { isBroken, noteReady, type ReadyMessage, type Vitals, WATCHED } from './vitals.ts'
 
-/** What a watched client wants to know of whoever made it: a pool's door, or nobody but itself. */
+/** What a watched client needs of its owner: a pool's door, or itself alone. */
 export interface StatementHost {
   readonly clock: Clock
   readonly probeTimeoutMillis: number
   readonly classify: StatementCache
   /** What a login computes, and may keep. */
   readonly scramKeys?: ScramKeys | undefined
-  /** Is PostgreSQL itself at the other end, as far as has been found out? */
+  /** Is PostgreSQL itself at the other end, as far as is known? */
   readonly isDirect: boolean
   /** Must the connection prove itself before the next statement? */
   mustProve(client: PeerClient): boolean
-  /** A statement is about to be sent on an idle connection, by whoever had it before. */
+  /** A statement is about to be sent on an idle connection, by a former caller. */
   strayed(client: PeerClient): void
   /** Asks the server to stop working on the client's statement. */
   requestCancel(client: PeerClient): void
-  /** The server has ended the connection, and has said why. */
+  /** The server has ended the connection, with a reason. */
   ended(error: Error): void
-  /** A statement of somebody who holds the client was lost, and he has been told. */
+  /** A statement of the client's caller was lost, and the caller was told. */
   reported(loss: Loss): void
 }
 
@@ -71,14 +71,14 @@ export function watchedClient(Client: object): object {
   return made
 }
 
-/** Tells a watched client whose it is, and where its record is. Without effect on any other client. */
+/** Tells a watched client its owner, and where its record is. No effect on any other client. */
 export function attach(client: PeerClient, vitals: Vitals, host: StatementHost): void {
   ;(client as unknown as { [WATCHED]?: (vitals: Vitals, host: StatementHost) => void })[WATCHED]?.(vitals, host)
 }
 
 function extend(Base: ClientClass): ClientClass {
   return class Client extends Base {
-    // Survives minifiers: ORMs look at class names. No field: webpack's minifier assigns it, which throws.
+    // Survives minifiers: ORMs look at class names. Not a field: webpack's minifier turns it into an assignment, which throws.
     static override get name(): string {
       return (Base as { name: string }).name
     }
@@ -86,13 +86,13 @@ function extend(Base: ClientClass): ClientClass {
     #attached: Attached | undefined
     #isAsking = false
     #isRefusing = false
-    /** The statement that is passed on now goes past whatever is put around `query`. */
+    /** The statement that is passed on now bypasses any wrapper of `query`. */
     #isUnseen = false
-    /** What its socket lives in. Undefined: the process. */
+    /** What its socket's lifetime is tied to. Undefined: the process. */
     #scope: Scope | undefined
-    /** Bounds of statements that are not here yet: a user's class may wait for something before it calls pg's `query`. */
+    /** Bounds of statements that have not arrived yet: a user's class may wait for something before it calls pg's `query`. */
     readonly #unbound: { readonly bounds: Bounds; readonly before: PeerQuery | undefined }[] = []
-    /** An answer, or the end? What comes next tells. */
+    /** An answer, or the end? The next message tells. */
     #heldError: HeldError | undefined
 
     get #self(): PeerClient {
@@ -102,7 +102,7 @@ function extend(Base: ClientClass): ClientClass {
     [WATCHED](vitals: Vitals, host: StatementHost): void {
       // Our own Client in a pool is attached twice.
       const queryTimeoutMillis = Number(this.connectionParameters.query_timeout) || this.#attached?.queryTimeoutMillis || 0
-      // pg's own timer would tell the caller and leave the statement running, and it lies after a thaw.
+      // pg's own timer would reject the caller and leave the statement running, and it lies after a thaw.
       this.connectionParameters.query_timeout = 0
       this.#attached = { vitals, host, queryTimeoutMillis }
     }
@@ -150,10 +150,10 @@ function extend(Base: ClientClass): ClientClass {
 
     #route(config: unknown, values?: unknown, callback?: unknown): unknown {
       const attached = this.#attached
-      // The runtime's socket would swallow that it may not be used here, and wait for ever.
+      // The runtime's socket would hide that it must not be used here, and wait forever.
       if (this.#scope && !this.#scope.isCurrent())
         return this.#refuse(new ScopeError({ message: ANOTHER_REQUEST }), () => this.#pass(config, values, callback))
-      // Nobody has it: a chain that nobody awaits, or a listener, goes on with a client that was given back.
+      // No caller has it: a promise chain that was not awaited, or a listener, continues on a client that was released.
       if (attached && (attached.vitals.state === 'idle' || attached.vitals.state === 'probing')) attached.host.strayed(this.#self)
       if (!attached || !config) return this.#pass(config, values, callback)
       if (isSubmittable(config)) return this.#querySubmittable(attached, config as PeerQuery, keepCaller(values), callback)
@@ -175,9 +175,9 @@ function extend(Base: ClientClass): ClientClass {
       const before = this.#newest
       const result = this.#pass(plain, values, callback)
       const query = this.#newest
-      // pg may have refused it, without taking it.
+      // pg may have refused it without queueing it.
       if (query && query !== before) {
-        // Its bounds are within: they end with each try.
+        // Its bounds are inside: they end with each attempt.
         attached.vitals.sent?.(query)
         if (bounds) this.#bind(attached, query, bounds)
       } else if (bounds && isOpen(this)) this.#unbound.push({ bounds, before })
@@ -204,7 +204,7 @@ function extend(Base: ClientClass): ClientClass {
       if (typeof text === 'string' && host.classify.leavesState(text)) vitals.sessionState = 'left'
     }
 
-    /** pg makes the query and its promise, and we answer it, without a byte being sent. */
+    /** pg creates the query and its promise, and we answer it, without sending a byte. */
     #refuse(error: Error, enqueue: () => unknown): unknown {
       const { _queryable, _ending } = this
       const queue = queuedQueriesOf(this)
@@ -218,12 +218,12 @@ function extend(Base: ClientClass): ClientClass {
         this.#isRefusing = false
         this._queryable = _queryable
         this._ending = _ending
-        // pg may have refused it by itself.
+        // pg may have refused it itself.
         for (const query of queue.splice(length)) this.#fail(query, error instanceof ScopeError ? error : loseQueued(this.#self, error))
       }
     }
 
-    /** The query that pg has just made keeps within its bounds. */
+    /** The query that pg has just created is bounded. */
     #bind({ host }: Attached, query: PeerQuery, bounds: Bounds): void {
       const done = query.callback
       const lift = bound(host.clock, bounds, (reason) => this.#interrupt(host, query, reason))
@@ -269,7 +269,7 @@ function extend(Base: ClientClass): ClientClass {
       sending.bytesRead = stream.bytesRead
       sending.status = vitals.status
       sending.isUnreplicated = false
-      // One flight: the proof, and the statement behind it.
+      // One write: the probe, and the statement behind it.
       if (piggybacks) stream.cork?.()
       if (piggybacks) stream.write(PROOF)
       super._pulseQueryQueue()
@@ -288,7 +288,7 @@ function extend(Base: ClientClass): ClientClass {
         probe(this.#self, attached.vitals, clock, probeTimeoutMillis, (alive) => {
           if (!alive) return this.#foundDead('ETIMEDOUT', `it did not reply to a probe within ${probeTimeoutMillis} ms`)
           this.#isAsking = false
-          // Unless whoever waited has lost interest meanwhile.
+          // Unless the caller has aborted meanwhile.
           if (queuedQueriesOf(this).length > 0) this.#submit(attached)
         })
       })
@@ -304,7 +304,7 @@ function extend(Base: ClientClass): ClientClass {
     override _handleErrorMessage(message: Error): void {
       const query = activeQueryOf(this)
       if (!this.#attached || !query || !mustBeHeld(message, query)) return super._handleErrorMessage(message)
-      // Of several the first one says why: a pooler passes the server's on, and adds that it has lost it.
+      // If there are several, the first one has the reason: a pooler passes on the server's, and adds that it has lost it.
       this.#heldError ??= holdBack(message, this.#attached.host.clock, () => this.connection.stream.destroy(message))
     }
 
@@ -317,7 +317,7 @@ function extend(Base: ClientClass): ClientClass {
 
     override _errorAllQueries(error: Error): void {
       const attached = this.#attached
-      // Closed by its owner: he knows what he did. But not by an owner who has others' statements on it.
+      // Closed by its owner, who knows. But not by an owner that has others' statements on it.
       if (!attached || (this._ending && !isInterruption(error) && !attached.vitals.isEvicted)) return super._errorAllQueries(error)
       const active = activeQueryOf(this)
       const held = this.#takeHeldError()
@@ -338,7 +338,7 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     #fail(query: PeerQuery, error: Error): void {
-      // As pg does: nobody's callback runs inside the socket's.
+      // As in pg: no user callback runs inside the socket's.
       nextTick(() => query.handleError(error, this.connection))
     }
 
@@ -349,9 +349,11 @@ function extend(Base: ClientClass): ClientClass {
       if (!attached) return super._handleReadyForQuery(message)
       const { vitals } = attached
       const { owed, status } = vitals
-      // Behind the end of its statement no piggybacked probe is answered any more: its Parse has failed, and all of the flight with it.
+      // After the end of its statement, no piggybacked probe is answered any more: its Parse has failed, and everything in the same write
+      // with it.
       vitals.owed = undefined
-      // Between a login and a statement the server says nothing by itself. Whose word this is nobody knows, nor whose the next ones are.
+      // Between a login and a statement the server sends nothing by itself. It is not known whose message this is, nor whose the next ones
+      // are.
       if (!owed && status !== undefined && this.readyForQuery === true) return void this.connection.stream.destroy(new Error(UNEXPECTED))
       noteReady(vitals, attached.host.clock, message)
       // Not for pg, which would take it for the answer to a statement that was sent behind the probe.
@@ -367,7 +369,7 @@ function extend(Base: ClientClass): ClientClass {
       else await super._handleAuthSASLContinue(message)
     }
 
-    /** The proof's own answer is not the statement's: pg would take a named one for parsed. */
+    /** The probe's own reply is not the statement's: pg would take a named one for parsed. */
     override _handleParseComplete(message: object): void {
       const owed = this.#attached?.vitals.owed
       if (!this.#attached || owed?.to !== 'piggybacked') return super._handleParseComplete(message)
@@ -389,7 +391,7 @@ function extend(Base: ClientClass): ClientClass {
   }
 }
 
-/** The socket calls it, in the context of whoever opened the connection. */
+/** The socket calls it, in the context in which the connection was opened. */
 function keepCaller(callback: unknown): unknown {
   return typeof callback === 'function' ? bindCaller(callback as () => void) : callback
 }
