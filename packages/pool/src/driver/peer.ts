@@ -1,6 +1,6 @@
 /**
- * The slice of pg and pg-pool that Thaw leans on beyond their public types. Everything undocumented that we touch is named
- * here, once, with the versions in which it was read: pg 8.11 to 8.23, pg-pool 3.6 to 3.14.
+ * The slice of pg and pg-pool that Thaw uses beyond their public types. Everything undocumented that we touch is named here, once, with the
+ * versions in which it was read: pg 8.11 to 8.23, pg-pool 3.6 to 3.14.
  */
 
 import type { EventEmitter } from 'node:events'
@@ -9,9 +9,9 @@ import type pg from 'pg'
 
 /** A net.Socket or TLSSocket, or whatever the `stream` option made. */
 export interface PeerStream extends Duplex {
-  /** Bytes that have come so far; of TLS, those that were inside. */
+  /** Bytes received so far; with TLS, decrypted ones. */
   readonly bytesRead?: number
-  /** Where it goes, and from where. Undefined where the socket does not tell. */
+  /** Where it goes, and from where. Undefined if the socket does not report it. */
   readonly remoteAddress?: string | undefined
   readonly remotePort?: number | undefined
   readonly localPort?: number | undefined
@@ -22,18 +22,18 @@ export interface PeerConnection extends EventEmitter {
   /** Replaced by the TLS socket once the handshake begins: never keep it. */
   readonly stream: PeerStream
   ssl: boolean | Record<string, unknown>
-  /** `direct`: TLS begins without asking. Since pg 8.23. */
+  /** `direct`: TLS begins without negotiation. Since pg 8.23. */
   readonly sslNegotiation?: string
   sendSCRAMClientFinalMessage(response: string): void
 }
 
-/** What waits in a client's queue, or runs: pg's Query, or anything else with a `submit`. */
+/** What is queued in a client, or runs: pg's Query, or anything else with a `submit`. */
 export interface PeerQuery {
   readonly text?: unknown
-  /** So many rows at a time. pg's own Query alone has this. */
+  /** This many rows at a time. Only pg's own Query has this. */
   readonly rows?: unknown
   callback?: ((error: Error | null, result?: unknown) => void) | undefined
-  /** Will it go by the extended protocol? pg's own Query alone has this. */
+  /** Will it use the extended protocol? Only pg's own Query has this. */
   requiresPreparation?(): boolean
   handleError(error: Error, connection: PeerConnection): void
 }
@@ -47,14 +47,14 @@ export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   readonly _ending?: boolean
   /** Results of the extended protocol come as bytes. */
   readonly binary?: boolean
-  /** Statements are sent without waiting for the answers to those before. Since pg 8.22. */
+  /** Statements are sent without waiting for the answers to earlier ones. Since pg 8.22. */
   readonly pipeline?: boolean
   /** False while a statement is running, or the server has not yet said that it is ready for the next. */
   readonly readyForQuery?: boolean
-  /** The backend, as it was told at login: for CancelRequest. A pooler invents both. */
+  /** The backend, as reported at login: for CancelRequest. A pooler makes up both. */
   readonly processID?: number | null
   readonly secretKey?: number | Buffer | null
-  /** Its own bound on a dial, in milliseconds. 0: none. */
+  /** Its own bound on a connection attempt, in milliseconds. 0: none. */
   _connectionTimeoutMillis?: number
   readonly connectionParameters?: { query_timeout?: number | string | undefined }
   ref?(): void
@@ -113,11 +113,11 @@ export interface IdleItem {
   readonly timeoutId: NodeJS.Timeout | undefined
 }
 
-/** pg-pool's Pool, with the members that it shares with nobody. */
+/** pg-pool's Pool, with its private members. */
 export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'options' | 'query' | 'connect' | 'end' | 'emit'> {
   emit(name: string | symbol, ...values: unknown[]): boolean
   readonly options: pg.PoolOptions & { Client?: unknown; poolSize?: number }
-  /** Clients that have outlived `maxLifetimeSeconds` while somebody had them. */
+  /** Clients that have outlived `maxLifetimeSeconds` while they were in use. */
   readonly _expired: WeakSet<object>
   Client: new (options: unknown) => PeerClient
   readonly Promise: PromiseConstructor
@@ -135,12 +135,12 @@ export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'optio
 }
 
 /**
- * Failures for which pg has nothing but a message. Matched whole, and only here; `peer.test.ts` fails when pg changes them.
+ * Failures for which pg has only a message. Matched whole, and only here; `peer.test.ts` fails when pg changes them.
  *
  * - `Connection terminated unexpectedly`: the socket ended without an error (pg/lib/client.js).
- * - `Connection terminated due to connection timeout`: pg-pool gave up on a dial (pg-pool/index.js).
- * - `timeout expired`: the client itself gave up on a dial (pg/lib/client.js).
- * - `Network connection lost.`: workerd, of a socket that stood (its words for kj's DISCONNECTED; no code there either).
+ * - `Connection terminated due to connection timeout`: pg-pool gave up on a connection attempt (pg-pool/index.js).
+ * - `timeout expired`: the client itself gave up on a connection attempt (pg/lib/client.js).
+ * - `Network connection lost.`: workerd, of an open socket (its message for kj's DISCONNECTED; no code there either).
  */
 const LOST_MESSAGES: ReadonlySet<string> = new Set([
   'Connection terminated unexpectedly',
@@ -151,31 +151,31 @@ const LOST_MESSAGES: ReadonlySet<string> = new Set([
 
 const lost = new WeakSet<object>()
 
-/** For failures of a driver's own that have neither a code nor pg's words. */
+/** For failures of a driver's own that have neither a code nor pg's message. */
 export function markLost<Failure extends Error>(error: Failure): Failure {
   lost.add(error)
   return error
 }
 
-/** Does the driver say, in its own words and without a code that says it, that the connection is gone? */
+/** Does the driver report, by message only, that the connection is lost? */
 export function saysLost(error: unknown): boolean {
   return error instanceof Error && (lost.has(error) || (!('code' in error) && LOST_MESSAGES.has(error.message)))
 }
 
-/** workerd, where nobody answers, or the name is not known: it does not say which. Tested in tests/platforms. */
+/** workerd, if nothing answers there, or the name is not known: it does not say which. Tested in tests/platforms. */
 const UNREACHABLE = 'proxy request failed, cannot connect to the specified address'
 
-/** Does the runtime say, in its own words and without a code, that there is nobody at the address? */
+/** Does the runtime report, by message only, that nothing answers at the address? */
 export function saysUnreachable(error: unknown): boolean {
   return error instanceof Error && error.message === UNREACHABLE
 }
 
-/** A cursor, a stream, a Query made by the caller: it has state, and cannot be sent twice. */
+/** A cursor, a stream, or a Query made by the caller: it has state, and cannot be sent twice. */
 export function isSubmittable(text: unknown): boolean {
   return typeof (text as { submit?: unknown } | null)?.submit === 'function'
 }
 
-/** pg-cursor's own word for a cursor that has been read from, and waits to be read from again. pg-query-stream has one inside. */
+/** pg-cursor's own name for the state of a cursor that has been read from, and waits to be read from again. pg-query-stream contains one. */
 export function isRestingCursor(query: unknown): boolean {
   const { cursor = query } = (query ?? {}) as { readonly cursor?: unknown }
   return isSubmittable(cursor) && (cursor as { readonly state?: unknown }).state === 'idle'
@@ -185,16 +185,16 @@ export function isRestingCursor(query: unknown): boolean {
 export interface PeerCursor {
   state: string
   connection: object | null
-  /** The read that is under way. */
+  /** The read under way. */
   _cb: unknown
-  /** Reads that wait for their turn. */
+  /** Queued reads. */
   readonly _queue: [rows: number, callback: (error: Error | null, rows: unknown[]) => void][]
   readonly _Promise?: PromiseConstructor
   readonly text?: unknown
   close(callback?: (error?: Error) => void): unknown
 }
 
-/** The cursor that the statement is, or that a row stream (pg-query-stream) has inside. */
+/** The cursor that the statement is, or that a row stream (pg-query-stream) contains. */
 export function cursorOf(query: object): PeerCursor | undefined {
   const inner: object = (query as { cursor?: object }).cursor ?? query
   const { state, _queue, close } = inner as Partial<PeerCursor>
