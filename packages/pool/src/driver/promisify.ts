@@ -1,4 +1,4 @@
-/** pg-pool's bargain with its callers: with a callback nothing is returned, without one a promise is. */
+/** pg-pool's convention: with a callback nothing is returned, without one a promise is. */
 
 import { bindCaller } from './async-context.ts'
 
@@ -27,8 +27,8 @@ export function refuse<T>(PromiseClass: PromiseConstructor, callback: Callback<T
 }
 
 /**
- * As node-postgres does: a stack that leads back to the caller, not to the socket's callback. But a promise more only where there is an error. What the
- * caller waits for must hang on it before it fails: V8 follows that chain to find him.
+ * As in node-postgres: a stack that leads back to the caller, not to the socket's callback. But an extra promise only for an error. What
+ * the caller awaits must be chained to it before it fails: V8 follows that chain to find the caller.
  */
 function failAtCaller<T>(PromiseClass: PromiseConstructor, error: Error, resolve: (failing: Promise<T>) => void): void {
   let fail = (_error: Error) => {}
@@ -40,7 +40,7 @@ function failAtCaller<T>(PromiseClass: PromiseConstructor, error: Error, resolve
 }
 
 function leadToCaller(error: Error): never {
-  // The reason of an AbortSignal is whatever its owner made of it: frozen, it keeps the stack that it has.
+  // The reason of an AbortSignal is whatever its owner made it: if it is frozen, it keeps its stack.
   if (Object.isExtensible(error)) Error.captureStackTrace(error)
   throw error
 }
