@@ -7,21 +7,21 @@ import type { ConnectCallback, PeerClient, PendingItem, Release } from './peer.t
 /** A caller in pg-pool's queue. */
 export interface Waiter extends PendingItem {
   callback: ConnectCallback
-  /** When it began to wait, on the monotonic clock; later by the time for which the process was frozen meanwhile. */
+  /** When it began to wait, on the monotonic clock; moved later by the time for which the process was frozen meanwhile. */
   since: number
-  /** When the invocation that it belongs to is over, on the wall clock, whether or not the process runs. Infinity: not known. */
+  /** When its invocation must have ended, on the wall clock, whether or not the process runs. Infinity: not known. */
   readonly until: number
-  /** May its statement take the proof with it? Then any connection will do that is not known to be dead. */
+  /** May its statement carry a probe? Then any connection will do that is not known to be dead. */
   readonly mayPiggyback?: (() => boolean) | undefined
   /** The async context of the caller: what concerns it runs there. */
   readonly context?: Context | undefined
-  /** It is for a statement of the pool's own, which gives the client back by itself, and shows it to nobody. */
+  /** It is for a statement of the pool's own, which releases the client by itself, and does not expose it. */
   readonly isOwn?: boolean | undefined
 }
 
 /**
- * Calls back in the caller's own async context. Undefined as the context: pg-pool's item, or one that never waited. A callback that throws is an
- * uncaught exception, as in node-postgres, but it keeps no other waiter from being served.
+ * Calls back in the caller's own async context. Undefined as the context: pg-pool's item, or one that never waited. A callback that throws
+ * causes an uncaught exception, as in node-postgres, but does not keep other waiting callers from being served.
  */
 export function callBack(
   { callback, context }: PendingItem & Pick<Waiter, 'context'>,
