@@ -1,6 +1,6 @@
 /**
- * The pool, as overrides of pg-pool's. The story in order: `connect` puts a caller into pg-pool's queue; `_pulseQueue` lends
- * the idle connections that pass the door, has the others proven, and dials for who is left.
+ * The pool, as overrides of pg-pool's methods. The story in order: `connect` puts a caller into pg-pool's queue; `_pulseQueue` hands out
+ * the idle connections that pass the health check, has the others probed, and opens connections for the callers that are left.
  */
 
 import { classify, type Events, pollSockets, type Reading, type ThawListener } from '@thaw/core'
@@ -36,10 +36,10 @@ import { checkEndOptions, preparePoolOptions, settingsOf } from './options/optio
 import { PoolQueries, type Wish } from './statement/pool-query.ts'
 import type { PoolStats } from './stats.ts'
 
-/** node-postgres' own words. */
+/** node-postgres' own message. */
 const ENDED = 'Cannot use a pool after calling end on the pool'
 
-/** What the driver's class has become. */
+/** The driver's class, extended. */
 export interface ThawPool extends PeerPool<Waiter> {
   connect(first?: ConnectCallback | ConnectOptions, second?: ConnectCallback): Promise<PeerClient> | undefined
   query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined
@@ -53,7 +53,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
   const isQueryWrapped = watchQuery(driver.Client)
 
   class ThawPool extends driver.Pool {
-    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. No field: webpack's minifier assigns it, which throws.
+    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. Not a field: webpack's minifier turns it into an
+    // assignment, which throws.
     static override get name(): string {
       return 'Pool'
     }
@@ -76,7 +77,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       query: (text, values, callback) => this.#queries.query(this.Promise, text, values, callback),
       end: (options, callback) => void this.#end(options, callback),
     })
-    /** The next `connect()` is for a statement that may take the proof with it. */
+    /** The next `connect()` is for a statement that may carry a probe. */
     #mayPiggyback: (() => boolean) | undefined
 
     constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: Home = createHome()) {
@@ -200,17 +201,17 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       return this.#queries.query(this.Promise, text, values, callback)
     }
 
-    /** pg-pool calls this whenever something may have become possible. */
+    /** pg-pool calls this whenever a waiting caller might be served. */
     override _pulseQueue(): void {
       if (this.ended) return
       if (this.ending && this._pendingQueue.length === 0) return this.#finishEnding()
       this.#serve()
     }
 
-    /** Closes what is idle. The pool has ended when its last connection has left. */
+    /** Closes idle connections. The pool has ended when its last connection is gone. */
     #finishEnding(): void {
       for (const { client } of [...this._idle]) this._remove(client)
-      // Nobody waits for what is being opened: beside a connection that has answered after all, for instance.
+      // No caller waits for what is being opened: beside a connection that has replied after all, for instance.
       this.#dialler.abandon()
       if (this._clients.length > 0 || this.ended) return
       this.ended = true
@@ -225,7 +226,10 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this.#patience.growth.watch()
     }
 
-    /** For a statement of the pool's own, which gives the client back by itself. Returns how to want none any more, if that is possible. */
+    /**
+     * For a statement of the pool's own, which releases the client by itself. Returns the function that withdraws the request, if that is
+     * possible.
+     */
     #connectOwn(callback: ConnectCallback, { signal, mayPiggyback, isAtDoor, isUnseen }: Wish): () => void {
       const isOpen = !this.ending || (isAtDoor && !this.ended)
       if (this.connect === CONNECT && isOpen && signal === undefined && (isUnseen || !wrappers.connect()))
@@ -236,22 +240,22 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       if (isUnseen && this.connect === CONNECT && !this.ending) this.#acquire(callback, { signal: signal as AbortSignal }, undefined)
       else if (signal) this.connect({ signal: signal as AbortSignal }, callback)
       else this.connect(callback)
-      // A wrapper that calls later does so for somebody else, perhaps.
+      // A wrapper that calls later may do so for another caller.
       this.#mayPiggyback = undefined
       return () => {}
     }
 
-    /** Returns how to wait no more. */
+    /** Returns the function that stops waiting. */
     #wait(waiter: Waiter): () => void {
       this.#member.join()
       this._pendingQueue.push(waiter)
-      // pg-pool's own timing: an idle client is lent in the next tick, a new one is dialled at once.
+      // pg-pool's own timing: an idle client is handed out in the next tick, a new one is opened at once.
       if (this._idle.length > 0) nextTick(() => this._pulseQueue())
       else this._pulseQueue()
       return () => this.#waiting.leave(waiter)
     }
 
-    /** Not where somebody was here before, or has wrapped `connect`. */
+    /** Not if another caller waits already, or if `connect` is wrapped. */
     #lendNow(callback: ConnectCallback): boolean {
       if (this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT || wrappers.connect()) return false
       this.#member.join()
@@ -268,17 +272,17 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     // --------------------------------------------------------------------- dial
 
     #dial(): void {
-      // Every place is taken, and nothing is in doubt: as always where there are more callers than connections.
+      // Every place is taken, and nothing is suspect: always so when there are more callers than connections.
       if (this._clients.length >= this.options.max && this.#dialler.outstanding === 0 && !this.#hedging.isLate) return
       for (let why = this.#dialler.reason; why; why = this.#dialler.reason) {
         const isHedge = why === 'hedge'
-        // The dial belongs to the caller for whom it is made, not to whoever has just given a connection back.
+        // The connection attempt belongs to the caller for whom it is made, not to the one that has just released a connection.
         const waiter = this._pendingQueue[this.#dialler.outstanding] ?? this._pendingQueue.at(-1)
         runIn(waiter?.context, () => this.#dialler.dial(isHedge))
       }
     }
 
-    /** A dial that is under way may still fail, or be the one to go. */
+    /** A connection attempt under way may still fail, or be the one to end. */
     get #isOverfull(): boolean {
       return this.#hedging.room < 0 && this.#dialler.outstanding === 0
     }
@@ -291,7 +295,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     #opened(client: PeerClient, release: Release, dial: Dial): void {
       this.#patience.succeeded()
-      // The other has answered meanwhile, and there is no room for both.
+      // The other has replied meanwhile, and there is no room for both.
       const waiter = this.#isOverfull ? undefined : this._pendingQueue.shift()
       this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts, ...(dial.isHedge && { hedge: true }) })
       if (waiter) tellAcquired(this.#events, 'new', this.#door.vitalsOf(client), this.#settings.clock, waiter.since)
@@ -314,7 +318,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         dials: this.#dialler.outstanding,
         underWay: this.#dialler.underWay,
       })
-      // A dial that has outlasted a whole invocation would stand in the next one's way.
+      // A connection attempt that has outlasted a whole invocation would block the next one.
       if (isOver && this._pendingQueue.length === 0) this.#dialler.abandon()
       return error
     }
@@ -333,16 +337,16 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this.#returning.remove(client, callback)
     }
 
-    /** Its place in the pool is free, whether or not its holder ever gives it back. */
+    /** Its place in the pool is free, whether or not its caller ever releases it. */
     #takeBack(client: PeerClient): void {
-      // The holder, who hears of it now, gets the chance to give it back in the ordinary way.
+      // The caller, which learns of it now, gets the chance to release it in the ordinary way.
       pollSockets(this.#settings.clock, () => {
         if (this.#door.vitalsOf(client).lent) this._remove(client)
       })
     }
 
     override emit(name: string | symbol, ...values: unknown[]): boolean {
-      // Nobody wants to know, as on most pools.
+      // No listener, as on most pools.
       if ((name === 'acquire' || name === 'release') && this.listenerCount(name) === 0) return false
       return tellListeners(this, name, values[0], () => super.emit(name, ...values))
     }
@@ -388,7 +392,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       return { ...this.#events.counts, total, idle, waiting, generation: this.#door.generation }
     }
 
-    /** As pg-pool counts: a caller for whom we are dialling is not waiting. */
+    /** As pg-pool counts: a caller for whom a connection is being opened is not waiting. */
     override get waitingCount(): number {
       return Math.max(0, this._pendingQueue.length - this.#dialler.outstanding)
     }
