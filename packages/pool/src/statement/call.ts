@@ -16,17 +16,17 @@ export interface Call {
   /** What it was when it was first sent, if that can have changed. */
   sent?: Sent | undefined
   readonly done: Callback<pg.QueryResult>
-  /** Whose call it is. Callbacks run in the context of whatever calls them. */
+  /** The invocation of its caller. Callbacks run in the context of whatever calls them. */
   readonly invocation: Invocation | undefined
-  /** Its async context, where it matters. */
+  /** Its async context, if that matters. */
   readonly context: Context | undefined
-  /** The text that wrappers of `client.query()` have made, who have seen it and wait for the answer. */
+  /** The text after the wrappers of `client.query()`, which have seen it and wait for the answer. */
   readonly seenText?: string
-  /** How often it may still be sent again, if it was certainly not executed. Two deaths in a row are luck, three are an outage. */
+  /** How often it may still be retried, if it certainly was not executed. Two losses in a row can be chance, three are an outage. */
   readonly repeats: number
-  /** The loss for which it is sent once more although it may have been executed. */
+  /** The loss because of which it is sent once more, although it may have been executed. */
   readonly secondTry?: { readonly loss: Loss; readonly how: 'inside READ ONLY' | 'as it is' }
-  /** It went out with the proof in front of it, which never came: to its caller as if it still waited at the door, where a dead connection costs nobody anything. */
+  /** It was sent behind a probe that was never answered: for its caller it counts as still being checked, where a dead connection costs nothing. */
   readonly isAtDoor?: boolean
   /** Somebody listens on the channel of statements. */
   readonly trace?: StatementTrace
@@ -36,7 +36,7 @@ export interface Call {
 
 export type Settle = (error: Error | null | undefined, result?: pg.QueryResult) => void
 
-/** Where nothing can be changed: what we take for a read may be none, for all that a lexer can see. */
+/** Where nothing can be changed: what a lexer takes for a read may not be one. */
 export function readOnly(client: PeerClient, call: Call, settle: Settle): void {
   const begun: Settle = (failure) => {
     if (failure) return settle(failure)
@@ -45,13 +45,13 @@ export function readOnly(client: PeerClient, call: Call, settle: Settle): void {
   sendUnseen(client, 'BEGIN READ ONLY', undefined, (failure) => resume(call, () => begun(failure)))
 }
 
-/** Past the wrappers, if they have seen it already. */
+/** Bypasses the wrappers, if they have seen it already. */
 export function send(client: PeerClient, { text, values, seenText }: Call, settle: Settle): void {
   if (seenText !== undefined) sendUnseen(client, withText(text, seenText), values, settle as Answer)
   else client.query(text as string, values as unknown[], settle as (error: Error, result: pg.QueryResult) => void)
 }
 
-/** For the first time, where somebody has wrapped `client.query()`. Returns what is different about the call from now on. */
+/** For the first attempt, if `client.query()` is wrapped. Returns what changes in the call from now on. */
 export function sendFirst(client: PeerClient, { text, values, done }: Call, settle: Settle): Pick<Call, 'done' | 'seenText'> | undefined {
   const seen = sendSeen(client, text, values, settle as Answer, done as Answer)
   return seen && { seenText: seen.text, done: seen.answer as Call['done'] }
