@@ -1,6 +1,6 @@
 /**
- * `pool.query()`: one statement on whatever connection there is. Loses it a connection under way, the outcome decides whether it may go out
- * on another: certainly not executed, a read, or declared harmless to repeat.
+ * `pool.query()`: one statement on whatever connection there is. If the connection is lost, the outcome decides whether the statement may
+ * be sent on another: it certainly was not executed, only reads, or was declared idempotent.
  */
 
 import {
@@ -47,26 +47,26 @@ export interface PoolQueryHost {
   readonly door: Door
   isEnding(): boolean
   readonly hedging: Hedging
-  /** Has somebody wrapped `query` of the driver's Client? */
+  /** Is `query` of the driver's Client wrapped? */
   isQueryWrapped(client: PeerClient): boolean
-  /** Does anybody watch what the pool does? Then it matters in whose async context it is done. */
+  /** Does a tracing tool or an invocation watch what the pool does? Then it matters in whose async context it is done. */
   isObserved(): boolean
-  /** Returns how to want none any more; whoever gets one all the same gives it back. */
+  /** Returns the function that withdraws the request; a connection that arrives anyway is released. */
   connect(callback: ConnectCallback, wish: Wish): () => void
-  /** Lends a connection that may be lent unasked, at once. False: there is none, or somebody was here before. */
+  /** Hands out a connection that needs no probe, at once. False: there is none, or another caller waits already. */
   lendNow(callback: ConnectCallback): boolean
   /** A statement is about to be sent again. */
   repeating(error: Error, loss: Loss): void
 }
 
-/** What kind of connection is wanted, and by whom. */
+/** What kind of connection is wanted, and for which caller. */
 export interface Wish {
   readonly signal: unknown
-  /** Asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? */
+  /** Called only if it matters: will an unchecked connection do, if it is not known to be dead? */
   readonly mayPiggyback?: (() => boolean) | undefined
-  /** He came before the pool was ended, if it is. */
+  /** If the pool has ended, the call had come before. */
   readonly isAtDoor?: boolean | undefined
-  /** It is our own doing: no wrapper of `connect` hears of it. */
+  /** It is our own query: no wrapper of `connect` sees it. */
   readonly isUnseen?: boolean
 }
 
@@ -114,7 +114,7 @@ export class PoolQueries {
       if (failure || !client) done(failure)
       else this.#run(call, client, release)
     }
-    // pg-pool lends in the next tick. Nobody can tell the difference, and a tick is a tenth of what Thaw costs.
+    // pg-pool hands out in the next tick. The difference cannot be seen, and a tick is a tenth of what Thaw costs.
     if (signalOf(text) === undefined && this.#host.lendNow(run)) return
     const piggybacks = () => mayPiggyback(text, values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode })
     this.#connect(call, run, { signal: signalOf(text), mayPiggyback: piggybacks })
@@ -128,14 +128,14 @@ export class PoolQueries {
     })
   }
 
-  /** What became of the second try says nothing about the first. */
+  /** What became of the retry says nothing about the first attempt. */
   #notSent({ done, secondTry }: Call, failure: Error | undefined): void {
     if (secondTry?.how !== 'as it is') return done(failure)
     this.#host.door.reported(secondTry.loss)
     done(judgeAgain(secondTry.loss, this.#host.door))
   }
 
-  /** By default for our own doing. */
+  /** By default for our own queries. */
   #connect(
     call: Call,
     callback: ConnectCallback,
@@ -157,7 +157,7 @@ export class PoolQueries {
     this.#runAs(call, client, release, vitals)
   }
 
-  /** The proof goes in front. If it is late, whichever connection is ready first serves the caller. */
+  /** The probe goes in front. If its reply is late, whichever connection is ready first serves the caller. */
   #runPiggybacked({ done, ...unshared }: Call, client: PeerClient, release: Release, vitals: Vitals): void {
     vitals.piggybacks = false
     let isDone = false
@@ -171,7 +171,7 @@ export class PoolQueries {
     let current = call
     let isTaken = false
     let isEnded = false
-    /** That nothing is known of the statement is nothing to tell as long as it may still be answered. */
+    /** That the outcome is unknown need not be reported as long as the statement may still be answered. */
     let held: Error | undefined
     const besides: Callback<pg.QueryResult> = (error, result) => {
       if (error && lossOf(error) && !isEnded) held = error
@@ -201,7 +201,7 @@ export class PoolQueries {
     current = { ...call, ...seen }
   }
 
-  /** It only reads; what has become of the first one is not known, so this one is sent where nothing can be changed. */
+  /** It only reads; what became of the first attempt is not known, so this one is sent where nothing can be changed. */
   #runBeside(call: Call, late: PeerClient, vitals: Vitals, other: PeerClient, release: Release): void {
     const { settings, door } = this.#host
     const query = activeQueryOf(late) ?? {}
@@ -213,7 +213,7 @@ export class PoolQueries {
     this.#run({ ...call, ...asFirstSent(call.sent), secondTry: { loss, how: 'inside READ ONLY' } }, other, release)
   }
 
-  /** `ended` is told first, and says whether it has dealt with it. Returns what is different about the call from now on. */
+  /** `ended` is called first, and says whether it has dealt with it. Returns what changes in the call from now on. */
   #runAs(
     given: Call,
     client: PeerClient,
@@ -226,7 +226,7 @@ export class PoolQueries {
     let settled = false
     let isSending = true
     const settle: Settle = (error, result) => {
-      // pg calls back twice after a value that it cannot bind: for the first time before it has returned.
+      // pg calls back twice for a value that it cannot bind: the first time before it has returned.
       if (settled) return
       settled = true
       if (isSending) nextTick(() => tell(error, result))
@@ -273,8 +273,8 @@ export class PoolQueries {
   }
 
   /**
-   * The server sends an error at once, and is ready a moment later. Whoever heard of it before would dial for his next statement. If the connection ends instead, it
-   * was no answer: a proxy that loses its server may say ERROR, too.
+   * The server sends an error at once, and is ready a moment later. A caller that learned of it before would open a connection for its next
+   * statement. If the connection ends instead, the error was no answer: a proxy that loses its server may say ERROR, too.
    */
   #whenReady(call: Call, client: PeerClient, release: Release, error: Error): void {
     whenFinished(client, this.#host.settings, (finished) => {
@@ -288,7 +288,7 @@ export class PoolQueries {
     })
   }
 
-  /** Sends it again, if that may be; or tells what became of it. */
+  /** Sends it again, if that is allowed; or reports what became of it. */
   #lost(call: Call, error: Error, loss: Loss, known: Pick<ResendFacts, 'hadSessionState' | 'mayAskForPooler'>): void {
     const { memory } = this.#host
     const how = judgeResend({
@@ -311,13 +311,14 @@ export class PoolQueries {
   }
 
   #report({ done, secondTry }: Call, error: Error, loss: Loss): void {
-    // Lost twice: the caller is told of his statement, not of the transaction that we put around it, nor of what was never sent.
+    // Lost twice: the error is about the caller's statement, not about the transaction that we put around it, nor about what was never
+    // sent.
     const told = secondTry ? judgeAgain({ ...secondTry.loss, cause: loss.cause }, this.#host.door) : error
     this.#host.door.reported(lossOf(told) ?? loss)
     done(told)
   }
 
-  /** A pooler invents the pid that it gives at login. What PostgreSQL says of itself tells whether there is one. */
+  /** A pooler makes up the PID that it reports at login. What PostgreSQL says of itself tells whether there is one. */
   #askDirectness(call: Call, error: Error, loss: Loss): void {
     const ask: ConnectCallback = (failure, client, release) => {
       if (failure || !client) return this.#report(call, error, loss)
@@ -342,12 +343,12 @@ export class PoolQueries {
     return isOfInterest && door.vitalsOf(client).status === 'I'
   }
 
-  /** Has another statement found out before, on a connection of the same generation? */
+  /** Has another statement detected it before, on a connection of the same generation? */
   #isOutdated(client: PeerClient): boolean {
     return this.#host.door.vitalsOf(client).generation < this.#host.door.generation
   }
 
-  /** A write was refused as read-only. Is it a setting, which the user should hear of, or has the primary become a standby? */
+  /** A write was refused as read-only. Is that a setting, which the user should learn of, or has the primary become a standby? */
   #askRole(call: Call, client: PeerClient, release: Release, error: Error): void {
     const answered = (unanswered: Error | null, answer: pg.QueryResult<{ standby: boolean }>) => {
       if (unanswered || answer.rows[0]?.standby !== true) {
@@ -359,7 +360,7 @@ export class PoolQueries {
         this.#standby = foundStandby(this.#standby, read(this.#host.settings.clock))
       }
       release(true)
-      // Dialling looks the host up anew. The statement was refused, so it was not executed.
+      // Connecting looks up the host again. The statement was refused, so it was not executed.
       this.#send({ ...call, wasRefused: true })
     }
     sendUnseen(client, 'SELECT pg_is_in_recovery() AS standby', undefined, answered as Answer)
@@ -372,7 +373,7 @@ export class PoolQueries {
   }
 }
 
-/** As far as it must be known when the driver has forgotten it. */
+/** What must be known of it after the driver has forgotten it. */
 function statementOf(text: unknown): PeerQuery {
   return { text: typeof text === 'string' ? text : (text as { text?: unknown } | null)?.text, handleError() {} }
 }
