@@ -1,22 +1,22 @@
-/** What happened, for whoever wants to watch: past tense, one union, nothing secret, free when nobody listens. */
+/** What happened: past tense, one union, nothing secret, free without a listener. */
 
 import type { EvictReason } from './gate.ts'
 import type { LostStatement, Outcome, OutcomeReason } from './outcome.ts'
 
-/** An idle connection that stopped being one: by the gate's verdict, or because it did not answer the probe. */
+/** Why an idle connection was evicted: by the gate's verdict, or because it did not answer the probe. */
 export type StaleReason = EvictReason | 'unanswered'
 
-/** What happened. `type` says what, and what else there is. Durations end in `Millis`. */
+/** What happened. `type` says what; the other fields depend on it. Durations end in `Millis`. */
 export type ThawEvent =
   /** The clocks prove that the process was frozen. */
   | { readonly type: 'thawed'; readonly gapMillis: number }
   /** The sockets were polled at acquire: how many idle connections there were, and how many of them turned out dead. */
   | { readonly type: 'socketsPolled'; readonly idle: number; readonly dead: number }
-  /** A connection was asked whether it lives. */
+  /** A probe was answered, or was not. */
   | { readonly type: 'probed'; readonly alive: boolean; readonly tookMillis: number; readonly silenceMillis: number }
-  /** An idle connection was found dead or too old, and destroyed. `code` where the server or the socket gave one. */
+  /** An idle connection was found dead or too old, and destroyed. `code` if the server or the socket gave one. */
   | { readonly type: 'stale'; readonly reason: StaleReason; readonly silenceMillis: number; readonly code?: string }
-  /** A new connection was made. `hedge`: beside one that owed an answer for longer than usual. */
+  /** A new connection was opened. `hedge`: beside one whose reply was late. */
   | { readonly type: 'connected'; readonly tookMillis: number; readonly attempts: number; readonly hedge?: true }
   /**
    * A caller got a connection: trusted unasked, unproven for a read that takes the question with it, proven by a probe, or new. `waitedMillis`: since it
@@ -30,8 +30,8 @@ export type ThawEvent =
   /** A dial, or a statement that was certainly not executed, is tried again. */
   | { readonly type: 'retried'; readonly what: 'connect' | 'statement'; readonly delayMillis: number; readonly code?: string }
   /**
-   * A statement lost its connection. What became of it, what it was, and whether it was sent again or its caller was told. `code` where
-   * the server or the socket gave one.
+   * A statement lost its connection: what became of it, what it was, and whether it was sent again or reported to its caller. `code` if the
+   * server or the socket gave one.
    */
   | {
       readonly type: 'outcome'
@@ -41,12 +41,12 @@ export type ThawEvent =
       readonly action: 'retried' | 'reported'
       readonly code?: string
     }
-  /** A connection was lost that had state of its session on it: SET, LISTEN, PREPARE, temporary tables, session locks. */
+  /** A connection was lost that had session state: SET, LISTEN, PREPARE, temporary tables, session locks. */
   | { readonly type: 'sessionLost' }
   /** The pool has ended. `destroyed` connections were still in use when the time was up. */
   | { readonly type: 'drained'; readonly destroyed: number }
 
-/** Is told of each event, in the moment in which it happens. What it throws is dropped. */
+/** Called with each event, at the moment when it happens. What it throws is dropped. */
 export type ThawListener = (event: ThawEvent) => void
 
 /** How often each event has happened. */
@@ -62,15 +62,15 @@ export interface Broadcast {
 
 /** A list of listeners. */
 export interface Events {
-  /** How often each event has happened. Where no event object is worth making, count here. */
+  /** How often each event has happened. Where an event object is not worth making, count here. */
   readonly counts: EventCounts
-  /** Is anybody listening to anything? */
+  /** Is there a listener? Ask before building an event. */
   readonly active: boolean
   /** Would anybody be told of what is of this type? Ask before building an event that happens often. */
   hears(type: ThawEvent['type']): boolean
   /** Adds a listener and returns the function that removes it. */
   subscribe(listener: ThawListener): () => void
-  /** Counts the event and tells it to everybody. */
+  /** Counts the event and calls every listener. */
   emit(event: ThawEvent): void
 }
 
@@ -116,7 +116,7 @@ export function createEvents(broadcast?: Broadcast): Events {
     },
     emit(event) {
       counts[event.type]++
-      // A copy: whoever subscribes while being told hears of the next event, not of this one.
+      // A copy: a listener added during the call receives the next event, not this one.
       for (const listener of [...listeners]) {
         try {
           const told: unknown = listener(event)

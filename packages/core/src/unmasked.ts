@@ -39,7 +39,7 @@ export function unmaskedRandom(random: () => number): () => number {
 
 /**
  * Next.js binds its replacements, so that they print like the runtime's own, and a bound function prints without a name. Fake timers and
- * other replacements in plain JavaScript do not: whoever installs them wants them to be used.
+ * other replacements in plain JavaScript do not: they are installed to be used.
  */
 function isMasked(given: () => number): boolean {
   return /^function\s*\(\)\s*\{\s*\[native code\]/.test(Function.prototype.toString.call(given))

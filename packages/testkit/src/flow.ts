@@ -6,7 +6,7 @@ import type { Traffic } from './traffic.ts'
  * - `armed`: the client's next byte ends it.
  * - `silent`: nothing is relayed any more, and neither side was told.
  * - `cut`: we told the client (FIN or RST).
- * - `closed`: the client's connection is gone, whoever closed it.
+ * - `closed`: the client's connection is gone, closed from either side.
  */
 export type FlowState = 'open' | 'armed' | 'silent' | 'cut' | 'closed'
 
