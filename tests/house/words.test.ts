@@ -37,6 +37,21 @@ test('the first pages use the words of the field', async () => {
   expect(found).toEqual([])
 })
 
+/** What a reader of the code meets: comments and docstrings of everything that is published, and of the tools around it. */
+test('comments use the words of the field', async () => {
+  const sources = (await find('packages/*/src/**/*.ts')).filter((file) => !file.endsWith('.test.ts'))
+  expect(sources.length).toBeGreaterThan(100)
+  const found: string[] = []
+  for (const source of sources) {
+    const comments = (await read(source)).match(/^\s*(?:\/\*\*[\s\S]*?\*\/|\/\/.*$)/gm) ?? []
+    for (const [word, instead] of OUT) {
+      const match = word.exec(comments.join('\n').replace(/`[^`\n]*`/g, ''))
+      if (match) found.push(`${source}: "${match[0]}". Write: ${instead}`)
+    }
+  }
+  expect(found).toEqual([])
+})
+
 test.for(['a connection is lent', 'it rides along', 'a ride in vain', 'once that is found out'])('"%s" would be found', (text) => {
   expect(OUT.some(([word]) => word.test(text))).toBe(true)
 })

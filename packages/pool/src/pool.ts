@@ -53,8 +53,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
   const isQueryWrapped = watchQuery(driver.Client)
 
   class ThawPool extends driver.Pool {
-    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. Not a field: webpack's minifier turns it into an
-    // assignment, which throws.
+    // A literal: minifiers rename classes, and ORMs look for "Pool". Not a field: webpack's minifier assigns it, which throws.
     static override get name(): string {
       return 'Pool'
     }
@@ -226,10 +225,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this.#patience.growth.watch()
     }
 
-    /**
-     * For a statement of the pool's own, which releases the client by itself. Returns the function that withdraws the request, if that is
-     * possible.
-     */
+    /** For a statement of the pool's own, which releases the client by itself. Returns how to withdraw the request. */
     #connectOwn(callback: ConnectCallback, { signal, mayPiggyback, isAtDoor, isUnseen }: Wish): () => void {
       const isOpen = !this.ending || (isAtDoor && !this.ended)
       if (this.connect === CONNECT && isOpen && signal === undefined && (isUnseen || !wrappers.connect()))
