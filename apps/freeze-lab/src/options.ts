@@ -55,7 +55,7 @@ Usage: pnpm start [options]
   --json          one JSON document, and nothing else; a report only with --report
   --help          this text
 
-Exit code: 0, or 1 if Thaw failed a call that it should not have, or 2 if the lab could not do its work.
+Exit code: 0, or 1 if Thaw failed a call that it should not have, or 2 if the lab could not run.
 
 Faults:
 
