@@ -53,7 +53,7 @@ describe.each(drivers)('%s', (_name, make) => {
     expect(answers.map(({ rows }) => rows[0].a)).toEqual([1, 2, 3])
   })
 
-  test('lends a client while the timers are fake, an hour from now', async () => {
+  test('hands out a client while the timers are fake, an hour from now', async () => {
     const pool = createPool({ idleTimeoutMillis: 0 })
     await pool.query('select 1')
     vi.useFakeTimers({ now: Date.now() + 3_600_000 })

@@ -46,7 +46,7 @@ describe.each([
     expect(await frozenWhileItWaits({ driver, isHeldForMillis: 600 })).toMatch(said)
   })
 
-  test('frozen in the first dial, for longer than that may take', async () => {
+  test('frozen in the first connection attempt, for longer than that may take', async () => {
     // Four messages of a login, one after the other: 0.4 s.
     proxy.setDelay({ toServerMillis: DELAY_MILLIS })
     expect(await frozenWhileItWaits({ driver })).toMatch(said)

@@ -129,7 +129,7 @@ describe('a signal', () => {
     expect(await setting.rows('piped')).toBe(0)
   })
 
-  test('of a call that pg itself refuses ends nobody else’s statement', async () => {
+  test('of a call that pg itself refuses ends no other statement', async () => {
     const client = await setting.thaw().connect()
     const running = client.query('SELECT 1 FROM pg_sleep(0.2)')
     const controller = new AbortController()
@@ -143,7 +143,7 @@ describe('a signal', () => {
     client.release()
   })
 
-  test('ends the wait for a connection, and nobody else waits longer', async () => {
+  test('ends the wait for a connection, and no other caller waits longer', async () => {
     const pool = setting.thaw({ max: 1 })
     const client = await pool.connect()
     const controller = new AbortController()

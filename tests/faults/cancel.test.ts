@@ -68,7 +68,7 @@ describe('goes through the stream of the user', () => {
     await pool.end()
   })
 
-  test('and to nobody, where the stream is no factory', async () => {
+  test('and to no server, where the stream is not a factory', async () => {
     const { heard, config } = await amongStrangers(connector)
     const client = new Client({ ...config, stream: connector() } as never)
     await client.connect()

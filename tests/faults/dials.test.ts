@@ -74,7 +74,7 @@ describe('what passes', () => {
     expect(await call).toBe('ok')
   })
 
-  test('the name server does not answer, and is asked anew for each dial', async () => {
+  test('the name server does not answer, and is asked anew for each attempt', async () => {
     const byName = { connectionString: proxy.urlFor(server.url).replace(proxy.host, HOST) }
     using known = failDns({ host: HOST, times: 0 })
     await coldPool('thaw', byName).query('select')
@@ -86,7 +86,7 @@ describe('what passes', () => {
     expect(dns.lookups).toBe(4)
   })
 
-  test('nobody listens, at an address that has been reached before', async () => {
+  test('nothing listens, at an address that has been reached before', async () => {
     const warm = coldPool('thaw')
     await warm.query('select')
     proxy.away()
@@ -99,7 +99,7 @@ describe('what passes', () => {
   })
 })
 
-describe('a dial that is accepted and never answered', () => {
+describe('a connection attempt that is accepted and never answered', () => {
   /** Its first message is silently lost, and neither side is told. */
   const swallowNext = (times = 1) => Array.from({ length: times }, () => proxy.loseNextRequest({ cut: 'drop' }))
 
@@ -131,7 +131,7 @@ describe('a dial that is accepted and never answered', () => {
     expect(await Promise.all(calls)).toEqual(['ok', 'ok', 'ok'])
   })
 
-  test('is waited for: a server that wakes up slowly is reached by the first dial', async () => {
+  test('is waited for: a server that wakes up slowly is reached by the first attempt', async () => {
     proxy.setDelay({ toServerMillis: 700 })
     const pool = coldPool('thaw', { max: 1 })
     // Four messages one after the other, 2.8 s.
@@ -194,7 +194,7 @@ describe('what does not pass is bounded', () => {
   })
 })
 
-test('a name server that says nothing is told apart from a server that lets nobody in', async () => {
+test('a silent name server is told apart from a server that accepts no login', async () => {
   class Unresolved extends net.Socket {
     override connect(...[port, host]: unknown[]): this {
       return super.connect({ port: port as number, host: host as string, lookup: () => {} })
@@ -212,7 +212,7 @@ test('a name server that says nothing is told apart from a server that lets nobo
   expect(await said({})).toContain('Reached the address')
 })
 
-describe('what waiting cannot mend fails at once, after one dial for each caller', () => {
+describe('what waiting cannot cure fails at once, after one attempt for each caller', () => {
   test.each([
     ['a wrong password', { password: 'wrong' }, '28P01'],
     ['no such database', { database: 'nowhere' }, '3D000'],
@@ -239,7 +239,7 @@ describe('a password function', () => {
     password,
   })
 
-  test('is asked for each dial, so that a rotation harms nobody who has the new one', async () => {
+  test('is asked for each attempt, so that a rotation harms no caller that has the new one', async () => {
     await server.query("create role rotated login password 'first'")
     let current = 'first'
     const pool = coldPool(

@@ -88,7 +88,7 @@ test.each(Object.entries(SITUATIONS))('while %s', async (name, begin) => {
   expect(pool).toMatchObject({ totalCount: 0, idleCount: 0, waitingCount: 0 })
 })
 
-test('while a write is running: its caller is told that nobody knows what became of it', async () => {
+test('while a write is running: its caller is told that its outcome is unknown', async () => {
   await server.query('create table if not exists slow (token text)')
   const pool = openPool('thaw', { max: 1 })
   const call = pool.query("insert into slow select 'ended' from pg_sleep(60)").catch((error: unknown) => error)
@@ -130,7 +130,7 @@ test('while dials are refused, and callers wait for the next', async () => {
   expect(ended).toHaveLength(dials)
 })
 
-test('a connection that is being opened for nobody any more is not waited for', async () => {
+test('a connection that is no longer wanted is not waited for', async () => {
   const pool = openPool('thaw') as ThawPool
   const gone = new AbortController()
   await proxy.deafen()

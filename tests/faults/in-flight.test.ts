@@ -24,7 +24,7 @@ async function isHanging(work: Promise<unknown>): Promise<boolean> {
 }
 
 describe('a statement whose connection is silently dropped', () => {
-  test('a read is asked again on another connection', async () => {
+  test('a read is sent again on another connection', async () => {
     const stock = setting.plain()
     await stock.query('SELECT 1')
     const before = setting.proxy.loseNextAnswer({ containing: 'version', cut: 'drop' })

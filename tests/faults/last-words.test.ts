@@ -45,7 +45,7 @@ describe.each(WORDS)('$code $message', (errorResponse) => {
     expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
 
-  test('a write that nobody has executed is unknown too: a pooler is no witness', async () => {
+  test('a write that was not executed is unknown too: a pooler proves nothing', async () => {
     const pool = await warm(setting.thaw())
     setting.proxy.loseNextRequest({ containing: 'INSERT', errorResponse })
     expect(await failure(pool.query(INSERT, ['never']))).toBeInstanceOf(OutcomeUnknownError)

@@ -67,7 +67,7 @@ test('query_timeout bounds them', async () => {
   client.release(true)
 })
 
-test('given back with a cursor that nobody reads: the next caller does not wait for it', async () => {
+test('released with a cursor without a reader: the next caller does not wait for it', async () => {
   const client = await take()
   const cursor = client.query(new Cursor(ROWS))
   await cursor.read(1)

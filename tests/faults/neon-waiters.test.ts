@@ -69,7 +69,7 @@ const LOSSES: Readonly<Record<string, () => number | Promise<number>>> = {
 
 describe.for(Object.keys(LOSSES))('lost by %s', (kind) => {
   describe.for(['plain', 'thaw'] as const)('%s', (driver) => {
-    test.each([1, 3])('under the statements of all %i connections: whoever waits is served by a new one', async (max) => {
+    test.each([1, 3])('under the statements of all %i connections: a waiting caller is served by a new one', async (max) => {
       const own = createPool(driver, max)
       const lost = Promise.all(Array.from({ length: max }, () => told(own.query(SLOWLY))))
       await until('all statements run', async () => (await running()) === max)

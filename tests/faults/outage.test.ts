@@ -35,7 +35,7 @@ async function outage(pool: pg.Pool, pass: () => Promise<void>): Promise<{ calls
   return { calls: calls.length, told: new Set(await settled) }
 }
 
-test('dials: two a second, not one for each call', async () => {
+test('connection attempts: two a second, not one for each call', async () => {
   const stockLog = createDialLog()
   const stock = setting.plain({ Client: stockLog.Client })
   await stock.query('SELECT 1')
@@ -62,7 +62,7 @@ test('dials: two a second, not one for each call', async () => {
   expect((await call).rows).toEqual([{ one: 1 }])
 })
 
-test('statements: ten repeats, and one for every five that succeed', async () => {
+test('statements: ten retries, and one for every five that succeed', async () => {
   const pool = setting.thaw({ max: 1 })
   const lose = async (calls: number): Promise<number> => {
     let sent = 0

@@ -15,7 +15,7 @@ import { until } from './until.ts'
 const setting = useSetting()
 
 describe('a read', () => {
-  test.each(['fin', 'rst'] as const)('whose answer is lost (%s) is asked once more, inside READ ONLY', async (cut) => {
+  test.each(['fin', 'rst'] as const)('whose answer is lost (%s) is sent once more, inside READ ONLY', async (cut) => {
     const stock = setting.plain()
     await stock.query('SELECT 1')
     const lost = setting.proxy.loseNextAnswer({ containing: 'version', cut })
@@ -33,7 +33,7 @@ describe('a read', () => {
     expect(pool.stats()).toMatchObject({ total: 1, idle: 1, waiting: 0 })
   })
 
-  test('whose answer breaks off in the middle is asked once more', async () => {
+  test('whose answer breaks off midway is sent once more', async () => {
     const pool = setting.thaw()
     await pool.query('SELECT 1')
     const lost = setting.proxy.loseNextAnswer({ containing: 'generate_series', afterBytes: 20_000, until: 'ready-for-query' })
@@ -43,7 +43,7 @@ describe('a read', () => {
     expect(numbers.at(-1)).toEqual({ n: 5000 })
   })
 
-  test('is asked once more, not twice', async () => {
+  test('is sent once more, not twice', async () => {
     const pool = setting.thaw()
     await pool.query('SELECT 1')
     const both = [1, 2].map(() => setting.proxy.loseNextAnswer({ containing: 'version' }))

@@ -71,7 +71,7 @@ describe('given back in a transaction', () => {
     expect(await next('thaw')).toBe('ok')
   })
 
-  test('that nobody waited for: judged when it has begun', async () => {
+  test('that was not awaited: judged when it has begun', async () => {
     const written = async (driver: Driver) => {
       const pool = openPool(driver, { max: 1 })
       const client = await pool.connect()
@@ -100,7 +100,7 @@ describe('given back with a statement running', () => {
     return { letGo: () => holder.end() }
   }
 
-  test('is lent to nobody until that ends, and then again', async () => {
+  test('is handed to no caller until that ends, and then again', async () => {
     const next = async (driver: Driver) => {
       const pool = openPool(driver, { max: 2 })
       const busy = await giveBackBusy(pool)
@@ -127,7 +127,7 @@ describe('given back with a statement running', () => {
     expect(await next('thaw')).toBe('ok')
   })
 
-  test('loses none of the writes that nobody waited for', async () => {
+  test('loses none of the writes that were not awaited', async () => {
     const written = async (driver: Driver) => {
       const pool = openPool(driver, { max: 1 })
       const client = await pool.connect()
@@ -142,7 +142,7 @@ describe('given back with a statement running', () => {
   })
 })
 
-test("control: what the 'connect' event sets, and nobody waits for, holds for every statement of the connection", async () => {
+test("control: what the 'connect' event sets without being awaited holds for every statement of the connection", async () => {
   for (const driver of ['pg', 'thaw'] as const) {
     const pool = openPool(driver, { max: 5 })
     pool.on('connect', (client) => void client.query("set work_mem = '7MB'").catch(() => {}))

@@ -15,7 +15,7 @@ import { until } from './until.ts'
 
 const setting = useSetting()
 
-describe('a client in somebody’s hands', () => {
+describe('a client that a caller keeps', () => {
   test.each(['fin-on-next-byte', 'rst-on-next-byte', 'drop'] as const)(
     'is asked after a silence (%s), and its statement not executed',
     async (cut) => {
@@ -52,7 +52,7 @@ describe('a client in somebody’s hands', () => {
     expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
 
-  test('is not lent to anybody else before the statement that its holder did not wait for', async () => {
+  test('is not handed to another caller before the statement that was not awaited', async () => {
     const clock = createStoppableClock()
     const pool = setting.thaw({ clock, max: 1 })
     const client = await pool.connect()

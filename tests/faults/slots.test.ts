@@ -44,7 +44,7 @@ afterEach(async () => {
 afterAll(() => server.close())
 
 describe.each(['fin', 'rst'] as const)('cut by %s', (kind) => {
-  test.each([1, 10])('the places of %i clients come back, though nobody gives one back', async (max) => {
+  test.each([1, 10])('the places of %i clients become free, though none is released', async (max) => {
     const next = async (driver: Driver) => {
       const pool = openPool(driver, max)
       await loseAll(pool, kind)
@@ -60,7 +60,7 @@ describe.each(['fin', 'rst'] as const)('cut by %s', (kind) => {
 
 describe('a late release', () => {
   const broken = new Error('It broke.')
-  test.each([[undefined], [true], [broken]])('(%o) harms nobody', async (reason) => {
+  test.each([[undefined], [true], [broken]])('(%o) harms no one', async (reason) => {
     const pool = openPool('thaw', 2)
     const [first, second] = await loseAll(pool, 'rst')
     const holder = await takeClient(pool)

@@ -111,7 +111,7 @@ describe('the connection dies', () => {
     expect(destroyed).toBe(true)
   })
 
-  test('under a row stream that nobody listens to: no uncaught error, and whoever reads later hears it', async () => {
+  test('under a row stream without a listener: no uncaught error, and a later reader gets the error', async () => {
     const client = await take(pools.thaw())
     const stream = client.query(new QueryStream(ROWS, [], { batchSize: 10 }))
     stream.read()
@@ -300,7 +300,7 @@ test('the deadline of an invocation ends a row stream that would outlive it', as
 describe('given back', () => {
   const next = (pool: pg.Pool) => ending(pool.query('SELECT 1'), 2000)
 
-  test('with a cursor that nobody reads: the next caller does not wait for it', async () => {
+  test('with a cursor without a reader: the next caller does not wait for it', async () => {
     const served = async (pool: pg.Pool) => {
       const client = await take(pool)
       const cursor = client.query(new Cursor(ROWS))

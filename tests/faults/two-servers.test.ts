@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => other.close())
 
-test('a slow write is left alone, whoever is asked after it', async () => {
+test('a slow write is left alone, whichever server is asked about it', async () => {
   const slow = 'INSERT INTO ledger SELECT $1::text FROM pg_sleep(4)'
   const pools = [setting.plain({ max: 1 }), setting.thaw({ max: 1 })]
   const writes = Promise.all(pools.map((pool) => pool.query(slow, ['slow'])))

@@ -229,7 +229,7 @@ describe('a database that is away', () => {
     }
   })
 
-  test('Thaw: dials again until it is back', async () => {
+  test('Thaw: retries until it is back', async () => {
     expect((await worker.get('/thaw/ping')).status).toBe(200)
     proxy.away()
     const retries = async () => ((await worker.get('/thaw/stats')).body as { retried: number }).retried

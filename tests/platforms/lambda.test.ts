@@ -240,7 +240,7 @@ describe('the deadline', () => {
 
   test.each([
     ['of a write that has been sent leaves its outcome unknown, and says so', 'writeSlowly', 'OutcomeUnknownError'],
-    ['is respected by what is asked for after it', 'writeTooLate', 'DeadlineError'],
+    ['is respected by what is requested after it', 'writeTooLate', 'DeadlineError'],
   ] as const)('%s', async (_, task, name) => {
     const lambda = deploy('thaw', MARGIN, TIMEOUT)
     const token = `${app}-late`
@@ -250,7 +250,7 @@ describe('the deadline', () => {
   })
 })
 
-describe('a transaction inside which somebody uses the pool, by Drizzle', () => {
+describe('a transaction inside which the pool is used, by Drizzle', () => {
   test.each<[string, Driver, Record<string, string>]>([
     ['plain pg', 'pg', {}],
     ['Thaw', 'thaw', { UNWRAPPED: '1' }],

@@ -66,7 +66,7 @@ async function warm(send: Send): Promise<void> {
   await neon.postgres.query('SELECT 1')
 }
 
-describe('sockets that died while nobody used them', () => {
+describe('sockets that died while they were idle', () => {
   test.for(['fin-on-next-byte', 'rst-on-next-byte', 'drop'] as const)('%s', async (kind) => {
     const clock = createStoppableClock()
     const sql = thawNeon(neon.url, { clock })
@@ -204,7 +204,7 @@ describe('a statement that may have been executed', () => {
 })
 
 describe('bounds', () => {
-  test('query_timeout: a read is over, of a write nobody knows, and Neon cancels both', async () => {
+  test('query_timeout: a read is over, of a write the outcome is unknown, and Neon cancels both', async () => {
     const sql = ours(`${neon.url}?application_name=bounded`)
     await expect(sql.query('SELECT pg_sleep(30)', [], { query_timeout: 150 })).rejects.toMatchObject({ kind: 'deadline' })
     const write = sql.query('INSERT INTO orders SELECT 1 FROM pg_sleep(30)', [], { query_timeout: 150 })

@@ -116,7 +116,7 @@ const IDLE_FAULTS: readonly IdleFault[] = [
   },
 ]
 
-describe('connections that died while nobody used them', () => {
+describe('connections that died while they were idle', () => {
   test.for(IDLE_FAULTS)('$name', async ({ strike, plain }) => {
     const stock = createPlain()
     await warm(stock)

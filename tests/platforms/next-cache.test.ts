@@ -47,7 +47,7 @@ test('what waits for connection() is asked in each request', async () => {
   expect(await page('/waiting')).toContain('3 waiting')
 })
 
-test('nobody complained', () => {
+test('there was no complaint', () => {
   expect(next.output).not.toMatch(/error|unstable/i)
 })
 

@@ -89,7 +89,7 @@ describe.concurrent.each(DRIVERS)('attachPool (%s)', (driver) => {
     expect(await sessionsOf(server, pool.application_name)).toEqual([])
   })
 
-  test('waits for work that nobody awaited, and then closes its connection', async () => {
+  test('waits for work that was not awaited, and then closes its connection', async () => {
     // For as long as an idle connection is kept, counted from the beginning of the work: a busy machine may need seconds for it.
     const pool = poolOf(server, { idleTimeoutMillis: 3_000 })
     await using instance = await startFunction({ driver, drain: 'attachPool', pools: [pool] })

@@ -79,7 +79,7 @@ describe.concurrent('the deadline of an invocation', () => {
     expect(await ask(instance, '/counts')).toMatchObject({ total: 1, idle: 1 })
   })
 
-  test('that has sent a write says that its outcome is unknown, and nobody else is disturbed', async () => {
+  test('that has sent a write says that its outcome is unknown, and no other request is disturbed', async () => {
     await using instance = await start('thaw', { max: 2 }, TIME)
     const [slow] = await Promise.all([ask(instance, '/sleep?note=late'), ask(instance, '/echo?value=a')])
     expect(slow).toMatchObject({ ended: 'failed', kind: 'outcome-unknown' })
@@ -87,7 +87,7 @@ describe.concurrent('the deadline of an invocation', () => {
     expect(await notes('late')).toBe(0)
   })
 
-  test('is respected by what is asked for after it', async () => {
+  test('is respected by what is requested after it', async () => {
     await using instance = await start('thaw', {}, TIME)
     expect(await ask(instance, '/afterDeadline?note=after')).toMatchObject({ ended: 'failed', kind: 'deadline' })
     expect(await notes('after')).toBe(0)
@@ -125,7 +125,7 @@ describe.concurrent('bad use', () => {
     expect(await ask(instance, '/burst?note=never')).toEqual([ended, ended])
   })
 
-  test('work that nobody awaits is done all the same, if it has its connection', async () => {
+  test('work that is not awaited is done all the same, if it has its connection', async () => {
     await using instance = await start('thaw')
     await ask(instance, '/unawaited?note=unawaited')
     await instance.suspended()

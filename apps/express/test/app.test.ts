@@ -84,7 +84,7 @@ describe('a bad request is told what is wrong with it', () => {
     expect(await app.request('/orders', { headers, body })).toEqual({ status, body: expect.stringContaining(words) })
   })
 
-  test('a token that somebody else signed', async () => {
+  test('a token with another signature', async () => {
     const headers = { authorization: `Bearer ${await token('somebody else: 0123456789abcdef0')}` }
     expect(await app.request('/orders', { headers })).toMatchObject({ status: 401 })
   })
@@ -115,7 +115,7 @@ describe('an answer that was lost', () => {
     return { registered, loggedIn, ordered, stored: await storedFor(server, customer) }
   }
 
-  test('costs an error on plain pg, and on Thaw only where nobody can know', async () => {
+  test('costs an error on plain pg, and on Thaw only where the outcome is unknown', async () => {
     await using plainProxy = await startFaultProxy(server)
     await using plain = await startOnLaptop('pg', environmentOf(server, plainProxy))
     expect(await loseTwo(plain, plainProxy)).toMatchObject({ registered: { status: 500 }, loggedIn: 200, ordered: 500, stored: ['tea'] })

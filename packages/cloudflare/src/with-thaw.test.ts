@@ -119,7 +119,7 @@ describe('what comes out is like what went in', () => {
 })
 
 describe('the end of an invocation', () => {
-  test('is when the handler has ended, where nobody holds a client', async () => {
+  test('is when the handler has ended, if no client is in use', async () => {
     const { told, give } = joinPool()
     give()
     const response = new Response('body')

@@ -25,7 +25,7 @@ test('no code has two rows', () => {
   expect(new Set(all.map(({ code }) => code)).size).toBe(FAILURES.size)
 })
 
-test('what cannot pass is not dialled again', () => {
+test('a failure that cannot pass is not retried', () => {
   expect(codes(({ dial }) => dial === 'fail')).toEqual(['25P03', '25P04', '28000', '3D000'])
 })
 
@@ -33,7 +33,7 @@ test('only a wrong password is asked for once more', () => {
   expect(codes(({ dial }) => dial === 'password')).toEqual(['28P01'])
 })
 
-test('everything else is dialled again', () => {
+test('everything else is retried', () => {
   expect(codes(({ dial }) => dial === 'again')).toEqual([
     '08000',
     '08001',

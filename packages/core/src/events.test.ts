@@ -24,7 +24,7 @@ test('an event is handed on as it is', () => {
   expect(listener.mock.calls[0]?.[0]).toBe(thawed)
 })
 
-test('nobody listens until somebody subscribes, and after all have left', () => {
+test('there is no listener before the first subscribes, nor after the last has left', () => {
   const events = createEvents()
   expect(events.active).toBe(false)
   const leave = events.subscribe(() => {})
@@ -36,7 +36,7 @@ test('nobody listens until somebody subscribes, and after all have left', () => 
   events.emit(drained)
 })
 
-test('whoever has left is not told any more, and may leave twice', () => {
+test('a listener that has left is not called any more, and may leave twice', () => {
   const events = createEvents()
   const listener = vi.fn()
   const leave = events.subscribe(listener)
@@ -57,7 +57,7 @@ test('a function that subscribed twice and left once is told once', () => {
   expect(listener).toHaveBeenCalledOnce()
 })
 
-test('what a listener throws hurts nobody', () => {
+test('what a listener throws is dropped', () => {
   const events = createEvents()
   const listener = vi.fn()
   events.subscribe(() => {
@@ -78,7 +78,7 @@ test('an asynchronous listener that fails does not end the process', async () =>
   await new Promise<void>((resolve) => pollSockets(systemClock, resolve))
 })
 
-test('whoever subscribes while being told hears of the next event, not of this one', () => {
+test('a listener added during an event receives the next event, not this one', () => {
   const events = createEvents()
   let told = 0
   // Leaves and comes back: in a list that is walked while it grows this would never end.

@@ -176,7 +176,7 @@ test('a string put in the wrong place is never shown', () => {
   )
 })
 
-test('a value of an option that nobody knows is never shown', () => {
+test('the value of an unknown option is never shown', () => {
   fc.assert(
     fc.property(secret, (text) => {
       const error = refusal({ passwort: `${text}§` })

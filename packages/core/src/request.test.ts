@@ -45,7 +45,7 @@ describe('an invocation that answers a request', () => {
     await held[0]
   })
 
-  test('lets the instance go, though whoever is told of the end throws', async () => {
+  test('lets the instance go, even if the callback for the end throws', async () => {
     const held: Promise<unknown>[] = []
     const ended = () => {
       throw new RangeError('no')
@@ -99,7 +99,7 @@ describe('what a handler answers', () => {
     expect(done).toHaveBeenCalledOnce()
   })
 
-  test('to HEAD is the end, for nobody reads the body', async () => {
+  test('to HEAD is the end, because its body is not read', async () => {
     const { done } = answer(new Response('body'), new Request('https://shop.example', { method: 'HEAD' }))
     await vi.waitFor(() => expect(done).toHaveBeenCalledOnce())
   })

@@ -14,14 +14,14 @@ test.each(rows)('%s', (_, before, after) => {
   expect(spend(before)).toBe(after)
 })
 
-test('a burst of ten repeats is allowed, the eleventh is not', () => {
+test('a burst of ten retries is allowed, the eleventh is not', () => {
   let budget: RetryBudget | undefined = BUDGET_TOKENS
   for (let i = 0; i < 10; i++) budget = budget === undefined ? undefined : spend(budget)
   expect(budget).toBe(0)
   expect(spend(budget ?? Number.NaN)).toBeUndefined()
 })
 
-test('five successes earn one repeat, four do not', () => {
+test('five successes earn one retry, four do not', () => {
   const afterFour = [1, 2, 3, 4].reduce(earn, 0)
   expect(spend(afterFour)).toBeUndefined()
   expect(spend(earn(afterFour))).toBe(0)
@@ -32,7 +32,7 @@ test('a full budget cannot be filled', () => {
   expect(earn(BUDGET_TOKENS - 0.1)).toBe(BUDGET_TOKENS)
 })
 
-test('in any history there are at most ten repeats and one for every five successes', () => {
+test('in any history there are at most ten retries and one for every five successes', () => {
   fc.assert(
     fc.property(fc.array(fc.boolean(), { maxLength: 300 }), (history) => {
       let budget: RetryBudget = BUDGET_TOKENS

@@ -80,7 +80,7 @@ const crowds = fc
     return { ...counts, late, raced: Math.min(counts.raced, late), total: lent + counts.idle + counts.dialling + counts.overdue }
   })
 
-test('dialling as long as it says so ends, gives nobody two dials, and stays within the limit, or one above it while one is raced', () => {
+test('connecting as long as it says so ends, opens no connection twice for one caller, and stays within the limit, or one above it while one is raced', () => {
   fc.assert(
     fc.property(crowds, (start) => {
       let counts = start

@@ -53,6 +53,6 @@ test.each<[text: string, leaves: boolean]>([
   expect(cache.leavesState(text)).toBe(leaves)
 })
 
-test('what nobody can understand leaves nothing, if it has none of the words', () => {
+test('a text that is not understood leaves nothing, if it has none of the words', () => {
   expect(createStatementCache().leavesState('vakuum')).toBe(false)
 })

@@ -64,7 +64,7 @@ describe('the deadline', () => {
 })
 
 describe('a caller who hangs up', () => {
-  test.each(['before', 'after'])('%s the invocation was made aborts it, for his reason', (when) => {
+  test.each(['before', 'after'])('%s the invocation was made aborts it, with its reason', (when) => {
     const caller = new AbortController()
     const reason = new Error('gone')
     if (when === 'before') caller.abort(reason)

@@ -140,7 +140,7 @@ test('a server that never says goodbye holds nothing up for long', async () => {
   await nextAsk()
 })
 
-test('nobody has to wait for it: the request leaves before anything else can, and a wrong option is told at once', async () => {
+test('it need not be awaited: the request leaves before anything else can, and a wrong option is told at once', async () => {
   vi.resetModules()
   const { OptionError, registerShutdown } = await import('./index.ts')
   expect(() => registerShutdown(idle, { beforeFrezze: true } as never)).toThrow(OptionError)

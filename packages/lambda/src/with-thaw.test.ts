@@ -45,7 +45,7 @@ describe('a handler that is wrapped', () => {
     expect(await service.handler(7, contextOf('a'))).toBe('order 7 a')
   })
 
-  test('knows its invocation: id, deadline and signal, whoever else is running', async () => {
+  test('knows its invocation: id, deadline and signal, whatever else is running', async () => {
     const handler = withThaw(async (_event: unknown, _context: Context) => {
       await turn()
       return invocation()

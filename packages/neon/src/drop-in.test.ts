@@ -73,13 +73,13 @@ describe('Pool and Client', () => {
     await lone.end()
   })
 
-  test('a wrong password is its dial that fails, and not its first statement', async () => {
+  test('a wrong password fails the connection attempt, not the first statement', async () => {
     createPool({ connectionString: neon.url.replace(/:[^:@]*@/, ':wrong@') })
     await expect(pool.connect()).rejects.toMatchObject({ code: '28P01' })
     await expect(new thaw.Client(neon.url.replace(/:[^:@]*@/, ':wrong@')).connect()).rejects.toMatchObject({ code: '28P01' })
   })
 
-  test('the password function is asked for each dial', async () => {
+  test('the password function is called for each connection attempt', async () => {
     let asked = 0
     const { user, host, port, database, password } = neon.postgres
     const ask = () => (++asked === 1 ? 'expired' : password)
@@ -88,7 +88,7 @@ describe('Pool and Client', () => {
     expect(asked).toBe(2)
   })
 
-  test('no listener is needed, and a lone client that dies ends nobody', async () => {
+  test('no listener is needed, and a lone client that dies does not end the process', async () => {
     createPool({ connectionString: `${neon.url}?application_name=killed` })
     await pool.query('SELECT 1')
     const client = new thaw.Client(`${neon.url}?application_name=killed`)
@@ -153,7 +153,7 @@ describe('poolQueryViaFetch', () => {
     await expect(pool.query('SELECT pg_sleep(5)')).rejects.toMatchObject({ name: 'NeonDbError', code: '57014' })
   })
 
-  test('does not, when somebody listens to connections', async () => {
+  test('does not, if there is a listener for connections', async () => {
     stock.neonConfig.poolQueryViaFetch = true
     createPool()
     pool.on('connect', () => {})

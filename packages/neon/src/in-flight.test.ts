@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => neon.close())
 
-test('a lost read is asked again, and a slow one beside it is left alone', async () => {
+test('a lost read is sent again, and a slow one beside it is left alone', async () => {
   const pool = new Pool({ connectionString: neon.url, max: 2, probeTimeoutMillis: 200 })
   const slow = pool.query('SELECT pg_sleep(3.5)')
   await expect

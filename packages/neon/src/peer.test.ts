@@ -26,7 +26,7 @@ test('the socket, the client and the pool have the members that we override', ()
   expect(new stock.Pool()).toMatchObject({ hasFetchUnsupportedListeners: false })
 })
 
-test('a promise is executed by its own method, when somebody waits for it', async () => {
+test('a promise is executed by its own method, when it is awaited', async () => {
   const promise = stock.neon(neon.url)`SELECT 1 AS one`
   const executed: unknown[] = []
   const { execute } = promise

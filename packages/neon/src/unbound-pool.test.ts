@@ -24,7 +24,7 @@ test('says at its first use why it cannot connect, by the promise and by the cal
   await pool.end()
 })
 
-test('so too by fetch, which must not go to where nobody sent it', async () => {
+test('by fetch too, which must not go anywhere else', async () => {
   neonConfig.poolQueryViaFetch = true
   try {
     await expect(new Pool(bindings).query('SELECT 1')).rejects.toMatchObject(refused)

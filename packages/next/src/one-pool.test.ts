@@ -50,7 +50,7 @@ describe('one pool', () => {
     expect(warn).not.toHaveBeenCalled()
   })
 
-  test('is made anew once somebody has ended it', () => {
+  test('is made anew once it has been ended', () => {
     const pool = onePool(Pool, { connectionString: url }, name)
     pool.ending = true
     const next = onePool(Pool, { connectionString: url }, name)

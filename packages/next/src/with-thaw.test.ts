@@ -172,7 +172,7 @@ describe('after', () => {
     await vi.waitFor(() => expect(told).toHaveLength(4))
   })
 
-  test('is that of Next.js where nobody has called withThaw', () => {
+  test('is that of Next.js without withThaw', () => {
     const task = () => {}
     after(task)
     expect(tasks).toEqual([task])
@@ -204,7 +204,7 @@ describe('a pool that is made for each request', () => {
     expect(closeIdle).toHaveBeenCalledTimes(2)
   })
 
-  test('is told to whoever listens', async () => {
+  test('is reported to the listener', async () => {
     const onStrayPool = vi.fn()
     const { handler } = handlerThatMakes(() => ({ madeAt: '    at POST (route.ts:5:1)', options: {} }), { onStrayPool })
     await handler()

@@ -65,7 +65,7 @@ describe.each(['query', 'connect'] as const)('pool.%s', (by) => {
     expect(sent.filter((one) => !isOwn(one))).toEqual([])
   })
 
-  test('plain pg sends them in the context of whoever gave the client back', async () => {
+  test('plain pg sends them in the context of the caller that released the client', async () => {
     const sent = await seen(stock.Pool, by, 3)
     expect(sent.filter((one) => !isOwn(one)).length).toBeGreaterThan(0)
   })

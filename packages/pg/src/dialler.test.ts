@@ -61,7 +61,7 @@ describe('how many dials at once', () => {
 })
 
 describe('the password function', () => {
-  test('is asked once more for all who dialled with the old password', async () => {
+  test('is asked once more for all that used the old password', async () => {
     await server.query("create role rotated login password 'right'")
     const passwords = ['old', 'old', 'old', 'right', 'right', 'right']
     const pool = createPool('rotated', { max: 3, password: () => passwords.shift() ?? 'right' })

@@ -117,7 +117,7 @@ describe('every way of calling', () => {
     expect(() => client.release()).toThrow(/already been released/)
   })
 
-  test('the stack of an error leads to whoever called', async () => {
+  test('the stack of an error leads to the caller', async () => {
     const plain = new stock.Pool({ connectionString: server.url })
     for (const pool of [plain, createPool() as unknown as stock.Pool]) {
       async function theCaller(): Promise<void> {

@@ -47,7 +47,7 @@ describe('what SCRAM makes of a password', () => {
     return length
   }
 
-  test('is computed once for all dials', async () => {
+  test('is computed once for all connection attempts', async () => {
     expect(await hashings(stock.Pool)).toBe(10)
     expect(await hashings(ours)).toBe(1)
     expect(await hashings(ours, { ssl: { ca: server.ca } })).toBe(1)

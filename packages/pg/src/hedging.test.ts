@@ -127,7 +127,7 @@ describe('a connection that was silently dropped', () => {
     expect(most).toBe(2)
   })
 
-  test('ten of them: one dial above the limit serves everybody until the hard stop', async () => {
+  test('ten of them: one connection above the limit serves every caller until the hard stop', async () => {
     createPool({ max: 10 })
     const clients = await Promise.all(Array.from({ length: 10 }, () => pool.connect()))
     for (const client of clients) client.release()
@@ -151,7 +151,7 @@ describe('a connection that is slow', () => {
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ probed: 1, total: 2, idle: 2, stale: 0 }), PATIENCE)
   })
 
-  test('and answers after the dial says goodbye where there is none', async () => {
+  test('and answers after the dial is ended where there is none', async () => {
     createPool()
     stop(await pidOf(pool))
     fallSilent()
@@ -187,7 +187,7 @@ describe('a connection that is slow', () => {
     expect(await pidOf(pool)).toBe(pid)
   })
 
-  test('harms nobody if the dial fails', async () => {
+  test('harms no caller if the connection attempt fails', async () => {
     await server.query("create role hedger login password 'right'")
     createPool({ connectionString: proxy.urlFor(server.url).replace(/\/\/[^@]*@/, '//hedger:right@') })
     stop(await pidOf(pool))

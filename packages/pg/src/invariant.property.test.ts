@@ -132,7 +132,7 @@ describe.each(Object.entries(found))('%s', (_, program) => {
 const PROGRAMS = 5000
 const PATIENCE_MILLIS = 180_000
 
-describe('nobody ever gets the rows of another caller, and the rest of it', () => {
+describe('no caller ever gets the rows of another, and the rest of it', () => {
   test.each([
     ['as long as nothing is the matter, when everybody is served', 'calm'],
     ['whatever happens to the process and its connections', 'troubled'],

@@ -146,7 +146,7 @@ describe('when an invocation ends', () => {
     expect((await pool.query('select count(*)::int as n from leaked')).rows).toEqual([{ n: 0 }])
   })
 
-  test('who gives it back too late is told nothing, and harms nobody', async () => {
+  test('releasing it too late is silent, and harms no one', async () => {
     createPool({ max: 1 })
     const invocation = open()
     const client = await inside(invocation, () => pool.connect())
@@ -192,7 +192,7 @@ describe('who asks by callbacks', () => {
   const id = () => currentInvocation()?.id
   const idle = () => pool.query('select 1')
 
-  test('is answered within his own invocation, though another’s opened the connection', async () => {
+  test('is answered within its own invocation, though another’s opened the connection', async () => {
     createPool({ max: 1 })
     const create = (name: string) => createInvocation({ id: name, marginMillis: 0, clock: systemClock })
     await inside(create('opener'), idle)
@@ -220,7 +220,7 @@ describe('who asks by callbacks', () => {
     expect(ids).toEqual(Array(5).fill('asker'))
   })
 
-  test('is served by another’s release within his own, or in none', async () => {
+  test('is served by another’s release within its own, or in none', async () => {
     createPool({ max: 1 })
     const client = await pool.connect()
     const waited = new Promise((resolve) => {
@@ -245,7 +245,7 @@ describe('the invocation’s deadline', () => {
     await pool.query('select 1')
   })
 
-  test('is each caller’s own, whoever came first', async () => {
+  test('is each caller’s own, whichever came first', async () => {
     createPool({ max: 1 })
     const client = await pool.connect()
     const ends: string[] = []
@@ -261,7 +261,7 @@ describe('the invocation’s deadline', () => {
     expect(ends).toEqual(['early deadline', 'late deadline', 'patient served'])
   })
 
-  test('cuts a dial short that nobody answers', async () => {
+  test('ends a connection attempt that is never answered', async () => {
     await proxy.deafen()
     createPool({ max: 1 })
     await expect(inside(open(Date.now() + 100), () => pool.connect())).rejects.toMatchObject({ kind: 'deadline' })

@@ -67,7 +67,7 @@ test.each(['acquire', 'release', 'remove'] as const)(
   },
 )
 
-test('a connection lost under onConnect is dialled again: the caller had sent nothing', async () => {
+test('a connection lost under onConnect is opened again: the caller had sent nothing', async () => {
   const onConnect = once(async (client: PoolClient) => {
     await client.query('select pg_terminate_backend(pg_backend_pid())')
   })
@@ -76,7 +76,7 @@ test('a connection lost under onConnect is dialled again: the caller had sent no
   expect(pool.stats()).toMatchObject({ retried: 1, connected: 1 })
 })
 
-test('a connection that dies while onConnect does something else is not lent', async () => {
+test('a connection that dies while onConnect does something else is not handed out', async () => {
   const onConnect = once(async (client: PoolClient) => {
     const ended = new Promise<void>((resolve) => client.once('end', resolve))
     proxy.cut('rst')

@@ -253,7 +253,7 @@ describe('a piggybacked probe without an answer', () => {
     expect(pool.stats()).toMatchObject({ stale: 0, total: 2 })
   })
 
-  test('costs nobody his request, however many there are', async () => {
+  test('costs no caller its request, however many there are', async () => {
     createPool({ max: 20 })
     const clients = await Promise.all(Array.from({ length: 20 }, () => pool.connect()))
     for (const client of clients) client.release()
@@ -263,7 +263,7 @@ describe('a piggybacked probe without an answer', () => {
     expect(pool.stats()).toMatchObject({ retried: 20, stale: 20 })
   })
 
-  test('nor does what somebody has left in the session: that is told', async () => {
+  test('nor does session state that a caller has left: that is reported', async () => {
     createPool()
     await pool.query('set application_name to mine')
     skipped += 1000
@@ -284,7 +284,7 @@ describe('a piggybacked probe without an answer', () => {
     createPool()
   })
 
-  test('is raced through a connect that somebody has wrapped, too', async () => {
+  test('is raced through a wrapped connect, too', async () => {
     createPool({ hedge: true, probeTimeoutMillis: FOREVER_MILLIS })
     await pool.query('select 1')
     const connect = pool.connect.bind(pool)
@@ -294,7 +294,7 @@ describe('a piggybacked probe without an answer', () => {
     expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
   })
 
-  test('on a slow connection: the first answer counts, whichever it is, and nobody is accused', async () => {
+  test('on a slow connection: the first answer counts, whichever it is, and nothing is evicted', async () => {
     createPool({ max: 2, hedge: true, probeTimeoutMillis: FOREVER_MILLIS })
     const pid = await pidOf()
     process.kill(pid, 'SIGSTOP')

@@ -138,7 +138,7 @@ describe('cut', () => {
     expect((await next.client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
 
-  test('drop: the query hangs, nobody is told, and new connections work', async () => {
+  test('drop: the query hangs, neither side is told, and new connections work', async () => {
     await using plain = await place.dial()
     expect(place.proxy.cut('drop')).toBe(1)
     const lost = plain.client.query(INSERT).catch((error: Error) => error.message)

@@ -111,7 +111,7 @@ describe('a freeze', () => {
   })
 })
 
-describe('an error that nobody catches', () => {
+describe('an uncaught error', () => {
   test('is reported, and survived', async () => {
     await using child = await spawnFreezable(CALLS)
     await child.call('leak')

@@ -86,7 +86,7 @@ describe('by HTTP', () => {
     expect(await post(login, '{}')).toEqual([400, 'could not parse the HTTP request body'])
   })
 
-  test('who hangs up has his statement cancelled', async () => {
+  test('a client that disconnects has its statement cancelled', async () => {
     const controller = new AbortController()
     const url = `${neon.url}?application_name=hanging`
     const slow = failureOf(connect(url).query('SELECT pg_sleep(60)', [], { fetchOptions: { signal: controller.signal } }))

@@ -95,7 +95,7 @@ describe('a server', () => {
     expect((await server.query('SELECT two FROM committed')).rows).toEqual([{ two: 2 }])
   })
 
-  test('starts again after somebody killed it', async () => {
+  test('starts again after it was killed', async () => {
     const { pid } = server
     process.kill(Number(pid), 'SIGKILL')
     await until(() => server.pid === undefined)
@@ -186,7 +186,7 @@ describe.concurrent('what goes wrong', () => {
   })
 })
 
-describe('a temporary folder that nobody else may enter', () => {
+describe('a temporary folder that no other user may enter', () => {
   const before = process.env.TMPDIR
   afterEach(() => {
     if (before === undefined) delete process.env.TMPDIR

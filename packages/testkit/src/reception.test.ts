@@ -47,14 +47,14 @@ test('the last word counts when refuse overtakes accept', async () => {
   expect(await knock()).toBe('echoed')
 })
 
-test('each of several accepts waits until there is somebody at the door', async () => {
+test('each of several accepts waits until it listens', async () => {
   proxy.refuse()
   void proxy.accept()
   await proxy.accept()
   expect(await knock()).toBe('echoed')
 })
 
-test('a port that somebody took meanwhile: accept says so, and can be tried again', async () => {
+test('a port that was taken meanwhile: accept says so, and can be tried again', async () => {
   proxy.refuse()
   const squatter = createServer().listen(proxy.port, '127.0.0.1')
   await once(squatter, 'listening')

@@ -34,7 +34,7 @@ test('ends the sessions of one application', async () => {
   expect(await terminateSessions(server, 'doomed')).toBe(0)
 })
 
-test('waits, and says what there is when the wait was in vain', async () => {
+test('waits, and says what there is when it times out', async () => {
   await using _plain = await dial('waiting')
   await expect(waitForSessions(server, 'waiting', 3, 30)).rejects.toThrow(
     /'waiting' should have come to 3 sessions within 30 ms, but has 1: \d+ \(idle\)/,

@@ -47,7 +47,7 @@ describe('a function', () => {
     await instance.suspended()
   })
 
-  test('is told of what nobody caught, by the instance', async () => {
+  test('is told of uncaught errors, by the instance', async () => {
     await using instance = await start('node')
     await instance.request('/leak')
     await expect.poll(() => instance.uncaught.map(({ error }) => error.message), { timeout: 10_000 }).toEqual(['thrown into the void'])

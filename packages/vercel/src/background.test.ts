@@ -51,7 +51,7 @@ test('that forgot a client while its waitUntil work goes on has it taken back wh
   await vi.waitFor(() => expect(onLeak).toHaveBeenCalledExactlyOnceWith(LEAK))
 })
 
-test('calls what it passes to waitUntil once: a query that begins when somebody waits for it', async () => {
+test('calls what it passes to waitUntil once: a query that begins when it is awaited', async () => {
   joinPool()
   let begun = 0
   // biome-ignore lint/suspicious/noThenProperty: as query builders are made.

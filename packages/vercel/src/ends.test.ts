@@ -75,7 +75,7 @@ test.each(['arrayBuffer', 'blob', 'bytes', 'json', 'text'] as const)('ends when 
   expect(told).toEqual(['begin', 'finish'])
 })
 
-test('ends when the body has been read of a response that somebody has cloned', async () => {
+test('ends when the body of a cloned response has been read', async () => {
   joinPool()
   const response = await withThaw(async () => Response.json('body'))()
   const clone = response.clone()
@@ -110,7 +110,7 @@ test.each(Object.entries(WAYS))('ends when its body has been read by %s', async 
   await vi.waitFor(() => expect(told).toEqual(['begin', 'finish']))
 })
 
-test('goes on when somebody fails to give up what another one reads, or leaves the rest to another', async () => {
+test('goes on when a body cannot be cancelled because it has another reader, or is left to another reader', async () => {
   joinPool()
   let chunks = 2
   const pull = (controller: ReadableStreamDefaultController) => {
@@ -138,7 +138,7 @@ test('ends when its body fails', async () => {
   expect(told).toEqual(['begin', 'finish'])
 })
 
-test('does not wait for a body that nobody reads: HEAD', async () => {
+test('does not wait for a body that is not read: HEAD', async () => {
   joinPool(true)
   const onLeak = vi.fn()
   const cancel = vi.fn()

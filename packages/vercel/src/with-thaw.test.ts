@@ -189,7 +189,7 @@ describe('an invocation of a web handler', () => {
     await vi.waitFor(() => expect(onLeak).toHaveBeenCalled())
   })
 
-  test('is answered as it was, though whoever is told of its leak throws', async () => {
+  test('is answered as it was, even if the listener for its leak throws', async () => {
     joinPool(true)
     const onLeak = () => {
       throw new Error('no')
@@ -249,7 +249,7 @@ describe('an invocation of a node handler', () => {
     expect(onLeak).not.toHaveBeenCalled()
   })
 
-  test('of which somebody waits: what it returned is begun once, and passed on', async () => {
+  test('that is awaited: what it returned is begun once, and passed on', async () => {
     joinPool()
     let begun = 0
     const handler = withThaw((_: IncomingMessage, response: ServerResponse) => {

@@ -58,7 +58,7 @@ test('a freeze just before the end of a wait does not end it', async () => {
   expect(told).toEqual(['caller: waited 10000'])
 })
 
-test('a freeze is found out by whoever looks first: a dial that fails before the late timer rejects nobody', async () => {
+test('a freeze is detected at the first look: a connection attempt that fails before the late timer rejects no caller', async () => {
   const { clock, room, told, wait, turn } = createRoom()
   wait('caller')
   clock.freeze(600_000, { fires: false })
@@ -83,7 +83,7 @@ test('who comes after a freeze, before its late timer has been dealt with, waits
   expect(told).toEqual(['before: waited 10000', 'after: waited 10000'])
 })
 
-test('nobody is told before all that are due have left the queue: a callback that throws takes nobody with it', async () => {
+test('no caller is called back before all that are due have left the queue: a callback that throws affects no other', async () => {
   const { clock, room, told, wait, turn } = createRoom()
   wait('first')
   wait('second')

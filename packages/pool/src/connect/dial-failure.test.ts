@@ -24,7 +24,7 @@ describe('whether to dial again', () => {
     expect(judgeDial(socketError('ENOENT', 'open'))).toBe('fail')
   })
 
-  test('what we do not know is not repeated', () => expect(judgeDial(new Error('who knows'))).toBe('fail'))
+  test('an unknown failure is not retried', () => expect(judgeDial(new Error('who knows'))).toBe('fail'))
 })
 
 test.each([
