@@ -20,7 +20,9 @@ const OUT: readonly (readonly [RegExp, string])[] = [
 const PAGES = [
   '{README,ARCHITECTURE,CONTRIBUTING,SECURITY}.md',
   'docs/{start,concepts,reference}/*.md',
-  'packages/{cloudflare,core,lambda,neon,next,otel,pg,vercel}/README.md',
+  'packages/*/README.md',
+  'apps/*/README.md',
+  'CHANGELOG.md',
 ]
 
 test('the first pages use the words of the field', async () => {
