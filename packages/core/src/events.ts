@@ -23,7 +23,7 @@ export type ThawEvent =
    * asked, less the time for which the process was frozen meanwhile.
    */
   | { readonly type: 'acquired'; readonly how: 'trusted' | 'piggybacked' | 'probed' | 'new'; readonly waitedMillis: number }
-  /** A caller gave its connection back, or lost it. `usedMillis`: since it was acquired. Not told of a connection that nobody listened to then. */
+  /** A caller gave its connection back, or lost it. `usedMillis`: since it was acquired. Not told if there was no listener when it was acquired. */
   | { readonly type: 'released'; readonly usedMillis: number }
   /** A caller waited for a connection, and got none in time. */
   | { readonly type: 'timedOut'; readonly waitedMillis: number }
@@ -52,7 +52,7 @@ export type ThawListener = (event: ThawEvent) => void
 /** How often each event has happened. */
 export type EventCounts = Record<ThawEvent['type'], number>
 
-/** Whoever else wants to know: channels of the process, which belong to no pool. */
+/** Further listeners: channels of the process, which belong to no pool. */
 export interface Broadcast {
   /** Does anybody want to know of what is of this type? Asked each time. */
   hears(type: ThawEvent['type']): boolean

@@ -53,7 +53,7 @@ interface Thaw {
   /** Closed in good health, as far as anybody knows: idle for too long, or too old. */
   expired: number
   failed: number
-  /** Somebody has had a connection and gave it back: unless his statement is sent again, this is all. */
+  /** A caller had a connection and released it. Unless its statement is sent again, this is all. */
   isServed: boolean
 }
 

@@ -99,7 +99,7 @@ class Instruments {
     }
   }
 
-  /** What there is now, asked whenever somebody collects. */
+  /** The current counts, read at each collection. */
   #observe(meter: Meter): void {
     const gauge = (name: string, unit: string, description: string) =>
       meter.createObservableUpDownCounter(`db.client.connection.${name}`, { unit: `{${unit}}`, description })

@@ -5,10 +5,10 @@ import { currentInvocation, isColdStart, type Line, narrate, type ThawListener }
 
 /** A listener that adds events to the spans that are current when something happens. `attributes`: on each event. */
 export function spanEvents(attributes: Attributes): ThawListener {
-  /** Of whoever was the first to use the pool after the thaw. */
+  /** Of the first caller that used the pool after the thaw. */
   let atThaw: Span | undefined
   const tell = narrate((line) => {
-    // Anything else happens in nobody's context, or in that of whoever opened the connection.
+    // Anything else happens outside of any caller's context, or in that of the caller that opened the connection.
     if (line.about === 'thawed') add(atThaw, line, attributes)
     else if (line.about === 'outcome' && line.facts['action'] === 'retried') add(trace.getActiveSpan(), line, attributes)
   })

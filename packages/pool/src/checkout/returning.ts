@@ -90,7 +90,7 @@ export class Returning {
     enter(client, vitals, 'closed')
     this.#host.returned(client)
     this.#given(client, vitals)
-    // A statement that nobody waits for any more is stopped at the server too.
+    // A statement that is no longer needed is stopped at the server too.
     if (isAtWork(client)) door.requestCancel(client)
     tellRemoved(client)
     close(client, settings.clock, () => {

@@ -13,7 +13,7 @@ export function tellAcquired(
   clock: Clock,
   since: number | undefined,
 ): void {
-  // The hot path: no clock is read, and nothing is made, for nobody.
+  // The hot path: without a listener no clock is read and no object is made.
   vitals.lentAt = events.hears('released') ? clock.mono() : 0
   if (events.hears('acquired')) events.emit({ type: 'acquired', how, waitedMillis: since === undefined ? 0 : clock.mono() - since })
   else events.counts.acquired++

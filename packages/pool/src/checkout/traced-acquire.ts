@@ -1,4 +1,4 @@
-/** Waiting for a connection, told to whoever listens on the channel that pg-pool is to have for it. */
+/** Waiting for a connection, published on the channel that pg-pool is to have for it. */
 
 import { VITALS, type Vitals } from '../connection/vitals.ts'
 import { keepContext } from '../driver/async-context.ts'
@@ -15,7 +15,7 @@ interface AcquireContext extends TraceContext {
 /** What is told of the pool. */
 export type CountedPool = Pick<PeerPool<never>, 'totalCount' | 'idleCount' | 'waitingCount' | 'options'>
 
-/** Callers who want a connection. What the pool wants for itself is nobody's wait. */
+/** Callers that want a connection. The pool's own questions are not published. */
 export const acquires: Tracing<AcquireContext> = new Tracing('pg:pool:connect')
 
 /** Wants a connection, and tells of it. */

@@ -9,7 +9,7 @@ import { callBack, type Waiter } from '../driver/waiter.ts'
 import { type ConnectOptions, checkConnectOptions } from '../options/options.ts'
 import { acquires, type CountedPool, traceAcquire } from './traced-acquire.ts'
 
-/** What else there is to know of a caller. `told`: the pool that he waits for, unless nobody is to be told of the wait. */
+/** What else is known of a caller. `told`: the pool that it waits for, if the wait is to be published. */
 interface WaiterOptions extends Pick<Waiter, 'mayPiggyback' | 'isOwn'> {
   readonly told?: CountedPool | undefined
 }

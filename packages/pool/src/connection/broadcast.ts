@@ -1,4 +1,4 @@
-/** The pool's events for whoever knows no pool: each on the channel `thaw:` and its type. */
+/** The pool's events for tools that have no reference to a pool: each on the channel `thaw:` and its type. */
 
 import { type Broadcast, EVENT_TYPES, type ThawEvent } from '@thaw/core'
 import { type Channel, channelOf } from '../driver/diagnostics.ts'
@@ -10,12 +10,12 @@ export function createBroadcast(pool: () => object | undefined): Broadcast {
   return {
     hears: (type) => CHANNELS[type].hasSubscribers,
     tell(event) {
-      // Whoever prints the message prints no pool, whose options may have a connection string with a password in it.
+      // A subscriber that prints the message prints no pool, whose options may have a connection string with a password in it.
       const message = Object.defineProperty({ ...event }, 'pool', { value: pool() })
       try {
         CHANNELS[event.type].publish(message)
       } catch {
-        // Node makes an uncaught exception of what a subscriber throws, in the next tick. Here it would hit whoever uses the pool.
+        // Node makes an uncaught exception of what a subscriber throws, in the next tick. Here it would hit the caller that uses the pool.
       }
     },
   }

@@ -1,4 +1,4 @@
-/** What a client does, told to whoever listens on the channels that node-postgres is to have: statements and connects. */
+/** What a client does, published on the channels that node-postgres is to have: statements and connects. */
 
 import { type Channel, channelOf, type TraceContext, Tracing } from '../driver/diagnostics.ts'
 import { isSubmittable, type PeerClient, type PeerQuery, textOf } from '../driver/peer.ts'
@@ -34,7 +34,7 @@ export const connects: Tracing<ConnectionContext> = new Tracing('pg:connection')
 const removals: Channel = channelOf('pg:pool:remove')
 const returns: Channel = channelOf('pg:pool:release')
 
-/** A statement on a client that somebody holds. */
+/** A statement on a client that a caller holds. */
 export function traceStatement(client: PeerClient, config: unknown, values: unknown, callback: unknown, send: Send): unknown {
   const context = { query: queryFacts(config), client: factsOf(client, client.processID) }
   return statements.begin(context, (end) => sendTraced(end, config, values, callback, send), client.constructor)

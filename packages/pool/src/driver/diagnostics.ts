@@ -1,5 +1,5 @@
 /**
- * Channels of `node:diagnostics_channel`, by which tools hear of what happens without wrapping anything. Where the runtime has none, nobody ever listens.
+ * Channels of `node:diagnostics_channel`, by which tools hear of what happens without wrapping anything. Where the runtime has none, there are no listeners.
  */
 
 /** One of Node's channels. */
