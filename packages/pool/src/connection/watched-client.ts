@@ -4,7 +4,7 @@
  * statement is sent, and enforces a statement's bounds.
  */
 
-import { type Clock, CommitRolledBackError, currentScope, pollSockets, type Scope, ScopeError, type StatementCache } from '@thaw/core'
+import { CommitRolledBackError, currentScope, pollSockets, type Scope, ScopeError } from '@thaw/core'
 import { bindCaller } from '../driver/async-context.ts'
 import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
@@ -23,34 +23,13 @@ import type { ClientClass, PeerClientBase } from './base-client.ts'
 import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds, withoutTimeout } from './interruption.ts'
-import { type Loss, loseQueued, loseSent, lossOf } from './lost-statement.ts'
+import { loseQueued, loseSent, lossOf } from './lost-statement.ts'
 import { beginsWithProof, PROOF, probe } from './probe.ts'
-import type { ScramKeys } from './scram-keys.ts'
+import type { StatementHost } from './statement-host.ts'
 import { converse, withoutTimer } from './submittable.ts'
 import { connects, statements, traceConnect, traceStatement } from './traced-client.ts'
 import { type Answer, makeQuery, UNSEEN } from './unseen.ts'
 import { isBroken, noteReady, type ReadyMessage, type Vitals, WATCHED } from './vitals.ts'
-
-/** What a watched client needs of its owner: a pool's door, or itself alone. */
-export interface StatementHost {
-  readonly clock: Clock
-  readonly probeTimeoutMillis: number
-  readonly classify: StatementCache
-  /** What a login computes, and may keep. */
-  readonly scramKeys?: ScramKeys | undefined
-  /** Is PostgreSQL itself at the other end, as far as is known? */
-  readonly isDirect: boolean
-  /** Must the connection prove itself before the next statement? */
-  mustProve(client: PeerClient): boolean
-  /** A statement is about to be sent on an idle connection, by a former caller. */
-  strayed(client: PeerClient): void
-  /** Asks the server to stop working on the client's statement. */
-  requestCancel(client: PeerClient): void
-  /** The server has ended the connection, with a reason. */
-  ended(error: Error): void
-  /** A statement of the client's caller was lost, and the caller was told. */
-  reported(loss: Loss): void
-}
 
 interface Attached {
   readonly vitals: Vitals

@@ -1,0 +1,25 @@
+import type { Clock, StatementCache } from '@thaw/core'
+import type { PeerClient } from '../driver/peer.ts'
+import type { Loss } from './lost-statement.ts'
+import type { ScramKeys } from './scram-keys.ts'
+
+/** What a watched client needs of its owner: a pool's door, or itself alone. */
+export interface StatementHost {
+  readonly clock: Clock
+  readonly probeTimeoutMillis: number
+  readonly classify: StatementCache
+  /** What a login computes, and may keep. */
+  readonly scramKeys?: ScramKeys | undefined
+  /** Is PostgreSQL itself at the other end, as far as is known? */
+  readonly isDirect: boolean
+  /** Must the connection prove itself before the next statement? */
+  mustProve(client: PeerClient): boolean
+  /** A statement is about to be sent on an idle connection, by a former caller. */
+  strayed(client: PeerClient): void
+  /** Asks the server to stop working on the client's statement. */
+  requestCancel(client: PeerClient): void
+  /** The server has ended the connection, with a reason. */
+  ended(error: Error): void
+  /** A statement of the client's caller was lost, and the caller was told. */
+  reported(loss: Loss): void
+}
