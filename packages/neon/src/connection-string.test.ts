@@ -5,7 +5,7 @@ const SECRET = 'hunter2'
 
 describe('what is no URL of a database is refused where it is given, by all three', () => {
   test.for([
-    ['', /is empty: is DATABASE_URL set where this runs\? Write/],
+    ['', /is empty: is DATABASE_URL set for this process\? Write/],
     [`psql 'postgresql://u:${SECRET}@h/d'`, /psql command/],
     [`"postgresql://u:${SECRET}@h/d"`, /quotes or spaces/],
     [`https://u:${SECRET}@h/d`, /begins with "https:"/],
