@@ -52,7 +52,8 @@ function sendTraced(end: (error: unknown, result?: object) => void, config: unkn
     return send(config, values, callback)
   }
   if (typeof callback === 'function') return send(config, values, told(callback as Answer))
-  if (typeof values === 'function') return send(config, undefined, told(values as Answer))
+  // In its place: wrappers look for it there.
+  if (typeof values === 'function') return send(config, told(values as Answer), undefined)
   const { callback: own } = config as { callback?: unknown }
   if (typeof own === 'function') return send({ ...(config as object), callback: told(own as Answer) }, values, undefined)
   return awaited(send(config, values, undefined), end)
