@@ -42,6 +42,7 @@ const FLOORS = [
   'options',
   'stats.ts',
   'connection',
+  'fleet',
   'connect',
   'inquiry',
   'checkout',

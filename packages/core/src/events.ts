@@ -1,5 +1,6 @@
 /** What happened: past tense, one union, nothing secret, free without a listener. */
 
+import type { FleetTrouble } from './fleet.ts'
 import type { EvictReason } from './gate.ts'
 import type { LostStatement, Outcome, OutcomeReason } from './outcome.ts'
 
@@ -43,6 +44,13 @@ export type ThawEvent =
     }
   /** A connection was lost that had session state: SET, LISTEN, PREPARE, temporary tables, session locks. */
   | { readonly type: 'sessionLost' }
+  /**
+   * A new connection found less room than there should be, and ended sleeping sessions of its fleet. `sessions`: how many. `spared`: how many it left because somebody
+   * has them, or has left state on them. `used` and `limit`: by the limit that was nearest, the new connection included.
+   */
+  | { readonly type: 'evicted'; readonly sessions: number; readonly spared: number; readonly used: number; readonly limit: number }
+  /** The fleet goes on without ending sessions, or with less than was wanted. Told once for each reason. `code` where the server gave one. */
+  | { readonly type: 'fleetTrouble'; readonly reason: FleetTrouble; readonly code?: string }
   /** The pool has ended. `destroyed` connections were still in use when the time was up. */
   | { readonly type: 'drained'; readonly destroyed: number }
 
@@ -86,6 +94,8 @@ const NONE: EventCounts = {
   timedOut: 0,
   retried: 0,
   outcome: 0,
+  evicted: 0,
+  fleetTrouble: 0,
   drained: 0,
 }
 

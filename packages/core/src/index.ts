@@ -36,6 +36,26 @@ export {
   type ThawEvent,
   type ThawListener,
 } from './events.ts'
+export {
+  type Census,
+  checkFleet,
+  FLEET_LEASE_MILLIS,
+  FLEET_TRUST_MILLIS,
+  type Fleet,
+  type FleetNames,
+  type FleetOptions,
+  type FleetTrouble,
+  FULL_SHARE,
+  fleetNames,
+  fleetSuffixes,
+  isCrowded,
+  LATE_ANSWER_MILLIS,
+  poolerAt,
+  ROOMY_SHARE,
+  SELF_END_MILLIS,
+  troubleOf,
+  wasSentInTime,
+} from './fleet.ts'
 export { type FreezeEvidence, type FreezeHints, LATE_MILLIS, weighFreeze } from './freeze.ts'
 export { type EvictReason, type GateRules, type GateVerdict, type IdleConnection, judge } from './gate.ts'
 export { GRAMMAR_WORDS, HARMLESS_FUNCTIONS, HARMLESS_OPERATORS } from './harmless.ts'

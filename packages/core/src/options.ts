@@ -63,7 +63,7 @@ function unknownName(option: string, near: string | undefined, names: readonly s
 }
 
 /** Shows a value without ever showing a secret that was put in the wrong place. */
-function show(value: unknown): string {
+export function show(value: unknown): string {
   if (typeof value === 'string') return /^[-+\d.eE]*$/.test(value) ? JSON.stringify(value) : `a string of ${value.length} characters`
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   return Array.isArray(value) ? 'an array' : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`

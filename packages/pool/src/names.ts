@@ -6,6 +6,7 @@ export {
   ConnectError,
   ConnectionLostError,
   DeadlineError,
+  type FleetOptions,
   type LineLogger,
   logTo,
   OptionError,
@@ -19,4 +20,4 @@ export {
   TransactionOpenError,
 } from '@thaw/core'
 export type { ConnectOptions, EndOptions, QueryOptions, ThawOptions } from './options/options.ts'
-export type { PoolStats } from './stats.ts'
+export type { FleetStats, PoolStats } from './stats.ts'

@@ -3,7 +3,7 @@
  * the idle connections that pass the health check, has the others probed, and opens connections for the callers that are left.
  */
 
-import { classify, type Events, pollSockets, type Reading, type ThawListener } from '@thaw/core'
+import { type Events, pollSockets, type Reading, type ThawListener } from '@thaw/core'
 import type { PoolConfig, QueryResult } from 'pg'
 import { Door } from './checkout/door.ts'
 import { startEnding } from './checkout/ending.ts'
@@ -21,7 +21,6 @@ import { type Dial, Dialler } from './connect/dialler.ts'
 import { openClient } from './connect/new-client.ts'
 import { createHome, type Home } from './connection/home.ts'
 import { watchQuery } from './connection/unseen.ts'
-import { watchedClient } from './connection/watched-client.ts'
 import { runIn } from './driver/async-context.ts'
 import type { Driver } from './driver/driver.ts'
 import { tellListeners } from './driver/listeners.ts'
@@ -29,6 +28,7 @@ import { nextTick } from './driver/next-tick.ts'
 import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem, Release } from './driver/peer.ts'
 import { type Callback, promisify, refuse } from './driver/promisify.ts'
 import { callBack, type Waiter } from './driver/waiter.ts'
+import { joinFleet } from './fleet/join-fleet.ts'
 import { requestCancel } from './inquiry/cancel-request.ts'
 import { InFlightWatch } from './inquiry/in-flight-watch.ts'
 import type { ConnectOptions, EndOptions, Settings, ThawOptions } from './options/options.ts'
@@ -83,7 +83,6 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       super(preparePoolOptions(config, Client))
       memory.pool ??= this
       driver.checkClient(this.Client)
-      this.Client = watchedClient(this.Client) as typeof this.Client
       const settings = settingsOf(config ?? {})
       this.#settings = settings
       this.#events = memory.events
@@ -91,6 +90,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this.#door = new Door({
         settings,
         memory,
+        membership: joinFleet(this, config ?? {}, settings, memory),
         hedging: this.#hedging,
         maxLifetimeMillis: Number(this.options.maxLifetimeSeconds) * 1000 || Number.POSITIVE_INFINITY,
         idle: () => this._idle,
@@ -303,7 +303,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     #dialFailed(error: Error, dial: Dial, final: boolean): void {
       this.#patience.failed(error, dial)
       if (dial.isHedge) this.#hedging.lost()
-      if (classify(error)?.siblings === 'suspect') this.#door.doubtAll()
+      this.#door.dialFailed(error)
       if (final) this.#waiting.reject(this._pendingQueue.shift(), error)
       else this.#waiting.giveUp()
     }
@@ -385,7 +385,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     stats(): PoolStats {
       const { totalCount: total, idleCount: idle, waitingCount: waiting } = this
-      return { ...this.#events.counts, total, idle, waiting, generation: this.#door.generation }
+      return { ...this.#events.counts, total, idle, waiting, generation: this.#door.generation, ...this.#door.membership?.stats }
     }
 
     /** As pg-pool counts: a caller for whom a connection is being opened is not waiting. */

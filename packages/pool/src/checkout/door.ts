@@ -29,6 +29,7 @@ import type { StatementHost } from '../connection/statement-host.ts'
 import { standing, VITALS, type Vitals, type VitalsListener, WATCHED, watch } from '../connection/vitals.ts'
 import { attach } from '../connection/watched-client.ts'
 import type { IdleItem, PeerClient } from '../driver/peer.ts'
+import type { Membership } from '../fleet/membership.ts'
 import type { Settings } from '../options/options.ts'
 import type { Hedging } from './hedging.ts'
 
@@ -37,6 +38,7 @@ export interface DoorHost {
   readonly settings: Settings
   readonly memory: Memory
   readonly hedging: Hedging
+  readonly membership: Membership | undefined
   /** The idle clients, newest last: pg-pool's own list. */
   idle(): IdleItem[]
   /** After how long an idle connection is too many now. Infinity: never. */
@@ -83,11 +85,16 @@ export class Door implements StatementHost {
   readonly probeTimeoutMillis: number
   readonly classify: StatementCache = createStatementCache()
   readonly scramKeys: ScramKeys | undefined
+  readonly membership: Membership | undefined
+  readonly submitting: StatementHost['submitting']
 
   constructor(host: DoorHost) {
     this.#host = host
     this.clock = host.settings.clock
     this.probeTimeoutMillis = host.settings.probeTimeoutMillis
+    const { membership } = host
+    this.membership = membership
+    this.submitting = membership && ((client, vitals) => membership.submitting(client, vitals))
     this.scramKeys = host.settings.cacheScramKeys ? host.memory.scramKeys : undefined
   }
 
@@ -170,6 +177,12 @@ export class Door implements StatementHost {
     this.#suspectSince = Math.max(this.#suspectSince, since)
   }
 
+  /** A connection attempt has failed, which may say something about the other connections, or about room at the server. */
+  dialFailed(error: Error): void {
+    if (classify(error)?.siblings === 'suspect') this.doubtAll()
+    this.membership?.refused(error, this.#host.idle().at(-1)?.client)
+  }
+
   /** The server is a different one: older connections are of no use. */
   condemnAll(): void {
     this.#generation++
@@ -240,7 +253,9 @@ export class Door implements StatementHost {
       trustMillis: this.#host.settings.trustMillis,
       idleTimeoutMillis: this.#host.idleTimeoutMillis(),
     })
-    return verdict === 'probe' && client === this.#justProven ? 'trust' : verdict
+    if (verdict === 'probe' && client === this.#justProven) return 'trust'
+    const isOverdue = this.membership?.isOverdue(this.vitalsOf(client), now, this.#host.settings.trustMillis)
+    return verdict === 'trust' && isOverdue ? 'probe' : verdict
   }
 
   #ask(client: PeerClient, now: Reading): void {
@@ -262,8 +277,12 @@ export class Door implements StatementHost {
       if (isUnanswered) this.doubtAll(now.mono)
       if (isUnanswered) this.#destroy(client, 'unanswered', then)
       memory.events.emit({ type: 'probed', alive, tookMillis, silenceMillis })
-      if (alive && vitals.state === 'idle') this.#proven(client, vitals)
-      else this.#host.resume()
+      if (!alive || vitals.state !== 'idle') return this.#host.resume()
+      const isCertain = this.membership?.judgeProof(vitals, then) ?? 'in time'
+      if (isCertain === 'in time') return this.#proven(client, vitals)
+      if (isCertain === 'ask again') return this.#ask(client, then)
+      this.#destroy(client, 'unanswered', then)
+      this.#host.resume()
     })
   }
 

@@ -94,8 +94,7 @@ export class Lending {
     while (_pendingQueue.length > 0) {
       const item = door.takeTrusted(now)
       const waiter = item && _pendingQueue.shift()
-      if (!waiter) break
-      this.#lend(item, waiter)
+      if (!waiter || !this.#lend(item, waiter)) break
     }
     if (_pendingQueue.length > 0 && _idle.length > 0) door.vet()
   }
@@ -117,22 +116,34 @@ export class Lending {
     // A listener of `acquire` may send something before the statement, on a connection that has not been checked yet.
     if (index === -1 || pool.listenerCount('acquire') > 0 || !waiter?.mayPiggyback?.()) return false
     _pendingQueue.splice(place, 1)
-    door.vitalsOf(client).piggybacks = true
-    for (const item of _idle.splice(index, 1)) this.#lend(item, waiter)
-    return true
+    const vitals = door.vitalsOf(client)
+    vitals.piggybacks = true
+    const isLent = _idle.splice(index, 1).every((item) => this.#lend(item, waiter))
+    if (!isLent) vitals.piggybacks = false
+    return isLent
   }
 
-  /** Hands it to the caller, which has left the queue as the client has left the idle list. */
-  #lend({ client }: IdleItem, waiter: PendingItem & Partial<Pick<Waiter, 'isOwn' | 'context' | 'since'>>): void {
+  /**
+   * Hands it to the caller, which has left the queue as the client has left the idle list. False: both are back there, and the connection needs
+   * a probe.
+   */
+  #lend(item: IdleItem, waiter: PendingItem & Partial<Pick<Waiter, 'isOwn' | 'context' | 'since'>>): boolean {
     const { pool, door, events, watch } = this.#host
+    const { client } = item
     const vitals = door.vitalsOf(client)
+    if (door.membership && !waiter.isOwn && !door.membership.hold(client, vitals)) {
+      pool._idle.push(item)
+      pool._pendingQueue.unshift(waiter as Waiter)
+      return false
+    }
     const how = vitals.piggybacks ? 'piggybacked' : vitals.probed ? 'probed' : 'trusted'
     vitals.probed = false
     watch.start()
     if (waiter.isOwn && vitals.giveBack && isPlain(pool) && enter(client, vitals, 'in use')) {
       vitals.isPoolQuery = true
       tellAcquired(events, how, vitals, door.clock, waiter.since)
-      return callBack(waiter, undefined, client, vitals.giveBack)
+      callBack(waiter, undefined, client, vitals.giveBack)
+      return true
     }
     tellAcquired(events, how, vitals, door.clock, waiter.since)
     client.ref?.()
@@ -140,6 +151,7 @@ export class Lending {
     const { context } = waiter
     if (context) context.runInAsyncScope(() => this.hand(client, { callback: waiter.callback }), undefined)
     else this.hand(client, waiter)
+    return true
   }
 
   /** Everything out of the ordinary takes the way of every other client. */
@@ -153,6 +165,7 @@ export class Lending {
     vitals.isPoolQuery = false
     vitals.idleSince = vitals.provenAt
     pool._idle.push(item)
+    if (pool._pendingQueue.length === 0) this.#host.door.membership?.rest(client, vitals)
     if (pool._pendingQueue.length > 0) this.#host.serve(vitals.idleSince)
     idleTimer.start()
   }

@@ -22,7 +22,7 @@ export interface ReturningHost {
   readonly pool: PeerPool<Waiter>
   readonly settings: Settings
   readonly events: Events
-  readonly door: Pick<Door, 'vitalsOf' | 'requestCancel'>
+  readonly door: Pick<Door, 'vitalsOf' | 'requestCancel' | 'membership'>
   /** Is there one connection too many? */
   isOverfull(): boolean
   /** The caller that acquired the client no longer has it. */
@@ -136,6 +136,7 @@ export class Returning {
     if (allowExitOnIdle) client.unref?.()
     vitals.item ??= { client, idleListener: NO_LISTENER, timeoutId: undefined }
     pool._idle.push(vitals.item)
+    if (pool._pendingQueue.length === 0) this.#host.door.membership?.rest(client, vitals)
   }
 
   /** Is there one connection too many, and is it this one? One that has session state stays, and an idle one goes in its place. */

@@ -18,6 +18,7 @@ export interface PeerClientBase {
   _errorAllQueries(error: Error): void
   _handleErrorMessage(message: Error): void
   _handleCommandComplete(message: { text: string }): void
+  _handleDataRow(message: { readonly fields: readonly unknown[] }): void
   _handleNotice(message: object): void
   _handleParseComplete(message: object): void
   readonly password: unknown

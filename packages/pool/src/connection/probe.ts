@@ -54,6 +54,7 @@ export function probe(client: PeerClient, vitals: Vitals, clock: Clock, timeoutM
   // A class that is not ours does not report whose ReadyForQuery it was.
   if (isWatched(client)) vitals.owed = { to: 'probe', answered }
   else connection.on('readyForQuery', answered)
+  vitals.wake?.()
   connection.stream.write(SYNC)
 }
 

@@ -2,6 +2,7 @@ import type { Clock, StatementCache } from '@thaw/core'
 import type { PeerClient } from '../driver/peer.ts'
 import type { Loss } from './lost-statement.ts'
 import type { ScramKeys } from './scram-keys.ts'
+import type { Vitals } from './vitals.ts'
 
 /** What a watched client needs of its owner: a pool's door, or itself alone. */
 export interface StatementHost {
@@ -18,6 +19,8 @@ export interface StatementHost {
   strayed(client: PeerClient): void
   /** Asks the server to stop working on the client's statement. */
   requestCancel(client: PeerClient): void
+  /** In a fleet: a statement is about to be sent, and what has to be in front of it is written now. */
+  readonly submitting?: ((client: PeerClient, vitals: Vitals) => void) | undefined
   /** The server has ended the connection, with a reason. */
   ended(error: Error): void
   /** A statement of the client's caller was lost, and the caller was told. */

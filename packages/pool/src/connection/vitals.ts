@@ -4,6 +4,7 @@ import type { EventEmitter } from 'node:events'
 import { type Clock, elapsedMillis, type IdleConnection, type Reading, read } from '@thaw/core'
 import type { IdleItem, PeerClient, PeerQuery, Release } from '../driver/peer.ts'
 import type { ConnectionState } from './connection-state.ts'
+import type { OwnStatement } from './own-statement.ts'
 import { guardParser } from './parser-guard.ts'
 import { preferP256 } from './tls.ts'
 
@@ -76,6 +77,22 @@ export interface Vitals {
   piggybacks: boolean
   /** What the server answers next, before any statement. Undefined: nothing of ours is on its way. */
   owed: Owed | undefined
+  /** Statements of the pool's own that the server has not answered, ahead of `owed`. Undefined until the first: most pools send none. */
+  own?: OwnStatement[]
+  /** What its session is called, in a fleet. Undefined: it is in none. */
+  fleetName?: 'resting' | 'held'
+  /** In a fleet: when the trust in it began. The server became idle then, or later. */
+  leaseFrom?: Reading
+  /** In a fleet: when something was last sent for which the server will be ready again. */
+  askedFrom?: Reading
+  /** In a fleet: sends what makes certain that nobody is ending the session, in front of the question whether it lives. */
+  wake?: () => void
+  /** In a fleet: it has looked for room. */
+  hasLooked?: boolean
+  /** In a fleet: so many proofs in a row came late. */
+  lateProofs?: number
+  /** Its server ends it when it has been idle for long: it has been told so. */
+  endsItself?: boolean
   /** Does a caller's statement leave session state (SET, LISTEN, PREPARE, …), which dies with the connection? And has one done so? */
   sessionState: 'none' | 'left' | 'lost'
   /** Its entry in the list of idle clients, made once. */

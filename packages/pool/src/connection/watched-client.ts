@@ -240,19 +240,21 @@ function extend(Base: ClientClass): ClientClass {
       this.#submit(attached)
     }
 
-    #submit({ vitals }: Attached): void {
+    #submit({ vitals, host: { submitting } }: Attached): void {
       const { sending, owed } = vitals
       const piggybacks = owed?.to === 'piggybacked'
       const { stream } = this.connection
+      const isFlight = piggybacks || submitting !== undefined
       sending.wasWritable = stream.writable
       sending.bytesRead = stream.bytesRead
       sending.status = vitals.status
       sending.isUnreplicated = false
       // One write: the probe, and the statement behind it.
-      if (piggybacks) stream.cork?.()
+      if (isFlight) stream.cork?.()
+      submitting?.(this.#self, vitals)
       if (piggybacks) stream.write(PROOF)
       super._pulseQueryQueue()
-      if (piggybacks) stream.uncork?.()
+      if (isFlight) stream.uncork?.()
       // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
       // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
       sending.isRefused = stream.errored != null

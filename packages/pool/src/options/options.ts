@@ -1,6 +1,6 @@
 /** The options of a pool: node-postgres' own, by their names, and ours. */
 
-import { type Clock, checkOptions, OptionError, type OptionRules, platformDefaults, systemClock } from '@thaw/core'
+import { type Clock, checkOptions, type FleetOptions, OptionError, type OptionRules, platformDefaults, systemClock } from '@thaw/core'
 import type { PoolConfig } from 'pg'
 import { leadsToHyperdrive } from './hyperdrive.ts'
 
@@ -42,6 +42,12 @@ export interface ThawOptions {
    * which opens a new connection after each unique violation.
    */
   readonly keepOnSqlError?: boolean | undefined
+  /**
+   * Share the server with other runtimes without a pooler: its sessions say in `application_name` that they belong together, and whoever opens a connection ends the
+   * longest idle ones of the fleet where more than three quarters of the server's sessions are taken. Sessions that somebody has, or has left state on, are spared. Needs
+   * PostgreSQL itself at the other end, and `trustMillis` of at most 500. Default: none.
+   */
+  readonly fleet?: string | FleetOptions | undefined
   /** Time and randomness. Default: the runtime's own. Inject another to test a freeze without waiting for one. */
   readonly clock?: Clock | undefined
 }
@@ -73,6 +79,8 @@ const RULES: OptionRules = {
   hedge: { type: 'boolean' },
   releaseTimeoutMillis: { type: 'number', min: 0 },
   keepOnSqlError: { type: 'boolean' },
+  // Checked with its surroundings, see `fleetOf`.
+  fleet: { type: 'any' },
   clock: {
     type: 'other',
     allowed: `an object with ${CLOCK_METHODS.map((name) => `${name}()`).join(', ')}`,

@@ -10,6 +10,7 @@ import { nextTick } from '../driver/next-tick.ts'
 import type { PeerPool } from '../driver/peer.ts'
 import { type Callback, promisify } from '../driver/promisify.ts'
 import type { Waiter } from '../driver/waiter.ts'
+import { refuseFleetOnWorkers } from '../fleet/fleet-options.ts'
 import { preparePoolOptions } from '../options/options.ts'
 import { poolOver, type ThawPool } from '../pool.ts'
 import type { PoolStats } from '../stats.ts'
@@ -58,6 +59,7 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
 
     constructor(source?: Source | SourceFunction<never>, Client?: unknown) {
       const checked = checkSource(source ?? {})
+      refuseFleetOnWorkers(knownOptions(checked))
       super(preparePoolOptions(knownOptions(checked), Client))
       this.options.max = Math.min(this.options.max, MOST_SOCKETS)
       this.#memory.pool = this
@@ -144,8 +146,10 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
         }
         return () => {}
       }
+      const options = optionsFrom(this.#source, currentBindings())
+      refuseFleetOnWorkers(options)
       const branch: Branch = {
-        pool: new Housed(optionsFrom(this.#source, currentBindings()), this.#Client, { memory: this.#memory, join }),
+        pool: new Housed(options, this.#Client, { memory: this.#memory, join }),
       }
       branch.pool.options.max = Math.min(branch.pool.options.max, MOST_SOCKETS)
       for (const name of EVENTS) branch.pool.on(name, (...values: unknown[]) => void this.emit(name, ...values))

@@ -1,0 +1,188 @@
+/**
+ * A fleet: runtimes that share a server without a pooler. Its sessions say in their name that they belong to it, and whether they may be ended while they sleep. Whoever
+ * opens a connection ends the longest idle ones where there is not room enough. Rules over values; a driver does what they say.
+ */
+
+import { codeOf } from './classify.ts'
+import { OptionError } from './errors.ts'
+import { show } from './options.ts'
+
+/** What the option `fleet` may be, beside a name alone. */
+export interface FleetOptions {
+  /** The same in each runtime that shares its sessions with the others. Letters, digits, `.`, `_` and `-`. */
+  readonly name: string
+  /** How many sessions the fleet may have in all. Default: what the server, the database and the role allow. */
+  readonly sessions?: number | undefined
+  /** How many sessions may stay connected while they sleep. Default: as many as fit. 0: none, for databases that must go to sleep. */
+  readonly keep?: number | undefined
+}
+
+/** The option, checked. */
+export interface Fleet {
+  readonly name: string
+  readonly sessions: number | undefined
+  readonly keep: number | undefined
+}
+
+/**
+ * Above this share of a limit there is not room enough, and sleeping sessions are ended, down to that share. The quarter that is left is for those who connect
+ * meanwhile; that so many are ended at once makes it rare.
+ */
+export const FULL_SHARE = 0.75
+export const ROOMY_SHARE = 0.5
+
+/** The longest `trustMillis` of a member of a fleet: whoever ends its sessions has to know when it has ceased to trust them. */
+export const FLEET_TRUST_MILLIS = 500
+/**
+ * A session that has been idle for longer than this, by the server's clock, is trusted by nobody: whoever owns it sends nothing but the question whether it lives. One second more
+ * than the trust: for what was decided before and sent after, and for the way to the server.
+ */
+export const FLEET_LEASE_MILLIS = 1500
+/**
+ * An answer that took longer may have lain in the socket of a frozen process. The server became idle before it was read, at the earliest when the question was sent: the trust begins there.
+ */
+export const LATE_ANSWER_MILLIS = 250
+/** What is sent that long after the trust began is sent too late to arrive for certain before the lease ends. Half of the second is for the way. */
+const SENT_IN_TIME_MILLIS = FLEET_TRUST_MILLIS + LATE_ANSWER_MILLIS
+
+/** Where there was no room, and nobody to make it, a session ends by itself after so long: the server's `idle_session_timeout`. Whoever dials meanwhile still waits. */
+export const SELF_END_MILLIS = 3000
+
+/** May what was sent at `sentMillis` after the trust began reach a session that has been ended? */
+export function wasSentInTime(sentMillis: number): boolean {
+  return sentMillis < SENT_IN_TIME_MILLIS
+}
+
+/** What PostgreSQL keeps of an `application_name` (NAMEDATALEN less one). */
+const NAME_BYTES = 63
+const NAME = /^[A-Za-z0-9._-]+$/
+
+const ALLOWED = 'a name, or { name, sessions?, keep? }'
+
+/**
+ * Checks the option.
+ *
+ * @throws {OptionError} naming the value and what is allowed.
+ */
+export function checkFleet(value: unknown): Fleet {
+  const given = typeof value === 'string' ? { name: value } : value
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw refuse('fleet', value, ALLOWED)
+  const { name, sessions, keep, ...others } = given as Partial<Record<string, unknown>>
+  for (const other of Object.keys(others)) {
+    const allowed = 'name, sessions, keep'
+    throw new OptionError({ option: `fleet.${other}`, allowed, message: `There is no option "fleet.${other}". Known options: ${allowed}.` })
+  }
+  if (typeof name !== 'string' || !NAME.test(name))
+    throw refuse('fleet.name', name, 'a name of letters, digits, ".", "_" and "-", such as "orders"')
+  return { name, sessions: countOf('sessions', sessions, 1), keep: countOf('keep', keep, 0) }
+}
+
+function countOf(option: string, value: unknown, least: number): number | undefined {
+  if (value === undefined || value === null) return undefined
+  const count = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
+  // PostgreSQL's own limit, MAX_BACKENDS.
+  if (typeof count === 'number' && Number.isInteger(count) && count >= least && count <= 262_143) return count
+  throw refuse(`fleet.${option}`, value, `a whole number, from ${least} to 262143`)
+}
+
+function refuse(option: string, value: unknown, allowed: string): OptionError {
+  return new OptionError({ option, allowed, message: `Option "${option}" is ${show(value)}, but must be ${allowed}.` })
+}
+
+/** What the sessions of one member are called. */
+export interface FleetNames {
+  /** One that may be ended once it has been idle for long enough. Those of other members end like this, too. */
+  readonly resting: string
+  /** One that is spared: somebody has it, or has left state of its session on it. */
+  readonly held: string
+}
+
+/** How the names of all sessions of the fleet end, whatever is in front. */
+export function fleetSuffixes({ name }: Pick<Fleet, 'name'>): FleetNames {
+  return { resting: `fleet:${name}`, held: `fleet:${name}*` }
+}
+
+/**
+ * The names, the user's own `application_name` in front.
+ *
+ * @throws {OptionError} where that is longer than what PostgreSQL keeps.
+ */
+export function fleetNames(fleet: Pick<Fleet, 'name'>, applicationName: string | undefined): FleetNames {
+  const { resting, held } = fleetSuffixes(fleet)
+  const front = applicationName ? `${applicationName} ` : ''
+  const tooMany = new TextEncoder().encode(front + held).length - NAME_BYTES
+  if (tooMany <= 0) return { resting: front + resting, held: front + held }
+  throw new OptionError({
+    option: 'fleet',
+    allowed: `a name that fits into ${NAME_BYTES} bytes with application_name`,
+    message: `Option "fleet": "${front}${held}" is too long for PostgreSQL by ${tooMany} ${tooMany === 1 ? 'byte' : 'bytes'}: it keeps ${NAME_BYTES} of application_name. Shorten ${front ? 'application_name, or ' : ''}the name of the fleet.`,
+  })
+}
+
+/** A pooler that its address gives away. There the sessions are the pooler's, and it is what a fleet would be for. */
+export function poolerAt(host: string, port: number | undefined): { readonly pooler: string; readonly instead: string } | undefined {
+  const row = POOLERS.find(({ hosts, ports }) => hosts.test(host) && (!ports || (port !== undefined && ports.includes(port))))
+  return row && { pooler: row.pooler, instead: row.instead }
+}
+
+interface PoolerRow {
+  readonly pooler: string
+  readonly hosts: RegExp
+  readonly ports?: readonly number[]
+  readonly instead: string
+}
+
+const KEEP_IT = 'Leave the option out: the pooler shares the sessions.'
+/** By their documentation: https://neon.com/docs/connect/connection-pooling, https://supabase.com/docs/guides/database/connecting-to-postgres. */
+const POOLERS: readonly PoolerRow[] = [
+  {
+    pooler: "Neon's pooler",
+    hosts: /^[^.]+-pooler\..*neon\.tech$/i,
+    instead: `${KEEP_IT} Or take the direct address, without "-pooler".`,
+  },
+  {
+    pooler: 'Supavisor',
+    hosts: /\.pooler\.supabase\.com$/i,
+    instead: `${KEEP_IT} Or take the direct connection, db.PROJECT.supabase.co.`,
+  },
+  { pooler: 'Hyperdrive', hosts: /\.hyperdrive\.local$/i, instead: KEEP_IT },
+  { pooler: 'RDS Proxy', hosts: /\.proxy-[a-z0-9]+\.[a-z0-9-]+\.rds\.amazonaws\.com$/i, instead: KEEP_IT },
+  { pooler: 'PgBouncer', hosts: /\.supabase\.co$/i, ports: [6543], instead: `${KEEP_IT} Or take port 5432.` },
+]
+
+/** What a look has found. */
+export interface Census {
+  /** Sessions, and how many there may be, by the limit that is nearest. */
+  readonly used: number
+  readonly limit: number
+  /** Were so many to be ended, and how many were. */
+  readonly wanted: number
+  readonly ended: number
+}
+
+/** Is there still not room enough? Then it is worth looking again when leases have ended, and the sleeping must end by themselves. */
+export function isCrowded({ wanted, ended }: Census): boolean {
+  return wanted > ended
+}
+
+/** Why a fleet goes on without ending sessions. */
+export type FleetTrouble =
+  /** There is a pooler between: the sessions are its own. */
+  | 'pooler'
+  /** The role may not look, or may end nobody's session. */
+  | 'no-right'
+  /** The server has no such view or function: it is not PostgreSQL itself. */
+  | 'no-function'
+  /** Sessions of the fleet belong to roles whose state this one may not see. */
+  | 'hidden'
+  /** `sessions` is more than the server, the database or the role allow. The smaller one counts. */
+  | 'sessions-above-limit'
+  /** The look failed otherwise. */
+  | 'failed'
+
+/** What the failure of a look says. */
+export function troubleOf(error: unknown): FleetTrouble {
+  const code = codeOf(error)
+  if (code === '42501') return 'no-right'
+  return code?.startsWith('42') || code === '0A000' ? 'no-function' : 'failed'
+}

@@ -1,0 +1,27 @@
+/** What a pool does before it makes its first client: its clients are watched, and it joins its fleet, if the option names one. */
+
+import type { Memory } from '../connection/home.ts'
+import { watchedClient } from '../connection/watched-client.ts'
+import type { PeerPool, PendingItem } from '../driver/peer.ts'
+import type { Settings } from '../options/options.ts'
+import { fleetOf } from './fleet-options.ts'
+import { memberClient } from './member-client.ts'
+import { Membership } from './membership.ts'
+
+/**
+ * Has the pool's clients watched. Those of a member are also of a class that knows of its fleet. Undefined: the pool is in none.
+ *
+ * @throws {OptionError} naming what is wrong with the option.
+ */
+export function joinFleet(
+  pool: PeerPool<PendingItem>,
+  config: object,
+  { clock, trustMillis }: Settings,
+  memory: Memory,
+): Membership | undefined {
+  const fleet = fleetOf(config, trustMillis)
+  const membership = fleet && new Membership(fleet, clock, memory)
+  const Watched = watchedClient(pool.Client)
+  pool.Client = (membership ? memberClient(Watched, membership) : Watched) as typeof pool.Client
+  return membership
+}

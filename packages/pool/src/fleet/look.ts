@@ -1,0 +1,128 @@
+/** What a member of a fleet asks the server in the flight of a statement, and how it has sleeping sessions ended: one statement, so that nothing can happen between the two. */
+
+import { type Census, FLEET_LEASE_MILLIS, type Fleet, FULL_SHARE, fleetSuffixes, ROOMY_SHARE, SELF_END_MILLIS } from '@thaw/core'
+
+/**
+ * Counts the sessions, and ends the longest idle ones of the fleet where there are too many, by whichever limit. Then names its own session, if `$9` says how.
+ *
+ * - `$1`: the backend, as the login told it. A pooler's is another one: then nothing is done.
+ * - `$2`, `$3`: how the names of the fleet end. Of others nothing is touched.
+ * - Only of this database, only idle, only for longer than the lease, and only those that the role may end: its own, or any with `pg_signal_backend`.
+ * - Who is to be ended is claimed first, by an advisory lock of this transaction, and looked at again. Whoever wakes up asks for the same lock before he is certain of his
+ *   session: he gets it before the claim, and is seen, or after the end.
+ * - Whoever found no room for others ends by itself, where the server can do that (since 14), and so does everybody where nothing may sleep connected.
+ *
+ * A role that may not see the state of a session sees its name, its database and its owner all the same, so they are counted.
+ */
+export const LOOK = `
+WITH me AS MATERIALIZED (
+  SELECT d.oid AS datid, r.oid AS usesysid, r.rolsuper AS super,
+    pg_backend_pid() = $1::int AS direct,
+    pg_has_role('pg_signal_backend', 'USAGE') AS signals,
+    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+      - coalesce(current_setting('reserved_connections', true), '0')::int AS most,
+    nullif(d.datconnlimit, -1) AS most_of_database, nullif(r.rolconnlimit, -1) AS most_of_role
+  FROM pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname = current_database() AND r.rolname = session_user
+), there AS MATERIALIZED (
+  SELECT s.pid, s.datid = me.datid AS near, s.usesysid = me.usesysid AS mine, s.usesysid, s.state, s.state_change,
+    s.application_name = $2 OR right(s.application_name, length($2) + 1) = ' ' || $2 AS resting,
+    s.application_name = $3 OR right(s.application_name, length($3) + 1) = ' ' || $3 AS held
+  FROM pg_catalog.pg_stat_activity s, me WHERE s.datid IS NOT NULL AND coalesce(s.backend_type, 'client backend') = 'client backend'
+), counted AS MATERIALIZED (
+  SELECT count(*) AS used, count(*) FILTER (WHERE near) AS used_of_database, count(*) FILTER (WHERE mine) AS used_of_role,
+    count(*) FILTER (WHERE resting OR held) AS used_of_fleet, count(*) FILTER (WHERE resting AND near) AS resting,
+    count(*) FILTER (WHERE held AND near AND pid <> $1::int) AS held,
+    count(*) FILTER (WHERE resting AND near AND state IS NULL) AS hidden
+  FROM there
+), bounds AS MATERIALIZED (
+  SELECT used, most FROM counted, me UNION ALL SELECT used_of_database, most_of_database FROM counted, me
+  UNION ALL SELECT used_of_role, most_of_role FROM counted, me UNION ALL SELECT used_of_fleet, $5::int FROM counted
+), wanted AS MATERIALIZED (
+  SELECT greatest((SELECT max(used - floor(most * $8::float8)) FROM bounds WHERE used > most * $7::float8),
+    (SELECT resting - $6::int FROM counted), 0)::int AS sessions FROM me WHERE direct
+), claimed AS MATERIALIZED (
+  SELECT pid FROM (
+    SELECT t.pid FROM there t, me WHERE me.direct AND t.near AND t.resting AND t.pid <> $1::int AND t.state = 'idle'
+      AND t.state_change < clock_timestamp() - $4::float8 * interval '1 second'
+      AND (t.mine OR pg_has_role(t.usesysid, 'USAGE') OR (me.signals AND
+        (me.super OR NOT coalesce((SELECT rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = t.usesysid), true))))
+    ORDER BY t.state_change LIMIT (SELECT sessions FROM wanted)
+  ) AS sleepers WHERE pg_try_advisory_xact_lock($11::int, pid)
+), ended AS MATERIALIZED (
+  SELECT count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(s.pid)) AS sessions
+  FROM (SELECT count(*), pg_stat_clear_snapshot()::text AS cleared FROM claimed) AS c,
+    LATERAL pg_catalog.pg_stat_get_activity(nullif(length(c.cleared), 0)) AS s
+  WHERE s.pid IN (SELECT pid FROM claimed) AND s.state = 'idle' AND s.state_change < clock_timestamp() - $4::float8 * interval '1 second'
+), nearest AS (
+  SELECT used, most FROM bounds WHERE most > 0 ORDER BY used::float8 / most DESC LIMIT 1
+), named AS MATERIALIZED (
+  SELECT set_config('application_name', $9, false) FROM me WHERE direct AND $9 IS NOT NULL
+), ending AS MATERIALIZED (
+  SELECT set_config('idle_session_timeout', $10, false) FROM me, wanted, ended
+  WHERE direct AND $9 IS NOT NULL AND current_setting('idle_session_timeout', true) = '0' AND ($6::int = 0 OR wanted.sessions > ended.sessions)
+)
+SELECT direct::int, nearest.used, nearest.most, coalesce((SELECT sessions FROM wanted), 0), (SELECT sessions FROM ended), held, hidden,
+  ($5::int > least(me.most, most_of_database, most_of_role))::int, (SELECT count(*) FROM named), (SELECT count(*) FROM ending)
+FROM me, counted, nearest`
+
+/** The first key of the advisory lock, beside the backend. Any number would do that nobody else takes; this one is "thaw". */
+const LOCK_CLASS = String(0x74_68_61_77)
+
+/** Whoever has slept is certain of his session once this is answered. */
+export const WAKE = 'SELECT pg_advisory_xact_lock_shared($1::int, pg_backend_pid())'
+export const WAKE_VALUES: readonly string[] = [LOCK_CLASS]
+
+/** What to give to {@link LOOK}. `name`: what its own session is to be called from now on. */
+export function lookValues(fleet: Fleet, processID: number, name: string | undefined): (string | null)[] {
+  const { resting, held } = fleetSuffixes(fleet)
+  const { sessions, keep } = fleet
+  return [
+    String(processID),
+    resting,
+    held,
+    String(FLEET_LEASE_MILLIS / 1000),
+    sessions === undefined ? null : String(sessions),
+    keep === undefined ? null : String(keep),
+    String(FULL_SHARE),
+    String(ROOMY_SHARE),
+    name ?? null,
+    String(SELF_END_MILLIS),
+    LOCK_CLASS,
+  ]
+}
+
+/** What it told. */
+export interface Found extends Census {
+  /** PostgreSQL itself is at the other end. */
+  readonly isDirect: boolean
+  /** Sessions of the fleet that are spared. */
+  readonly spared: number
+  /** Sessions of the fleet of which nothing can be seen. */
+  readonly hidden: number
+  /** More sessions were wanted than there can be. */
+  readonly isAboveLimit: boolean
+  /** Its own session ends by itself from now on. */
+  readonly endsItself: boolean
+}
+
+/** Undefined: it told nothing, or something else. */
+export function foundIn(row: readonly (string | null)[] | undefined): Found | undefined {
+  if (row?.length !== 10) return undefined
+  const [direct, used, limit, wanted, ended, spared, hidden, above, , ending] = row.map((field) => Number(field ?? 0))
+  return {
+    isDirect: direct === 1,
+    used: used ?? 0,
+    limit: limit ?? 0,
+    wanted: wanted ?? 0,
+    ended: ended ?? 0,
+    spared: spared ?? 0,
+    hidden: hidden ?? 0,
+    isAboveLimit: above === 1,
+    endsItself: ending === 1,
+  }
+}
+
+/** Changes what its session is called. */
+export const RENAME = "SELECT set_config('application_name', $1, false)"
+/** And it does not end by itself any more: whoever has it may take his time. */
+export const RENAME_AND_STAY = "SELECT set_config('application_name', $1, false), set_config('idle_session_timeout', '0', false)"

@@ -1,0 +1,90 @@
+/**
+ * A watched Client of a pool in a fleet: answers to statements of the pool's own are taken out of the conversation before pg sees them. A class of its own, so that
+ * nobody else's rows pass through it.
+ */
+
+import { mayEndSession } from '@thaw/core'
+import type { PeerClientBase } from '../connection/base-client.ts'
+import type { OwnStatement } from '../connection/own-statement.ts'
+import { isWatched, type ReadyMessage, VITALS, type Vitals } from '../connection/vitals.ts'
+import { type PeerQuery, queuedQueriesOf } from '../driver/peer.ts'
+
+type WatchedClass = new (...values: unknown[]) => PeerClientBase
+
+/** What a member's client tells its fleet. */
+export interface MemberHost {
+  /** A client has been made. Before its first byte. */
+  made(client: object): void
+  /** The server is ready for the next statement, whosever the one before was. */
+  ready(client: object, vitals: Vitals): void
+}
+
+/** Extends the class. A factory of something else is left as it is: nothing of ours can be sent on what it makes. */
+export function memberClient(Client: object, host: MemberHost): object {
+  const prototype = (Client as { prototype?: object }).prototype
+  if (!prototype || !isWatched(prototype)) return Client
+  const Base = Client as WatchedClass
+  return class Client extends Base {
+    // Survives minifiers: ORMs look at class names. No field: webpack's minifier assigns it, which throws.
+    static override get name(): string {
+      return (Base as { name: string }).name
+    }
+
+    constructor(...values: unknown[]) {
+      super(...values)
+      host.made(this)
+    }
+
+    /** The statement of the pool's own that is being answered. */
+    get #own(): OwnStatement | undefined {
+      return vitalsOf(this)?.own?.[0]
+    }
+
+    override _pulseQueryQueue(): void {
+      // One that reads from the socket by itself, such as COPY, would read our answers, too.
+      if (!this.#own || isPlain(queuedQueriesOf(this)[0])) super._pulseQueryQueue()
+    }
+
+    override _handleParseComplete(message: object): void {
+      if (!this.#own) super._handleParseComplete(message)
+    }
+
+    override _handleDataRow(message: { readonly fields: readonly unknown[] }): void {
+      const own = this.#own
+      if (own) own.took(message.fields)
+      else super._handleDataRow(message)
+    }
+
+    override _handleCommandComplete(message: { text: string }): void {
+      if (!this.#own) super._handleCommandComplete(message)
+    }
+
+    override _handleErrorMessage(message: Error): void {
+      const own = this.#own
+      // What ends the session answers nobody.
+      if (own && !mayEndSession(message)) own.failed(message)
+      else super._handleErrorMessage(message)
+    }
+
+    override _handleReadyForQuery(message: ReadyMessage): void {
+      const vitals = vitalsOf(this)
+      // First: what follows may lend the connection.
+      if (vitals) host.ready(this, vitals)
+      const own = vitals?.own?.shift()
+      if (!vitals || !own) return super._handleReadyForQuery(message)
+      // What comes next is the server's first word about whatever was sent behind.
+      vitals.sending.bytesRead = this.connection.stream.bytesRead
+      own.end()
+      if (queuedQueriesOf(this).length > 0) this._pulseQueryQueue()
+    }
+  }
+}
+
+function vitalsOf(client: object): Vitals | undefined {
+  return (client as { [VITALS]?: Vitals })[VITALS]
+}
+
+/** pg's own Query: it leaves the socket to pg. */
+function isPlain(query: PeerQuery | undefined): boolean {
+  return query?.requiresPreparation !== undefined
+}

@@ -1,0 +1,227 @@
+/**
+ * A pool's membership in a fleet: what its sessions are called, when it looks for room, and how long a session is its own.
+ *
+ * Logged in as one that is spared. The first statement of a connection takes the look with it; a statement of `pool.query()` can be sent again, so from then on its
+ * session may be ended while it sleeps. While a caller has a client, or has left state on it, it is called one that is spared.
+ */
+
+import {
+  type Clock,
+  codeOf,
+  type Events,
+  elapsedMillis,
+  FLEET_LEASE_MILLIS,
+  type Fleet,
+  type FleetNames,
+  type FleetTrouble,
+  fleetNames,
+  isCrowded,
+  LATE_ANSWER_MILLIS,
+  read,
+  troubleOf,
+  wasSentInTime,
+} from '@thaw/core'
+import type { Memory } from '../connection/home.ts'
+import { type OwnAnswer, OwnStatement } from '../connection/own-statement.ts'
+import { isBroken, isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
+import { wireError } from '../driver/errno.ts'
+import { activeQueryOf, type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
+import type { FleetStats } from '../stats.ts'
+import { type Found, foundIn, LOOK, lookValues, RENAME, RENAME_AND_STAY, WAKE, WAKE_VALUES } from './look.ts'
+import type { MemberHost } from './member-client.ts'
+
+/** pg's own: what a client says of itself in its first message. */
+interface Named {
+  readonly connectionParameters?: { application_name?: string }
+}
+
+export class Membership implements MemberHost {
+  readonly #fleet: Fleet
+  readonly #clock: Clock
+  readonly #memory: Memory
+  readonly #names = new WeakMap<object, FleetNames>()
+  readonly #told = new Set<FleetTrouble>()
+  /** Nobody there to be asked: a pooler, or no PostgreSQL. */
+  #isOff = false
+  /** It may not look, or end anybody. Its own sessions may be ended by others. */
+  #isBlind = false
+  /** When the next look is due, beside those of new connections. */
+  #nextLookAt = Number.POSITIVE_INFINITY
+  #stats: FleetStats = { looks: 0, evicted: 0, spared: 0, used: 0, limit: 0 }
+
+  constructor(fleet: Fleet, clock: Clock, memory: Memory) {
+    this.#fleet = fleet
+    this.#clock = clock
+    this.#memory = memory
+  }
+
+  get stats(): { readonly fleet: FleetStats } {
+    return { fleet: this.#stats }
+  }
+
+  // ---------------------------------------------------------------- what a client tells
+
+  made(client: Named): void {
+    const { connectionParameters } = client
+    if (!connectionParameters) return
+    const names = fleetNames(this.#fleet, connectionParameters.application_name)
+    this.#names.set(client, names)
+    connectionParameters.application_name = names.held
+  }
+
+  /** When the trust begins: with the answer, or where it took long with the question, because it may have lain in our socket. */
+  ready(client: object, vitals: Vitals): void {
+    const now = read(this.#clock)
+    const from = vitals.askedFrom ?? vitals.bornAt
+    vitals.fleetName ??= 'held'
+    vitals.wake ??= () => this.#wake(client as PeerClient, vitals)
+    vitals.leaseFrom = elapsedMillis(from, now) > LATE_ANSWER_MILLIS ? from : now
+    const isOwn = vitals.own !== undefined && vitals.own.length > 0
+    const isProbe = vitals.owed?.to === 'probe'
+    const isFollowed = (isOwn && ((vitals.own?.length ?? 0) > 1 || isProbe)) || ((isOwn || isProbe) && activeQueryOf(client) !== undefined)
+    if (!isFollowed) delete vitals.askedFrom
+  }
+
+  /** In front of whatever is sent next. */
+  submitting(client: PeerClient, vitals: Vitals): void {
+    if (!this.#mayName(client, vitals)) return
+    const now = read(this.#clock)
+    const mayBeSentAgain = vitals.isPoolQuery && vitals.sessionState === 'none'
+    // The process stood still between the decision and now. Nothing has been sent, so the statement goes out elsewhere.
+    const isLate = vitals.leaseFrom !== undefined && !wasSentInTime(elapsedMillis(vitals.leaseFrom, now))
+    if (isLate && mayBeSentAgain && vitals.fleetName === 'resting' && vitals.owed === undefined)
+      return void client.connection.stream.destroy(wireError('ETIMEDOUT', TOO_LATE))
+    vitals.askedFrom ??= now
+    // A read that takes the probe with it.
+    if (vitals.owed?.to === 'piggybacked') this.#wake(client, vitals)
+    // A COPY takes the socket from pg, and would read our answer.
+    if (vitals.status !== 'I' || queuedQueriesOf(client)[0]?.requiresPreparation === undefined) return
+    const next = mayBeSentAgain ? 'resting' : 'held'
+    if (this.#mayLook && (!vitals.hasLooked || now.mono >= this.#nextLookAt)) this.#look(client, vitals, next)
+    else if (vitals.fleetName !== next && (vitals.isPoolQuery || next === 'held')) this.#rename(client, vitals, next)
+  }
+
+  // ------------------------------------------------------------------ what the pool tells
+
+  /** A caller is about to be given the client. False: it was too late to be certain that the session is still there. */
+  hold(client: PeerClient, vitals: Vitals): boolean {
+    if (vitals.fleetName !== 'resting' || !this.#mayName(client, vitals)) return true
+    this.#rename(client, vitals, 'held')
+    return vitals.leaseFrom === undefined || wasSentInTime(elapsedMillis(vitals.leaseFrom, read(this.#clock)))
+  }
+
+  /** Nobody has the client any more, and nobody waits for it. */
+  rest(client: PeerClient, vitals: Vitals): void {
+    if (vitals.fleetName !== 'held' || vitals.sessionState !== 'none' || vitals.status !== 'I' || !this.#mayName(client, vitals)) return
+    const mustEndItself = this.#fleet.keep === 0 || this.#nextLookAt !== Number.POSITIVE_INFINITY
+    if (this.#mayLook && (mustEndItself || !vitals.hasLooked)) this.#look(client, vitals, 'resting')
+    else this.#rename(client, vitals, 'resting')
+  }
+
+  /** Is the trust over, though the connection has been heard of since? */
+  isOverdue(vitals: Vitals, now: { readonly wall: number; readonly mono: number }, trustMillis: number): boolean {
+    return vitals.leaseFrom !== undefined && elapsedMillis(vitals.leaseFrom, now) >= trustMillis
+  }
+
+  /** It has answered, but so late that it may have been ended since: its answer may have lain in the socket of a frozen process. Ask again, a few times. */
+  judgeProof(vitals: Vitals, now: { readonly wall: number; readonly mono: number }): 'in time' | 'ask again' | 'give up' {
+    const isLate = vitals.leaseFrom !== undefined && !wasSentInTime(elapsedMillis(vitals.leaseFrom, now))
+    vitals.lateProofs = isLate ? (vitals.lateProofs ?? 0) + 1 : 0
+    if (!isLate) return 'in time'
+    return vitals.lateProofs < MOST_LATE_PROOFS ? 'ask again' : 'give up'
+  }
+
+  /** A dial has failed. Had the server no room, a connection that stands looks for it; otherwise the next statement does. */
+  refused(error: Error, idle: PeerClient | undefined): void {
+    if (codeOf(error) !== TOO_MANY || !this.#mayLook) return
+    this.#nextLookAt = Math.min(this.#nextLookAt, this.#clock.mono())
+    const vitals = (idle as { [VITALS]?: Vitals } | undefined)?.[VITALS]
+    if (idle && vitals?.state === 'idle' && vitals.status === 'I' && !vitals.own?.length && this.#mayName(idle, vitals)) {
+      this.#look(idle, vitals, vitals.sessionState === 'none' ? 'resting' : 'held')
+    }
+  }
+
+  // ---------------------------------------------------------------------------- the wire
+
+  get #mayLook(): boolean {
+    return !this.#isOff && !this.#isBlind
+  }
+
+  #mayName(client: PeerClient, vitals: Vitals): boolean {
+    if (this.#memory.isDirect === false) this.#trouble('pooler', true)
+    return !this.#isOff && vitals.fleetName !== undefined && this.#names.has(client) && isWatched(client) && !isBroken(client)
+  }
+
+  #wake(client: PeerClient, vitals: Vitals): void {
+    vitals.askedFrom ??= read(this.#clock)
+    // Whoever has a client has been certain of it before.
+    const isHeld = vitals.fleetName === 'held' && vitals.state === 'in use'
+    if (isHeld || vitals.status !== 'I' || !this.#mayName(client, vitals)) return
+    this.#send(client, vitals, new OwnStatement(WAKE, WAKE_VALUES))
+  }
+
+  #rename(client: PeerClient, vitals: Vitals, next: 'resting' | 'held'): void {
+    const name = this.#names.get(client)?.[next]
+    if (name === undefined) return
+    const stays = next === 'held' && vitals.endsItself === true
+    if (stays) vitals.endsItself = false
+    vitals.fleetName = next
+    this.#send(client, vitals, new OwnStatement(stays ? RENAME_AND_STAY : RENAME, [name]))
+  }
+
+  #look(client: PeerClient, vitals: Vitals, next: 'resting' | 'held'): void {
+    // No name that it has already: a session that ends itself must not be told so twice, nor one that is held at all.
+    const name = next === 'resting' ? this.#names.get(client)?.resting : undefined
+    if (next === 'held' && vitals.fleetName === 'resting') this.#rename(client, vitals, 'held')
+    vitals.hasLooked = true
+    vitals.fleetName = next
+    this.#nextLookAt = Number.POSITIVE_INFINITY
+    const values = lookValues(this.#fleet, Number(client.processID), name)
+    this.#send(client, vitals, new OwnStatement(LOOK, values, (answer) => this.#looked(vitals, answer)))
+  }
+
+  #send(client: PeerClient, vitals: Vitals, statement: OwnStatement): void {
+    vitals.askedFrom ??= read(this.#clock)
+    vitals.own ??= []
+    vitals.own.push(statement)
+    client.connection.stream.write(statement.bytes)
+  }
+
+  #looked(vitals: Vitals, { row, error }: OwnAnswer): void {
+    const found = foundIn(row)
+    if (!found) {
+      // Its session is still called what it was.
+      vitals.fleetName = 'held'
+      const reason = troubleOf(error)
+      if (reason !== 'failed') this.#isBlind = true
+      return this.#trouble(reason, reason === 'no-function', codeOf(error))
+    }
+    this.#memory.isDirect = found.isDirect
+    if (!found.isDirect) return this.#trouble('pooler', true)
+    if (found.endsItself) vitals.endsItself = true
+    this.#note(found, this.#memory.events)
+    if (isCrowded(found)) this.#nextLookAt = this.#clock.mono() + FLEET_LEASE_MILLIS
+  }
+
+  #note({ ended, spared, used, limit, hidden, isAboveLimit }: Found, events: Events): void {
+    const { looks, evicted } = this.#stats
+    this.#stats = { looks: looks + 1, evicted: evicted + ended, spared, used, limit }
+    if (ended > 0) events.emit({ type: 'evicted', sessions: ended, spared, used, limit })
+    if (hidden > 0) this.#trouble('hidden', false)
+    if (isAboveLimit) this.#trouble('sessions-above-limit', false)
+  }
+
+  #trouble(reason: FleetTrouble, isFinal: boolean, code?: string): void {
+    if (isFinal) this.#isOff = true
+    if (this.#told.has(reason)) return
+    this.#told.add(reason)
+    this.#memory.events.emit({ type: 'fleetTrouble', reason, ...(code !== undefined && { code }) })
+  }
+}
+
+/** Of a network that is that slow no session can be certain. */
+const MOST_LATE_PROOFS = 4
+/** PostgreSQL's too_many_connections. */
+const TOO_MANY = '53300'
+const TOO_LATE =
+  'Connection was given up before a statement was sent: the process stood still, and others may have ended the session meanwhile'
