@@ -1,0 +1,76 @@
+/** A fleet over WebSocket, and a compute that goes to sleep. */
+
+import * as stock from '@neondatabase/serverless'
+import { type Neon, startNeon } from '@thaw/testkit'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { Pool } from './index.ts'
+
+const PATIENCE = { timeout: 20_000, interval: 50 }
+
+let neon: Neon
+let pools: Pool[]
+
+beforeAll(async () => {
+  neon = await startNeon()
+  Object.assign(stock.neonConfig, neon.driver)
+})
+beforeEach(() => {
+  pools = []
+})
+afterEach(async () => {
+  await Promise.all(pools.map((pool) => pool.end({ timeoutMillis: 1000 })))
+})
+afterAll(() => neon.close())
+
+function createPool(fleet: string | { name: string; sessions?: number; keep?: number }): Pool {
+  const pool = new Pool({ connectionString: neon.url, max: 1, idleTimeoutMillis: 0, hedge: false, fleet })
+  pools.push(pool)
+  return pool
+}
+
+async function names(): Promise<string[]> {
+  const { rows } = await neon.postgres.query<{ name: string }>(
+    "select application_name as name from pg_stat_activity where application_name like '%fleet%' order by backend_start",
+  )
+  return rows.map(({ name }) => name)
+}
+
+test('ends the longest idle ones, whose owners do not notice', async () => {
+  const sleeping = [createPool('orders'), createPool('orders')]
+  for (const pool of sleeping) await pool.query('select 1')
+  expect(await names()).toEqual(['fleet:orders', 'fleet:orders'])
+  const awake = createPool({ name: 'orders', sessions: 2 })
+  const client = await awake.connect()
+  await client.query('select 1')
+  expect(await names()).toEqual(['fleet:orders', 'fleet:orders', 'fleet:orders*'])
+  client.release()
+  await vi.waitFor(async () => {
+    await createPool({ name: 'orders', sessions: 2 }).query('select 1')
+    expect(pools.reduce((all, pool) => all + (pool.stats().fleet?.evicted ?? 0), 0)).toBeGreaterThanOrEqual(2)
+  }, PATIENCE)
+  for (const pool of sleeping) expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+})
+
+test('a pooled address is refused, with what to use instead', () => {
+  const connectionString = 'postgresql://u:p@ep-cool-1-pooler.eu-central-1.aws.neon.tech/d'
+  expect(() => new Pool({ connectionString, fleet: 'orders' })).toThrow(/needs PostgreSQL itself.*Or take the direct address/)
+})
+
+test('with keep: 0 nothing of ours keeps a compute awake', async () => {
+  const sleeping = [createPool({ name: 'night', keep: 0 }), createPool({ name: 'night', keep: 0 })]
+  await sleeping[0]?.query('select 1')
+  const client = await sleeping[1]?.connect()
+  await client?.query('begin')
+  await client?.query('commit')
+  client?.release()
+  // Nobody is awake who could end them, and neither pool closes what is idle.
+  await vi.waitFor(async () => expect(await names()).toEqual([]), PATIENCE)
+  const { webSockets } = neon.counters
+  await neon.suspend({ wakeMillis: 0 })
+  await new Promise((resolve) => setTimeout(resolve, 1500))
+  expect(neon.counters).toMatchObject({ webSockets, wakes: 0 })
+  // Whoever wants it wakes it, and it goes to sleep again.
+  await sleeping[0]?.query('select 1')
+  expect(neon.counters.wakes).toBe(1)
+  await vi.waitFor(async () => expect(await names()).toEqual([]), PATIENCE)
+}, 40_000)
