@@ -22,7 +22,7 @@ function amount(figure: Figure | undefined, unit: Unit): string {
 }
 
 function number(value: number, unit: Unit): string {
-  if (unit === 'round trips' || unit === 'bytes' || unit === 'tests') return String(Math.round(value))
+  if (unit === 'round trips' || unit === 'bytes' || unit === 'tests' || unit === 'calls') return String(Math.round(value))
   return value.toFixed(value < 10 ? 2 : 1)
 }
 

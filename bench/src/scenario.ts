@@ -11,7 +11,7 @@ export interface Figure {
   readonly remark?: string
 }
 
-export type Unit = 'ms' | 'µs' | 'round trips' | 'bytes' | 'kB' | 'tests'
+export type Unit = 'ms' | 'µs' | 'round trips' | 'bytes' | 'kB' | 'tests' | 'calls'
 
 /** One row of a table. */
 export interface Row {

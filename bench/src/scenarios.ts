@@ -1,6 +1,7 @@
 /** Every scenario, the long ones last. */
 
 import { firstAnswer } from './first-answer.ts'
+import { fleet, fleetLease } from './fleet.ts'
 import { hotPath } from './hot-path.ts'
 import { importTime } from './import-time.ts'
 import { ledger } from './ledger.ts'
@@ -25,8 +26,10 @@ export const scenarios: readonly Scenario[] = [
   statements,
   importTime,
   memory,
+  fleet,
   schedules,
   ledger,
   matrix,
   newest,
+  fleetLease,
 ]
