@@ -45,8 +45,8 @@ export type ThawEvent =
   /** A connection was lost that had session state: SET, LISTEN, PREPARE, temporary tables, session locks. */
   | { readonly type: 'sessionLost' }
   /**
-   * A new connection found less room than there should be, and ended sleeping sessions of its fleet. `sessions`: how many. `spared`: how many it left because somebody
-   * has them, or has left state on them. `used` and `limit`: by the limit that was nearest, the new connection included.
+   * A new connection found the server too full, and ended idle sessions of its fleet. `sessions`: how many. `spared`: how many it left, because a caller has them or has
+   * left session state. `used` and `limit`: by the limit that was nearest, the new connection included.
    */
   | { readonly type: 'evicted'; readonly sessions: number; readonly spared: number; readonly used: number; readonly limit: number }
   /** The fleet goes on without ending sessions, or with less than was wanted. Told once for each reason. `code` where the server gave one. */

@@ -1,6 +1,6 @@
 /**
- * A fleet: runtimes that share a server without a pooler. Its sessions say in their name that they belong to it, and whether they may be ended while they sleep. Whoever
- * opens a connection ends the longest idle ones where there is not room enough. Rules over values; a driver does what they say.
+ * A fleet: runtimes that share a server without a pooler. Its sessions say in their name that they belong to it, and whether they may be ended while they are idle. A new
+ * connection ends the longest idle ones where the server is too full. Rules over values; a driver does what they say.
  */
 
 import { codeOf } from './classify.ts'
@@ -25,27 +25,27 @@ export interface Fleet {
 }
 
 /**
- * Above this share of a limit there is not room enough, and sleeping sessions are ended, down to that share. The quarter that is left is for those who connect
+ * Above the first share of a limit, idle sessions are ended, down to the second. The quarter that is left is for runtimes that connect
  * meanwhile; that so many are ended at once makes it rare.
  */
 export const FULL_SHARE = 0.75
 export const ROOMY_SHARE = 0.5
 
-/** The longest `trustMillis` of a member of a fleet: whoever ends its sessions has to know when it has ceased to trust them. */
+/** The longest `trustMillis` of a member: the other members have to know when it no longer trusts a connection. */
 export const FLEET_TRUST_MILLIS = 500
 /**
- * A session that has been idle for longer than this, by the server's clock, is trusted by nobody: whoever owns it sends nothing but the question whether it lives. One second more
- * than the trust: for what was decided before and sent after, and for the way to the server.
+ * A session that has been idle for longer than this, by the server's clock, is no longer trusted: its owner sends a probe first. One second longer than the trust, because a
+ * statement may be sent a moment after the decision, and takes time to arrive.
  */
 export const FLEET_LEASE_MILLIS = 1500
 /**
- * An answer that took longer may have lain in the socket of a frozen process. The server became idle before it was read, at the earliest when the question was sent: the trust begins there.
+ * A reply that took longer may have waited in the socket of a frozen process. The server may have been idle since the request was sent: the trust begins there.
  */
 export const LATE_ANSWER_MILLIS = 250
 /** What is sent that long after the trust began is sent too late to arrive for certain before the lease ends. Half of the second is for the way. */
 const SENT_IN_TIME_MILLIS = FLEET_TRUST_MILLIS + LATE_ANSWER_MILLIS
 
-/** Where there was no room, and nobody to make it, a session ends by itself after so long: the server's `idle_session_timeout`. Whoever dials meanwhile still waits. */
+/** Where a member could not free enough, its own session ends after so long: the server's `idle_session_timeout`. Shorter than callers wait for a connection. */
 export const SELF_END_MILLIS = 3000
 
 /** May what was sent at `sentMillis` after the trust began reach a session that has been ended? */
@@ -93,7 +93,7 @@ function refuse(option: string, value: unknown, allowed: string): OptionError {
 export interface FleetNames {
   /** One that may be ended once it has been idle for long enough. Those of other members end like this, too. */
   readonly resting: string
-  /** One that is spared: somebody has it, or has left state of its session on it. */
+  /** One that is spared: a caller has it, or has left session state. */
   readonly held: string
 }
 
@@ -169,7 +169,7 @@ export function isCrowded({ wanted, ended }: Census): boolean {
 export type FleetTrouble =
   /** There is a pooler between: the sessions are its own. */
   | 'pooler'
-  /** The role may not look, or may end nobody's session. */
+  /** The role may not look, or may not end sessions. */
   | 'no-right'
   /** The server has no such view or function: it is not PostgreSQL itself. */
   | 'no-function'

@@ -85,7 +85,7 @@ export interface Vitals {
   leaseFrom?: Reading
   /** In a fleet: when something was last sent for which the server will be ready again. */
   askedFrom?: Reading
-  /** In a fleet: sends what makes certain that nobody is ending the session, in front of the question whether it lives. */
+  /** In a fleet: sends what makes certain that the session is not being ended, in front of a probe. */
   wake?: () => void
   /** In a fleet: it has looked for room. */
   hasLooked?: boolean

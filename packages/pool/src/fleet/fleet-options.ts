@@ -24,7 +24,7 @@ export function fleetOf(config: Surroundings, trustMillis: number): Fleet | unde
     throw new OptionError({
       option: 'trustMillis',
       allowed: `at most ${FLEET_TRUST_MILLIS} with "fleet"`,
-      message: `Option "trustMillis" is ${trustMillis}, but may be at most ${FLEET_TRUST_MILLIS} with "fleet": the other members end sessions that nobody trusts any more, and have to know when that is.`,
+      message: `Option "trustMillis" is ${trustMillis}, but may be at most ${FLEET_TRUST_MILLIS} with "fleet": the other members end sessions that are no longer trusted, and have to know when that is.`,
     })
   }
   const url = urlOf(config.connectionString)

@@ -8,9 +8,9 @@ import { type Census, FLEET_LEASE_MILLIS, type Fleet, FULL_SHARE, fleetSuffixes,
  * - `$1`: the backend, as the login told it. A pooler's is another one: then nothing is done.
  * - `$2`, `$3`: how the names of the fleet end. Of others nothing is touched.
  * - Only of this database, only idle, only for longer than the lease, and only those that the role may end: its own, or any with `pg_signal_backend`.
- * - Who is to be ended is claimed first, by an advisory lock of this transaction, and looked at again. Whoever wakes up asks for the same lock before he is certain of his
- *   session: he gets it before the claim, and is seen, or after the end.
- * - Whoever found no room for others ends by itself, where the server can do that (since 14), and so does everybody where nothing may sleep connected.
+ * - Each session is claimed first, by an advisory lock of this transaction, and looked at again. A runtime that wakes up takes the same lock before it trusts its session: either
+ *   before the claim, and then the second look sees it; or after the end.
+ * - A session that could not free enough ends by itself, where the server can do that (since 14); with `keep: 0` each one does.
  *
  * A role that may not see the state of a session sees its name, its database and its owner all the same, so they are counted.
  */
@@ -65,10 +65,10 @@ SELECT direct::int, nearest.used, nearest.most, coalesce((SELECT sessions FROM w
   ($5::int > least(me.most, most_of_database, most_of_role))::int, (SELECT count(*) FROM named), (SELECT count(*) FROM ending)
 FROM me, counted, nearest`
 
-/** The first key of the advisory lock, beside the backend. Any number would do that nobody else takes; this one is "thaw". */
+/** The first key of the advisory lock, beside the backend. Any number that is not used otherwise would do; this one is "thaw". */
 const LOCK_CLASS = String(0x74_68_61_77)
 
-/** Whoever has slept is certain of his session once this is answered. */
+/** After an idle time, the session is certain to last once the server has replied to this. */
 export const WAKE = 'SELECT pg_advisory_xact_lock_shared($1::int, pg_backend_pid())'
 export const WAKE_VALUES: readonly string[] = [LOCK_CLASS]
 
@@ -124,5 +124,5 @@ export function foundIn(row: readonly (string | null)[] | undefined): Found | un
 
 /** Changes what its session is called. */
 export const RENAME = "SELECT set_config('application_name', $1, false)"
-/** And it does not end by itself any more: whoever has it may take his time. */
+/** And it no longer ends by itself: its caller may take a while. */
 export const RENAME_AND_STAY = "SELECT set_config('application_name', $1, false), set_config('idle_session_timeout', '0', false)"

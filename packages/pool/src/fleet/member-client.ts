@@ -1,6 +1,6 @@
 /**
- * A watched Client of a pool in a fleet: answers to statements of the pool's own are taken out of the conversation before pg sees them. A class of its own, so that
- * nobody else's rows pass through it.
+ * A watched Client of a pool in a fleet: replies to statements of the pool's own are removed before pg sees them. A class of its own, so that the rows of other pools do not
+ * pass through it.
  */
 
 import { mayEndSession } from '@thaw/core'
@@ -61,14 +61,14 @@ export function memberClient(Client: object, host: MemberHost): object {
 
     override _handleErrorMessage(message: Error): void {
       const own = this.#own
-      // What ends the session answers nobody.
+      // What ends the session is no reply to it.
       if (own && !mayEndSession(message)) own.failed(message)
       else super._handleErrorMessage(message)
     }
 
     override _handleReadyForQuery(message: ReadyMessage): void {
       const vitals = vitalsOf(this)
-      // First: what follows may lend the connection.
+      // First: what follows may hand the connection out.
       if (vitals) host.ready(this, vitals)
       const own = vitals?.own?.shift()
       if (!vitals || !own) return super._handleReadyForQuery(message)

@@ -41,7 +41,7 @@ export class Membership implements MemberHost {
   readonly #memory: Memory
   readonly #names = new WeakMap<object, FleetNames>()
   readonly #told = new Set<FleetTrouble>()
-  /** Nobody there to be asked: a pooler, or no PostgreSQL. */
+  /** There is no server to ask: a pooler, or no PostgreSQL. */
   #isOff = false
   /** It may not look, or end anybody. Its own sessions may be ended by others. */
   #isBlind = false
@@ -110,7 +110,7 @@ export class Membership implements MemberHost {
     return vitals.leaseFrom === undefined || wasSentInTime(elapsedMillis(vitals.leaseFrom, read(this.#clock)))
   }
 
-  /** Nobody has the client any more, and nobody waits for it. */
+  /** The client was released, and no caller waits for it. */
   rest(client: PeerClient, vitals: Vitals): void {
     if (vitals.fleetName !== 'held' || vitals.sessionState !== 'none' || vitals.status !== 'I' || !this.#mayName(client, vitals)) return
     const mustEndItself = this.#fleet.keep === 0 || this.#nextLookAt !== Number.POSITIVE_INFINITY
@@ -154,7 +154,7 @@ export class Membership implements MemberHost {
 
   #wake(client: PeerClient, vitals: Vitals): void {
     vitals.askedFrom ??= read(this.#clock)
-    // Whoever has a client has been certain of it before.
+    // A caller has it, so it was certain to last when it was handed out.
     const isHeld = vitals.fleetName === 'held' && vitals.state === 'in use'
     if (isHeld || vitals.status !== 'I' || !this.#mayName(client, vitals)) return
     this.#send(client, vitals, new OwnStatement(WAKE, WAKE_VALUES))
