@@ -273,7 +273,7 @@ test('a pool of @thaw/neon', async () => {
 
 test('a pool of pg, and meters of another version', async () => {
   const stock = new pg.Pool()
-  expect(() => observe(stock as never)).toThrow('observe() was given the pool of another package. Import { Pool } from "@thaw/pg"')
+  expect(() => observe(stock as never)).toThrow('observe() received the pool of another package. Import { Pool } from "@thaw/pg"')
   const pool = newPool()
   const old = { getMeter: () => ({ createCounter() {}, createHistogram() {}, createValueObserver() {} }) }
   expect(() => observe(pool, { meterProvider: old as never })).toThrow(

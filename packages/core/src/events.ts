@@ -20,11 +20,14 @@ export type ThawEvent =
   /** A new connection was opened. `hedge`: beside one whose reply was late. */
   | { readonly type: 'connected'; readonly tookMillis: number; readonly attempts: number; readonly hedge?: true }
   /**
-   * A caller got a connection: trusted unasked, unproven for a read that takes the question with it, proven by a probe, or new. `waitedMillis`: since it
-   * asked, less the time for which the process was frozen meanwhile.
+   * A caller got a connection: trusted without a probe, unchecked with a probe in front of its read, probed, or new. `waitedMillis`: since
+   * it asked, less the time for which the process was frozen meanwhile.
    */
   | { readonly type: 'acquired'; readonly how: 'trusted' | 'piggybacked' | 'probed' | 'new'; readonly waitedMillis: number }
-  /** A caller gave its connection back, or lost it. `usedMillis`: since it was acquired. Not told if there was no listener when it was acquired. */
+  /**
+   * A caller released its connection, or lost it. `usedMillis`: since it was acquired. Not emitted for a connection that was acquired
+   * before there was a listener.
+   */
   | { readonly type: 'released'; readonly usedMillis: number }
   /** A caller waited for a connection, and got none in time. */
   | { readonly type: 'timedOut'; readonly waitedMillis: number }
@@ -60,9 +63,9 @@ export type ThawListener = (event: ThawEvent) => void
 /** How often each event has happened. */
 export type EventCounts = Record<ThawEvent['type'], number>
 
-/** Further listeners: channels of the process, which belong to no pool. */
+/** A further listener: channels of the process, which belong to no pool. */
 export interface Broadcast {
-  /** Does anybody want to know of what is of this type? Asked each time. */
+  /** Is there a listener for this type of event? Asked each time. */
   hears(type: ThawEvent['type']): boolean
   /** Must not throw. */
   tell(event: ThawEvent): void
@@ -72,9 +75,9 @@ export interface Broadcast {
 export interface Events {
   /** How often each event has happened. Where an event object is not worth making, count here. */
   readonly counts: EventCounts
-  /** Is there a listener? Ask before building an event. */
+  /** Is there any listener? */
   readonly active: boolean
-  /** Would anybody be told of what is of this type? Ask before building an event that happens often. */
+  /** Is there a listener for this type of event? Ask before building an event that is frequent. */
   hears(type: ThawEvent['type']): boolean
   /** Adds a listener and returns the function that removes it. */
   subscribe(listener: ThawListener): () => void
@@ -103,9 +106,9 @@ const NONE: EventCounts = {
 export const EVENT_TYPES: readonly ThawEvent['type'][] = Object.keys(NONE) as ThawEvent['type'][]
 
 /**
- * A listener that throws, at once or as a promise, is not allowed to hurt the pool: what it throws is dropped.
+ * A listener that throws, at once or as a promise, must not hurt the pool: what it throws is dropped.
  *
- * @param broadcast - is told after the listeners. Default: there is none.
+ * @param broadcast - is called after the listeners. Default: there is none.
  */
 export function createEvents(broadcast?: Broadcast): Events {
   const listeners = new Set<ThawListener>()

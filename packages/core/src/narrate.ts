@@ -1,13 +1,14 @@
 /**
- * What happened, in lines for people. A thaw is one line, told when it is known what became of it: as soon as the first caller has been served, or has not.
+ * What happened, in lines for people. A thaw is one line, written when its consequences are known: as soon as the first caller has been
+ * served, or has not.
  */
 
 import { OptionError } from './errors.ts'
 import type { StaleReason, ThawEvent, ThawListener } from './events.ts'
 
-/** One line, and the figures that are in it. */
+/** One line, and the figures in it. */
 export interface Line {
-  /** `warn`: a caller was told of a failure. */
+  /** `warn`: a caller got an error. */
   readonly level: 'info' | 'warn'
   /** What it is about. */
   readonly about: 'thawed' | 'stale' | 'retried' | 'outcome' | 'timedOut' | 'sessionLost' | 'drained'
@@ -21,18 +22,18 @@ export interface LineLogger {
   warn(line: string): unknown
 }
 
-/** Such a connection is none any more. One that was idle for long, or is old, was closed in good health. */
+/** These mean that the connection was dead. One evicted as idle for too long, or too old, was healthy. */
 const DEAD: readonly StaleReason[] = ['broken', 'unanswered', 'generation']
 
 /**
- * A listener that writes a line for whatever a person would want to know: each thaw, each dead connection, each retry, each failure.
+ * A listener that writes a line for everything that a person would want to know: each thaw, each dead connection, each retry, each failure.
  *
  * ```ts
  * pool.subscribe(logTo(console))
  * ```
  *
  * @param logger - `console`, or a logger with `info` and `warn`. What it throws is dropped.
- * @returns the listener. Each pool needs one of its own.
+ * @returns the listener. Each pool needs its own.
  * @throws {OptionError} if the logger has no `info` or no `warn`.
  */
 export function logTo(logger: LineLogger): ThawListener {
@@ -41,23 +42,23 @@ export function logTo(logger: LineLogger): ThawListener {
     throw new OptionError({
       option: 'logger',
       allowed: 'an object with the methods info and warn',
-      message: `logTo() was given ${logger === null ? 'null' : `a ${typeof logger}`} without the methods info and warn. Loggers have them, and so has the runtime's own.`,
+      message: `logTo() received ${logger === null ? 'null' : `a ${typeof logger}`} without the methods info and warn. Loggers have them, and so has the runtime's own.`,
     })
   return narrate(({ level, text }) => logger[level](`thaw: ${text}`))
 }
 
-/** One thaw, and what has become of it so far. */
+/** One thaw, and its consequences so far. */
 interface Thaw {
   readonly gapMillis: number
   dead: number
-  /** Closed in good health, as far as anybody knows: idle for too long, or too old. */
+  /** Evicted while healthy, as far as is known: idle for too long, or too old. */
   expired: number
   failed: number
-  /** A caller had a connection and released it. Unless its statement is sent again, this is all. */
+  /** A caller has had a connection and released it: unless its statement is retried, the thaw is over. */
   isServed: boolean
 }
 
-/** A listener that tells what happened in lines. */
+/** A listener that reports what happened in lines. */
 export function narrate(tell: (line: Line) => void): ThawListener {
   let thaw: Thaw | undefined
   const say = (line: Line) => {
@@ -77,7 +78,7 @@ export function narrate(tell: (line: Line) => void): ThawListener {
     if (!thaw || thaw.isServed) return
     thaw.isServed = true
     const mine = thaw
-    // What a lost statement's caller is told comes after its connection was given back, in the same turn.
+    // What the caller of a lost statement gets comes after its connection was released, in the same turn.
     void Promise.resolve().then(() => {
       if (thaw === mine && mine.isServed) finish()
     })

@@ -7,7 +7,7 @@ import type { Attributes, BatchObservableResult, Counter, Histogram, Meter, Mete
 import { OptionError, type ThawEvent } from '@thaw/core'
 import type { ObservablePool } from './observable-pool.ts'
 
-/** A pool, and what its measurements carry. */
+/** A pool, and the attributes of its measurements. */
 export interface Observed {
   readonly pool: ObservablePool
   readonly attributes: Attributes
@@ -22,7 +22,7 @@ const made = new WeakMap<MeterProvider, Instruments>()
 /**
  * One for each provider, so that nothing is registered twice.
  *
- * @throws {OptionError} if the provider is none, or has another API.
+ * @throws {OptionError} if it is not a meter provider, or has another API.
  */
 export function instrumentsOf(provider: MeterProvider): Instruments {
   const known = made.get(provider)
@@ -40,8 +40,8 @@ function meterOf(provider: Partial<MeterProvider> | undefined): Meter {
     option: 'meterProvider',
     allowed: 'a MeterProvider of @opentelemetry/sdk-metrics 1 or later',
     message: meter
-      ? `observe() was given a meterProvider whose meters have no ${missing.join(', no ')}: it is of another version than @opentelemetry/api 1.3 or later, which @thaw/otel uses. Install @opentelemetry/sdk-metrics 1 or later.`
-      : 'observe() was given a meterProvider without the method getMeter. Write new MeterProvider({ readers }) of @opentelemetry/sdk-metrics, or leave it out.',
+      ? `observe() received a meterProvider whose meters have no ${missing.join(', no ')}: it belongs to a different version than @opentelemetry/api 1.3 or later, which @thaw/otel uses. Install @opentelemetry/sdk-metrics 1 or later.`
+      : 'observe() received a meterProvider without the method getMeter. Write new MeterProvider({ readers }) of @opentelemetry/sdk-metrics, or leave it out.',
   })
 }
 
@@ -90,7 +90,7 @@ class Instruments {
       case 'thawed':
         return this.#thaws.add(1, attributes)
       case 'stale':
-        // The others were closed in good health.
+        // The others were healthy.
         if (event.reason === 'idle' || event.reason === 'lifetime') return
         return this.#dead.add(1, { ...attributes, 'thaw.reason': event.reason })
       case 'outcome':
@@ -99,7 +99,7 @@ class Instruments {
     }
   }
 
-  /** The current counts, read at each collection. */
+  /** Current values, read whenever a reader collects. */
   #observe(meter: Meter): void {
     const gauge = (name: string, unit: string, description: string) =>
       meter.createObservableUpDownCounter(`db.client.connection.${name}`, { unit: `{${unit}}`, description })
@@ -116,7 +116,7 @@ class Instruments {
         result.observe(count, total - idle, { ...attributes, 'db.client.connection.state': 'used' })
         result.observe(pending, waiting, attributes)
         result.observe(max, Number(most), attributes)
-        // A pool keeps as many as it may have, and closes them for their age alone.
+        // A pool keeps as many as it may have, and closes them only for their age.
         result.observe(idleMax, Number(most), attributes)
         result.observe(idleMin, Number(min ?? 0), attributes)
       }

@@ -14,11 +14,11 @@ test.each<[options: object, name: string]>([
 })
 
 test.each([
-  [undefined, 'observe() was given a value of type undefined instead of a pool.'],
-  [null, 'observe() was given null instead of a pool.'],
-  ['postgres://localhost', 'observe() was given a value of type string instead of a pool.'],
-  [{ stats: () => ({}) }, 'observe() was given a value of type object instead of a pool.'],
-  [{ connect() {}, query() {} }, 'observe() was given the pool of another package.'],
+  [undefined, 'observe() received a value of type undefined instead of a pool.'],
+  [null, 'observe() received null instead of a pool.'],
+  ['postgres://localhost', 'observe() received a value of type string instead of a pool.'],
+  [{ stats: () => ({}) }, 'observe() received a value of type object instead of a pool.'],
+  [{ connect() {}, query() {} }, 'observe() received the pool of another package.'],
 ])('%o is no pool', (value, message) => {
   expect(() => checkPool(value as never)).toThrow(
     expect.objectContaining({ kind: 'option', option: 'pool', message: expect.stringContaining(message) }),

@@ -1,4 +1,4 @@
-/** What can be observed, and what it is called where its owner has not said. */
+/** What can be observed, and its default name. */
 
 import { OptionError, type ThawListener } from '@thaw/core'
 
@@ -18,7 +18,7 @@ interface Target {
   readonly database?: unknown
 }
 
-/** `host:port/database`, as far as the options say so. Neither users nor passwords. */
+/** `host:port/database`, as far as the options say. No user, no password. */
 export function nameOf(options: object): string {
   const { connectionString, ...parts } = options as Target
   const { host, port, database } = { ...parts, ...targetOf(connectionString) }
@@ -45,7 +45,7 @@ function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null && value !== ''
 }
 
-/** @throws {OptionError} if it is no pool of Thaw. */
+/** @throws {OptionError} if it is not a Thaw pool. */
 export function checkPool(pool: Partial<ObservablePool> | null | undefined): void {
   if (typeof pool?.subscribe === 'function' && typeof pool.stats === 'function') return
   const isForeign = typeof (pool as { connect?: unknown } | null | undefined)?.connect === 'function'
@@ -53,7 +53,7 @@ export function checkPool(pool: Partial<ObservablePool> | null | undefined): voi
     option: 'pool',
     allowed: 'a Pool of @thaw/pg or @thaw/neon',
     message: isForeign
-      ? 'observe() was given the pool of another package. Import { Pool } from "@thaw/pg", or from "@thaw/neon".'
-      : `observe() was given ${pool === null ? 'null' : `a value of type ${typeof pool}`} instead of a pool. Give it what new Pool() of "@thaw/pg" or "@thaw/neon" has returned.`,
+      ? 'observe() received the pool of another package. Import { Pool } from "@thaw/pg", or from "@thaw/neon".'
+      : `observe() received ${pool === null ? 'null' : `a value of type ${typeof pool}`} instead of a pool. Pass it a pool made by new Pool() of "@thaw/pg" or "@thaw/neon".`,
   })
 }

@@ -1,4 +1,4 @@
-/** Whom to watch, and where to: checks both, and watches each pool once. */
+/** Which pool to observe, and with which provider: checks both, and observes each pool once. */
 
 import { type Attributes, type MeterProvider, metrics } from '@opentelemetry/api'
 import { instrumentsOf } from './instruments.ts'
@@ -12,7 +12,7 @@ export interface ObserveOptions {
   readonly name?: string
   /** On each measurement and span event, beside the pool's name. Default: none. */
   readonly attributes?: Attributes
-  /** Tell the current span of a thaw, and of a statement that was sent again? Default: true. */
+  /** Add events for a thaw, and for a statement that was retried, to the current span? Default: true. */
   readonly spanEvents?: boolean
 }
 
@@ -22,7 +22,7 @@ const OBSERVED = Symbol.for('thaw.otel')
 interface Registry {
   /** How to stop, by where the metrics of a pool go to. */
   readonly pools: WeakMap<object, Map<object, () => void>>
-  /** Names in use, and by how many pools each has been asked for. */
+  /** Names in use, and for how many pools each has been requested. */
   readonly names: Map<string, number>
 }
 
@@ -35,15 +35,15 @@ function registry(): Registry {
 const GLOBAL = {}
 
 /**
- * Measures a pool from now until it ends. For any number of pools; a pool that is being observed already is not observed twice.
+ * Measures a pool from now until it ends. For any number of pools; a pool that is already observed is not observed twice.
  *
  * ```ts
  * const pool = new Pool()
  * observe(pool)
  * ```
  *
- * @returns the function that stops it. For a pool that was being observed already, the same one.
- * @throws {OptionError} if it is no pool of Thaw, or the meter provider is none of OpenTelemetry's API 1.3 or later.
+ * @returns the function that stops it. For a pool that is already observed, the same one.
+ * @throws {OptionError} if it is not a Thaw pool, or the meter provider is not one of OpenTelemetry's API 1.3 or later.
  */
 export function observe(pool: ObservablePool, options: ObserveOptions = {}): () => void {
   checkPool(pool)
@@ -60,7 +60,7 @@ export function observe(pool: ObservablePool, options: ObserveOptions = {}): () 
   const tellSpans = wantsSpans && known.size === 0 ? spanEvents(attributes) : undefined
   instruments.pools.add(observed)
   const leave = pool.subscribe((event) => {
-    // Applications may make their pool before their meter provider.
+    // An app may create its pool before its meter provider.
     if (!meterProvider && event.type === 'connected' && provider !== metrics.getMeterProvider()) {
       instruments.pools.delete(observed)
       provider = metrics.getMeterProvider()

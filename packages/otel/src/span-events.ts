@@ -1,14 +1,14 @@
-/** Telling the span of a request what happened to it: that the process had been frozen before, and that a statement was sent again for it. */
+/** Adds events to a request's span: that the process had been frozen before, and that a statement was retried for it. */
 
 import { type Attributes, type Span, trace } from '@opentelemetry/api'
 import { currentInvocation, isColdStart, type Line, narrate, type ThawListener } from '@thaw/core'
 
-/** A listener that adds events to the spans that are current when something happens. `attributes`: on each event. */
+/** A listener that adds events to the span that is current when something happens. `attributes`: on each event. */
 export function spanEvents(attributes: Attributes): ThawListener {
-  /** Of the first caller that used the pool after the thaw. */
+  /** The span of the first request that used the pool after the thaw. */
   let atThaw: Span | undefined
   const tell = narrate((line) => {
-    // Anything else happens outside of any caller's context, or in that of the caller that opened the connection.
+    // Anything else happens in no request's context, or in the one in which the connection was opened.
     if (line.about === 'thawed') add(atThaw, line, attributes)
     else if (line.about === 'outcome' && line.facts['action'] === 'retried') add(trace.getActiveSpan(), line, attributes)
   })

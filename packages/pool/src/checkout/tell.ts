@@ -13,13 +13,13 @@ export function tellAcquired(
   clock: Clock,
   since: number | undefined,
 ): void {
-  // The hot path: without a listener no clock is read and no object is made.
+  // The hot path: without a listener, no clock is read and no object is made.
   vitals.lentAt = events.hears('released') ? clock.mono() : 0
   if (events.hears('acquired')) events.emit({ type: 'acquired', how, waitedMillis: since === undefined ? 0 : clock.mono() - since })
   else events.counts.acquired++
 }
 
-/** The caller has it no more. May be called again. */
+/** The caller no longer has it. May be called again. */
 export function tellGivenBack(events: Events, client: PeerClient, vitals: Vitals, clock: Clock, error?: Error | boolean): void {
   const { lentAt } = vitals
   if (lentAt === undefined) return

@@ -1,4 +1,4 @@
-/** Waiting for a connection, published on the channel that pg-pool is to have for it. */
+/** Publishes waits for a connection, on the channel that pg-pool is to have for them. */
 
 import { VITALS, type Vitals } from '../connection/vitals.ts'
 import { keepContext } from '../driver/async-context.ts'
@@ -8,20 +8,20 @@ import type { ConnectCallback, PeerClient, PeerPool } from '../driver/peer.ts'
 /** The context of `pg:pool:connect`, as in node-postgres#3650. */
 interface AcquireContext extends TraceContext {
   readonly pool: { readonly totalCount: number; readonly idleCount: number; readonly waitingCount: number; readonly maxSize: number }
-  /** Once there is one. `reused`: it had been idle. */
+  /** Present once there is a connection. `reused`: it had been idle. */
   client?: { readonly processID: unknown; readonly reused: boolean }
 }
 
-/** What is told of the pool. */
+/** What is published of the pool. */
 export type CountedPool = Pick<PeerPool<never>, 'totalCount' | 'idleCount' | 'waitingCount' | 'options'>
 
-/** Callers that want a connection. The pool's own questions are not published. */
+/** Callers that want a connection. What the pool wants for itself is not a caller's wait. */
 export const acquires: Tracing<AcquireContext> = new Tracing('pg:pool:connect')
 
-/** Wants a connection, and tells of it. */
+/** Requests a connection, and publishes the wait. */
 export function traceAcquire<Result>(pool: CountedPool, callback: ConnectCallback, acquire: (callback: ConnectCallback) => Result): Result {
   const context = contextOf(pool)
-  // What the caller does next is no part of the wait.
+  // What the caller does next is not part of the wait.
   const caller = keepContext()
   return acquires.begin(context, (end) =>
     acquire((error, client, release) => {
@@ -33,7 +33,7 @@ export function traceAcquire<Result>(pool: CountedPool, callback: ConnectCallbac
   )
 }
 
-/** The callback, for a connection that is there at once: it has begun and ended to wait when it gets one. Without one nothing is told. */
+/** The callback, for a connection that is there at once: its wait begins and ends when it gets one. Without a connection nothing is published. */
 export function traceAtOnce(pool: CountedPool, callback: ConnectCallback): ConnectCallback {
   const context = contextOf(pool)
   return (error, client, release) => {

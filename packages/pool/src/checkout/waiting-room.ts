@@ -9,14 +9,14 @@ import { callBack, type Waiter } from '../driver/waiter.ts'
 import { type ConnectOptions, checkConnectOptions } from '../options/options.ts'
 import { acquires, type CountedPool, traceAcquire } from './traced-acquire.ts'
 
-/** What else is known of a caller. `told`: the pool that it waits for, if the wait is to be published. */
+/** What else is known of a caller. `told`: the pool that it waits for, unless the wait is not to be published. */
 interface WaiterOptions extends Pick<Waiter, 'mayPiggyback' | 'isOwn'> {
   readonly told?: CountedPool | undefined
 }
 
 /** A caller who begins to wait now. */
 export function createWaiter(clock: Clock, callback: ConnectCallback, { told, ...rest }: WaiterOptions = {}): Waiter {
-  // What is done for him from here on is done below the wait.
+  // What is done for the caller from here on is done inside the wait.
   if (told && acquires.isHeard) return traceAcquire(told, callback, (traced) => createWaiter(clock, traced, rest))
   const { mayPiggyback, isOwn } = rest
   const until = currentInvocation()?.deadlineAt ?? Number.POSITIVE_INFINITY

@@ -1,21 +1,22 @@
-/** The pool's events for tools that have no reference to a pool: each on the channel `thaw:` and its type. */
+/** The pool's events for listeners that know no pool: each on the channel `thaw:` and its type. */
 
 import { type Broadcast, EVENT_TYPES, type ThawEvent } from '@thaw/core'
 import { type Channel, channelOf } from '../driver/diagnostics.ts'
 
 const CHANNELS = Object.fromEntries(EVENT_TYPES.map((type) => [type, channelOf(`thaw:${type}`)])) as Record<ThawEvent['type'], Channel>
 
-/** @param pool - whose events they are, as soon as it is known. */
+/** @param pool - the pool that emits them, as soon as it is known. */
 export function createBroadcast(pool: () => object | undefined): Broadcast {
   return {
     hears: (type) => CHANNELS[type].hasSubscribers,
     tell(event) {
-      // A subscriber that prints the message prints no pool, whose options may have a connection string with a password in it.
+      // Printing the message prints no pool, whose options may have a connection string with a password in it.
       const message = Object.defineProperty({ ...event }, 'pool', { value: pool() })
       try {
         CHANNELS[event.type].publish(message)
       } catch {
-        // Node makes an uncaught exception of what a subscriber throws, in the next tick. Here it would hit the caller that uses the pool.
+        // Node turns what a subscriber throws into an uncaught exception, in the next tick. Here it would hit the caller that uses the
+        // pool.
       }
     },
   }

@@ -1,13 +1,13 @@
-/** What a client does, published on the channels that node-postgres is to have: statements and connects. */
+/** Publishes what a client does, on the channels that node-postgres is to have: statements and connects. */
 
 import { type Channel, channelOf, type TraceContext, Tracing } from '../driver/diagnostics.ts'
 import { isSubmittable, type PeerClient, type PeerQuery, textOf } from '../driver/peer.ts'
 import type { Callback } from '../driver/promisify.ts'
 
-/** The context of `pg:query`, as in node-postgres#3650. No values of parameters: they may be secret. */
+/** The context of `pg:query`, as in node-postgres#3650. No parameter values: they may be secret. */
 interface StatementContext extends TraceContext {
   readonly query: { readonly text: unknown; readonly name: unknown }
-  /** On which connection: the last one, if it was sent more than once. */
+  /** The connection: the last one, if the statement was sent more than once. */
   client: ConnectionFacts
 }
 
@@ -29,12 +29,12 @@ type Answer = (error: unknown, result?: unknown) => unknown
 
 /** Statements. One of `pool.query()` is one, however often it is sent. */
 export const statements: Tracing<StatementContext> = new Tracing('pg:query')
-/** Opening connections, each attempt by itself. */
+/** Opening connections, each attempt separately. */
 export const connects: Tracing<ConnectionContext> = new Tracing('pg:connection')
 const removals: Channel = channelOf('pg:pool:remove')
 const returns: Channel = channelOf('pg:pool:release')
 
-/** A statement on a client that a caller holds. */
+/** A statement on a client that a caller has acquired. */
 export function traceStatement(client: PeerClient, config: unknown, values: unknown, callback: unknown, send: Send): unknown {
   const context = { query: queryFacts(config), client: factsOf(client, client.processID) }
   return statements.begin(context, (end) => sendTraced(end, config, values, callback, send), client.constructor)
@@ -76,9 +76,9 @@ export function traceConnect(
   return connects.begin({ connection: factsOf(client) }, work, client.constructor)
 }
 
-/** What a statement of `pool.query()` is told by, on whatever connections it is sent. */
+/** Reports a statement of `pool.query()`, on whatever connections it is sent. */
 export interface StatementTrace {
-  /** It is sent, perhaps once more, on this one. */
+  /** It is sent on this one, perhaps again. */
   sentOn(client: PeerClient): void
 }
 
@@ -104,7 +104,7 @@ export function tracePoolStatement<Result>(
   statements.begin(context, begin, client.constructor)
 }
 
-/** It was given back to the pool. */
+/** It was released to the pool. */
 export function tellReleased({ processID }: PeerClient, error: Error | boolean | undefined): void {
   if (returns.hasSubscribers) returns.publish({ client: { processID }, error: error || undefined })
 }
@@ -114,7 +114,7 @@ export function tellRemoved({ processID }: PeerClient): void {
   if (removals.hasSubscribers) removals.publish({ client: { processID } })
 }
 
-/** The promise that the caller gets, which has ended when he hears of it. */
+/** The promise that the caller gets: the statement has ended when it settles. */
 function awaited(result: unknown, end: (error: unknown, result?: object) => void): unknown {
   const { then } = (result ?? {}) as { then?: unknown }
   if (typeof then !== 'function') return result
@@ -130,7 +130,7 @@ function awaited(result: unknown, end: (error: unknown, result?: object) => void
   )
 }
 
-/** A cursor or a stream has ended when the server is ready for something else. */
+/** A cursor or a stream has ended when the server is ready for the next statement. */
 function endWith(query: PeerQuery, end: (error: unknown) => void): void {
   const hooked = query as unknown as Record<'handleReadyForQuery' | 'handleError', ((...values: unknown[]) => unknown) | undefined>
   const { handleReadyForQuery, handleError } = hooked
@@ -150,7 +150,7 @@ function queryFacts(config: unknown): StatementContext['query'] {
 }
 
 function resultFacts(result: unknown): object | undefined {
-  // Of several statements in one text pg-pool's callers are given a list.
+  // For several statements in one text, pg-pool's callers get a list.
   const last: unknown = Array.isArray(result) ? result.at(-1) : result
   if (typeof last !== 'object' || last === null || !('command' in last)) return undefined
   const { rowCount, command } = last as { rowCount?: unknown; command: unknown }

@@ -58,7 +58,7 @@ export interface Vitals {
   readySince: number | undefined
   /** When the server last said that it is ready. */
   provenAt: Reading
-  /** When a caller acquired it, on the monotonic clock. 0: there was no listener then. Undefined: it is not in use. */
+  /** When a caller acquired it, on the monotonic clock. 0: there was no listener. Undefined: no caller has it. */
   lentAt: number | undefined
   /** When it was last given back. */
   idleSince: Reading

@@ -98,7 +98,7 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override query(config: unknown, values?: unknown, callback?: unknown): unknown {
-      // Those of `pool.query()` are told of by the pool, once for all times that they are sent.
+      // The pool publishes those of `pool.query()`, once for all attempts.
       if (!statements.isHeard || !config || this.#attached?.vitals.isPoolQuery) return this.#route(config, values, callback)
       return traceStatement(this.#self, config, values, callback, (...traced) => this.#route(...traced))
     }
@@ -330,11 +330,9 @@ function extend(Base: ClientClass): ClientClass {
       if (!attached) return super._handleReadyForQuery(message)
       const { vitals } = attached
       const { owed, status } = vitals
-      // After the end of its statement, no piggybacked probe is answered any more: its Parse has failed, and everything in the same write
-      // with it.
+      // After the end of its statement, no piggybacked probe is answered any more: its Parse has failed, with the rest of the write.
       vitals.owed = undefined
-      // Between a login and a statement the server sends nothing by itself. It is not known whose message this is, nor whose the next ones
-      // are.
+      // Between a login and a statement the server sends nothing by itself. Whose message this is, and whose the next ones are, is unknown.
       if (!owed && status !== undefined && this.readyForQuery === true) return void this.connection.stream.destroy(new Error(UNEXPECTED))
       noteReady(vitals, attached.host.clock, message)
       // Not for pg, which would take it for the answer to a statement that was sent behind the probe.

@@ -1,13 +1,14 @@
 /**
- * Channels of `node:diagnostics_channel`, by which tools hear of what happens without wrapping anything. Where the runtime has none, there are no listeners.
+ * Channels of `node:diagnostics_channel`, through which tools learn what happens without wrapping anything. If the runtime has none, there
+ * is never a listener.
  */
 
 /** One of Node's channels. */
 export interface Channel {
-  /** Does anybody listen? Changes at any time: ask each time. */
+  /** Is there a subscriber? This changes at any time: ask each time. */
   readonly hasSubscribers: boolean
   publish(message: object): void
-  /** Publishes, and runs `work` with whatever stores are bound to the channel. Not there before Node 20, nor in every other runtime. */
+  /** Publishes, and runs `work` with the stores that are bound to the channel. Absent before Node 20, and in some other runtimes. */
   runStores?<Result>(message: object, work: () => Result): Result
   subscribe?(listener: () => void): void
   unsubscribe?(listener: () => void): void
@@ -24,12 +25,12 @@ interface Globals {
 const SILENT: Channel = { hasSubscribers: false, publish() {} }
 const diagnostics = loadDiagnostics()
 
-/** Node has it from 20.16 on. Without an import, since bundlers for other runtimes would stop at it. */
+/** Node has it since 20.16. Without an import, because bundlers for other runtimes would fail on it. */
 function loadDiagnostics(): Diagnostics | undefined {
   try {
     return (globalThis as Globals).process?.getBuiltinModule?.('node:diagnostics_channel') as Diagnostics | undefined
   } catch {
-    // Some runtimes have the function, and throw.
+    // Some runtimes have the function, but it throws.
     return undefined
   }
 }
@@ -39,20 +40,20 @@ export function channelOf(name: string): Channel {
   return diagnostics?.channel(name) ?? SILENT
 }
 
-/** What is published of one piece of work: as it begins, and again with the result or the error when it has ended. */
+/** What is published of one piece of work: when it begins, and again with the result or the error when it has ended. */
 export interface TraceContext {
   result?: object
   error?: unknown
 }
 
-/** A channel for work that takes time, in Node's words a TracingChannel: five channels, whose names end in what has happened. */
+/** A channel for work that takes time (Node's TracingChannel): five channels, whose names end in what has happened. */
 export class Tracing<Context extends TraceContext> {
   readonly #start: Channel
   readonly #end: Channel
   readonly #asyncStart: Channel
   readonly #asyncEnd: Channel
   readonly #error: Channel
-  /** By class of client: has the driver been found to publish the same by itself? */
+  /** By class of client: does the driver publish the same itself? */
   readonly #publishesItself = new WeakMap<object, boolean>()
 
   constructor(name: string) {
@@ -63,7 +64,7 @@ export class Tracing<Context extends TraceContext> {
     this.#error = channelOf(`tracing:${name}:error`)
   }
 
-  /** Does anybody listen? */
+  /** Is there a subscriber? */
   get isHeard(): boolean {
     return (
       this.#start.hasSubscribers ||
@@ -75,10 +76,10 @@ export class Tracing<Context extends TraceContext> {
   }
 
   /**
-   * Begins one piece of work, which `work` sets going. It ends once, by the function that `work` is given.
+   * Begins one piece of work, which `work` starts. It ends once, through the function that `work` is given.
    *
-   * @param publisher - whose method `work` calls, if that may publish the same one day: then nothing is published twice. The first call finds out, and
-   *   publishes the beginning a moment late.
+   * @param publisher - the object whose method `work` calls, if that may publish the same one day: then nothing is published twice. The
+   *   first call detects it, and publishes the beginning a moment late.
    */
   begin<Result>(context: Context, work: (end: (error: unknown, result?: object) => void) => Result, publisher?: object): Result {
     const isForeign = publisher && this.#publishesItself.get(publisher)

@@ -28,7 +28,7 @@ export interface Call {
   readonly secondTry?: { readonly loss: Loss; readonly how: 'inside READ ONLY' | 'as it is' }
   /** It was sent behind a probe that was never answered: for its caller it counts as still being checked, where a dead connection costs nothing. */
   readonly isAtDoor?: boolean
-  /** The channel of statements has a listener. */
+  /** There is a subscriber to the channel of statements. */
   readonly trace?: StatementTrace
   /** It was refused by a standby where the primary had been. */
   readonly wasRefused?: boolean
