@@ -11,6 +11,7 @@ import { newest } from './newest.ts'
 import { roundTrips } from './round-trips.ts'
 import type { Scenario } from './scenario.ts'
 import { schedules } from './schedules.ts'
+import { sharing } from './sharing.ts'
 import { size } from './size.ts'
 import { statements } from './statements.ts'
 import { workers } from './workers.ts'
@@ -18,6 +19,7 @@ import { wrapper } from './wrapper.ts'
 
 export const scenarios: readonly Scenario[] = [
   hotPath,
+  sharing,
   wrapper,
   firstAnswer,
   roundTrips,

@@ -97,6 +97,7 @@ export {
   type OutcomeReason,
   type OutcomeVerdict,
 } from './outcome.ts'
+export { createPaces, type Pace, type Paces } from './pace.ts'
 export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
 export { pollSockets } from './poll-sockets.ts'
 export { endWithAnswer, type Handled, openRequest, type RequestInvocation, type RequestParts } from './request.ts'
@@ -106,6 +107,7 @@ export { growth, type InUseCounts, type Jam, nextDial, type PoolCounts, roomLeft
 export { learnRoundTrip, type RoundTrip } from './round-trip.ts'
 export { currentScope, openScope } from './scope.ts'
 export { mayEndSession, saysError } from './severity.ts'
+export { choosePlace, type Place, type PlaceFacts } from './share.ts'
 export { foundStandby, mayLookUpAgain, type StandbyFound } from './standby.ts'
 export { classifyStatement, mayLeaveSessionState, type Statement } from './statement.ts'
 export { createStatementCache, type StatementCache } from './statement-cache.ts'

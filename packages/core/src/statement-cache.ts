@@ -12,7 +12,7 @@ export interface StatementCache {
 /** More than most applications have. */
 const DEFAULT_LIMIT = 1000
 /** A longer text is rarely sent twice, and storing it costs more than reading it again. */
-const LONGEST_REMEMBERED = 4000
+export const LONGEST_REMEMBERED = 4000
 /** It got a glance only: it leaves no session state, and nothing else has been asked about it. */
 const LEAVES_NOTHING = Symbol()
 

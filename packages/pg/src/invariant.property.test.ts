@@ -67,7 +67,8 @@ describe('what is planted in pg.Pool is found, and its program shrunk to a few s
   })
 })
 
-const thaw: Make = (config) => new Pool(config as object) as unknown as pg.Pool
+const thaw: Make = (config) => new Pool({ ...config, share: false } as object) as unknown as pg.Pool
+const sharing: Make = (config) => new Pool({ ...config, share: true } as object) as unknown as pg.Pool
 
 const WORLD = { max: 1, trustMillis: 500, latency: 1, seed: 0, servers: 1 }
 const quick = { kind: 'simple', sleep: 0 } as const
@@ -121,6 +122,7 @@ const found: Readonly<Record<string, Program>> = {
 describe.each(Object.entries(found))('%s', (_, program) => {
   test.each([
     ['Thaw', thaw],
+    ['Thaw, sharing', sharing],
     ['pg.Pool, the control', plain],
   ] as const)('%s', async (__, make) => {
     const unhandled: unknown[] = []
@@ -134,9 +136,11 @@ const PATIENCE_MILLIS = 180_000
 
 describe('no caller ever gets the rows of another, and the rest of it', () => {
   test.each([
-    ['as long as nothing is the matter, when everybody is served', 'calm'],
-    ['whatever happens to the process and its connections', 'troubled'],
-  ] as const)('%s', { timeout: PATIENCE_MILLIS }, async (_, what) => {
-    expect(report(await judge(thaw, programs(what), PROGRAMS))).toBe('')
+    ['as long as nothing is the matter, when everybody is served', 'calm', thaw],
+    ['whatever happens to the process and its connections', 'troubled', thaw],
+    ['where reads share connections, as long as nothing is the matter', 'calm', sharing],
+    ['where reads share connections, whatever happens', 'troubled', sharing],
+  ] as const)('%s', { timeout: PATIENCE_MILLIS }, async (_, what, make) => {
+    expect(report(await judge(make, programs(what, undefined, make === sharing), PROGRAMS))).toBe('')
   })
 })

@@ -98,6 +98,7 @@ class Callers {
 
   async step(step: Step): Promise<void> {
     if (step.do === 'query') this.#query(step, step.callback)
+    if (step.do === 'burst') for (const statement of step.of) this.#query(statement, false)
     if (step.do === 'bounded query') this.#boundedQuery(step, step.after)
     if (step.do === 'connect') this.#connect(step)
     if (step.do === 'bounded connect') this.#boundedConnect(step.after)

@@ -15,6 +15,8 @@ export interface Statement {
 /** `which` counts among those that are there at that moment. */
 export type Step =
   | ({ readonly do: 'query'; readonly callback: boolean } & Statement)
+  /** In one tick. */
+  | { readonly do: 'burst'; readonly of: readonly Statement[] }
   | ({ readonly do: 'bounded query'; readonly after: number } & Statement)
   | { readonly do: 'connect'; readonly of: readonly Statement[]; readonly release: 'later' | 'at once' | 'at the end' }
   | { readonly do: 'bounded connect'; readonly after: number }
@@ -59,7 +61,7 @@ const step = <T extends Step['do']>(name: T, weight: number, of: Record<string, 
   arbitrary: fc.record({ do: fc.constant(name), ...of }) as unknown as fc.Arbitrary<Step>,
 })
 
-const calm = [
+const plain = [
   step('query', 8, { ...statement, callback: fc.boolean() }),
   step('bounded query', 1, { ...statement, after: millis }),
   step('connect', 6, { of: statements, release: fc.constantFrom('later', 'later', 'at once', 'at the end') }),
@@ -73,6 +75,8 @@ const calm = [
   step('cursor', 1, { which, read: fc.integer({ min: 1, max: 9 }), close: fc.boolean() }),
   step('wait', 8, { millis }),
 ]
+/** For pools whose reads share connections: several in one tick. Others have enough of them as it is. */
+const bursts = [step('burst', 6, { of: fc.array(fc.record(statement), { minLength: 2, maxLength: 8 }) })]
 const trouble = [
   step('freeze', 2, { millis: fc.constantFrom(100, 501, 3000, 60_000), stops: fc.constantFrom('none', 'mono', 'wall', 'both') }),
   step('fault', 3, { which, how: fc.constantFrom('fin', 'reset', 'terminate', 'silence') }),
@@ -80,7 +84,8 @@ const trouble = [
 ]
 
 /** Programs with troubles, and as many without. */
-export function programs(what: 'calm' | 'troubled' | 'any' = 'any', longest = 16): fc.Arbitrary<Program> {
+export function programs(what: 'calm' | 'troubled' | 'any' = 'any', longest = 16, hasBursts = false): fc.Arbitrary<Program> {
+  const calm = hasBursts ? [...plain, ...bursts] : plain
   const steps = (of: readonly fc.WeightedArbitrary<Step>[]) => fc.array(fc.oneof(...of), { minLength: 1, maxLength: longest, size: 'max' })
   const any = { calm: steps(calm), troubled: steps([...calm, ...trouble]), any: fc.oneof(steps(calm), steps([...calm, ...trouble])) }
   return fc.record({

@@ -3,16 +3,17 @@
  * the idle connections that pass the health check, has the others probed, and opens connections for the callers that are left.
  */
 
-import { type Events, pollSockets, type Reading, type ThawListener } from '@thaw/core'
+import type { Events, Reading, ThawListener } from '@thaw/core'
 import type { PoolConfig, QueryResult } from 'pg'
 import { Door } from './checkout/door.ts'
-import { startEnding } from './checkout/ending.ts'
+import { finishEnding, startEnding } from './checkout/ending.ts'
 import { Hedging } from './checkout/hedging.ts'
 import { IdleTimer } from './checkout/idle-timer.ts'
 import { Lending } from './checkout/lending.ts'
 import { Member } from './checkout/member.ts'
 import { Patience } from './checkout/patience.ts'
 import { Returning } from './checkout/returning.ts'
+import { createSharing, type Sharing } from './checkout/sharing.ts'
 import { tellAcquired, tellRetried } from './checkout/tell.ts'
 import { acquires, traceAtOnce } from './checkout/traced-acquire.ts'
 import { createWaiter, WaitingRoom } from './checkout/waiting-room.ts'
@@ -33,7 +34,8 @@ import { requestCancel } from './inquiry/cancel-request.ts'
 import { InFlightWatch } from './inquiry/in-flight-watch.ts'
 import type { ConnectOptions, EndOptions, Settings, ThawOptions } from './options/options.ts'
 import { checkEndOptions, preparePoolOptions, settingsOf } from './options/options.ts'
-import { PoolQueries, type Wish } from './statement/pool-query.ts'
+import type { Wish } from './statement/call.ts'
+import { PoolQueries } from './statement/pool-query.ts'
 import type { PoolStats } from './stats.ts'
 
 /** node-postgres' own message. */
@@ -71,6 +73,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     readonly #member: Member
     readonly #patience: Patience
     readonly #idleTimer: IdleTimer
+    readonly #sharing: Sharing | undefined
     readonly #wrapped = new WrappedPool(this, {
       acquire: (callback, options) => this.#acquire(callback, options),
       query: (text, values, callback) => this.#queries.query(this.Promise, text, values, callback),
@@ -102,7 +105,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         lendForPiggyback: (client, place) => this.#lending.lendForPiggyback(client, place),
         isWanted: () => this._pendingQueue.length > 0,
         isTooMany: (vitals) => this.#returning.isTooMany(vitals),
-        abandoned: (client) => this.#takeBack(client),
+        abandoned: (client) => this.#returning.takeBack(client),
         resume: () => this._pulseQueue(),
       })
       this.#idleTimer = new IdleTimer({
@@ -133,6 +136,15 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         retrying: (error, delayMillis) => tellRetried(this.#events, 'connect', delayMillis, error),
         resume: () => this._pulseQueue(),
       })
+      this.#sharing = createSharing({
+        pool: this,
+        settings,
+        memory,
+        door: this.#door,
+        hedging: this.#hedging,
+        dialler: this.#dialler,
+        isSeen: (client) => this.connect !== CONNECT || wrappers.connect() !== undefined || isQueryWrapped(client),
+      })
       this.#queries = new PoolQueries({
         driver,
         settings,
@@ -142,6 +154,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         isQueryWrapped,
         isObserved: () => this.#events.hears('outcome') || acquires.isHeard || wrappers.connect() !== undefined,
         hedging: this.#hedging,
+        sharing: this.#sharing,
+        waiting: () => this._pendingQueue.length,
         connect: (...wish) => this.#connectOwn(...wish),
         lendNow: (callback) => this.#lendNow(callback),
         repeating: (error, loss) => {
@@ -203,33 +217,26 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     /** pg-pool calls this whenever a waiting caller might be served. */
     override _pulseQueue(): void {
       if (this.ended) return
-      if (this.ending && this._pendingQueue.length === 0) return this.#finishEnding()
+      if (this.ending && this._pendingQueue.length === 0) return finishEnding(this, () => this.#dialler.abandon())
       this.#serve()
-    }
-
-    /** Closes idle connections. The pool has ended when its last connection is gone. */
-    #finishEnding(): void {
-      for (const { client } of [...this._idle]) this._remove(client)
-      // No caller waits for what is being opened: beside a connection that has replied after all, for instance.
-      this.#dialler.abandon()
-      if (this._clients.length > 0 || this.ended) return
-      this.ended = true
-      this._endCallback?.()
     }
 
     #serve(releasedAt?: Reading): void {
       if (this._pendingQueue.length === 0) return
       this.#lending.lendIdle(releasedAt)
+      this.#sharing?.serve()
       if (this._pendingQueue.length > 0) this.#dial()
       this.#waiting.setAlarm()
       this.#patience.growth.watch()
     }
 
     /** For a statement of the pool's own, which releases the client by itself. Returns how to withdraw the request. */
-    #connectOwn(callback: ConnectCallback, { signal, mayPiggyback, isAtDoor, isUnseen }: Wish): () => void {
+    #connectOwn(callback: ConnectCallback, { signal, mayPiggyback, share, isAtDoor, isUnseen }: Wish): () => void {
       const isOpen = !this.ending || (isAtDoor && !this.ended)
       if (this.connect === CONNECT && isOpen && signal === undefined && (isUnseen || !wrappers.connect()))
-        return this.#wait(createWaiter(this.#settings.clock, callback, { mayPiggyback, isOwn: true, told: isUnseen ? undefined : this }))
+        return this.#wait(
+          createWaiter(this.#settings.clock, callback, { mayPiggyback, share, isOwn: true, told: isUnseen ? undefined : this }),
+        )
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
       this.#member.expectOwn()
       this.#mayPiggyback = mayPiggyback
@@ -291,6 +298,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     #opened(client: PeerClient, release: Release, dial: Dial): void {
       this.#patience.succeeded()
+      this.#sharing?.dialled(dial.tookMillis)
       // The other has replied meanwhile, and there is no room for both.
       const waiter = this.#isOverfull ? undefined : this._pendingQueue.shift()
       this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts, ...(dial.isHedge && { hedge: true }) })
@@ -331,14 +339,6 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     override _remove(client: PeerClient, callback?: () => void): void {
       this.#returning.remove(client, callback)
-    }
-
-    /** Its place in the pool is free, whether or not its caller ever releases it. */
-    #takeBack(client: PeerClient): void {
-      // The caller, which learns of it now, gets the chance to release it in the ordinary way.
-      pollSockets(this.#settings.clock, () => {
-        if (this.#door.vitalsOf(client).lent) this._remove(client)
-      })
     }
 
     override emit(name: string | symbol, ...values: unknown[]): boolean {

@@ -188,6 +188,16 @@ export class Door implements StatementHost {
     this.#generation++
   }
 
+  /** When the clocks were last read, on the monotonic one. */
+  get lookedAt(): number {
+    return this.#lastLook?.mono ?? Number.NEGATIVE_INFINITY
+  }
+
+  /** Is a connection in use as good as one that is idle and trusted? Nothing has cast doubt on it since the server last spoke. */
+  isSound({ generation, provenAt, bornAt, maxAgeMillis }: Vitals, mono: number): boolean {
+    return generation >= this.#generation && provenAt.mono > this.#suspectSince && mono - bornAt.mono <= maxAgeMillis
+  }
+
   /** For a client that its caller has kept, which the gate never sees. */
   mustProve(client: PeerClient): boolean {
     const now = this.look()

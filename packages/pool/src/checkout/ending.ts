@@ -41,3 +41,13 @@ export function startEnding<Item extends PendingItem>(pool: PeerPool<Item>, host
     host.ended(destroyed)
   }
 }
+
+/** Closes what is idle. The pool has ended when its last connection has left. */
+export function finishEnding<Item extends PendingItem>(pool: PeerPool<Item>, abandonDials: () => void): void {
+  for (const { client } of [...pool._idle]) pool._remove(client)
+  // No caller waits for what is being opened: beside a connection that has answered after all, for instance.
+  abandonDials()
+  if (pool._clients.length > 0 || pool.ended) return
+  pool.ended = true
+  pool._endCallback?.()
+}

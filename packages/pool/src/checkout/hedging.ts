@@ -45,6 +45,11 @@ export class Hedging {
     return this.#late.size > 0
   }
 
+  /** How long an answer may take before it is late. */
+  get delayMillis(): number {
+    return hedgeDelayMillis(this.#roundTrip)
+  }
+
   /** A round trip took this long. One that is longer than any probe may take was a freeze. */
   learn(millis: number): void {
     if (millis <= this.#longestMillis) this.#roundTrip = learnRoundTrip(this.#roundTrip, millis)

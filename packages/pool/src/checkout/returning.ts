@@ -3,7 +3,7 @@
  * callers are served: a listener may use the pool, or the client that it is told of.
  */
 
-import { type Events, type Reading, read } from '@thaw/core'
+import { type Events, pollSockets, type Reading, read } from '@thaw/core'
 import { close } from '../connection/closing.ts'
 import { enter } from '../connection/connection-state.ts'
 import { tellRemoved } from '../connection/traced-client.ts'
@@ -76,6 +76,14 @@ export class Returning {
     error.client = client
     this.remove(client)
     this.#host.pool.emit('error', error, client)
+  }
+
+  /** Its place in the pool is free, whether or not its holder ever gives it back. */
+  takeBack(client: PeerClient): void {
+    // The holder, who hears of it now, gets the chance to give it back in the ordinary way.
+    pollSockets(this.#host.settings.clock, () => {
+      if (this.#host.door.vitalsOf(client).lent) this.remove(client)
+    })
   }
 
   /** Out of the pool, at once; then it is closed. Idempotent, unlike pg-pool's: the door, the socket and the caller may each give it up. */

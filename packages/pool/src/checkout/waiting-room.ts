@@ -9,8 +9,8 @@ import { callBack, type Waiter } from '../driver/waiter.ts'
 import { type ConnectOptions, checkConnectOptions } from '../options/options.ts'
 import { acquires, type CountedPool, traceAcquire } from './traced-acquire.ts'
 
-/** What else is known of a caller. `told`: the pool that it waits for, unless the wait is not to be published. */
-interface WaiterOptions extends Pick<Waiter, 'mayPiggyback' | 'isOwn'> {
+/** What else is known of a caller. `told`: the pool that it waits for, if the wait is to be published. */
+interface WaiterOptions extends Pick<Waiter, 'mayPiggyback' | 'isOwn' | 'share'> {
   readonly told?: CountedPool | undefined
 }
 
@@ -18,9 +18,9 @@ interface WaiterOptions extends Pick<Waiter, 'mayPiggyback' | 'isOwn'> {
 export function createWaiter(clock: Clock, callback: ConnectCallback, { told, ...rest }: WaiterOptions = {}): Waiter {
   // What is done for the caller from here on is done inside the wait.
   if (told && acquires.isHeard) return traceAcquire(told, callback, (traced) => createWaiter(clock, traced, rest))
-  const { mayPiggyback, isOwn } = rest
+  const { mayPiggyback, isOwn, share } = rest
   const until = currentInvocation()?.deadlineAt ?? Number.POSITIVE_INFINITY
-  return { callback, context: keepContext(), since: clock.mono(), mayPiggyback, isOwn, until }
+  return { callback, context: keepContext(), since: clock.mono(), mayPiggyback, isOwn, share, until }
 }
 
 /** What the wait queue needs of its pool. */

@@ -1,5 +1,6 @@
 /** pg's Client, as far as we override it. */
 
+import { bindCaller } from '../driver/async-context.ts'
 import type { PeerConnection } from '../driver/peer.ts'
 import type { ScramSession } from './scram-keys.ts'
 import type { ReadyMessage } from './vitals.ts'
@@ -28,3 +29,12 @@ export interface PeerClientBase {
   _handleReadyForQuery(message: ReadyMessage): void
 }
 export type ClientClass = new (config?: unknown) => PeerClientBase
+
+/** The socket calls it, in the context of the caller that opened the connection. */
+export function keepCaller(callback: unknown): unknown {
+  return typeof callback === 'function' ? bindCaller(callback as () => void) : callback
+}
+
+export function isOpen({ _queryable, _ending }: PeerClientBase): boolean {
+  return _queryable !== false && !_ending
+}

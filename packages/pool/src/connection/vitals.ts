@@ -6,6 +6,7 @@ import type { IdleItem, PeerClient, PeerQuery, Release } from '../driver/peer.ts
 import type { ConnectionState } from './connection-state.ts'
 import type { OwnStatement } from './own-statement.ts'
 import { guardParser } from './parser-guard.ts'
+import type { Reader, SharedConnection } from './shared-connection.ts'
 import { preferP256 } from './tls.ts'
 
 /** The transaction status in each ReadyForQuery: idle, in a transaction, in a failed one. Undefined before the first. */
@@ -93,8 +94,19 @@ export interface Vitals {
   lateProofs?: number
   /** Its server ends it when it has been idle for long: it has been told so. */
   endsItself?: boolean
+  /** The next statement has the question in front of it which backend answers; see `pid-question.ts`. */
+  askPid?: ((pid: number) => void) | undefined
   /** Does a caller's statement leave session state (SET, LISTEN, PREPARE, …), which dies with the connection? And has one done so? */
   sessionState: 'none' | 'left' | 'lost'
+  /** The call that has it, while its answer is awaited and others may share the connection. Set where reads share, see `Sharing`. */
+  reader?: Reader | undefined
+  /** How the reader's connection is given back, and when its statement was sent, on the monotonic clock. */
+  readerRelease?: Release | undefined
+  readerSentAt?: number
+  /** It was shared the last time that it was in use. */
+  wasShared?: boolean
+  /** What it owes to those who share it. Undefined: no caller does. */
+  ledger?: SharedConnection | undefined
   /** Its entry in the list of idle clients, made once. */
   item?: IdleItem
   /** How a statement of the pool's own releases it. Undefined: in pg-pool's way, as for every caller. */

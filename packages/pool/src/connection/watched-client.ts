@@ -5,7 +5,6 @@
  */
 
 import { CommitRolledBackError, currentScope, pollSockets, type Scope, ScopeError } from '@thaw/core'
-import { bindCaller } from '../driver/async-context.ts'
 import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import {
@@ -19,11 +18,12 @@ import {
   textOf,
 } from '../driver/peer.ts'
 import { answerWith, isCommit, isUnreplicated } from './answer-to-commit.ts'
-import type { ClientClass, PeerClientBase } from './base-client.ts'
+import { type ClientClass, isOpen, keepCaller, type PeerClientBase } from './base-client.ts'
 import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds, withoutTimeout } from './interruption.ts'
 import { loseQueued, loseSent, lossOf } from './lost-statement.ts'
+import { expectPid, PID_QUESTION } from './pid-question.ts'
 import { beginsWithProof, PROOF, probe } from './probe.ts'
 import type { StatementHost } from './statement-host.ts'
 import { converse, withoutTimer } from './submittable.ts'
@@ -134,6 +134,7 @@ function extend(Base: ClientClass): ClientClass {
         return this.#refuse(new ScopeError({ message: ANOTHER_REQUEST }), () => this.#pass(config, values, callback))
       // No caller has it: a promise chain that was not awaited, or a listener, continues on a client that was released.
       if (attached && (attached.vitals.state === 'idle' || attached.vitals.state === 'probing')) attached.host.strayed(this.#self)
+      if (attached?.vitals.ledger?.isAdding === false) attached.vitals.ledger.close()
       if (!attached || !config) return this.#pass(config, values, callback)
       if (isSubmittable(config)) return this.#querySubmittable(attached, config as PeerQuery, keepCaller(values), callback)
       // A pool's own statements keep it by themselves.
@@ -144,7 +145,7 @@ function extend(Base: ClientClass): ClientClass {
     #query(attached: Attached, config: object | string, values: unknown, callback: unknown): unknown {
       if (attached.vitals.lent) this.#noteSessionState(attached, config)
       const own = typeof config === 'object' ? (config as QueryBounds) : undefined
-      const bounds = boundsOf(own, attached.queryTimeoutMillis, beginsWithProof(attached.vitals))
+      const bounds = boundsOf(own, attached.queryTimeoutMillis, attached.vitals.ledger?.begins ?? beginsWithProof(attached.vitals))
       if (!bounds && this._queryable && !attached.vitals.sent) return this.#pass(config, values, callback)
       const plain = typeof config === 'object' && 'query_timeout' in config ? withoutTimeout(config) : config
       const over =
@@ -226,6 +227,10 @@ function extend(Base: ClientClass): ClientClass {
         queuedQueriesOf(this).splice(index, 1)
         return this.#fail(query, loseQueued(this.#self, reason))
       }
+      const { ledger } = this.#attached?.vitals ?? {}
+      if (ledger?.withdraw(query)) return this.#fail(query, loseQueued(this.#self, reason))
+      if (ledger?.isBehind(query)) return this.#fail(query, reason)
+      if (ledger) ledger.endedBy = reason
       host.requestCancel(this.#self)
       this.connection.stream.destroy(reason)
     }
@@ -241,10 +246,10 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     #submit({ vitals, host: { submitting } }: Attached): void {
-      const { sending, owed } = vitals
-      const piggybacks = owed?.to === 'piggybacked'
+      const { sending, owed, askPid } = vitals
+      const front = owed?.to === 'piggybacked' ? PROOF : askPid && PID_QUESTION
       const { stream } = this.connection
-      const isFlight = piggybacks || submitting !== undefined
+      const isFlight = front !== undefined || submitting !== undefined
       sending.wasWritable = stream.writable
       sending.bytesRead = stream.bytesRead
       sending.status = vitals.status
@@ -252,9 +257,10 @@ function extend(Base: ClientClass): ClientClass {
       // One write: the probe, and the statement behind it.
       if (isFlight) stream.cork?.()
       submitting?.(this.#self, vitals)
-      if (piggybacks) stream.write(PROOF)
+      if (front) stream.write(front)
       super._pulseQueryQueue()
       if (isFlight) stream.uncork?.()
+      if (askPid) expectPid(this, vitals)
       // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
       // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
       sending.isRefused = stream.errored != null
@@ -299,14 +305,20 @@ function extend(Base: ClientClass): ClientClass {
     override _errorAllQueries(error: Error): void {
       const attached = this.#attached
       // Closed by its owner, who knows. But not by an owner that has others' statements on it.
-      if (!attached || (this._ending && !isInterruption(error) && !attached.vitals.isEvicted)) return super._errorAllQueries(error)
+      const shared = attached?.vitals.ledger?.takeAll(error)
+      const cause = shared?.cause ?? error
+      if (!attached || (this._ending && !isInterruption(error) && !attached.vitals.isEvicted)) {
+        if (shared) queuedQueriesOf(this).unshift(...shared.sent, ...shared.unsent)
+        return super._errorAllQueries(error)
+      }
       const active = activeQueryOf(this)
       const held = this.#takeHeldError()
       if (held) attached.host.ended(held)
       forgetActiveQuery(this)
-      if (active) this.#fail(active, this.#lose(attached, active, held ?? error, this.pipeline === true))
-      for (const query of sentQueriesOf(this).splice(0)) this.#fail(query, this.#lose(attached, query, error, true))
-      for (const query of queuedQueriesOf(this).splice(0)) this.#fail(query, loseQueued(this.#self, error))
+      if (active) this.#fail(active, this.#lose(attached, active, held ?? error, this.pipeline === true || shared?.isHeadAhead === true))
+      const ahead = [...(shared?.sent ?? []), ...sentQueriesOf(this).splice(0)]
+      for (const query of ahead) this.#fail(query, this.#lose(attached, query, cause, true))
+      for (const query of [...(shared?.unsent ?? []), ...queuedQueriesOf(this).splice(0)]) this.#fail(query, loseQueued(this.#self, cause))
       super._errorAllQueries(error)
     }
 
@@ -336,8 +348,10 @@ function extend(Base: ClientClass): ClientClass {
       if (!owed && status !== undefined && this.readyForQuery === true) return void this.connection.stream.destroy(new Error(UNEXPECTED))
       noteReady(vitals, attached.host.clock, message)
       // Not for pg, which would take it for the answer to a statement that was sent behind the probe.
-      if (owed?.to === 'probe') owed.answered()
-      else super._handleReadyForQuery(message)
+      if (owed?.to === 'probe') return owed.answered()
+      const { ledger } = vitals
+      if (!ledger?.passOn(message)) super._handleReadyForQuery(message)
+      ledger?.answered()
     }
 
     override async _handleAuthSASLContinue(message: { readonly data: string }): Promise<void> {
@@ -368,13 +382,4 @@ function extend(Base: ClientClass): ClientClass {
       super._handleCommandComplete(message)
     }
   }
-}
-
-/** The socket calls it, in the context in which the connection was opened. */
-function keepCaller(callback: unknown): unknown {
-  return typeof callback === 'function' ? bindCaller(callback as () => void) : callback
-}
-
-function isOpen({ _queryable, _ending }: PeerClientBase): boolean {
-  return _queryable !== false && !_ending
 }

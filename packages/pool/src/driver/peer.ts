@@ -24,6 +24,8 @@ export interface PeerConnection extends EventEmitter {
   ssl: boolean | Record<string, unknown>
   /** `direct`: TLS begins without negotiation. Since pg 8.23. */
   readonly sslNegotiation?: string
+  /** Statements by their names: those that the server has parsed, and (since pg 8.22) those that were sent. */
+  readonly parsedStatements?: Readonly<Record<string, string | undefined>>
   sendSCRAMClientFinalMessage(response: string): void
 }
 
@@ -36,6 +38,10 @@ export interface PeerQuery {
   /** Will it use the extended protocol? Only pg's own Query has this. */
   requiresPreparation?(): boolean
   handleError(error: Error, connection: PeerConnection): void
+  /** Sends it. Returns why it was not sent, if it was not. */
+  submit?(connection: PeerConnection): Error | null | undefined
+  /** Its answer is complete. */
+  handleReadyForQuery?(connection: PeerConnection): void
 }
 
 /** pg's Client. What is optional here is missing in older versions, in pg-native, or in clients made by users. */
@@ -80,9 +86,14 @@ export function activeQueryOf(client: object): PeerQuery | undefined {
 
 /** Takes the statement that the server is answering away from pg. */
 export function forgetActiveQuery(client: object): void {
+  setActiveQuery(client, null)
+}
+
+/** What the server says next is for that statement. */
+export function setActiveQuery(client: object, query: PeerQuery | null): void {
   const statements = client as Statements
-  if ('_activeQuery' in statements) statements._activeQuery = null
-  else statements.activeQuery = null
+  if ('_activeQuery' in statements) statements._activeQuery = query
+  else statements.activeQuery = query
 }
 
 /** Statements that were not sent yet. pg's own list. */

@@ -13,6 +13,8 @@ export interface Waiter extends PendingItem {
   readonly until: number
   /** May its statement carry a probe? Then any connection will do that is not known to be dead. */
   readonly mayPiggyback?: (() => boolean) | undefined
+  /** Goes out behind others, on a connection that is shared, if it may now. `before`: so many wait in front of it. True: it has, and waits no more. */
+  readonly share?: ((before: number) => boolean) | undefined
   /** The async context of the caller: what concerns it runs there. */
   readonly context?: Context | undefined
   /** It is for a statement of the pool's own, which releases the client by itself, and does not expose it. */

@@ -48,6 +48,13 @@ export interface ThawOptions {
    * PostgreSQL itself at the other end, and `trustMillis` of at most 500. Default: none.
    */
   readonly fleet?: string | FleetOptions | undefined
+  /**
+   * Let reads of `pool.query()` share a connection with others whose answers are still awaited, where no connection is idle: each is sent at once, and answered in its
+   * turn. Only single reads in autocommit, never on a connection with state of its session. `true`: always. `'auto'`: once it is proven that PostgreSQL itself is at
+   * the other end, because poolers lose statements that are sent ahead. `false`: never. Default `'auto'`; false through
+   * Hyperdrive, which pools transactions.
+   */
+  readonly share?: 'auto' | boolean | undefined
   /** Time and randomness. Default: the runtime's own. Inject another to test a freeze without waiting for one. */
   readonly clock?: Clock | undefined
 }
@@ -81,6 +88,7 @@ const RULES: OptionRules = {
   keepOnSqlError: { type: 'boolean' },
   // Checked with its surroundings, see `fleetOf`.
   fleet: { type: 'any' },
+  share: { type: 'other', allowed: "true, false or 'auto'", accepts: (value) => typeof value === 'boolean' || value === 'auto' },
   clock: {
     type: 'other',
     allowed: `an object with ${CLOCK_METHODS.map((name) => `${name}()`).join(', ')}`,
@@ -163,6 +171,7 @@ export interface Settings {
   readonly hedge: boolean
   readonly releaseTimeoutMillis: number
   readonly keepOnSqlError: boolean
+  readonly share: 'auto' | boolean
   /** Up to how many connections the pool may grow by itself. 0: not at all, because its user has set `max`. */
   readonly mostConnections: number
 }
@@ -177,6 +186,7 @@ export function settingsOf(config: ThawOptions): Settings {
     hedge: config.hedge ?? true,
     releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),
     keepOnSqlError: config.keepOnSqlError ?? false,
+    share: config.share ?? (leadsToHyperdrive(config as PoolConfig) ? false : 'auto'),
     mostConnections: isMaxGiven(config) ? 0 : platformDefaults().mostConnections,
   }
 }

@@ -3,16 +3,16 @@
 import { type Invocation, resumeInvocation } from '@thaw/core'
 import type pg from 'pg'
 import type { Loss } from '../connection/lost-statement.ts'
+import type { Reader } from '../connection/shared-connection.ts'
 import type { StatementTrace } from '../connection/traced-client.ts'
 import { type Answer, sendSeen, sendUnseen, withText } from '../connection/unseen.ts'
 import { type Context, runIn } from '../driver/async-context.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import type { Callback } from '../driver/promisify.ts'
+import type { Waiter } from '../driver/waiter.ts'
 import type { Sent } from './as-first-sent.ts'
 
-export interface Call {
-  readonly text: unknown
-  readonly values: unknown
+export interface Call extends Reader {
   /** What it was when it was first sent, if that can have changed. */
   sent?: Sent | undefined
   readonly done: Callback<pg.QueryResult>
@@ -28,7 +28,9 @@ export interface Call {
   readonly secondTry?: { readonly loss: Loss; readonly how: 'inside READ ONLY' | 'as it is' }
   /** It was sent behind a probe that was never answered: for its caller it counts as still being checked, where a dead connection costs nothing. */
   readonly isAtDoor?: boolean
-  /** There is a subscriber to the channel of statements. */
+  /** The retry budget was charged for the loss of its connection already. */
+  readonly isPaid?: boolean
+  /** The channel of statements has a listener. */
   readonly trace?: StatementTrace
   /** It was refused by a standby where the primary had been. */
   readonly wasRefused?: boolean
@@ -68,4 +70,16 @@ export function isIdempotent({ text }: Call): boolean {
 
 export function signalOf(text: unknown): unknown {
   return typeof text === 'object' ? (text as { signal?: unknown } | null)?.signal : undefined
+}
+
+/** What kind of connection is wanted, and by whom. */
+export interface Wish {
+  readonly signal: unknown
+  /** Asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? */
+  readonly mayPiggyback?: (() => boolean) | undefined
+  readonly share?: Waiter['share']
+  /** He came before the pool was ended, if it is. */
+  readonly isAtDoor?: boolean | undefined
+  /** It is our own doing: no wrapper of `connect` hears of it. */
+  readonly isUnseen?: boolean
 }

@@ -5,19 +5,7 @@ import type { Hedging } from '../checkout/hedging.ts'
 import type { Vitals } from '../connection/vitals.ts'
 import { wireError } from '../driver/errno.ts'
 import type { PeerClient, PeerQuery } from '../driver/peer.ts'
-
-/** The parts that matter here of a configuration passed to `pool.query()`. */
-interface QueryForm {
-  readonly text?: unknown
-  readonly values?: unknown
-  readonly name?: unknown
-  readonly queryMode?: unknown
-  readonly rows?: unknown
-  readonly portal?: unknown
-  readonly binary?: unknown
-  readonly signal?: unknown
-  readonly query_timeout?: unknown
-}
+import { formOf, type QueryForm } from '../driver/query-form.ts'
 
 export interface PiggybackRules {
   readonly classify: (text: string) => Statement
@@ -48,13 +36,6 @@ export function mayPiggyback(text: unknown, values: unknown, { classify, hasQuer
 export function asPiggybacked(text: unknown, values: unknown): unknown {
   const form = formOf(text, values)
   return form && isSimple(form) ? { ...form, queryMode: 'extended' } : text
-}
-
-/** A string, or a plain object: an object with its own class may hold more than its own properties show. */
-function formOf(text: unknown, values: unknown): QueryForm | undefined {
-  if (typeof text === 'string') return { text, ...(values !== undefined && { values }) }
-  if (typeof text !== 'object' || text === null || Object.getPrototypeOf(text) !== Object.prototype) return undefined
-  return { ...text, ...(values !== undefined && { values }) }
 }
 
 function isSimple({ values, name, queryMode }: QueryForm): boolean {

@@ -5,26 +5,23 @@
 
 import {
   classify,
-  codeOf,
   currentInvocation,
   earn,
-  foundStandby,
   hasInvocations,
   hingesOnDirectness,
   judgeResend,
-  mayLookUpAgain,
   type ResendFacts,
-  read,
-  type StandbyFound,
   spend,
   TransactionOpenError,
 } from '@thaw/core'
 import type pg from 'pg'
 import type { Door } from '../checkout/door.ts'
 import type { Hedging } from '../checkout/hedging.ts'
+import type { Sharing } from '../checkout/sharing.ts'
 import type { Memory } from '../connection/home.ts'
 import { isInterruption } from '../connection/interruption.ts'
 import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connection/lost-statement.ts'
+import type { SharedConnection } from '../connection/shared-connection.ts'
 import { statements, tracePoolStatement } from '../connection/traced-client.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
@@ -34,10 +31,14 @@ import type { Driver } from '../driver/driver.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import { activeQueryOf, type ConnectCallback, isSubmittable, type PeerClient, type PeerQuery, type Release } from '../driver/peer.ts'
 import { type Callback, promisify } from '../driver/promisify.ts'
+import { statementOf } from '../driver/query-form.ts'
+import type { Waiter } from '../driver/waiter.ts'
 import type { Settings } from '../options/options.ts'
 import { asFirstSent, rememberSent } from './as-first-sent.ts'
-import { type Call, isIdempotent, readOnly, resume, type Settle, send, sendFirst, signalOf } from './call.ts'
+import { type Call, isIdempotent, readOnly, resume, type Settle, send, sendFirst, signalOf, type Wish } from './call.ts'
 import { asPiggybacked, knowsQueryMode, mayPiggyback, noProof, startPiggyback } from './piggyback.ts'
+import { type SharedReadHost, shareRead } from './shared-reads.ts'
+import { StandbyWatch } from './standby-watch.ts'
 
 /** What pool queries need of their pool. */
 export interface PoolQueryHost {
@@ -47,6 +48,10 @@ export interface PoolQueryHost {
   readonly door: Door
   isEnding(): boolean
   readonly hedging: Hedging
+  /** Undefined: connections are not shared. */
+  readonly sharing: Sharing | undefined
+  /** How many wait for a connection. */
+  waiting(): number
   /** Is `query` of the driver's Client wrapped? */
   isQueryWrapped(client: PeerClient): boolean
   /** Does a tracing tool or an invocation watch what the pool does? Then it matters in whose async context it is done. */
@@ -59,31 +64,30 @@ export interface PoolQueryHost {
   repeating(error: Error, loss: Loss): void
 }
 
-/** What kind of connection is wanted, and for which caller. */
-export interface Wish {
-  readonly signal: unknown
-  /** Called only if it matters: will an unchecked connection do, if it is not known to be dead? */
-  readonly mayPiggyback?: (() => boolean) | undefined
-  /** If the pool has ended, the call had come before. */
-  readonly isAtDoor?: boolean | undefined
-  /** It is our own query: no wrapper of `connect` sees it. */
-  readonly isUnseen?: boolean
-}
-
 const MOST_REPEATS = 2
-/** PostgreSQL's read_only_sql_transaction. */
-const READ_ONLY = '25006'
 const LEFT_OPEN =
   'A statement sent by pool.query() left a transaction open. It was rolled back, because the next pool.query() may use another connection. Acquire one client for the whole transaction: const client = await pool.connect().'
 
 export class PoolQueries {
   readonly #host: PoolQueryHost
   readonly #hasQueryMode: boolean
-  #standby: StandbyFound | undefined
+  readonly #standby: StandbyWatch
+  readonly #shared: SharedReadHost | undefined
 
   constructor(host: PoolQueryHost) {
     this.#host = host
+    this.#standby = new StandbyWatch(host)
     this.#hasQueryMode = knowsQueryMode(host.driver.Query)
+    this.#shared = host.sharing && {
+      sharing: host.sharing,
+      connect: (call, take) => this.#connect({ ...call, ledger: undefined }, take),
+      runBeside: (call, late, other, release) => this.#runBeside(call, late, statementOf(call.text), other, release),
+      succeeded: ({ done }, result) => {
+        host.memory.budget = earn(host.memory.budget)
+        done(undefined, result)
+      },
+      failed: (call, error) => call.ledger && this.#failedSharing(call, call.ledger, error),
+    }
   }
 
   /** With pg-pool's choice of arguments. */
@@ -116,8 +120,14 @@ export class PoolQueries {
     }
     // pg-pool hands out in the next tick. The difference cannot be seen, and a tick is a tenth of what Thaw costs.
     if (signalOf(text) === undefined && this.#host.lendNow(run)) return
+    if (this.#shared && shareRead(call, this.#host.waiting(), this.#shared)) return
     const piggybacks = () => mayPiggyback(text, values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode })
-    this.#connect(call, run, { signal: signalOf(text), mayPiggyback: piggybacks })
+    this.#connect(call, run, { signal: signalOf(text), mayPiggyback: piggybacks, share: this.#share(call) })
+  }
+
+  #share(call: Call): Waiter['share'] {
+    const shared = this.#shared
+    return shared && ((before) => resume(call, () => shareRead(call, before, shared)))
   }
 
   #send(again: Call): void {
@@ -153,8 +163,32 @@ export class PoolQueries {
     call.trace?.sentOn(client)
     if (!call.trace && statements.isHeard)
       return tracePoolStatement(client, call, (traced) => this.#run({ ...call, ...traced }, client, release))
+    vitals.reader = undefined
     if (vitals.piggybacks) return this.#runPiggybacked(call, client, release, vitals)
+    const { sharing } = this.#host
+    if (sharing && !call.secondTry) {
+      sharing.began(call, client, vitals, release)
+      if (sharing.asks) return this.#runAsking(call, client, release, vitals, sharing.ask(client))
+    }
     this.#runAs(call, client, release, vitals)
+  }
+
+  /** Which backend answers is asked in the same flight, where the statement can be sent so; or else in front of it. */
+  #runAsking(call: Call, client: PeerClient, release: Release, vitals: Vitals, told: (pid: number) => void): void {
+    const isNamed = typeof call.text !== 'string' && (call.text as { name?: unknown } | null)?.name
+    if (!isNamed && mayPiggyback(call.text, call.values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode })) {
+      vitals.askPid = told
+      const text = asPiggybacked(call.text, call.values)
+      const asked = { ...call, text, values: text === call.text ? call.values : undefined }
+      vitals.reader = asked
+      return void this.#runAs(asked, client, release, vitals)
+    }
+    vitals.reader = undefined
+    const answered = (error: Error | null, answer: pg.QueryResult<{ pid: number }>) => {
+      if (!error) told(answer.rows[0]?.pid ?? 0)
+      resume(call, () => (error ? this.#failed(call, client, release, error) : this.#run(call, client, release)))
+    }
+    sendUnseen(client, 'SELECT pg_backend_pid() AS pid', undefined, answered as Answer)
   }
 
   /** The probe goes in front. If its reply is late, whichever connection is ready first serves the caller. */
@@ -181,7 +215,7 @@ export class PoolQueries {
       if (failure || !other) return
       if (probe.isOver) return releaseOther()
       isTaken = true
-      this.#runBeside({ ...current, done: besides }, client, vitals, other, releaseOther)
+      this.#runBeside({ ...current, done: besides }, client, activeQueryOf(client) ?? statementOf(call.text), other, releaseOther)
     }
     const wantOther = () => this.#connect(call, take)
     const probe = startPiggyback(client, vitals, { ...settings, hedging, wantOther })
@@ -202,15 +236,14 @@ export class PoolQueries {
   }
 
   /** It only reads; what became of the first attempt is not known, so this one is sent where nothing can be changed. */
-  #runBeside(call: Call, late: PeerClient, vitals: Vitals, other: PeerClient, release: Release): void {
+  #runBeside(call: Call, late: PeerClient, query: PeerQuery, other: PeerClient, release: Release): void {
     const { settings, door } = this.#host
-    const query = activeQueryOf(late) ?? {}
-    const lost = { query: query as PeerQuery, classify: door.classify, isPipelined: false, isDirect: door.isDirect }
-    const error = loseSent(late, vitals, lost, noProof(settings.probeTimeoutMillis))
+    const lost = { query, classify: door.classify, isPipelined: call.ledger !== undefined, isDirect: door.isDirect }
+    const error = loseSent(late, door.vitalsOf(late), lost, noProof(settings.probeTimeoutMillis))
     const loss = lossOf(error)
     if (!loss) return release()
     this.#host.repeating(error, loss)
-    this.#run({ ...call, ...asFirstSent(call.sent), secondTry: { loss, how: 'inside READ ONLY' } }, other, release)
+    this.#run({ ...call, ...asFirstSent(call.sent), ledger: undefined, secondTry: { loss, how: 'inside READ ONLY' } }, other, release)
   }
 
   /** `ended` is called first, and says whether it has dealt with it. Returns what changes in the call from now on. */
@@ -250,20 +283,24 @@ export class PoolQueries {
     return seen
   }
 
-  #finish({ done, secondTry, wasRefused }: Call, vitals: Vitals, release: Release, result: pg.QueryResult | undefined): void {
-    const { memory } = this.#host
+  #finish(call: Call, vitals: Vitals, release: Release, result: pg.QueryResult | undefined): void {
+    const { memory, sharing } = this.#host
+    const { done, secondTry, wasRefused } = call
     memory.budget = earn(memory.budget)
-    if (wasRefused) this.#standby = undefined
+    if (wasRefused) this.#standby.forget()
     const { status } = vitals
-    release()
+    if (vitals.reader === call) sharing?.ended(call, vitals)
+    if (!call.ledger) release()
     // A READ ONLY transaction of ours whose COMMIT was lost has changed nothing.
     if ((status !== 'T' && status !== 'E') || secondTry?.how === 'inside READ ONLY') return done(undefined, result)
     done(new TransactionOpenError(LEFT_OPEN))
   }
 
   #failed(call: Call, client: PeerClient, release: Release, error: Error): void {
+    if (call.ledger) return this.#failedSharing(call, call.ledger, error)
+    this.#host.door.vitalsOf(client).reader = undefined
     const loss = lossOf(error)
-    if (!loss && codeOf(error) === READ_ONLY && this.#mayBeStandby(call, client)) return this.#askRole(call, client, release, error)
+    if (!loss && this.#standby.mayBe(call, client, error)) return this.#askRole(call, client, release, error)
     const hadSessionState = !call.isAtDoor && this.#host.door.vitalsOf(client).sessionState !== 'none'
     const keeps = this.#mayKeep(client, error)
     if (keeps && isBusy(client)) return this.#whenReady(call, client, release, error)
@@ -288,6 +325,16 @@ export class PoolQueries {
     })
   }
 
+  /** The others stay where they are: the ledger gives the connection back when the last has been answered. */
+  #failedSharing({ ledger: _, ...call }: Call, ledger: SharedConnection, error: Error): void {
+    const loss = lossOf(error)
+    ledger.lose(error)
+    if (!loss) return call.done(error)
+    const paid = { ...call, isPaid: ledger.isPaid }
+    ledger.isPaid = true
+    this.#lost(paid, error, loss, { hadSessionState: false, mayAskForPooler: hingesOnDirectness(loss.evidence) })
+  }
+
   /** Sends it again, if that is allowed; or reports what became of it. */
   #lost(call: Call, error: Error, loss: Loss, known: Pick<ResendFacts, 'hadSessionState' | 'mayAskForPooler'>): void {
     const { memory } = this.#host
@@ -302,7 +349,7 @@ export class PoolQueries {
       isIdempotent: isIdempotent(call),
     })
     if (how === 'ask first') return this.#askDirectness(call, error, loss)
-    const budget = call.isAtDoor ? memory.budget : spend(memory.budget)
+    const budget = call.isAtDoor || call.isPaid ? memory.budget : spend(memory.budget)
     if (how === 'no' || budget === undefined) return this.#report(call, error, loss)
     memory.budget = budget
     this.#host.repeating(error, loss)
@@ -335,35 +382,14 @@ export class PoolQueries {
     this.#connect({ ...call, text: undefined }, ask)
   }
 
-  #mayBeStandby({ text, wasRefused, secondTry }: Call, client: PeerClient): boolean {
-    if (wasRefused || secondTry?.how === 'inside READ ONLY' || this.#host.isEnding() || isSubmittable(text) || isBroken(client))
-      return false
-    const { door, settings } = this.#host
-    const isOfInterest = this.#isOutdated(client) || mayLookUpAgain(this.#standby, read(settings.clock))
-    return isOfInterest && door.vitalsOf(client).status === 'I'
-  }
-
-  /** Has another statement detected it before, on a connection of the same generation? */
-  #isOutdated(client: PeerClient): boolean {
-    return this.#host.door.vitalsOf(client).generation < this.#host.door.generation
-  }
-
-  /** A write was refused as read-only. Is that a setting, which the user should learn of, or has the primary become a standby? */
+  /** A write was refused as read-only. Is it a setting, which the user should hear of, or has the primary become a standby? */
   #askRole(call: Call, client: PeerClient, release: Release, error: Error): void {
-    const answered = (unanswered: Error | null, answer: pg.QueryResult<{ standby: boolean }>) => {
-      if (unanswered || answer.rows[0]?.standby !== true) {
-        release(!unanswered && this.#mayKeep(client, error) ? undefined : error)
-        return call.done(error)
-      }
-      if (!this.#isOutdated(client)) {
-        this.#host.door.condemnAll()
-        this.#standby = foundStandby(this.#standby, read(this.#host.settings.clock))
-      }
-      release(true)
+    this.#standby.ask(client, (isStandby, hasAnswered) => {
+      release(isStandby || (hasAnswered && this.#mayKeep(client, error) ? undefined : error))
       // Connecting looks up the host again. The statement was refused, so it was not executed.
-      this.#send({ ...call, wasRefused: true })
-    }
-    sendUnseen(client, 'SELECT pg_is_in_recovery() AS standby', undefined, answered as Answer)
+      if (isStandby) this.#send({ ...call, wasRefused: true })
+      else call.done(error)
+    })
   }
 
   #mayKeep(client: PeerClient, error: Error): boolean {
@@ -371,9 +397,4 @@ export class PoolQueries {
       this.#host.settings.keepOnSqlError && error instanceof this.#host.driver.DatabaseError && !classify(error)?.ends && !isBroken(client)
     )
   }
-}
-
-/** What must be known of it after the driver has forgotten it. */
-function statementOf(text: unknown): PeerQuery {
-  return { text: typeof text === 'string' ? text : (text as { text?: unknown } | null)?.text, handleError() {} }
 }

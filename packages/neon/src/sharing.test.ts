@@ -1,0 +1,78 @@
+/** Reads that share one WebSocket: Neon's driver is made of pg 8.8, which knows of no pipeline. */
+
+import * as stock from '@neondatabase/serverless'
+import { type Neon, startNeon } from '@thaw/testkit'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { Pool } from './index.ts'
+
+const TEN = Array.from({ length: 10 }, (_, index) => index)
+
+let neon: Neon
+let pool: Pool
+
+function createPool(config: object): void {
+  pool = new Pool({ connectionString: neon.url, max: 1, ...config })
+}
+
+const ask = (index: number) => pool.query('select $1::int as n, pg_backend_pid() as pid', [index])
+
+beforeAll(async () => {
+  neon = await startNeon()
+  Object.assign(stock.neonConfig, neon.driver)
+})
+afterEach(() => pool.end({ timeoutMillis: 1000 } as never))
+afterAll(() => neon.close())
+
+test('ten at once are one flight, and each gets its own answer', async () => {
+  createPool({ share: true })
+  await pool.query('select 1')
+  neon.network.counters.reset()
+  const answers = await Promise.all(TEN.map(ask))
+  expect(answers.map(({ rows }) => rows[0].n)).toEqual(TEN)
+  // The first one leaves at once.
+  expect(neon.network.counters.roundTrips).toBeLessThanOrEqual(3)
+})
+
+test('an error in the middle is its own, and named ones are parsed once', async () => {
+  createPool({ share: true })
+  await pool.query('select 1')
+  const answers = await Promise.allSettled([
+    ask(0),
+    pool.query('select nonsense'),
+    ask(2),
+    pool.query('select 1 / $1::int', [0]),
+    pool.query({ name: 'mine', text: 'select $1::int as n', values: [4] }),
+    pool.query({ name: 'mine', text: 'select $1::int as n', values: [5] }),
+    pool.query({ text: 'select 6 as n', rowMode: 'array' }),
+    ask(7),
+  ])
+  const told = answers.map((answer) =>
+    answer.status === 'fulfilled' ? (answer.value.rows[0].n ?? answer.value.rows[0][0]) : answer.reason.code,
+  )
+  expect(told).toEqual([0, '42703', 2, '22012', 4, 5, 6, 7])
+  await Promise.all(TEN.map(ask))
+  expect(pool.totalCount).toBe(1)
+})
+
+test('a WebSocket that is lost with eight on it: all are answered', async () => {
+  createPool({ share: true })
+  await pool.query('select 1')
+  const slow = pool.query('select pg_sleep(0.3), 0 as n')
+  const answers = Promise.all([slow, ...TEN.slice(1, 8).map(ask)])
+  await new Promise((resolve) => setImmediate(resolve))
+  neon.network.cut('rst')
+  expect((await answers).map(({ rows }) => rows[0].n)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
+})
+
+test("'auto' shares where the pid that was told at login is the backend's", async () => {
+  createPool({ share: 'auto' })
+  const answers = await Promise.all(TEN.map(ask))
+  expect(answers.map(({ rows }) => rows[0].n)).toEqual(TEN)
+  const client = await pool.connect()
+  const isDirect = answers[0]?.rows[0].pid === (client as unknown as { readonly processID: number }).processID
+  client.release()
+  neon.network.counters.reset()
+  await Promise.all(TEN.map(ask))
+  if (isDirect) expect(neon.network.counters.roundTrips).toBeLessThanOrEqual(3)
+  else expect(neon.network.counters.roundTrips).toBeGreaterThanOrEqual(10)
+})

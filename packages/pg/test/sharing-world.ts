@@ -1,0 +1,68 @@
+/** What the tests of sharing have in common: a server, a proxy that records, and a pool of one whose reads share its connection. */
+
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import stock from 'pg'
+import { afterAll, afterEach, beforeAll, beforeEach, onTestFinished } from 'vitest'
+import { Pool, type PoolConfig } from '../src/index.ts'
+
+export const PATIENCE: { readonly timeout: number } = { timeout: 15_000 }
+export const TEN: readonly number[] = Array.from({ length: 10 }, (_, index) => index)
+
+export let server: PostgresServer
+export let proxy: FaultProxy
+export let pool: Pool
+
+/** One connection: all that is asked at once shares it. */
+export function createPool(config: PoolConfig & { share?: unknown } = {}): Pool {
+  pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 1, share: true, ...config } as PoolConfig)
+  return pool
+}
+
+/** As one caller each. */
+export const ask = (index: number): Promise<stock.QueryResult> => pool.query('select $1::int as n, pg_backend_pid() as pid', [index])
+
+/** Opens that many connections, and makes it known that the texts are quick. */
+export async function teach(connections: number, ...texts: string[]): Promise<void> {
+  const clients = await Promise.all(Array.from({ length: connections }, () => pool.connect()))
+  for (const client of clients) client.release()
+  for (const text of ['select $1::int as n, pg_backend_pid() as pid', ...texts])
+    for (let turn = 0; turn < 3; turn++) await pool.query(text, text.includes('$1') ? [0] : undefined)
+}
+
+/** Whoever reads `read_me` waits. Returns how to end that. */
+export async function lock(): Promise<() => Promise<void>> {
+  const blocker = new stock.Client(server.url)
+  await blocker.connect()
+  await blocker.query('begin; lock table read_me')
+  let isOver = false
+  const unlock = async () => {
+    if (isOver) return
+    isOver = true
+    await blocker.query('commit')
+    await blocker.end()
+  }
+  onTestFinished(unlock)
+  return unlock
+}
+
+/** What went to the server since then, a string for each read of the socket. */
+export function sentSince(before: number): string[] {
+  const chunks = proxy.flows[0]?.chunks.slice(before) ?? []
+  return chunks.filter(({ direction }) => direction === 'to-server').map(({ data }) => data.toString('latin1'))
+}
+
+/** A server for the file, and a proxy for each test. */
+export function useSharingWorld(): void {
+  beforeAll(async () => {
+    server = await startPostgres()
+    await server.query('create table read_me as select n from generate_series(1, 3) n')
+  })
+  beforeEach(async () => {
+    proxy = await startFaultProxy(server, { record: true })
+  })
+  afterEach(async () => {
+    if (!pool.ended) await pool.end({ timeoutMillis: 1000 })
+    await proxy.close()
+  })
+  afterAll(() => server.close())
+}

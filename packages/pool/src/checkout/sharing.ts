@@ -1,0 +1,286 @@
+/**
+ * Reads that share connections: which connection a read goes out on behind others, if on any. Knows what was learned of texts, and which connections carry nothing
+ * but reads; who is told what is in `statement/`, and whose each answer is in `connection/ledger.ts`.
+ */
+
+import { choosePlace, createPaces, type Paces, spend } from '@thaw/core'
+import type { Dialler } from '../connect/dialler.ts'
+import type { Memory } from '../connection/home.ts'
+import { Ledger, type LedgerHost } from '../connection/ledger.ts'
+import type { Expected, Reader, Shareable, SharedConnection } from '../connection/shared-connection.ts'
+import { statements } from '../connection/traced-client.ts'
+import { isBroken, isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
+import { nextTick } from '../driver/next-tick.ts'
+import { activeQueryOf, type PeerClient, type PeerPool, queuedQueriesOf } from '../driver/peer.ts'
+import type { Waiter } from '../driver/waiter.ts'
+import type { Settings } from '../options/options.ts'
+import type { Door } from './door.ts'
+import type { Hedging } from './hedging.ts'
+import { shareableOf } from './shareable.ts'
+import { acquires } from './traced-acquire.ts'
+
+/** What sharing needs of its pool. */
+export interface SharingHost {
+  readonly pool: PeerPool<Waiter>
+  readonly settings: Settings
+  readonly memory: Memory
+  readonly door: Door
+  readonly hedging: Hedging
+  readonly dialler: Pick<Dialler, 'outstanding' | 'dial'>
+  /** Is a caller told of each connection, or of each statement on the client? */
+  isSeen(client: PeerClient): boolean
+}
+
+/** Undefined: connections are not shared. */
+export function createSharing(host: SharingHost): Sharing | undefined {
+  return host.settings.share === false ? undefined : new Sharing(host)
+}
+
+/** Where a read goes out, and when. */
+export interface Placed {
+  readonly ledger: Ledger
+  readonly at: number
+}
+
+/** A connection that a read may go out on, and what is ahead there. */
+interface Lane {
+  readonly client: PeerClient
+  readonly vitals: Vitals
+  readonly aheadMillis: number
+}
+
+/** Where one is lost, so many have to be sent again. */
+const MOST_AHEAD = 100
+/** More than this that the kernel has not taken: the caller that comes now only waits in another queue. */
+const MOST_UNWRITTEN = 65_536
+/** How many of those who wait are looked at when something has changed. */
+const MOST_LOOKED_AT = 16
+/** Until a dial was seen: what one across a continent takes. */
+const DIAL_MILLIS = 100
+const ALPHA = 1 / 8
+/** An answer that has not come by then was lost with its connection. */
+const ASK_AGAIN_MILLIS = 1000
+
+export class Sharing implements LedgerHost {
+  readonly paces: Paces = createPaces()
+  readonly clock: Settings['clock']
+  readonly #host: SharingHost
+  #dialMillis: number | undefined
+  #isServing = false
+  #wantsProof = false
+  #askedAt = Number.NEGATIVE_INFINITY
+
+  constructor(host: SharingHost) {
+    this.#host = host
+    this.clock = host.settings.clock
+  }
+
+  lateMillis(): number {
+    return this.#host.hedging.delayMillis
+  }
+
+  /** One token of the retry budget for all that is on the connection. Where every other one is late, too, none of them would be faster. */
+  mayRace(client: PeerClient): boolean {
+    const { pool, memory } = this.#host
+    const now = this.clock.mono()
+    const isFlowing = (other: PeerClient): boolean => {
+      const vitals = (other as { [VITALS]?: Vitals })[VITALS]
+      if (!vitals || other === client || vitals.state !== 'in use') return false
+      return vitals.ledger ? vitals.ledger.overdueMillis(now) <= this.lateMillis() : now - (vitals.readerSentAt ?? 0) <= this.lateMillis()
+    }
+    const hasRoom = pool._clients.length < pool.options.max
+    const budget = hasRoom || pool._idle.length > 0 || pool._clients.some(isFlowing) ? spend(memory.budget) : undefined
+    if (budget === undefined) return false
+    memory.budget = budget
+    return true
+  }
+
+  dialled(millis: number): void {
+    this.#dialMillis = this.#dialMillis === undefined ? millis : this.#dialMillis + ALPHA * (millis - this.#dialMillis)
+  }
+
+  /** The call has a connection for itself, until a caller wants to share it. */
+  began(reader: Reader, client: PeerClient, vitals: Vitals, release: NonNullable<Vitals['readerRelease']>): void {
+    vitals.reader = reader
+    vitals.readerRelease = release
+    // No clock was read for a new connection.
+    vitals.readerSentAt = Math.max(this.#host.door.lookedAt, vitals.provenAt.mono)
+    if (vitals.wasShared) this.#delay(reader, client, vitals)
+  }
+
+  /** Others will share it in a moment, perhaps, as they did the last time: what is sent until then goes to the socket in one write. */
+  #delay(reader: Reader, { connection: { stream } }: PeerClient, vitals: Vitals): void {
+    vitals.wasShared = false
+    if (!stream.cork || !shareableOf(reader, this.#host.door.classify, this.paces)) return
+    stream.cork()
+    // Behind the ticks that are asked for until this one has ended.
+    nextTick(() => nextTick(() => stream.uncork()))
+  }
+
+  /** The call that had the connection for itself was answered. */
+  ended({ text, shareable }: Reader, vitals: Vitals): void {
+    vitals.reader = undefined
+    vitals.readerRelease = undefined
+    const asked = typeof text === 'string' ? text : (text as { text?: unknown } | null)?.text
+    if (typeof asked === 'string')
+      this.paces.learn(shareable?.pace ?? this.paces.of(asked), vitals.provenAt.mono - (vitals.readerSentAt ?? 0))
+  }
+
+  answered({ shareable }: Expected, tookMillis: number, behindMillis: number): void {
+    this.paces.learn(shareable.pace, tookMillis, behindMillis)
+    // There is room for one more, or it has become known that a text is quick.
+    if (this.#host.pool._pendingQueue.length > 0) this.serve()
+  }
+
+  /** Must it be detected, with the statement that goes out next, what is at the other end? A caller would share. Asked again after a while, if no answer came. */
+  get asks(): boolean {
+    return this.#wantsProof && this.#host.memory.isDirect === undefined && this.clock.mono() - this.#askedAt > ASK_AGAIN_MILLIS
+  }
+
+  /** The caller that calls asks. Returns what to call with the answer. */
+  ask(client: PeerClient): (pid: number) => void {
+    this.#askedAt = this.clock.mono()
+    return (pid) => {
+      this.#wantsProof = false
+      this.#host.memory.isDirect ??= pid > 0 && pid === client.processID
+      this.serve()
+    }
+  }
+
+  /** Those who wait, and may go out behind others now. */
+  serve(): void {
+    const queue = this.#host.pool._pendingQueue
+    // The caller that goes out may fail at once, and so on.
+    if (this.#isServing || queue.length === 0) return
+    this.#isServing = true
+    try {
+      for (let index = 0; index < Math.min(queue.length, MOST_LOOKED_AT); ) {
+        const { share, context } = queue[index] as Waiter
+        const isOut = share && (context ? context.runInAsyncScope(share, undefined, index) : share(index))
+        if (isOut) queue.splice(index, 1)
+        else index++
+      }
+    } finally {
+      this.#isServing = false
+    }
+  }
+
+  /**
+   * The connection that the read goes out on, behind others. Undefined: on none, it waits for one of its own.
+   *
+   * @param before how many wait in front of it: each of them gets the connection that would be free first.
+   */
+  place(reader: Reader, before: number): Placed | undefined {
+    const { pool, door, settings, memory } = this.#host
+    if (pool.ending || acquires.isHeard || statements.isHeard || !isPlain(pool)) return undefined
+    const read = shareableOf(reader, door.classify, this.paces)
+    if (!read) return undefined
+    if (settings.share === 'auto' && memory.isDirect !== true) {
+      // The caller that is alone does not ask.
+      this.#wantsProof ||= memory.isDirect === undefined && (before > 0 || pool._clients.length > pool._idle.length)
+      return undefined
+    }
+    const dialling = this.#host.dialler.outstanding
+    const now = this.clock.mono()
+    const lane = this.#lane(read, Math.max(0, before - dialling), now)
+    if (!lane) return undefined
+    const hasRoom = pool._clients.length < pool.options.max
+    const choice = choosePlace({
+      hasIdle: false,
+      aheadMillis: lane.aheadMillis,
+      isSlow: this.paces.isSlow(read.pace),
+      roundTripMillis: this.paces.roundTripMillis,
+      dialMillis: this.#dialMillis ?? DIAL_MILLIS,
+      dialling,
+      hasRoom,
+      max: pool.options.max,
+    })
+    if (choice === 'share and dial') this.#host.dialler.dial()
+    const ledger = choice === 'share' || choice === 'share and dial' ? this.#open(lane) : undefined
+    return ledger && { ledger, at: now }
+  }
+
+  #open({ client, vitals }: Lane): Ledger | undefined {
+    const { reader, readerRelease, readerSentAt = 0 } = vitals
+    if (vitals.ledger instanceof Ledger) return vitals.ledger
+    if (!reader?.shareable || !readerRelease) return undefined
+    const { pace } = reader.shareable
+    const head: Expected = {
+      shareable: reader.shareable,
+      workMillis: pace.millis ?? 0,
+      isSlow: this.paces.isSlow(pace),
+      sentAt: readerSentAt,
+      query: undefined,
+      state: 'plain',
+      begin: undefined,
+      race() {},
+    }
+    const ledger = new Ledger(this, client, vitals, head, readerRelease)
+    reader.ledger = ledger
+    vitals.reader = undefined
+    vitals.readerRelease = undefined
+    return ledger
+  }
+
+  /** The connection on which least is ahead, but for so many of them. */
+  #lane(read: Shareable, but: number, now: number): Lane | undefined {
+    const lateMillis = this.#host.pool.options.max === 1 ? Number.POSITIVE_INFINITY : this.lateMillis()
+    const others: Lane[] = []
+    let least: Lane | undefined
+    for (const client of this.#host.pool._clients) {
+      const vitals = (client as { [VITALS]?: Vitals })[VITALS]
+      const aheadMillis = vitals && this.#aheadMillis(client, vitals, read, now, lateMillis)
+      if (!vitals || aheadMillis === undefined || (but === 0 && least && least.aheadMillis <= aheadMillis)) continue
+      least = { client, vitals, aheadMillis }
+      if (but > 0) others.push(least)
+    }
+    return but > 0 ? others.sort((one, other) => one.aheadMillis - other.aheadMillis)[but] : least
+  }
+
+  /** Undefined: it may not be shared, or not by this one. */
+  #aheadMillis(client: PeerClient, vitals: Vitals, read: Shareable, now: number, lateMillis: number): number | undefined {
+    if (
+      vitals.state !== 'in use' ||
+      !vitals.isPoolQuery ||
+      vitals.sessionState !== 'none' ||
+      vitals.owed ||
+      !this.#host.door.isSound(vitals, now)
+    )
+      return undefined
+    if (isBroken(client) || client.connection.stream.writableLength > MOST_UNWRITTEN) return undefined
+    const isOnlyOne = lateMillis === Number.POSITIVE_INFINITY
+    const { ledger } = vitals
+    if (ledger) {
+      if (!ledger.isOpen || ledger.length >= MOST_AHEAD || (ledger.hasSlow && !isOnlyOne) || ledger.overdueMillis(now) > lateMillis)
+        return undefined
+      return knowsName(client, read, ledger) ? ledger.aheadMillis(now) : undefined
+    }
+    const head = vitals.reader && this.#headOf(client, vitals.reader)
+    if (!head || (!isOnlyOne && this.paces.isSlow(head.pace))) return undefined
+    const passed = now - (vitals.readerSentAt ?? now)
+    const workMillis = head.pace.millis ?? 0
+    return passed - workMillis <= lateMillis && knowsName(client, read, head) ? Math.max(0, workMillis - passed) : undefined
+  }
+
+  /** The statement that has the connection for itself, if others may share it. */
+  #headOf(client: PeerClient, reader: Reader): Shareable | undefined {
+    // Behind an answer that was an error, or in front of a statement of another caller.
+    if (!isWatched(client) || this.#host.isSeen(client) || client.pipeline || !activeQueryOf(client) || queuedQueriesOf(client).length > 0)
+      return undefined
+    return shareableOf(reader, this.#host.door.classify, this.paces) ?? undefined
+  }
+}
+
+/** Two statements of one name must not both be parsed: the second waits until the server has parsed the first. */
+function knowsName(client: PeerClient, { name, text }: Shareable, ahead: SharedConnection | Shareable): boolean {
+  if (name === undefined) return true
+  const parsed = client.connection.parsedStatements?.[name]
+  if (parsed !== undefined) return parsed === text
+  return !('hasNamed' in ahead ? ahead.hasNamed(name) : ahead.name === name)
+}
+
+/** Is no caller told of each time that a connection is in use, and does no caller count them? */
+function isPlain(pool: PeerPool<Waiter>): boolean {
+  const { maxUses } = pool.options as { readonly maxUses?: number }
+  return maxUses === Number.POSITIVE_INFINITY && pool.listenerCount('acquire') === 0 && pool.listenerCount('release') === 0
+}

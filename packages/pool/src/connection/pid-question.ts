@@ -1,0 +1,41 @@
+/**
+ * Which backend is it that answers? Asked in the flight of a statement, in front of it and under the same Sync, so that it costs no round trip and no pooler
+ * can lose what is behind it. A pooler invents the pid that it gives at login, so the two differ.
+ */
+
+import { activeQueryOf } from '../driver/peer.ts'
+import type { Vitals } from './vitals.ts'
+
+const TEXT = 'SELECT pg_catalog.pg_backend_pid()'
+
+/** Parse, Bind and Execute of it, unnamed, with a result as text (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
+export const PID_QUESTION: Uint8Array<ArrayBuffer> = Uint8Array.from([
+  ...message('P', [0, ...[...TEXT].map((letter) => letter.charCodeAt(0)), 0, 0, 0]),
+  ...message('B', [0, 0, 0, 0, 0, 0, 0, 0]),
+  ...message('E', [0, 0, 0, 0, 0]),
+])
+
+function message(type: string, body: readonly number[]): readonly number[] {
+  const length = body.length + 4
+  return [type.charCodeAt(0), 0, 0, length >> 8, length & 255, ...body]
+}
+
+/** pg's own Query: what the server says of it. */
+interface Answers {
+  handleDataRow?(message: { readonly fields: readonly unknown[] }): void
+  handleCommandComplete?(...values: unknown[]): void
+}
+
+/** The first row that comes, and the first end, are not the statement's. It has no name: that something was parsed is nothing to it. */
+export function expectPid(client: object, vitals: Vitals): void {
+  const answers = activeQueryOf(client) as Answers | undefined
+  const told = vitals.askPid
+  vitals.askPid = undefined
+  if (!answers || !told) return
+  answers.handleDataRow = ({ fields: [pid] }) => told(Number(String(pid)))
+  answers.handleCommandComplete = () => {
+    // Behind what was put in front are the class's own.
+    delete answers.handleDataRow
+    delete answers.handleCommandComplete
+  }
+}

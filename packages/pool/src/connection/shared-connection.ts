@@ -1,0 +1,87 @@
+/** A read that shares a connection, and what the connection owes, as the rest of the pool sees them. */
+
+import type { Pace } from '@thaw/core'
+import type { PeerClient, PeerQuery } from '../driver/peer.ts'
+import type { Bounds } from './interruption.ts'
+
+/** One answer that is expected. The ledger keeps its books in it. */
+export interface Expected {
+  readonly shareable: Shareable
+  /** For how long the server usually works on it. */
+  readonly workMillis: number
+  /** Would it hold up the others? */
+  readonly isSlow: boolean
+  /** On the monotonic clock. */
+  readonly sentAt: number
+  query: PeerQuery | undefined
+  /** `ahead`: it was sent before the one in front of it was answered. `waiting`: until this tick has ended. */
+  state: 'plain' | 'waiting' | 'ahead'
+  /** Its own time begins to run once it is at the head. */
+  begin: (() => void) | undefined
+  /** The one at the head takes too long: it had better be sent elsewhere as well. */
+  race(): void
+}
+
+/** A call of `pool.query()`, as far as it matters to those who may share a connection with it. */
+export interface Reader {
+  readonly text: unknown
+  readonly values: unknown
+  /** May it share? Looked at when another caller wants to know. */
+  shareable?: Shareable | null | undefined
+  /** It shares a connection: the ledger gives that back. */
+  ledger?: SharedConnection | undefined
+}
+
+/** A statement that may share a connection. */
+export interface Shareable {
+  readonly text: string
+  readonly name: string | undefined
+  readonly pace: Pace
+}
+
+/** What a connection owes to those who share it; see `ledger.ts`. */
+export interface SharedConnection {
+  readonly client: PeerClient
+  /** A statement is being added. What reaches the client otherwise is not ours. */
+  readonly isAdding: boolean
+  /** May another one be added? Not behind a statement of a caller who uses a client that he has given back. */
+  readonly isOpen: boolean
+  readonly length: number
+  /** Is one of them usually slow? */
+  readonly hasSlow: boolean
+  /** Bounds of the statement that is being added: its time runs from the moment in which the server may begin with it. */
+  readonly begins: NonNullable<Bounds['begins']>
+  /** Its loss was charged to the retry budget: one connection is one loss, however many shared it. */
+  isPaid: boolean
+  /** The bound of the one at the head, or its signal: it closes the connection, which is nothing to tell the others. */
+  endedBy: Error | undefined
+  /** How long what was sent will still take. */
+  aheadMillis(now: number): number
+  /** By how much the answer to the one at the head is late. A round trip is not counted off. */
+  overdueMillis(now: number): number
+  /** Is one of that name on its way? */
+  hasNamed(name: string): boolean
+  close(): void
+  /** It was not sent, and will not be. False: it was. */
+  withdraw(query: PeerQuery): boolean
+  /** Is it behind others, on its way? Then it cannot be stopped without them. */
+  isBehind(query: PeerQuery): boolean
+  /** The connection is gone: what was sent and waits behind the head, which is pg's, and what was not sent. */
+  takeAll(error: Error): {
+    readonly sent: readonly PeerQuery[]
+    readonly unsent: readonly PeerQuery[]
+    /** What to tell them. */
+    readonly cause: Error
+    /** Was the head sent ahead, too? Then what was noted of the last sending is not about it. */
+    readonly isHeadAhead: boolean
+  }
+  /**
+   * The server is ready: what it says next is for the next one. First the state, then the caller that was at the head is told. False: nothing was sent ahead, and pg goes
+   * on by itself.
+   */
+  passOn(message: { readonly status?: string | undefined }): boolean
+  /** The first has been answered, and its caller has been told. The last one gives the connection back. */
+  answered(): void
+  /** A caller has heard that the connection is gone. Who was only refused leaves the others alone. */
+  lose(error: Error): void
+}

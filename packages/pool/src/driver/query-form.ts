@@ -1,0 +1,27 @@
+/** How `pool.query()` may be called: the parts that decide which way it goes. */
+
+import type { PeerQuery } from './peer.ts'
+
+export interface QueryForm {
+  readonly text?: unknown
+  readonly values?: unknown
+  readonly name?: unknown
+  readonly queryMode?: unknown
+  readonly rows?: unknown
+  readonly portal?: unknown
+  readonly binary?: unknown
+  readonly signal?: unknown
+  readonly query_timeout?: unknown
+}
+
+/** A string, or a plain object: what has a class of its own may know more than its own properties tell. */
+export function formOf(text: unknown, values: unknown): QueryForm | undefined {
+  if (typeof text === 'string') return { text, ...(values !== undefined && { values }) }
+  if (typeof text !== 'object' || text === null || Object.getPrototypeOf(text) !== Object.prototype) return undefined
+  return { ...text, ...(values !== undefined && { values }) }
+}
+
+/** As far as it must be known when the driver has forgotten it. */
+export function statementOf(text: unknown): PeerQuery {
+  return { text: typeof text === 'string' ? text : (text as { text?: unknown } | null)?.text, handleError() {} }
+}

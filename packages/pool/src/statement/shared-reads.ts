@@ -1,0 +1,120 @@
+/**
+ * A read that goes out behind others, on a connection that is shared. If those ahead take too long, another connection races them: the first answer counts. If
+ * the connection is lost, everything on it is a read, and goes out again on the usual rules.
+ */
+
+import type pg from 'pg'
+import type { Placed, Sharing } from '../checkout/sharing.ts'
+import type { Ledger } from '../connection/ledger.ts'
+import { lossOf } from '../connection/lost-statement.ts'
+import type { Expected, Shareable } from '../connection/shared-connection.ts'
+import { nextTick } from '../driver/next-tick.ts'
+import type { ConnectCallback, PeerClient, PeerQuery, Release } from '../driver/peer.ts'
+import type { Callback } from '../driver/promisify.ts'
+import { rememberSent } from './as-first-sent.ts'
+import { type Call, resume } from './call.ts'
+
+/** What it needs of the code that sends statements. */
+export interface SharedReadHost {
+  readonly sharing: Sharing
+  /** Wants another connection. Returns how not to want it any more. */
+  connect(call: Call, take: ConnectCallback): () => void
+  /** Sends it on a connection of its own as well, where nothing can be changed. */
+  runBeside(call: Call, late: PeerClient, other: PeerClient, release: Release): void
+  succeeded(call: Call, result: pg.QueryResult | undefined): void
+  failed(call: Call, error: Error): void
+}
+
+/** Sends it behind what is on its way already. `before`: so many wait in front of it. False: nowhere, it has to wait. */
+export function shareRead(call: Call, before: number, host: SharedReadHost): boolean {
+  const placed = host.sharing.place(call, before)
+  if (!placed || !call.shareable) return false
+  call.ledger = placed.ledger
+  call.sent ??= rememberSent(call.text, call.values)
+  new SharedRead(call, call.shareable, placed, host).send()
+  return true
+}
+
+class SharedRead implements Expected {
+  readonly shareable: Shareable
+  readonly workMillis: number
+  readonly isSlow: boolean
+  readonly sentAt: number
+  query: PeerQuery | undefined
+  state: Expected['state'] = 'plain'
+  begin: (() => void) | undefined
+  readonly #call: Call
+  readonly #ledger: Ledger
+  readonly #host: SharedReadHost
+  #isSending = false
+  #isTold = false
+  /** Its own end is in, one way or the other. pg may tell it twice. */
+  #isEnded = false
+  /** It is on another connection as well, or has been. */
+  #race: 'none' | 'wanted' | 'taken' | 'lost' = 'none'
+  #wantNoOther: (() => void) | undefined
+  /** That nothing is known of it is nothing to tell as long as it may still be answered elsewhere. */
+  #held: Error | undefined
+
+  constructor(call: Call, shareable: Shareable, { ledger, at }: Placed, host: SharedReadHost) {
+    this.#call = call
+    this.#ledger = ledger
+    this.#host = host
+    this.shareable = shareable
+    this.workMillis = shareable.pace.millis ?? 0
+    this.isSlow = host.sharing.paces.isSlow(shareable.pace)
+    this.sentAt = at
+  }
+
+  send(): void {
+    this.#isSending = true
+    try {
+      this.#ledger.add(this, this.#call, (error: Error | null, result?: pg.QueryResult) => this.#settle(error, result))
+    } catch (error) {
+      this.#settle(error as Error, undefined)
+    }
+    this.#isSending = false
+  }
+
+  race(): void {
+    if (this.#isTold || this.#isEnded || this.#race !== 'none') return
+    this.#race = 'wanted'
+    this.#wantNoOther = resume(this.#call, () => this.#host.connect(this.#call, (...results) => this.#take(...results)))
+  }
+
+  #take(failure: Error | undefined, other: PeerClient | undefined, release: Release): void {
+    if (failure || !other) return
+    if (this.#isTold) return release()
+    this.#race = 'taken'
+    const besides: Callback<pg.QueryResult> = (error, result) => {
+      // The other way is closed as well only if its own connection was lost, too.
+      if (error && lossOf(error) && !this.#isEnded) this.#race = 'lost'
+      else if (this.#mayTell()) this.#call.done(error && this.#held ? this.#held : error, result)
+    }
+    this.#host.runBeside({ ...this.#call, done: besides }, this.#ledger.client, other, release)
+  }
+
+  #settle(error: Error | null | undefined, result: pg.QueryResult | undefined): void {
+    if (this.#isEnded) return
+    this.#isEnded = true
+    if (this.#isSending) nextTick(() => this.#end(error, result))
+    else this.#end(error, result)
+  }
+
+  #end(error: Error | null | undefined, result: pg.QueryResult | undefined): void {
+    const isLost = error && lossOf(error)
+    if (isLost) this.#ledger.lose(error)
+    if (isLost && this.#race === 'taken' && !this.#isTold) this.#held = error
+    else if (!this.#mayTell()) return
+    else if (error) resume(this.#call, () => this.#host.failed(this.#call, error))
+    else this.#host.succeeded(this.#call, result)
+  }
+
+  /** The first answer counts. */
+  #mayTell(): boolean {
+    if (this.#isTold) return false
+    this.#isTold = true
+    this.#wantNoOther?.()
+    return true
+  }
+}

@@ -1,0 +1,66 @@
+/** Has the primary become a standby? Asked when a write is refused as read-only, and remembered when it was found. */
+
+import { codeOf, foundStandby, mayLookUpAgain, read, type StandbyFound } from '@thaw/core'
+import type pg from 'pg'
+import type { Door } from '../checkout/door.ts'
+import { type Answer, sendUnseen } from '../connection/unseen.ts'
+import { isBroken } from '../connection/vitals.ts'
+import { isSubmittable, type PeerClient } from '../driver/peer.ts'
+import type { Settings } from '../options/options.ts'
+
+/** What it needs of its pool. */
+export interface StandbyHost {
+  readonly settings: Settings
+  readonly door: Door
+  isEnding(): boolean
+}
+
+/** A call whose statement was refused. */
+interface RefusedCall {
+  readonly text: unknown
+  readonly wasRefused?: boolean
+  readonly secondTry?: { readonly how: string }
+}
+
+/** PostgreSQL's read_only_sql_transaction. */
+const READ_ONLY = '25006'
+
+export class StandbyWatch {
+  readonly #host: StandbyHost
+  #found: StandbyFound | undefined
+
+  constructor(host: StandbyHost) {
+    this.#host = host
+  }
+
+  /** A statement that a standby refused has been answered elsewhere. */
+  forget(): void {
+    this.#found = undefined
+  }
+
+  /** Is it worth to ask? */
+  mayBe({ text, wasRefused, secondTry }: RefusedCall, client: PeerClient, error: Error): boolean {
+    if (codeOf(error) !== READ_ONLY || wasRefused || secondTry?.how === 'inside READ ONLY') return false
+    if (this.#host.isEnding() || isSubmittable(text) || isBroken(client)) return false
+    const { door, settings } = this.#host
+    const isOfInterest = this.#isOutdated(client) || mayLookUpAgain(this.#found, read(settings.clock))
+    return isOfInterest && door.vitalsOf(client).status === 'I'
+  }
+
+  ask(client: PeerClient, told: (isStandby: boolean, hasAnswered: boolean) => void): void {
+    const answered = (unanswered: Error | null, answer: pg.QueryResult<{ standby: boolean }>) => {
+      const isStandby = !unanswered && answer.rows[0]?.standby === true
+      if (isStandby && !this.#isOutdated(client)) {
+        this.#host.door.condemnAll()
+        this.#found = foundStandby(this.#found, read(this.#host.settings.clock))
+      }
+      told(isStandby, !unanswered)
+    }
+    sendUnseen(client, 'SELECT pg_is_in_recovery() AS standby', undefined, answered as Answer)
+  }
+
+  /** Has another statement detected before, on a connection of the same generation? */
+  #isOutdated(client: PeerClient): boolean {
+    return this.#host.door.vitalsOf(client).generation < this.#host.door.generation
+  }
+}
