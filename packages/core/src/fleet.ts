@@ -1,19 +1,20 @@
 /**
- * A fleet: runtimes that share a server without a pooler. Its sessions say in their name that they belong to it, and whether they may be ended while they are idle. A new
- * connection ends the longest idle ones where the server is too full. Rules over values; a driver does what they say.
+ * A fleet: runtimes that share a server without a pooler. The name of each session says that it belongs to the fleet, and whether it may be
+ * ended while idle. When the server is too full, a new connection ends the longest idle ones. Rules over values; a driver does what they
+ * say.
  */
 
 import { codeOf } from './classify.ts'
 import { OptionError } from './errors.ts'
 import { show } from './options.ts'
 
-/** What the option `fleet` may be, beside a name alone. */
+/** What the option `fleet` may be, besides just a name. */
 export interface FleetOptions {
   /** The same in each runtime that shares its sessions with the others. Letters, digits, `.`, `_` and `-`. */
   readonly name: string
   /** How many sessions the fleet may have in all. Default: what the server, the database and the role allow. */
   readonly sessions?: number | undefined
-  /** How many sessions may stay connected while they sleep. Default: as many as fit. 0: none, for databases that must go to sleep. */
+  /** How many sessions may stay connected while idle. Default: as many as fit. 0: none, for databases that must go to sleep. */
   readonly keep?: number | undefined
 }
 
@@ -25,8 +26,8 @@ export interface Fleet {
 }
 
 /**
- * Above the first share of a limit, idle sessions are ended, down to the second. The quarter that is left is for runtimes that connect
- * meanwhile; that so many are ended at once makes it rare.
+ * Above the first share of a limit, idle sessions are ended, down to the second. The remaining quarter is for runtimes that connect
+ * meanwhile; ending many at once makes it rare.
  */
 export const FULL_SHARE = 0.75
 export const ROOMY_SHARE = 0.5
@@ -34,18 +35,21 @@ export const ROOMY_SHARE = 0.5
 /** The longest `trustMillis` of a member: the other members have to know when it no longer trusts a connection. */
 export const FLEET_TRUST_MILLIS = 500
 /**
- * A session that has been idle for longer than this, by the server's clock, is no longer trusted: its owner sends a probe first. One second longer than the trust, because a
- * statement may be sent a moment after the decision, and takes time to arrive.
+ * A session that has been idle for longer than this, by the server's clock, is no longer trusted: its owner sends a probe first. One second
+ * longer than the trust, because a statement may be sent a moment after the decision, and takes time to arrive.
  */
 export const FLEET_LEASE_MILLIS = 1500
 /**
  * A reply that took longer may have waited in the socket of a frozen process. The server may have been idle since the request was sent: the trust begins there.
  */
 export const LATE_ANSWER_MILLIS = 250
-/** What is sent that long after the trust began is sent too late to arrive for certain before the lease ends. Half of the second is for the way. */
+/** What is sent this long after the trust began may arrive after the lease has ended. Half of the second is for the way. */
 const SENT_IN_TIME_MILLIS = FLEET_TRUST_MILLIS + LATE_ANSWER_MILLIS
 
-/** Where a member could not free enough, its own session ends after so long: the server's `idle_session_timeout`. Shorter than callers wait for a connection. */
+/**
+ * If a member could not free enough, its own session ends after this long: the server's `idle_session_timeout`. Shorter than callers wait
+ * for a connection.
+ */
 export const SELF_END_MILLIS = 3000
 
 /** May what was sent at `sentMillis` after the trust began reach a session that has been ended? */
@@ -89,23 +93,23 @@ function refuse(option: string, value: unknown, allowed: string): OptionError {
   return new OptionError({ option, allowed, message: `Option "${option}" is ${show(value)}, but must be ${allowed}.` })
 }
 
-/** What the sessions of one member are called. */
+/** The names of one member's sessions. */
 export interface FleetNames {
-  /** One that may be ended once it has been idle for long enough. Those of other members end like this, too. */
+  /** A session that may be ended once it has been idle for long enough. Those of other members end like this, too. */
   readonly resting: string
-  /** One that is spared: a caller has it, or has left session state. */
+  /** A session that is spared: a caller has it, or has left session state. */
   readonly held: string
 }
 
-/** How the names of all sessions of the fleet end, whatever is in front. */
+/** How the names of all sessions of the fleet end, whatever precedes that. */
 export function fleetSuffixes({ name }: Pick<Fleet, 'name'>): FleetNames {
   return { resting: `fleet:${name}`, held: `fleet:${name}*` }
 }
 
 /**
- * The names, the user's own `application_name` in front.
+ * The names, with the user's own `application_name` in front.
  *
- * @throws {OptionError} where that is longer than what PostgreSQL keeps.
+ * @throws {OptionError} if that is longer than what PostgreSQL keeps.
  */
 export function fleetNames(fleet: Pick<Fleet, 'name'>, applicationName: string | undefined): FleetNames {
   const { resting, held } = fleetSuffixes(fleet)
@@ -119,7 +123,7 @@ export function fleetNames(fleet: Pick<Fleet, 'name'>, applicationName: string |
   })
 }
 
-/** A pooler that its address gives away. There the sessions are the pooler's, and it is what a fleet would be for. */
+/** A pooler, recognised by its address. Its sessions are its own, and it does what a fleet is for. */
 export function poolerAt(host: string, port: number | undefined): { readonly pooler: string; readonly instead: string } | undefined {
   const row = POOLERS.find(({ hosts, ports }) => hosts.test(host) && (!ports || (port !== undefined && ports.includes(port))))
   return row && { pooler: row.pooler, instead: row.instead }
@@ -155,32 +159,32 @@ export interface Census {
   /** Sessions, and how many there may be, by the limit that is nearest. */
   readonly used: number
   readonly limit: number
-  /** Were so many to be ended, and how many were. */
+  /** How many were to be ended, and how many were. */
   readonly wanted: number
   readonly ended: number
 }
 
-/** Is there still not room enough? Then it is worth looking again when leases have ended, and the sleeping must end by themselves. */
+/** Is there still too little room? Then it is worth looking again when leases have ended, and idle sessions must end by themselves. */
 export function isCrowded({ wanted, ended }: Census): boolean {
   return wanted > ended
 }
 
-/** Why a fleet goes on without ending sessions. */
+/** Why a fleet continues without ending sessions. */
 export type FleetTrouble =
-  /** There is a pooler between: the sessions are its own. */
+  /** There is a pooler in between: the sessions are its own. */
   | 'pooler'
   /** The role may not look, or may not end sessions. */
   | 'no-right'
   /** The server has no such view or function: it is not PostgreSQL itself. */
   | 'no-function'
-  /** Sessions of the fleet belong to roles whose state this one may not see. */
+  /** Sessions of the fleet belong to roles whose state this role may not see. */
   | 'hidden'
   /** `sessions` is more than the server, the database or the role allow. The smaller one counts. */
   | 'sessions-above-limit'
   /** The look failed otherwise. */
   | 'failed'
 
-/** What the failure of a look says. */
+/** What the failure of a look means. */
 export function troubleOf(error: unknown): FleetTrouble {
   const code = codeOf(error)
   if (code === '42501') return 'no-right'

@@ -1,9 +1,9 @@
 /**
- * Statements of the pool's own, in front of whatever its callers send: in the same flight, ended by a Sync of their own. What the server answers is
- * never shown to pg, which knows nothing of them, and neither do tracing tools.
+ * The pool's own statements, in front of what its callers send: in the same write, each ended by its own Sync. The server's replies are
+ * never shown to pg, which does not know of them, nor to tracing tools.
  */
 
-/** What the server answered: the one row, as text; or an error, after which everything is as it was. */
+/** What the server replied: the one row, as text; or an error, after which everything is as it was. */
 export interface OwnAnswer {
   readonly row?: readonly (string | null)[]
   readonly error?: Error

@@ -1,4 +1,7 @@
-/** What a member of a fleet asks the server in the flight of a statement, and how it has sleeping sessions ended: one statement, so that nothing can happen between the two. */
+/**
+ * What a member of a fleet asks the server in the same write as a statement, and how it has idle sessions ended: one statement, so that
+ * nothing can happen between the two.
+ */
 
 import { type Census, FLEET_LEASE_MILLIS, type Fleet, FULL_SHARE, fleetSuffixes, ROOMY_SHARE, SELF_END_MILLIS } from '@thaw/core'
 
@@ -72,7 +75,7 @@ const LOCK_CLASS = String(0x74_68_61_77)
 export const WAKE = 'SELECT pg_advisory_xact_lock_shared($1::int, pg_backend_pid())'
 export const WAKE_VALUES: readonly string[] = [LOCK_CLASS]
 
-/** What to give to {@link LOOK}. `name`: what its own session is to be called from now on. */
+/** The parameters of {@link LOOK}. `name`: the name of its own session from now on. */
 export function lookValues(fleet: Fleet, processID: number, name: string | undefined): (string | null)[] {
   const { resting, held } = fleetSuffixes(fleet)
   const { sessions, keep } = fleet
@@ -91,21 +94,21 @@ export function lookValues(fleet: Fleet, processID: number, name: string | undef
   ]
 }
 
-/** What it told. */
+/** What it returned. */
 export interface Found extends Census {
   /** PostgreSQL itself is at the other end. */
   readonly isDirect: boolean
   /** Sessions of the fleet that are spared. */
   readonly spared: number
-  /** Sessions of the fleet of which nothing can be seen. */
+  /** Sessions of the fleet whose state cannot be seen. */
   readonly hidden: number
-  /** More sessions were wanted than there can be. */
+  /** More sessions were wanted than are allowed. */
   readonly isAboveLimit: boolean
   /** Its own session ends by itself from now on. */
   readonly endsItself: boolean
 }
 
-/** Undefined: it told nothing, or something else. */
+/** Undefined: it returned nothing, or something else. */
 export function foundIn(row: readonly (string | null)[] | undefined): Found | undefined {
   if (row?.length !== 10) return undefined
   const [direct, used, limit, wanted, ended, spared, hidden, above, , ending] = row.map((field) => Number(field ?? 0))
@@ -122,7 +125,7 @@ export function foundIn(row: readonly (string | null)[] | undefined): Found | un
   }
 }
 
-/** Changes what its session is called. */
+/** Changes the name of its session. */
 export const RENAME = "SELECT set_config('application_name', $1, false)"
 /** And it no longer ends by itself: its caller may take a while. */
 export const RENAME_AND_STAY = "SELECT set_config('application_name', $1, false), set_config('idle_session_timeout', '0', false)"

@@ -1,6 +1,6 @@
 /**
- * A watched Client of a pool in a fleet: replies to statements of the pool's own are removed before pg sees them. A class of its own, so that the rows of other pools do not
- * pass through it.
+ * A watched Client of a pool in a fleet: replies to the pool's own statements are removed before pg sees them. A class of its own, so that
+ * the rows of other pools do not pass through it.
  */
 
 import { mayEndSession } from '@thaw/core'
@@ -11,21 +11,21 @@ import { type PeerQuery, queuedQueriesOf } from '../driver/peer.ts'
 
 type WatchedClass = new (...values: unknown[]) => PeerClientBase
 
-/** What a member's client tells its fleet. */
+/** What a member's client reports to its fleet. */
 export interface MemberHost {
-  /** A client has been made. Before its first byte. */
+  /** A client has been created. Before its first byte. */
   made(client: object): void
-  /** The server is ready for the next statement, whosever the one before was. */
+  /** The server is ready for the next statement, whichever the one before was. */
   ready(client: object, vitals: Vitals): void
 }
 
-/** Extends the class. A factory of something else is left as it is: nothing of ours can be sent on what it makes. */
+/** Extends the class. A factory of something else is left as it is: we cannot send anything on what it makes. */
 export function memberClient(Client: object, host: MemberHost): object {
   const prototype = (Client as { prototype?: object }).prototype
   if (!prototype || !isWatched(prototype)) return Client
   const Base = Client as WatchedClass
   return class Client extends Base {
-    // Survives minifiers: ORMs look at class names. No field: webpack's minifier assigns it, which throws.
+    // Survives minifiers: ORMs look at class names. Not a field: webpack's minifier turns it into an assignment, which throws.
     static override get name(): string {
       return (Base as { name: string }).name
     }
@@ -41,7 +41,7 @@ export function memberClient(Client: object, host: MemberHost): object {
     }
 
     override _pulseQueryQueue(): void {
-      // One that reads from the socket by itself, such as COPY, would read our answers, too.
+      // A statement that reads from the socket by itself, such as COPY, would read our replies, too.
       if (!this.#own || isPlain(queuedQueriesOf(this)[0])) super._pulseQueryQueue()
     }
 
@@ -72,7 +72,7 @@ export function memberClient(Client: object, host: MemberHost): object {
       if (vitals) host.ready(this, vitals)
       const own = vitals?.own?.shift()
       if (!vitals || !own) return super._handleReadyForQuery(message)
-      // What comes next is the server's first word about whatever was sent behind.
+      // The next message is the server's first reply to what was sent behind it.
       vitals.sending.bytesRead = this.connection.stream.bytesRead
       own.end()
       if (queuedQueriesOf(this).length > 0) this._pulseQueryQueue()

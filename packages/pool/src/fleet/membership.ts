@@ -1,8 +1,9 @@
 /**
- * A pool's membership in a fleet: what its sessions are called, when it looks for room, and how long a session is its own.
+ * A pool's membership in a fleet: the names of its sessions, when it looks for room, and how long a session is its own.
  *
- * Logged in as one that is spared. The first statement of a connection takes the look with it; a statement of `pool.query()` can be sent again, so from then on its
- * session may be ended while it sleeps. While a caller has a client, or has left state on it, it is called one that is spared.
+ * A session logs in as one that is spared. The first statement of a connection carries the look; a statement of `pool.query()` can be sent
+ * again, so from then on its session may be ended while idle. While a caller has a client, or has left state on it, the session is named as
+ * one that is spared.
  */
 
 import {
@@ -41,11 +42,11 @@ export class Membership implements MemberHost {
   readonly #memory: Memory
   readonly #names = new WeakMap<object, FleetNames>()
   readonly #told = new Set<FleetTrouble>()
-  /** There is no server to ask: a pooler, or no PostgreSQL. */
+  /** There is no server to ask: a pooler, or not PostgreSQL. */
   #isOff = false
-  /** It may not look, or end anybody. Its own sessions may be ended by others. */
+  /** It may not look, or may not end sessions. Its own sessions may be ended by others. */
   #isBlind = false
-  /** When the next look is due, beside those of new connections. */
+  /** When the next look is due, besides those of new connections. */
   #nextLookAt = Number.POSITIVE_INFINITY
   #stats: FleetStats = { looks: 0, evicted: 0, spared: 0, used: 0, limit: 0 }
 
@@ -69,7 +70,7 @@ export class Membership implements MemberHost {
     connectionParameters.application_name = names.held
   }
 
-  /** When the trust begins: with the answer, or where it took long with the question, because it may have lain in our socket. */
+  /** When the trust begins: with the reply; or, if the reply took long, with the request, because the reply may have waited in our socket. */
   ready(client: object, vitals: Vitals): void {
     const now = read(this.#clock)
     const from = vitals.askedFrom ?? vitals.bornAt
@@ -87,14 +88,14 @@ export class Membership implements MemberHost {
     if (!this.#mayName(client, vitals)) return
     const now = read(this.#clock)
     const mayBeSentAgain = vitals.isPoolQuery && vitals.sessionState === 'none'
-    // The process stood still between the decision and now. Nothing has been sent, so the statement goes out elsewhere.
+    // The process stood still between the decision and now. Nothing has been sent, so the statement is sent elsewhere.
     const isLate = vitals.leaseFrom !== undefined && !wasSentInTime(elapsedMillis(vitals.leaseFrom, now))
     if (isLate && mayBeSentAgain && vitals.fleetName === 'resting' && vitals.owed === undefined)
       return void client.connection.stream.destroy(wireError('ETIMEDOUT', TOO_LATE))
     vitals.askedFrom ??= now
-    // A read that takes the probe with it.
+    // A read that carries a probe.
     if (vitals.owed?.to === 'piggybacked') this.#wake(client, vitals)
-    // A COPY takes the socket from pg, and would read our answer.
+    // A COPY takes the socket from pg, and would read our reply.
     if (vitals.status !== 'I' || queuedQueriesOf(client)[0]?.requiresPreparation === undefined) return
     const next = mayBeSentAgain ? 'resting' : 'held'
     if (this.#mayLook && (!vitals.hasLooked || now.mono >= this.#nextLookAt)) this.#look(client, vitals, next)
@@ -118,12 +119,15 @@ export class Membership implements MemberHost {
     else this.#rename(client, vitals, 'resting')
   }
 
-  /** Is the trust over, though the connection has been heard of since? */
+  /** Is the trust over, although the server has been heard from since? */
   isOverdue(vitals: Vitals, now: { readonly wall: number; readonly mono: number }, trustMillis: number): boolean {
     return vitals.leaseFrom !== undefined && elapsedMillis(vitals.leaseFrom, now) >= trustMillis
   }
 
-  /** It has answered, but so late that it may have been ended since: its answer may have lain in the socket of a frozen process. Ask again, a few times. */
+  /**
+   * It has replied, but so late that it may have been ended since: the reply may have waited in the socket of a frozen process. Probe
+   * again, a few times.
+   */
   judgeProof(vitals: Vitals, now: { readonly wall: number; readonly mono: number }): 'in time' | 'ask again' | 'give up' {
     const isLate = vitals.leaseFrom !== undefined && !wasSentInTime(elapsedMillis(vitals.leaseFrom, now))
     vitals.lateProofs = isLate ? (vitals.lateProofs ?? 0) + 1 : 0
@@ -131,7 +135,7 @@ export class Membership implements MemberHost {
     return vitals.lateProofs < MOST_LATE_PROOFS ? 'ask again' : 'give up'
   }
 
-  /** A dial has failed. Had the server no room, a connection that stands looks for it; otherwise the next statement does. */
+  /** A connection attempt has failed. If the server had no room, an open connection looks for it; otherwise the next statement does. */
   refused(error: Error, idle: PeerClient | undefined): void {
     if (codeOf(error) !== TOO_MANY || !this.#mayLook) return
     this.#nextLookAt = Math.min(this.#nextLookAt, this.#clock.mono())
@@ -170,7 +174,7 @@ export class Membership implements MemberHost {
   }
 
   #look(client: PeerClient, vitals: Vitals, next: 'resting' | 'held'): void {
-    // No name that it has already: a session that ends itself must not be told so twice, nor one that is held at all.
+    // Not a name that it already has: a session that ends itself must not be told so twice, nor one that is in use at all.
     const name = next === 'resting' ? this.#names.get(client)?.resting : undefined
     if (next === 'held' && vitals.fleetName === 'resting') this.#rename(client, vitals, 'held')
     vitals.hasLooked = true
@@ -190,7 +194,7 @@ export class Membership implements MemberHost {
   #looked(vitals: Vitals, { row, error }: OwnAnswer): void {
     const found = foundIn(row)
     if (!found) {
-      // Its session is still called what it was.
+      // Its session still has its former name.
       vitals.fleetName = 'held'
       const reason = troubleOf(error)
       if (reason !== 'failed') this.#isBlind = true
@@ -219,7 +223,7 @@ export class Membership implements MemberHost {
   }
 }
 
-/** Of a network that is that slow no session can be certain. */
+/** In a network this slow, no session can be certain. */
 const MOST_LATE_PROOFS = 4
 /** PostgreSQL's too_many_connections. */
 const TOO_MANY = '53300'
