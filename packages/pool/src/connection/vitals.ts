@@ -61,7 +61,7 @@ export interface Vitals {
   provenAt: Reading
   /** When a caller acquired it, on the monotonic clock. 0: there was no listener. Undefined: no caller has it. */
   lentAt: number | undefined
-  /** When it was last given back. */
+  /** When it was last released. */
   idleSince: Reading
   status: TransactionStatus
   /** Changed by `enter` alone. */
