@@ -48,6 +48,7 @@ const FLOORS = [
   'checkout',
   'statement',
   'pool.ts',
+  'transaction',
   'lone-client.ts',
   'scope',
 ]

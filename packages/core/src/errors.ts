@@ -4,6 +4,7 @@
  * Checked by brand rather than by `instanceof`, so that two copies of this package agree: `ThawError.is(error)`, `error.kind`.
  */
 
+import type { CommitReason } from './commit-outcome.ts'
 import type { LostStatement, Outcome, OutcomeReason, OutcomeVerdict } from './outcome.ts'
 
 const BRAND = Symbol.for('thaw.error')
@@ -17,11 +18,13 @@ export type ErrorKind =
   | 'connect'
   | 'connection-lost'
   | 'deadline'
+  | 'idempotency-key'
   | 'option'
   | 'outcome-unknown'
   | 'replication-unconfirmed'
   | 'scope'
   | 'transaction-open'
+  | 'transaction-use'
 
 /** What a socket or server error carries and other code's predicates read (Prisma's, for one). */
 export interface WireFacts {
@@ -154,7 +157,18 @@ export interface UnknownEvidence {
   readonly answered: boolean
   /** The SQLSTATE with which the server ended the session, if it sent one. */
   readonly fatalSqlstate?: string
+  /** The transaction's id, of `pool.transaction()`, `pool.batch()` and `once`, if the server had told it. */
+  readonly xid?: string
+  /** The server that it was sent to: a host and a port. */
+  readonly host?: string
+  /** When the answer was missed, in milliseconds since the epoch. */
+  readonly lostAt?: number
+  /** What would settle it, in words. */
+  readonly settledBy?: string
 }
+
+/** Why nobody knows. `key-not-asked`: of a write under an idempotency key, the table of keys could not be reached. */
+export type UnknownReason = OutcomeReason | CommitReason | 'key-not-asked'
 
 /**
  * The connection was lost after the statement was sent, and no client can know whether it was executed. Check before you send it again: it
@@ -167,10 +181,10 @@ export class OutcomeUnknownError extends ThawError {
   readonly outcome = 'unknown'
   /** https://www.postgresql.org/docs/current/errcodes-appendix.html, class 08 */
   readonly code = '08007'
-  readonly reason: OutcomeReason
+  readonly reason: UnknownReason
   readonly evidence: UnknownEvidence
 
-  constructor(parts: { reason: OutcomeReason; evidence: UnknownEvidence; message: string; cause?: unknown }) {
+  constructor(parts: { reason: UnknownReason; evidence: UnknownEvidence; message: string; cause?: unknown }) {
     super({ kind: 'outcome-unknown', retryable: false, message: parts.message, cause: parts.cause })
     this.name = 'OutcomeUnknownError'
     this.reason = parts.reason
@@ -256,5 +270,27 @@ export class ScopeError extends ThawError {
   constructor(parts: { message: string; cause?: unknown }) {
     super({ kind: 'scope', retryable: false, message: parts.message, cause: parts.cause })
     this.name = 'ScopeError'
+  }
+}
+
+/**
+ * The client of a `pool.transaction()` was used as it may not be: after its function had ended, without awaiting a statement, or to end the transaction by hand.
+ * Nothing is stored: the transaction was rolled back, or what was asked of it was not sent.
+ */
+export class TransactionUseError extends ThawError {
+  constructor(parts: { message: string; cause?: unknown }) {
+    super({ kind: 'transaction-use', retryable: false, message: parts.message, cause: parts.cause })
+    this.name = 'TransactionUseError'
+  }
+}
+
+/** An idempotency key cannot be used: it belongs to another statement, is older than keys may be, or its table is missing. Nothing was executed. */
+export class IdempotencyKeyError extends ThawError {
+  readonly reason: 'another-statement' | 'expired' | 'no-table'
+
+  constructor(parts: { reason: IdempotencyKeyError['reason']; message: string; cause?: unknown }) {
+    super({ kind: 'idempotency-key', retryable: false, message: parts.message, cause: parts.cause })
+    this.name = 'IdempotencyKeyError'
+    this.reason = parts.reason
   }
 }

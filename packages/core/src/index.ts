@@ -7,6 +7,15 @@
 export { backoffMillis } from './backoff.ts'
 export { classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
 export { type Clock, elapsedMillis, type Reading, read, runtimeTime, systemClock, type Timer } from './clock.ts'
+export {
+  type CommitEvidence,
+  type CommitReason,
+  type CommitVerdict,
+  type Incarnation,
+  isSameIncarnation,
+  judgeCommit,
+  type XactStatus,
+} from './commit-outcome.ts'
 export { chargedMillis, type Deadline, LOOK_MILLIS, startAbsoluteDeadline, startDeadline } from './deadline.ts'
 export {
   type AcquireStage,
@@ -17,13 +26,16 @@ export {
   type ConnectStage,
   DeadlineError,
   type ErrorKind,
+  IdempotencyKeyError,
   OptionError,
   OutcomeUnknownError,
   ReplicationUnconfirmedError,
   ScopeError,
   ThawError,
   TransactionOpenError,
+  TransactionUseError,
   type UnknownEvidence,
+  type UnknownReason,
   type WireFacts,
 } from './errors.ts'
 export {
@@ -56,6 +68,7 @@ export {
   troubleOf,
   wasSentInTime,
 } from './fleet.ts'
+export { fingerprintOf } from './fingerprint.ts'
 export { type FreezeEvidence, type FreezeHints, LATE_MILLIS, weighFreeze } from './freeze.ts'
 export { type EvictReason, type GateRules, type GateVerdict, type IdleConnection, judge } from './gate.ts'
 export { GRAMMAR_WORDS, HARMLESS_FUNCTIONS, HARMLESS_OPERATORS } from './harmless.ts'
@@ -86,6 +99,7 @@ export {
   trackPool,
   watchPools,
 } from './invocation.ts'
+export { judgeKey, type KeyedStep, type KeyRow } from './keyed-outcome.ts'
 export { type Line, type LineLogger, logTo, narrate } from './narrate.ts'
 export { checkOptions, type OptionRule, type OptionRules } from './options.ts'
 export {
@@ -101,6 +115,7 @@ export { createPaces, type Pace, type Paces } from './pace.ts'
 export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
 export { pollSockets } from './poll-sockets.ts'
 export { endWithAnswer, type Handled, openRequest, type RequestInvocation, type RequestParts } from './request.ts'
+export { causesOf, mayRerun, type RerunFacts, type RerunReason, rerunReason } from './rerun.ts'
 export { judgeResend, type Resend, type ResendFacts } from './resend.ts'
 export { BUDGET_TOKENS, earn, type RetryBudget, spend } from './retry-budget.ts'
 export { growth, type InUseCounts, type Jam, nextDial, type PoolCounts, roomLeft, waitsForItself } from './room.ts'

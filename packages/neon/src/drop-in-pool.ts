@@ -2,7 +2,7 @@
 
 import type * as neon from '@neondatabase/serverless'
 import type { ThawListener } from '@thaw/core'
-import type { ConnectOptions, EndOptions, PoolStats, QueryOptions, ThawOptions } from '@thaw/pool'
+import type { ConnectOptions, EndOptions, OnceOptions, PoolStats, QueryOptions, Repeated, ThawOptions, Transactions } from '@thaw/pool'
 
 /**
  * Every option of Neon's `Pool`, and Thaw's. Defaults that differ from Neon's:
@@ -26,6 +26,11 @@ export interface QueryWithOptions {
   ): void
 }
 
+/** With `once` or an `idempotencyKey`, for `pool.query()` alone. */
+export type QueryOnce = <Row extends neon.QueryResultRow = neon.QueryResultRow>(
+  config: neon.QueryConfig<unknown[]> & OnceOptions & Pick<QueryOptions, 'signal' | 'query_timeout'>,
+) => Promise<neon.QueryResult<Row> & Repeated>
+
 /**
  * Neon's `PoolClient`, which never loses a statement silently.
  *
@@ -41,7 +46,7 @@ export interface DropInClient extends neon.PoolClient {
  * Neon's `Pool` that survives freezes, dead WebSockets and cold starts. It is the same class to any code that checks (`instanceof`, events,
  * callbacks, `options`); see {@link PoolConfig} for what differs.
  */
-export interface DropInPool extends neon.Pool {
+export interface DropInPool extends neon.Pool, Transactions<DropInClient, neon.QueryResult> {
   /**
    * As Neon's, and with {@link QueryOptions} in the configuration. If the connection is lost during the statement, it is sent again if it
    * certainly was not executed, only reads, or is `idempotent`.
@@ -49,7 +54,7 @@ export interface DropInPool extends neon.Pool {
    * @throws {OutcomeUnknownError} if it may have been executed.
    * @throws {ConnectionLostError} if it was not executed, and retrying did not help.
    */
-  query: neon.Pool['query'] & QueryWithOptions
+  query: neon.Pool['query'] & QueryOnce & QueryWithOptions
   /** As Neon's: a client for the caller alone, until `release()`. */
   connect(): Promise<DropInClient>
   connect(callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void): void

@@ -1,7 +1,7 @@
 /** What users see of the pool: `pg.Pool`, and a little more. pg-pool's private members, which the pool overrides, stay private. */
 
 import type { ThawListener } from '@thaw/core'
-import type { ConnectOptions, EndOptions, PoolStats, QueryOptions, SourceFunction } from '@thaw/pool'
+import type { ConnectOptions, EndOptions, OnceOptions, PoolStats, QueryOptions, Repeated, SourceFunction, Transactions } from '@thaw/pool'
 import type pg from 'pg'
 import type { PoolConfig } from './pool-config.ts'
 
@@ -23,6 +23,11 @@ export interface QueryWithOptions {
   ): void
 }
 
+/** With `once` or an `idempotencyKey`, for `pool.query()` alone. */
+export type QueryOnce = <Row extends pg.QueryResultRow = pg.QueryResultRow, Values extends unknown[] = unknown[]>(
+  config: pg.QueryConfig<Values> & OnceOptions & Pick<QueryOptions, 'signal' | 'query_timeout'>,
+) => Promise<pg.QueryResult<Row> & Repeated>
+
 /**
  * `pg.PoolClient`, which never loses a statement silently.
  *
@@ -38,7 +43,7 @@ export interface DropInClient extends pg.PoolClient {
  * `pg.Pool` that survives freezes, dead sockets and restarts. It is the same class to any code that checks (`instanceof`, events,
  * callbacks, `options`); see {@link PoolConfig} for what differs.
  */
-export interface DropInPool extends pg.Pool {
+export interface DropInPool extends pg.Pool, Transactions<DropInClient, pg.QueryResult> {
   /**
    * As `pg.Pool`, and with {@link QueryOptions} in the configuration. If the connection is lost during the statement, it is sent again if
    * it certainly was not executed, only reads, or is `idempotent`.
@@ -46,7 +51,7 @@ export interface DropInPool extends pg.Pool {
    * @throws {OutcomeUnknownError} if it may have been executed.
    * @throws {ConnectionLostError} if it was not executed, and retrying did not help.
    */
-  query: pg.Pool['query'] & QueryWithOptions
+  query: pg.Pool['query'] & QueryOnce & QueryWithOptions
   /** As `pg.Pool`: a client for the caller alone, until `release()`. */
   connect(): Promise<DropInClient>
   connect(callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void): void

@@ -7,6 +7,7 @@ export {
   ConnectionLostError,
   DeadlineError,
   type FleetOptions,
+  IdempotencyKeyError,
   type LineLogger,
   logTo,
   OptionError,
@@ -18,6 +19,10 @@ export {
   type ThawEvent,
   type ThawListener,
   TransactionOpenError,
+  TransactionUseError,
 } from '@thaw/core'
 export type { ConnectOptions, EndOptions, QueryOptions, ThawOptions } from './options/options.ts'
 export type { FleetStats, PoolStats } from './stats.ts'
+export { IDEMPOTENCY_SQL } from './transaction/key-table.ts'
+export type { BatchOptions, TransactionOptions } from './transaction/rules.ts'
+export type { BatchStatement, OnceOptions, Repeated, TransactionOf, Transactions } from './transaction/types.ts'

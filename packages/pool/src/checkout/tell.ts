@@ -30,7 +30,7 @@ export function tellGivenBack(events: Events, client: PeerClient, vitals: Vitals
 }
 
 /** Something is tried again. */
-export function tellRetried(events: Events, what: 'connect' | 'statement', delayMillis: number, error: Error): void {
+export function tellRetried(events: Events, what: 'connect' | 'statement' | 'transaction', delayMillis: number, error: Error): void {
   const code = codeOf(error)
   events.emit({ type: 'retried', what, delayMillis, ...(code !== undefined && { code }) })
 }

@@ -8,7 +8,7 @@ import { OptionError } from '@thaw/core'
 import type { Driver } from '../driver/driver.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import type { PeerClient } from '../driver/peer.ts'
-import { poolOver } from '../pool.ts'
+import { transactingPoolOver } from '../transaction/pool.ts'
 import { prepareBindings } from './bindings.ts'
 import { scopedPoolOver } from './scoped-pool.ts'
 
@@ -24,7 +24,7 @@ export function runtimePoolOver(driver: Driver): AnyPool {
 
 /** Accepts a function of the bindings, as a Worker does, when it is created. Using it fails with an error that says there are no bindings. */
 function processPoolOver(driver: Driver): AnyPool {
-  return class ProcessPool extends poolOver(driver) {
+  return class ProcessPool extends transactingPoolOver(driver) {
     // Not a field: webpack's minifier turns it into an assignment, which throws.
     static override get name(): string {
       return 'Pool'

@@ -12,8 +12,8 @@ import { type Callback, promisify } from '../driver/promisify.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import { refuseFleetOnWorkers } from '../fleet/fleet-options.ts'
 import { preparePoolOptions } from '../options/options.ts'
-import { poolOver, type ThawPool } from '../pool.ts'
 import type { PoolStats } from '../stats.ts'
+import { type TransactingPool, transactingPoolOver } from '../transaction/pool.ts'
 import { currentBindings } from './bindings.ts'
 import { knownOptions, optionsFrom, type Source, type SourceFunction } from './source.ts'
 
@@ -27,7 +27,7 @@ const EVENTS = ['connect', 'acquire', 'release', 'remove', 'error'] as const
 
 /** One scope's connections. */
 interface Branch {
-  readonly pool: ThawPool
+  readonly pool: TransactingPool
   /** Once it has been used: receives its invocations. */
   member?: TrackedPool
 }
@@ -41,7 +41,7 @@ export interface ScopedPool extends Omit<PeerPool<Waiter>, 'options'> {
 
 /** Extends the driver's class, for Workers. Each call makes another class. The bindings are read when a request uses a pool, not before. */
 export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFunction<never>, Client?: unknown) => ScopedPool {
-  const Housed = poolOver(driver)
+  const Housed = transactingPoolOver(driver)
 
   class ScopedPool extends driver.Pool {
     // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. Not a field: webpack's minifier turns it into an
@@ -73,6 +73,22 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
 
     query(...args: Arguments): unknown {
       return this.#inScope(args, (pool) => Reflect.apply(pool.query, pool, args))
+    }
+
+    transaction(...args: Arguments): unknown {
+      return this.#inScope([], (pool) => Reflect.apply(pool.transaction, pool, args))
+    }
+
+    batch(...args: Arguments): unknown {
+      return this.#inScope([], (pool) => Reflect.apply(pool.batch, pool, args))
+    }
+
+    outcome(...args: Arguments): unknown {
+      return this.#inScope([], (pool) => Reflect.apply(pool.outcome, pool, args))
+    }
+
+    createIdempotencyTable(): unknown {
+      return this.#inScope([], (pool) => pool.createIdempotencyTable())
     }
 
     /** The connections of this scope alone. Using the pool afterwards, here or elsewhere, opens new ones. */
@@ -113,8 +129,8 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
     }
 
     /** Runs `work` on the connections of the caller's scope. Failures are reported as pg-pool reports them: never thrown. */
-    #inScope(args: Arguments, work: (pool: ThawPool) => unknown): unknown {
-      let pool: ThawPool
+    #inScope(args: Arguments, work: (pool: TransactingPool) => unknown): unknown {
+      let pool: TransactingPool
       try {
         const scope = currentScope()
         if (!scope) throw new Error('This is no longer a Worker: its global WebSocketPair is gone.')
@@ -132,7 +148,7 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
       return promised.result
     }
 
-    #here(): ThawPool | undefined {
+    #here(): TransactingPool | undefined {
       const scope = scopeOrNone()
       return scope && this.#branches.get(scope)?.pool
     }

@@ -1,0 +1,245 @@
+/**
+ * One try of a transaction, on one connection. BEGIN, and what has to be known should COMMIT be lost, go in the flight of the first statement; behind each statement that may
+ * write the transaction's id is asked for, until there is one.
+ */
+
+import { CommitRolledBackError, type StatementCache, TransactionUseError } from '@thaw/core'
+import { isBroken } from '../connection/vitals.ts'
+import type { Driver } from '../driver/driver.ts'
+import { isSubmittable, type PeerClient } from '../driver/peer.ts'
+import { ASK_WHO, ASK_XID, type Backend, backendOf, knownBackend, noteBackend, vitalsOf, xidOf } from './backend.ts'
+import { type FlightStatement, fly, type Landing } from './flight.ts'
+
+export interface AttemptHost {
+  readonly driver: Pick<Driver, 'Query'>
+  readonly classify: StatementCache
+  /** Undefined: not found out. False: this database has no functions that tell who it is. Then nothing is asked any more. */
+  tells: boolean | undefined
+}
+
+/** A statement as the user gave it. */
+interface Statement extends FlightStatement {
+  readonly text: string | undefined
+}
+
+/** Sent as they are, by themselves: what has a protocol of its own, and texts that may be several statements. */
+const OWN_PROTOCOL = /^\s*(?:\/\*.*?\*\/\s*|--[^\n]*\n\s*)*copy\b/is
+/** A savepoint of the user's own is his business. */
+const SAVEPOINTS = /^\s*(?:savepoint|release|rollback\s+(?:work\s+|transaction\s+)?to|set)\b/i
+
+export class Attempt {
+  readonly client: PeerClient
+  readonly #host: AttemptHost
+  readonly #begin: string
+  readonly #signal: AbortSignal | undefined
+  #state: 'unbegun' | 'beginning' | 'begun' = 'unbegun'
+  #opening: Promise<unknown> = Promise.resolve()
+  #backend: Backend | undefined
+  #xid: bigint | null | undefined = null
+  /** Something may have written since the id was last asked for. */
+  #mayHaveXid = false
+  /** The first statement that failed: it explains why the transaction did. */
+  firstFailure: Error | undefined
+
+  constructor(client: PeerClient, host: AttemptHost, begin: string, signal: AbortSignal | undefined) {
+    this.client = client
+    this.#host = host
+    this.#begin = begin
+    this.#signal = signal
+  }
+
+  get hasBegun(): boolean {
+    return this.#state !== 'unbegun'
+  }
+
+  get backend(): Backend | undefined {
+    return this.#backend ?? knownBackend(this.client)
+  }
+
+  /** Null: it has changed nothing. Undefined: not known. */
+  get xid(): bigint | null | undefined {
+    return this.#mayHaveXid ? undefined : this.#xid
+  }
+
+  get isBroken(): boolean {
+    return isBroken(this.client)
+  }
+
+  /** A statement of the user's. */
+  async run(config: unknown, values: unknown): Promise<unknown> {
+    try {
+      return await this.#run({ config: this.#withSignal(config), values, text: textOf(config) })
+    } catch (error) {
+      this.firstFailure ??= error as Error
+      throw error
+    }
+  }
+
+  /** A cursor, a stream: pg hands it back at once. */
+  submit(query: object, callback: unknown): unknown {
+    if (this.#state === 'unbegun') this.#beginAlone()
+    this.#mayHaveXid = this.#xid == null
+    return this.client.query(query as never, callback as never)
+  }
+
+  /** Several in one flight, which does not end the transaction. */
+  async runAll(statements: readonly FlightStatement[]): Promise<unknown[]> {
+    const landing = await this.#fly(statements, true, statements.map(({ config }) => textOf(config)).join('; '))
+    if (landing.error) {
+      this.firstFailure ??= landing.error
+      throw landing.error
+    }
+    return [...landing.results]
+  }
+
+  async #run(statement: Statement): Promise<unknown> {
+    while (this.#state === 'beginning') await this.#opening
+    const { text } = statement
+    const { kind, mayCommit } = text === undefined ? WRITE : this.#host.classify(text)
+    if (kind === 'transaction' && (mayCommit || !SAVEPOINTS.test(text ?? ''))) throw new TransactionUseError({ message: BY_HAND })
+    const writes = kind !== 'read'
+    if (kind === 'unknown' || OWN_PROTOCOL.test(text ?? '') || this.client.pipeline || hasPortal(statement.config)) {
+      if (this.#state === 'unbegun') await this.#beginAlone()
+      this.#mayHaveXid = this.#xid == null
+      return this.client.query(statement.config as string, statement.values as unknown[])
+    }
+    // An ordinary statement, once the id is known or not wanted.
+    if (this.#state === 'begun' && (!writes || !this.#asksXid))
+      return this.client.query(statement.config as string, statement.values as unknown[])
+    const landing = await this.#fly([statement], writes, text ?? '')
+    if (landing.error) throw landing.error
+    return landing.results[0]
+  }
+
+  get #asksXid(): boolean {
+    return this.#xid == null && this.#host.tells !== false
+  }
+
+  /** Results and places are those of the statements; what is ours in front and behind is kept. */
+  async #fly(statements: readonly FlightStatement[], writes: boolean, text: string): Promise<Landing> {
+    const begins = this.#state === 'unbegun'
+    const asksWho = begins && this.#host.tells !== false && !knownBackend(this.client)
+    const asksXid = writes && this.#asksXid
+    // Behind the user's own: SET TRANSACTION must come before anything that looks at the database.
+    const before = begins ? [{ config: this.#begin }] : []
+    const after = [...(asksWho ? [ASK_WHO] : []), ...(asksXid ? [ASK_XID] : [])]
+    if (begins) this.#state = 'beginning'
+    // Should its answer be lost: nothing of it is stored before COMMIT.
+    const judgedBy = begins ? 'BEGIN' : text
+    const bounds = boundsOf(statements[0]?.config)
+    const flown = fly(this.client, this.#host.driver, [...before, ...statements, ...after], { ...bounds, text: judgedBy })
+    this.#opening = flown
+    const landing = await flown
+    const { results, error, failedAt } = landing
+    if (begins) this.#state = results[0] === undefined ? 'unbegun' : 'begun'
+    const end = before.length + statements.length
+    if (asksWho && results[end] !== undefined) this.#noteBackend(backendOf(results[end]))
+    if (error && 'severity' in error && failedAt >= end && !this.isBroken) return this.#withoutAsking(statements, writes, text, begins)
+    if (asksXid && !error) this.#noteXid(xidOf(results.at(-1)))
+    else if (writes) this.#mayHaveXid = this.#xid == null
+    const own = results.slice(before.length, end)
+    return { results: own, failedAt: failedAt - before.length, ...(error && { error }) }
+  }
+
+  /** This database has no such functions: the transaction begins anew, and nothing is asked any more. Possible only while it has just begun. */
+  async #withoutAsking(statements: readonly FlightStatement[], writes: boolean, text: string, begins: boolean): Promise<Landing> {
+    this.#host.tells = false
+    if (!begins) throw new TransactionUseError({ message: 'The server refused to tell the id of the transaction, which it told before.' })
+    const rolledBack = this.client.query('ROLLBACK')
+    this.#state = 'beginning'
+    this.#opening = rolledBack
+    await rolledBack
+    this.#state = 'unbegun'
+    return this.#fly(statements, writes, text)
+  }
+
+  #noteBackend(backend: Backend | undefined): void {
+    this.#backend = backend
+    noteBackend(this.client, backend)
+  }
+
+  #noteXid(xid: bigint | null | undefined): void {
+    this.#mayHaveXid = xid === undefined
+    this.#xid = xid ?? null
+  }
+
+  #beginAlone(): Promise<unknown> {
+    this.#state = 'beginning'
+    const begun = this.client.query(this.#begin)
+    this.#opening = begun.then(
+      () => {},
+      () => {},
+    )
+    this.#state = 'begun'
+    return begun
+  }
+
+  /** What failed has been undone. */
+  forgive(): void {
+    this.firstFailure = undefined
+  }
+
+  /** For a savepoint, or its end. */
+  async control(text: string): Promise<void> {
+    while (this.#state === 'beginning') await this.#opening
+    if (this.#state === 'unbegun') await this.#beginAlone()
+    await this.client.query(text)
+  }
+
+  /** Throws whatever COMMIT was answered with, or the loss of its answer. */
+  async commit(): Promise<void> {
+    const { status } = vitalsOf(this.client) ?? {}
+    if (status === 'E') throw new CommitRolledBackError(FAILED_BEFORE)
+    if (status === 'I') throw new TransactionUseError({ message: ENDED_BY_HAND })
+    if (this.#mayHaveXid && this.#asksXid) await this.#askXid()
+    await this.client.query('COMMIT')
+  }
+
+  async #askXid(): Promise<void> {
+    const asksWho = this.#host.tells !== false && !this.backend
+    const { results, error } = await fly(this.client, this.#host.driver, asksWho ? [ASK_WHO, ASK_XID] : [ASK_XID], { text: 'BEGIN' })
+    if (error) throw error
+    if (asksWho) this.#noteBackend(backendOf(results[0]))
+    this.#noteXid(xidOf(results.at(-1)))
+  }
+
+  /** Resolves when nothing of it is left. Throws if nobody can tell, and the connection is to be closed. */
+  async rollback(): Promise<void> {
+    await this.client.query('ROLLBACK')
+  }
+
+  #withSignal(config: unknown): unknown {
+    if (!this.#signal) return config
+    if (typeof config === 'string') return { text: config, signal: this.#signal }
+    if ((config as { signal?: unknown }).signal !== undefined) return config
+    // As node-postgres copies it: text may come from a prototype, or from a getter.
+    const own = Object.getOwnPropertyDescriptors(config as object)
+    return Object.create(Object.getPrototypeOf(config), {
+      ...own,
+      signal: { value: this.#signal, configurable: true, enumerable: true, writable: true },
+    })
+  }
+}
+
+const WRITE = { kind: 'write', mayCommit: false } as const
+const BY_HAND =
+  'A statement that begins or ends a transaction was given to the client of pool.transaction(), which does both by itself. Remove it; throw an error to roll back, and call client.transaction() for a part that may fail alone.'
+const ENDED_BY_HAND =
+  'The transaction of pool.transaction() was over before its function was: one of its texts has ended it. What it did until then may be stored.'
+const FAILED_BEFORE =
+  'A statement of the transaction had failed, and its function went on as if nothing had happened. Nothing was stored. Let the error pass, or put what may fail into client.transaction().'
+
+export function textOf(config: unknown): string | undefined {
+  const text = typeof config === 'string' ? config : (config as { text?: unknown } | null)?.text
+  return typeof text === 'string' ? text : undefined
+}
+
+function hasPortal(config: unknown): boolean {
+  const { rows, portal, binary } = (config ?? {}) as { rows?: unknown; portal?: unknown; binary?: unknown }
+  return isSubmittable(config) || Boolean(rows || portal || binary)
+}
+
+function boundsOf(config: unknown): { signal?: unknown; query_timeout?: unknown } {
+  const { signal, query_timeout } = (config ?? {}) as { signal?: unknown; query_timeout?: unknown }
+  return { ...(signal !== undefined && { signal }), ...(query_timeout !== undefined && { query_timeout }) }
+}

@@ -1,0 +1,90 @@
+/** Who is at the other end of a connection: the backend, and the incarnation of its server. Asked once for each connection, in the flight of its first transaction. */
+
+import { type Clock, elapsedMillis, type Incarnation, read } from '@thaw/core'
+import { VITALS, type Vitals } from '../connection/vitals.ts'
+import type { PeerClient } from '../driver/peer.ts'
+import type { FlightStatement } from './flight.ts'
+
+export interface Backend {
+  /** Its real process id. A pooler invents the one that is told at login. */
+  readonly pid: string
+  /** When it began, as an opaque text: process ids are used again. */
+  readonly startedAt: string
+  /** Undefined where the server does not tell all of it: then nothing can be concluded from transaction ids. */
+  readonly incarnation: Incarnation | undefined
+  readonly isStandby: boolean
+}
+
+/** Text as the server sends it, whatever parsers the user has: nothing of ours depends on them. */
+export const RAW: { getTypeParser(): (value: unknown) => unknown } = { getTypeParser: () => (value) => value }
+
+/** Not the server's own output of times, which depends on the session's TimeZone and DateStyle. */
+const stamp = (time: string) => `to_char(${time} AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS')`
+export const BACKEND_START: string = stamp('backend_start')
+
+/** As an ordinary user, on PostgreSQL 13 and later. The timeline cannot be asked of a standby. */
+const WHO = `SELECT pg_backend_pid()::text AS pid,
+  (SELECT ${BACKEND_START} FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS started,
+  pg_is_in_recovery()::text AS standby,
+  (SELECT system_identifier::text FROM pg_control_system()) AS system,
+  CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END AS timeline,
+  (SELECT ${stamp('stats_reset')} FROM pg_stat_bgwriter) AS stats,
+  ${stamp('pg_postmaster_start_time()')} AS postmaster`
+
+export const ASK_WHO: FlightStatement = { config: { text: WHO, types: RAW } }
+/** Null as long as the transaction has changed nothing. `pg_current_xact_id()` would give it one, even if it only reads. */
+export const ASK_XID: FlightStatement = { config: { text: 'SELECT pg_current_xact_id_if_assigned()::text AS xid', types: RAW } }
+
+interface Answer {
+  readonly rows?: readonly Readonly<Record<string, string | null>>[]
+}
+
+/** Reads the answer to {@link ASK_WHO}. */
+export function backendOf(answer: unknown): Backend | undefined {
+  const row = (answer as Answer | undefined)?.rows?.[0]
+  if (!row?.['pid'] || !row['started']) return undefined
+  const { pid, started, standby, system, timeline, stats, postmaster } = row
+  const incarnation = system && timeline && stats && postmaster ? { system, timeline, statsSince: stats, startedAt: postmaster } : undefined
+  return { pid, startedAt: started, incarnation, isStandby: standby === 'true' }
+}
+
+/** Reads the answer to {@link ASK_XID}. */
+export function xidOf(answer: unknown): bigint | null | undefined {
+  const row = (answer as Answer | undefined)?.rows?.[0]
+  if (!row) return undefined
+  return row['xid'] == null ? null : BigInt(row['xid'])
+}
+
+const known = new WeakMap<object, Backend>()
+
+/** What was found out on this connection before. Undefined: ask, with the next transaction. */
+export function knownBackend(client: PeerClient): Backend | undefined {
+  return known.get(client)
+}
+
+export function noteBackend(client: PeerClient, backend: Backend | undefined): void {
+  // Behind a pooler each transaction may have another backend. A standby may have been promoted by the next one.
+  if (backend && !backend.isStandby && backend.pid === String(client.processID)) known.set(client, backend)
+  else known.delete(client)
+}
+
+/** A backend of which nothing was asked before it was lost: by what its login told, and by its age. */
+export interface UnaskedBackend {
+  readonly pid: string
+  /** When the connection was opened, on both clocks. */
+  readonly bornAt: Vitals['bornAt']
+}
+
+export function unaskedBackend(client: PeerClient): UnaskedBackend | undefined {
+  const vitals = vitalsOf(client)
+  return client.processID && vitals ? { pid: String(client.processID), bornAt: vitals.bornAt } : undefined
+}
+
+export function vitalsOf(client: PeerClient): Vitals | undefined {
+  return (client as { [VITALS]?: Vitals })[VITALS]
+}
+
+/** In whole milliseconds. */
+export function ageMillis(backend: UnaskedBackend, clock: Clock): number {
+  return Math.round(elapsedMillis(backend.bornAt, read(clock)))
+}

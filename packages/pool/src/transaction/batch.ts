@@ -1,0 +1,108 @@
+/**
+ * `pool.batch()`: several statements in one flight, which is one transaction. Its id comes in front of the Sync that commits, so that a lost answer can be resolved where it
+ * got out before: for certainty there are `once`, for a round trip more, and an idempotency key.
+ */
+
+import { backoffMillis, ConnectionLostError, codeOf, earn, mayRerun, rerunReason, spend } from '@thaw/core'
+import { tellRetried } from '../checkout/tell.ts'
+import { interruptedBefore } from '../connection/interruption.ts'
+import { lossOf } from '../connection/lost-statement.ts'
+import { textOf } from './attempt.ts'
+import { ASK_WHO, ASK_XID, backendOf, knownBackend, noteBackend, unaskedBackend, xidOf } from './backend.ts'
+import { type FlightStatement, fly, type Landing } from './flight.ts'
+import { DEFAULT_RETRIES } from './rules.ts'
+import { type LostCommit, pause, settle, unknownError } from './settle.ts'
+import type { TransactionHost } from './transaction.ts'
+
+export async function batchOnWire(
+  host: TransactionHost,
+  statements: readonly FlightStatement[],
+  signal: AbortSignal | undefined,
+): Promise<unknown[]> {
+  const { memory, clock } = host
+  for (let tries = 0; ; tries++) {
+    const over = interruptedBefore({ timeoutMillis: 0, signal })
+    if (over) throw over
+    const { error, results } = await sendOnce(host, statements, signal)
+    if (!error) {
+      memory.budget = earn(memory.budget)
+      return results.slice(0, statements.length)
+    }
+    const reason = rerunReason(error)
+    const budget = reason === 'lost' ? spend(memory.budget) : memory.budget
+    const retriesLeft = DEFAULT_RETRIES - tries
+    if (
+      !mayRerun({ reason, retriesLeft, isOver: signal?.aborted === true, isPoolEnding: host.isEnding(), hasBudget: budget !== undefined })
+    )
+      throw error
+    memory.budget = budget ?? memory.budget
+    const delayMillis = backoffMillis(tries, Number.POSITIVE_INFINITY, clock.random())
+    tellRetried(memory.events, 'statement', delayMillis, error)
+    await pause(clock, delayMillis)
+  }
+}
+
+async function sendOnce(host: TransactionHost, statements: readonly FlightStatement[], signal: AbortSignal | undefined): Promise<Landing> {
+  const client = await host.connect(signal)
+  const asks = host.tells !== false
+  const asksWho = asks && !knownBackend(client)
+  const after = asks ? [...(asksWho ? [ASK_WHO] : []), ASK_XID] : []
+  const text = statements.map(({ config }) => textOf(config)).join('; ')
+  const landing = await fly(client, host.driver, [...statements, ...after], { text, signal, flushes: asks })
+  const { error, results, failedAt } = landing
+  const end = statements.length
+  if (asksWho && results[end] !== undefined) noteBackend(client, backendOf(results[end]))
+  if (!error) {
+    client.release()
+    return landing
+  }
+  const loss = lossOf(error)
+  if (!loss) {
+    client.release('severity' in error ? undefined : error)
+    if (failedAt < end) return landing
+    // This database has no such functions. All of it was rolled back: once more, without asking.
+    host.tells = false
+    return sendOnce(host, statements, signal)
+  }
+  client.release(error)
+  if (loss.verdict.outcome !== 'unknown' || statements.every(({ config }) => host.classify(textOf(config) ?? '').kind === 'read'))
+    return asRead(landing, loss.verdict.outcome)
+  const backend = knownBackend(client) ?? (asksWho ? backendOf(results[end]) : undefined)
+  const isDirect = host.memory.isDirect !== false && (!backend || backend.pid === String(client.processID))
+  const lost: LostCommit = {
+    backend,
+    unasked: isDirect ? unaskedBackend(client) : undefined,
+    isDirect,
+    // All of it was answered, but for the end: then the id is known, unless it had none.
+    xid: results.length === end + after.length ? xidOf(results.at(-1)) : undefined,
+    where: loss.where,
+    lostAt: host.clock.wall(),
+    cause: loss.cause,
+    statement: loss.evidence.statement.kind,
+  }
+  const { outcome, reason } = await settle(host, lost)
+  if (outcome === 'executed') return { results, failedAt: -1 }
+  const message = `${loss.cause.message}: the connection to ${loss.where} was lost, and the server has been asked: nothing of the batch is stored. Send it again.`
+  const verdict = { outcome: 'not-executed', reason: 'transaction-rolled-back' } as const
+  if (outcome === 'not-executed')
+    return { ...landing, error: new ConnectionLostError({ verdict, message, cause: loss.cause, wire: { code: codeOf(loss.cause) } }) }
+  const unknown = unknownError(lost, reason)
+  host.unknown(unknown, lost)
+  return { ...landing, error: unknown }
+}
+
+/** Reads may be sent again, whatever became of them. */
+function asRead(landing: Landing, outcome: string): Landing {
+  const loss = landing.error && lossOf(landing.error)
+  if (outcome !== 'unknown' || !loss) return landing
+  const message = `${loss.cause.message}: the connection to ${loss.where} was lost while the answer was awaited. The batch only reads: it can be sent again.`
+  return {
+    ...landing,
+    error: new ConnectionLostError({
+      verdict: { outcome: 'unknown', reason: 'read' },
+      message,
+      cause: loss.cause,
+      wire: { code: codeOf(loss.cause) },
+    }),
+  }
+}

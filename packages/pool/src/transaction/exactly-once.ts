@@ -1,0 +1,164 @@
+/** `pool.transaction()`, `pool.batch()`, `pool.outcome()`, and `pool.query()` with `once` or a key: what applies a write once, and knows what became of it. */
+
+import { causesOf, OptionError, type Outcome } from '@thaw/core'
+import type pg from 'pg'
+import { lossOf } from '../connection/lost-statement.ts'
+import { textOf } from './attempt.ts'
+import { batchOnWire } from './batch.ts'
+import { IDEMPOTENCY_SQL } from './key-table.ts'
+import { askKey, type LostKey, runKeyed, unknownKey } from './keyed.ts'
+import { type BatchOptions, checkBatch, checkKey, checkSingle, checkTransaction, type TransactionOptions } from './rules.ts'
+import { type LostCommit, settle, unknownError } from './settle.ts'
+import { checkTimeLeft, runTransaction, type TransactionHost } from './transaction.ts'
+import type { TransactionClient } from './transaction-client.ts'
+
+/** What an `OutcomeUnknownError` was about: kept beside it, so that it can be asked again. Not on it: it may be logged. */
+export class Unknowns {
+  readonly #commits = new WeakMap<object, LostCommit>()
+  readonly #keys = new WeakMap<object, LostKey>()
+
+  noteCommit(error: Error, lost: LostCommit): void {
+    this.#commits.set(error, lost)
+  }
+
+  noteKey(error: Error, lost: LostKey): void {
+    this.#keys.set(error, lost)
+  }
+
+  find(error: unknown): { readonly commit?: LostCommit; readonly key?: LostKey } {
+    for (const each of causesOf(error)) {
+      const commit = this.#commits.get(each as object)
+      const key = this.#keys.get(each as object)
+      if (commit) return { commit }
+      if (key) return { key }
+    }
+    return {}
+  }
+}
+
+interface OnceConfig {
+  readonly once?: unknown
+  readonly idempotencyKey?: unknown
+  readonly signal?: AbortSignal
+}
+
+/** Has the statement one of our two promises? Asked of each statement that is an object. */
+export function wantsOnce(config: unknown): config is OnceConfig & object {
+  if (typeof config !== 'object' || config === null) return false
+  const { once, idempotencyKey } = config as OnceConfig
+  return (once !== undefined && once !== false) || idempotencyKey !== undefined
+}
+
+export class ExactlyOnce {
+  readonly #host: TransactionHost
+  readonly #unknowns: Unknowns
+
+  constructor(host: TransactionHost, unknowns: Unknowns) {
+    this.#host = host
+    this.#unknowns = unknowns
+  }
+
+  async transaction<Result>(
+    work: (client: TransactionClient) => Promise<Result> | Result,
+    options: TransactionOptions = {},
+  ): Promise<Result> {
+    checkTransaction(work, options)
+    checkTimeLeft(options.retries)
+    return runTransaction(this.#host, work, options)
+  }
+
+  async batch(statements: readonly unknown[], options: BatchOptions = {}): Promise<unknown[]> {
+    checkBatch(statements, options, this.#host.classify)
+    const configs = statements.map((config) => ({ config }))
+    const { idempotencyKey, once, signal } = options
+    if (idempotencyKey !== undefined) {
+      const done = await runKeyed(this.#host, { key: idempotencyKey, statements: configs, signal })
+      return done.is === 'stored' ? [...done.results] : statements.map(repeatedResult)
+    }
+    if (once) return runTransaction(this.#host, (_client, attempt) => attempt.runAll(configs), { signal })
+    return batchOnWire(this.#host, configs, signal)
+  }
+
+  /** @throws {OptionError} before anything is sent, if the statement cannot be applied once. */
+  async query(config: OnceConfig & object, values: unknown): Promise<unknown> {
+    const { once, idempotencyKey, signal } = config
+    const option = idempotencyKey === undefined ? 'once' : 'idempotencyKey'
+    if (once !== undefined && typeof once !== 'boolean') {
+      throw new OptionError({
+        option: 'once',
+        allowed: 'true or false',
+        message: `Option "once" is a ${typeof once}, but must be true or false.`,
+      })
+    }
+    checkSingle(config, `A statement with "${option}"`, option, this.#host.classify)
+    if (idempotencyKey === undefined) {
+      return runTransaction(this.#host, (_client, attempt) => attempt.run(without(config), values), signal ? { signal } : {})
+    }
+    const key = checkKey(idempotencyKey)
+    const done = await runKeyed(this.#host, { key, statements: [{ config: without(config), values }], signal })
+    return done.is === 'stored' ? done.results[0] : repeatedResult(config)
+  }
+
+  /** What became of what the error was about. */
+  async outcome(error: unknown): Promise<Exclude<Outcome, 'unknown'>> {
+    const { commit, key } = this.#unknowns.find(error)
+    if (commit) {
+      const { outcome, reason } = await settle(this.#host, commit)
+      if (outcome !== 'unknown') return outcome
+      const still = unknownError(commit, reason)
+      this.#unknowns.noteCommit(still, commit)
+      throw still
+    }
+    if (key) {
+      const row = await askKey(this.#host, key)
+      if (row) return row.state === 'done' ? 'executed' : 'not-executed'
+      const still = unknownKey(key)
+      this.#unknowns.noteKey(still, key)
+      throw still
+    }
+    return outcomeTold(error)
+  }
+
+  async createIdempotencyTable(): Promise<void> {
+    const client = await this.#host.connect()
+    let failure: Error | undefined
+    try {
+      await client.query(IDEMPOTENCY_SQL)
+    } catch (error) {
+      failure = error as Error
+      throw error
+    } finally {
+      client.release(failure && lossOf(failure) ? failure : undefined)
+    }
+  }
+}
+
+/** What an error that was not kept says of itself. */
+function outcomeTold(error: unknown): Exclude<Outcome, 'unknown'> {
+  for (const each of causesOf(error)) {
+    const { outcome } = each as { readonly outcome?: Outcome }
+    if (outcome === 'executed' || outcome === 'not-executed') return outcome
+    if (each instanceof Error && each.name === 'OutcomeUnknownError') throw each
+  }
+  throw new OptionError({
+    option: 'error',
+    allowed: 'an error that says that a connection was lost',
+    message:
+      'pool.outcome() was given an error that says nothing of a lost connection. An answer of the server (error.severity) means that its statement was not executed; any other error is your own.',
+  })
+}
+
+/** The statement, without what is ours. As node-postgres copies it: text may come from a prototype, or from a getter. */
+function without(config: object): object {
+  const own = Object.getOwnPropertyDescriptors(config)
+  const nothing = { value: undefined, configurable: true, enumerable: false, writable: true }
+  return Object.create(Object.getPrototypeOf(config), { ...own, once: nothing, idempotencyKey: nothing, signal: nothing })
+}
+
+/** For who comes second: it was stored before, and its rows went with the first answer. */
+function repeatedResult(
+  config: unknown,
+): Pick<pg.QueryResult, 'command' | 'rowCount' | 'oid' | 'fields' | 'rows'> & { readonly repeated: true } {
+  const command = /[a-z]+/i.exec(textOf(config) ?? '')?.[0].toUpperCase() ?? ''
+  return { command, rowCount: null, oid: 0, fields: [], rows: [], repeated: true }
+}

@@ -1,0 +1,44 @@
+/** Ending a backend that was lost, so that nothing of its transaction can be stored later, and its locks are free for the next try. */
+
+import type { Clock } from '@thaw/core'
+import type { PeerClient } from '../driver/peer.ts'
+import { ageMillis, BACKEND_START, type Backend, RAW, type UnaskedBackend } from './backend.ts'
+
+/** What is known of the session that was lost. */
+export interface LostSession {
+  readonly backend: Backend | undefined
+  /** Undefined behind a pooler that was found out: what it tells at login is invented. */
+  readonly unasked: UnaskedBackend | undefined
+  /** Behind a pooler a backend may serve somebody else by now: it is ended only while it is in this very transaction. */
+  readonly isDirect: boolean
+  readonly xid: bigint | null | undefined
+}
+
+const BY_XID = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND ${BACKEND_START} = $2 AND backend_xid = ($3::xid8)::xid`
+const BY_START = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND ${BACKEND_START} = $2`
+/** A process id is not used again within seconds, so whoever has it, and is as old as the connection was, is its backend. */
+const BY_AGE = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND pid <> pg_backend_pid()
+  AND usename = current_user AND datname = current_database() AND application_name = current_setting('application_name')
+  AND abs(extract(epoch FROM clock_timestamp() - backend_start) * 1000 - $2::float8) < 2000`
+
+/** What to send, to end it. Undefined: nobody knows which it is. */
+export function fenceOf(
+  { backend, unasked, isDirect, xid }: LostSession,
+  clock: Clock,
+): { readonly text: string; readonly values: string[] } | undefined {
+  if (backend && isDirect) return { text: BY_START, values: [backend.pid, backend.startedAt] }
+  if (backend && xid) return { text: BY_XID, values: [backend.pid, backend.startedAt, String(xid)] }
+  if (!backend && unasked) return { text: BY_AGE, values: [unasked.pid, String(ageMillis(unasked, clock))] }
+  return undefined
+}
+
+/** Ends it, as far as can be. What the server refuses changes nothing: whoever waits for a lock waits as he would have. */
+export async function fence(client: PeerClient, lost: LostSession, clock: Clock, timeoutMillis: number): Promise<void> {
+  const statement = fenceOf(lost, clock)
+  if (!statement) return
+  try {
+    await client.query({ ...statement, types: RAW, query_timeout: timeoutMillis } as never)
+  } catch (error) {
+    if (!('severity' in (error as Error))) throw error
+  }
+}

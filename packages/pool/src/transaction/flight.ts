@@ -1,0 +1,231 @@
+/**
+ * Several statements in one flight: written together, with one Sync behind the last, and answered together. To pg it is one statement of the user's own making. If one
+ * fails the server skips those behind it; outside of a transaction all of them are one, which the Sync commits.
+ */
+
+import type { Driver } from '../driver/driver.ts'
+import type { PeerClient, PeerConnection, PeerQuery } from '../driver/peer.ts'
+
+/** As a user writes it: a text, or a configuration. */
+export interface FlightStatement {
+  readonly config: unknown
+  readonly values?: unknown
+}
+
+/** What became of a flight. */
+export interface Landing {
+  /** One for each statement that was answered. */
+  readonly results: readonly unknown[]
+  /** Undefined: all went well. */
+  readonly error?: Error
+  /** Whose error that is: the place of the statement. All before it have results, all behind it were skipped. */
+  readonly failedAt: number
+}
+
+/** What holds for the flight as a whole. */
+export interface FlightOptions {
+  /** What it is judged by, if its connection is lost. */
+  readonly text: string
+  readonly signal?: unknown
+  readonly query_timeout?: unknown
+  /** What was answered is to be let out at once, not when the last statement is done: in front of the last Sync goes a Flush. */
+  readonly flushes?: boolean
+}
+
+/** pg's Query, with the members that it shares with its client. */
+interface InnerQuery extends PeerQuery {
+  readonly name?: string
+  readonly values?: unknown
+  binary?: boolean
+  readonly _result?: { _types?: unknown }
+  requiresPreparation(): boolean
+  submit(connection: object): Error | null
+  handleRowDescription(message: object): void
+  handleDataRow(message: object): void
+  handleCommandComplete(message: object, connection: object): void
+  handleReadyForQuery(connection: object): void
+}
+
+interface FlightConnection extends PeerConnection {
+  readonly parsedStatements: Record<string, unknown>
+  /** Since pg 8.22. */
+  readonly submittedNamedStatements?: Record<string, unknown>
+  sync(): void
+  flush(): void
+}
+
+/** Sends the statements. Resolves when the last is answered, or one has failed: never rejects. */
+export function fly(
+  client: PeerClient,
+  driver: Pick<Driver, 'Query'>,
+  statements: readonly FlightStatement[],
+  options: FlightOptions,
+): Promise<Landing> {
+  return new Promise((resolve) => {
+    const flight = new Flight(client, driver, statements, options, resolve)
+    client.query(flight as unknown as string)
+  })
+}
+
+const IGNORED = { value: () => {} }
+
+class Flight implements PeerQuery {
+  readonly text: string
+  readonly signal: unknown
+  readonly query_timeout: unknown
+  readonly #flushes: boolean
+  readonly #parts: InnerQuery[]
+  readonly #results: unknown[] = []
+  readonly #landed: (landing: Landing) => void
+  #at = 0
+  #failure: { readonly error: Error; readonly at: number } | undefined
+  #isOver = false
+  #unhook: () => void = () => {}
+
+  constructor(
+    client: PeerClient,
+    { Query }: Pick<Driver, 'Query'>,
+    statements: readonly FlightStatement[],
+    options: FlightOptions,
+    landed: (landing: Landing) => void,
+  ) {
+    const { text, signal, query_timeout, flushes = false } = options
+    this.text = text
+    this.signal = signal
+    this.query_timeout = query_timeout
+    this.#flushes = flushes
+    this.#landed = landed
+    const Inner = Query as unknown as new (
+      config: unknown,
+      values: unknown,
+      callback: (error: Error | null, result: unknown) => void,
+    ) => InnerQuery
+    this.#parts = statements.map(({ config, values }, at) => {
+      const part = new Inner(config, values, (error, result) => {
+        if (error) this.#failure ??= { error, at }
+        else this.#results[at] = result
+      })
+      // By the simple protocol there is a Sync in each.
+      part.requiresPreparation = () => true
+      if (client.binary) part.binary = true
+      if (part._result && !part._result._types) part._result._types = (client as unknown as { _types?: unknown })._types
+      return part
+    })
+  }
+
+  /** To whoever asks, it is an ordinary statement by the extended protocol. */
+  requiresPreparation(): boolean {
+    return true
+  }
+
+  submit(connection: FlightConnection): Error | null {
+    for (const [at, part] of this.#parts.entries()) {
+      const refusal = whyNot(part, connection)
+      if (!refusal) continue
+      this.#failure = { error: refusal, at }
+      return refusal
+    }
+    const parsing: InnerQuery[] = []
+    const written: unknown[] = []
+    // A value that cannot be bound is found out while the messages are made. Then none is sent: those before it would be stored without it.
+    const stream = Object.create(connection.stream, {
+      write: { value: (chunk: unknown) => written.push(chunk) },
+      cork: IGNORED,
+      uncork: IGNORED,
+    })
+    const draft: FlightConnection = Object.create(connection, { sync: IGNORED, stream: { value: stream } })
+    for (const part of this.#parts) {
+      if (!isParsed(part, connection)) parsing.push(part)
+      part.submit(draft)
+    }
+    const forget = () => {
+      for (const { name } of parsing) if (name && connection.submittedNamedStatements) delete connection.submittedNamedStatements[name]
+    }
+    if (this.#failure) {
+      forget()
+      return this.#failure.error
+    }
+    const parsed = () => noteParsed(connection, parsing.shift())
+    connection.on('parseComplete', parsed)
+    this.#unhook = () => {
+      connection.off('parseComplete', parsed)
+      forget()
+    }
+    connection.stream.cork?.()
+    for (const chunk of written) connection.stream.write(chunk)
+    if (this.#flushes) connection.flush()
+    connection.sync()
+    connection.stream.uncork?.()
+    return null
+  }
+
+  get #current(): InnerQuery | undefined {
+    return this.#parts[this.#at]
+  }
+
+  handleRowDescription(message: object): void {
+    this.#current?.handleRowDescription(message)
+  }
+
+  handleDataRow(message: object): void {
+    this.#current?.handleDataRow(message)
+  }
+
+  handleCommandComplete(message: object, connection: object): void {
+    this.#current?.handleCommandComplete(message, connection)
+    this.#at++
+  }
+
+  handleEmptyQuery(): void {
+    this.#at++
+  }
+
+  handlePortalSuspended(): void {}
+
+  handleCopyInResponse(connection: { sendCopyFail(message: string): void }): void {
+    connection.sendCopyFail('No source stream defined')
+  }
+
+  handleCopyData(): void {}
+
+  handleError(error: Error): void {
+    if (this.#isOver) return
+    this.#failure ??= { error, at: this.#at }
+    this.#land({})
+  }
+
+  handleReadyForQuery(connection: object): void {
+    if (this.#isOver) return
+    this.#land(connection)
+  }
+
+  #land(connection: object): void {
+    this.#isOver = true
+    // Here pg hands the result over, or the error of a parser of the user's own.
+    for (const part of this.#parts.slice(0, this.#at)) part.handleReadyForQuery(connection)
+    this.#unhook()
+    this.#landed({ results: this.#results, failedAt: this.#failure?.at ?? -1, ...(this.#failure && { error: this.#failure.error }) })
+  }
+}
+
+/** As pg refuses it: before a byte of the flight is written. */
+function whyNot({ text, name, values }: InnerQuery, connection: FlightConnection): Error | undefined {
+  if (typeof text !== 'string' && typeof name !== 'string')
+    return new Error('A query must have either text or a name. Supplying neither is unsupported.')
+  const previous = name === undefined ? undefined : (connection.parsedStatements[name] ?? connection.submittedNamedStatements?.[name])
+  if (text && previous && text !== previous)
+    return new Error(`Prepared statements must be unique - '${name}' was used for a different statement`)
+  if (values && !Array.isArray(values)) return new Error('Query values must be an array')
+  return undefined
+}
+
+function isParsed({ name }: InnerQuery, { parsedStatements, submittedNamedStatements }: FlightConnection): boolean {
+  return name !== undefined && (parsedStatements[name] ?? submittedNamedStatements?.[name]) !== undefined
+}
+
+/** As pg does for the one statement that it knows of. */
+function noteParsed({ parsedStatements, submittedNamedStatements }: FlightConnection, part: InnerQuery | undefined): void {
+  if (!part?.name) return
+  parsedStatements[part.name] = part.text
+  if (submittedNamedStatements) delete submittedNamedStatements[part.name]
+}

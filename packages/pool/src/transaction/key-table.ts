@@ -1,0 +1,70 @@
+/** The table of idempotency keys: its SQL, which its user runs, and what is asked of it. */
+
+/** Its name. It is looked for in the `search_path`, as any other table. */
+export const KEY_TABLE = 'thaw_idempotency'
+/** How old a key may be that carries its time (UUIDv7), when it comes for the first time. What is older is refused, so forgetting it is safe. */
+export const KEY_DAYS = 7
+/** Kept for a day more: the clock that made the key may be late. */
+const FORGET_DAYS = KEY_DAYS + 1
+const NOT_EXPIRED = `${KEY_TABLE}_not_expired`
+
+/**
+ * The table of idempotency keys, for a migration, or for `pool.query()`. Running it twice does no harm.
+ *
+ * A key that is a UUIDv7 carries its time: it is refused when it is more than seven days old, and its row is deleted after eight, by writes that come later. Rows of other keys
+ * are kept until somebody deletes them: `delete from thaw_idempotency where stored_at < now() - interval '90 days'`, if no key of that age can come again.
+ */
+export const IDEMPOTENCY_SQL: string = `CREATE TABLE IF NOT EXISTS ${KEY_TABLE} (
+  key text PRIMARY KEY CHECK (length(key) BETWEEN 1 AND 255),
+  -- Of the statement and its values: the same key with others is refused.
+  fingerprint text NOT NULL,
+  -- done: stored together with its write. void: a tombstone, which what comes late runs into.
+  state text NOT NULL CHECK (state IN ('done', 'void')),
+  generation integer NOT NULL DEFAULT 1,
+  -- The time in the key, if it has one.
+  key_time timestamptz,
+  stored_at timestamptz NOT NULL DEFAULT now(),
+  CONSTRAINT ${NOT_EXPIRED} CHECK (key_time IS NULL OR key_time > stored_at - interval '${KEY_DAYS} days')
+);
+CREATE INDEX IF NOT EXISTS ${KEY_TABLE}_key_time ON ${KEY_TABLE} (key_time) WHERE key_time IS NOT NULL;
+COMMENT ON TABLE ${KEY_TABLE} IS 'Idempotency keys of Thaw. Keys that carry their time (UUIDv7) live ${KEY_DAYS} days.';
+`
+
+/** Stored with the write or not at all. Fails if somebody has the key. */
+export const CLAIM: string = `INSERT INTO ${KEY_TABLE} (key, fingerprint, state, key_time) VALUES ($1, $2, 'done', to_timestamp($3::float8 / 1000))`
+
+/** Fails, by a division by zero, unless the tombstone is there and of that generation: what fails takes the write with it. */
+export const TAKE_OVER: string = `WITH taken AS (UPDATE ${KEY_TABLE} SET state = 'done', stored_at = now() WHERE key = $1 AND fingerprint = $2 AND state = 'void' AND generation = $3::int RETURNING 1)
+SELECT 1 / (SELECT count(*) FROM taken)::int AS taken`
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+export const NOT_TAKEN = '22012'
+
+/** Waits for whoever is about to store the key. A row comes back where it was not stored, and from now on never will be; none where it was. */
+export const TOMBSTONE: string = `INSERT INTO ${KEY_TABLE} AS it (key, fingerprint, state, key_time) VALUES ($1, $2, 'void', to_timestamp($3::float8 / 1000))
+ON CONFLICT (key) DO UPDATE SET generation = it.generation + 1 WHERE it.state = 'void'
+RETURNING fingerprint, state, generation::text`
+
+export const LOOK: string = `SELECT fingerprint, state, generation::text FROM ${KEY_TABLE} WHERE key = $1`
+
+/** A few at a time, passing over what others are deleting. */
+export const FORGET: string = `DELETE FROM ${KEY_TABLE} WHERE key IN (SELECT key FROM ${KEY_TABLE} WHERE key_time < now() - interval '${FORGET_DAYS} days' LIMIT 200 FOR UPDATE SKIP LOCKED)`
+
+const UNIQUE_VIOLATION = '23505'
+const CHECK_VIOLATION = '23514'
+const NO_TABLE = '42P01'
+
+/** What the server's error says of the key. Undefined: it is about something else. */
+export function keyTrouble(error: unknown): 'taken' | 'expired' | 'no-table' | undefined {
+  const { code, table, constraint } = error as { code?: string; table?: string; constraint?: string }
+  if (code === UNIQUE_VIOLATION && table === KEY_TABLE) return 'taken'
+  if (code === CHECK_VIOLATION && constraint === NOT_EXPIRED) return 'expired'
+  return code === NO_TABLE ? 'no-table' : undefined
+}
+
+const UUID_V7 = /^([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/i
+
+/** The time in a UUIDv7, in milliseconds since the epoch (RFC 9562). Null: the key has none. */
+export function keyTimeOf(key: string): string | null {
+  const [, high, low] = UUID_V7.exec(key) ?? []
+  return high && low ? String(Number.parseInt(high + low, 16)) : null
+}

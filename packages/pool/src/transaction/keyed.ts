@@ -1,0 +1,220 @@
+/**
+ * Writes under an idempotency key: the key's row and the statements go in one flight, and share their fate. Where its answer is lost a tombstone tells what became of it, and
+ * keeps what comes late from being stored.
+ */
+
+import {
+  backoffMillis,
+  type CommitReason,
+  ConnectionLostError,
+  codeOf,
+  currentInvocation,
+  earn,
+  fingerprintOf,
+  IdempotencyKeyError,
+  judgeKey,
+  type KeyRow,
+  OutcomeUnknownError,
+  rerunReason,
+  spend,
+} from '@thaw/core'
+import { tellRetried } from '../checkout/tell.ts'
+import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
+import { type Loss, lossOf } from '../connection/lost-statement.ts'
+import type { PeerClient } from '../driver/peer.ts'
+import { textOf } from './attempt.ts'
+import { RAW } from './backend.ts'
+import { type FlightStatement, fly, type Landing } from './flight.ts'
+import { CLAIM, FORGET, KEY_TABLE, keyTimeOf, keyTrouble, LOOK, NOT_TAKEN, TAKE_OVER, TOMBSTONE } from './key-table.ts'
+import { pause, SETTLE_MILLIS } from './settle.ts'
+import type { TransactionHost } from './transaction.ts'
+
+/** One call with a key. */
+export interface KeyedCall {
+  readonly key: string
+  readonly statements: readonly FlightStatement[]
+  readonly signal: AbortSignal | undefined
+}
+
+/** A key whose write was lost, for `pool.outcome()`. */
+export interface LostKey {
+  readonly key: string
+  readonly fingerprint: string
+  readonly where: string
+  readonly cause: Error
+}
+
+/** `repeated`: it had been stored before, and its answer went to somebody else, or was lost. */
+export type KeyedResult = { readonly is: 'stored'; readonly results: readonly unknown[] } | { readonly is: 'repeated' }
+
+/** Sends after which a call gives up: two of them lost is luck, more is an outage. */
+const MOST_SENDS = 4
+const QUESTION_MILLIS = 3_000
+/** One write in so many deletes what has expired. */
+const FORGET_SHARE = 1 / 100
+
+/** The statement, and whatever it is given. */
+export function fingerprintOfCall(statements: readonly FlightStatement[]): string {
+  return fingerprintOf(
+    statements.flatMap(({ config, values }) => [textOf(config), values ?? (config as { values?: unknown } | null)?.values]),
+  )
+}
+
+export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<KeyedResult> {
+  const { memory, clock } = host
+  const fingerprint = fingerprintOfCall(call.statements)
+  let row: KeyRow | undefined
+  for (let sends = 1; ; sends++) {
+    const over = interruptedBefore({ timeoutMillis: 0, signal: call.signal })
+    if (over) throw over
+    const next = judgeKey(row, fingerprint)
+    if (next.step === 'mismatch') throw anotherStatement(call.key)
+    if (next.step === 'repeated') return { is: 'repeated' }
+    const generation = next.step === 'take over' ? next.generation : undefined
+    const { landing, look } = await send(host, call, fingerprint, generation)
+    if (!landing.error) {
+      memory.budget = earn(memory.budget)
+      return { is: 'stored', results: landing.results.slice(1, 1 + call.statements.length) }
+    }
+    const { error } = landing
+    const loss = lossOf(error)
+    const trouble = landing.failedAt === 0 && !loss ? keyTrouble(error) : undefined
+    const isTaken = trouble === 'taken' || (landing.failedAt === 0 && codeOf(error) === NOT_TAKEN && generation !== undefined)
+    if (isTaken) row = look
+    else if (loss) row = await afterLoss(host, { key: call.key, fingerprint, where: loss.where, cause: loss.cause }, loss)
+    else if (rerunReason(error) !== 'conflict') throw trouble ? keyError(trouble, call.key, error) : error
+    if (row?.state === 'done') continue
+    const budget = isTaken ? memory.budget : spend(memory.budget)
+    if (sends >= MOST_SENDS || budget === undefined || host.isEnding() || (loss && isInterruption(loss.cause)))
+      throw loss ? notStored(loss) : error
+    memory.budget = budget
+    const delayMillis = backoffMillis(sends - 1, Number.POSITIVE_INFINITY, clock.random())
+    tellRetried(memory.events, 'statement', delayMillis, error)
+    await pause(clock, delayMillis)
+  }
+}
+
+/** The flight; and where somebody has the key, his row. */
+async function send(
+  host: TransactionHost,
+  call: KeyedCall,
+  fingerprint: string,
+  generation: number | undefined,
+): Promise<{ landing: Landing; look?: KeyRow | undefined }> {
+  const client = await host.connect(call.signal)
+  const time = keyTimeOf(call.key)
+  const first =
+    generation === undefined
+      ? { config: { text: CLAIM, values: [call.key, fingerprint, time], types: RAW } }
+      : { config: { text: TAKE_OVER, values: [call.key, fingerprint, String(generation)], types: RAW } }
+  const forgets = host.clock.random() < FORGET_SHARE
+  const last = forgets ? [{ config: { text: FORGET, types: RAW } }] : []
+  const text = call.statements.map(({ config }) => textOf(config)).join('; ')
+  const timeouts = call.statements.map(({ config }) => Number((config as { query_timeout?: unknown } | null)?.query_timeout) || 0)
+  const query_timeout = Math.max(...timeouts) || undefined
+  const landing = await fly(client, host.driver, [first, ...call.statements, ...last], { text, signal: call.signal, query_timeout })
+  const { error } = landing
+  if (!error || !('severity' in error) || lossOf(error)) {
+    client.release(error)
+    return { landing }
+  }
+  const isTaken = landing.failedAt === 0 && (keyTrouble(error) === 'taken' || codeOf(error) === NOT_TAKEN)
+  try {
+    const look = isTaken ? await rowBy(client, LOOK, [call.key]) : undefined
+    client.release()
+    return { landing, look }
+  } catch (unanswered) {
+    client.release(unanswered as Error)
+    return { landing: { results: [], failedAt: -1, error: unanswered as Error } }
+  }
+}
+
+/** What became of it. A row that is void says that it was not stored, and from now on cannot be. */
+async function afterLoss(host: TransactionHost, lost: LostKey, loss: Loss): Promise<KeyRow | undefined> {
+  // Nothing of it has left, or the server has said that it had not begun.
+  if (loss.verdict.outcome === 'not-executed') return undefined
+  const row = await askKey(host, lost)
+  if (row) return row
+  const unknown = unknownKey(lost)
+  host.unknownKey(unknown, lost)
+  throw unknown
+}
+
+/** Undefined: it could not be asked. */
+export async function askKey(host: TransactionHost, lost: LostKey): Promise<KeyRow | undefined> {
+  const { clock } = host
+  const until = clock.mono() + SETTLE_MILLIS
+  for (let attempt = 0; ; attempt++) {
+    const row = await askOnce(host, lost).catch(() => undefined)
+    const isOver = host.isEnding() || currentInvocation()?.signal.aborted === true
+    if (row || isOver || (attempt >= 3 && clock.mono() >= until)) return row
+    await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))
+  }
+}
+
+async function askOnce(host: TransactionHost, { key, fingerprint }: LostKey): Promise<KeyRow | undefined> {
+  const client = await host.connect()
+  let failure: Error | undefined
+  try {
+    return (await rowBy(client, TOMBSTONE, [key, fingerprint, keyTimeOf(key)])) ?? (await rowBy(client, LOOK, [key]))
+  } catch (error) {
+    failure = error as Error
+    throw error
+  } finally {
+    client.release(failure)
+  }
+}
+
+async function rowBy(client: PeerClient, text: string, values: readonly unknown[]): Promise<KeyRow | undefined> {
+  const { rows } = (await client.query({ text, values, types: RAW, query_timeout: QUESTION_MILLIS } as never)) as unknown as {
+    rows: { fingerprint: string; state: KeyRow['state']; generation: string }[]
+  }
+  const [row] = rows
+  return row && { ...row, generation: Number(row.generation) }
+}
+
+function notStored({ cause, where }: Loss): Error {
+  return new ConnectionLostError({
+    verdict: { outcome: 'not-executed', reason: 'unsent' },
+    message: `${cause.message}: the connection to ${where} was lost, and the table of keys has been asked: nothing was stored, and nothing of it will be. Send it again under the same key.`,
+    cause,
+    wire: { code: codeOf(cause) },
+  })
+}
+
+export function unknownKey({ cause, where }: LostKey): OutcomeUnknownError {
+  return new OutcomeUnknownError({
+    reason: 'key-not-asked' satisfies CommitReason | 'key-not-asked',
+    message: `${cause.message}: the connection to ${where} was lost after the statement was sent, and the table of keys could not be asked. Send it again under the same key, or call pool.outcome(error).`,
+    cause,
+    evidence: {
+      statement: 'write',
+      inTransaction: false,
+      answered: false,
+      host: where,
+      settledBy: 'the same call again, under the same key; or pool.outcome(error)',
+    },
+  })
+}
+
+function anotherStatement(key: string): Error {
+  return new IdempotencyKeyError({
+    reason: 'another-statement',
+    message: `The idempotency key "${key}" was used before, with another statement or other values. Nothing was executed. Make a new key for each request, and give it the same values each time it is tried.`,
+  })
+}
+
+function keyError(trouble: 'taken' | 'expired' | 'no-table', key: string, cause: Error): Error {
+  if (trouble === 'expired') {
+    return new IdempotencyKeyError({
+      reason: 'expired',
+      message: `The idempotency key "${key}" was made more than seven days ago, and what became of it may have been forgotten. Nothing was executed.`,
+      cause,
+    })
+  }
+  return new IdempotencyKeyError({
+    reason: 'no-table',
+    message: `The table ${KEY_TABLE}, in which idempotency keys are kept, is not there. Nothing was executed. Create it once: await pool.createIdempotencyTable(), or the SQL that "npx @thaw/pg sql" prints, in a migration.`,
+    cause,
+  })
+}

@@ -1,0 +1,89 @@
+/** The pool, with transactions: what is built upon connections, where `../pool.ts` hands them out. */
+
+import { createStatementCache, type Outcome } from '@thaw/core'
+import type { QueryResult } from 'pg'
+import { createHome, type Home } from '../connection/home.ts'
+import type { Driver } from '../driver/driver.ts'
+import type { PeerClient } from '../driver/peer.ts'
+import { type Callback, promisify } from '../driver/promisify.ts'
+import { settingsOf } from '../options/options.ts'
+import { poolOver, type ThawPool } from '../pool.ts'
+import { ExactlyOnce, Unknowns, wantsOnce } from './exactly-once.ts'
+import type { BatchOptions, TransactionOptions } from './rules.ts'
+import type { TransactionClient } from './transaction-client.ts'
+
+/** What the pool has become. */
+export interface TransactingPool extends ThawPool {
+  transaction<Result>(work: (client: TransactionClient) => Promise<Result> | Result, options?: TransactionOptions): Promise<Result>
+  batch(statements: readonly unknown[], options?: BatchOptions): Promise<unknown[]>
+  outcome(error: unknown): Promise<Exclude<Outcome, 'unknown'>>
+  createIdempotencyTable(): Promise<void>
+}
+
+/** Extends the driver's class. Each call makes another class. */
+export function transactingPoolOver(driver: Driver): new (config?: object, Client?: unknown, home?: Home) => TransactingPool {
+  return class TransactingPool extends poolOver(driver) {
+    // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. No field: webpack's minifier assigns it, which throws.
+    static override get name(): string {
+      return 'Pool'
+    }
+
+    readonly #home: Home
+    #exactlyOnce: ExactlyOnce | undefined
+
+    constructor(config?: object, Client?: unknown, home: Home = createHome()) {
+      super(config, Client, home)
+      this.#home = home
+    }
+
+    /** Made when it is first wanted: who does not use it pays nothing. */
+    get #once(): ExactlyOnce {
+      this.#exactlyOnce ??= this.#createOnce()
+      return this.#exactlyOnce
+    }
+
+    #createOnce(): ExactlyOnce {
+      const { memory } = this.#home
+      const unknowns = new Unknowns()
+      const host = {
+        driver,
+        memory,
+        clock: settingsOf(this.options as object).clock,
+        classify: createStatementCache(),
+        tells: undefined,
+        connect: (signal?: AbortSignal) => (signal ? this.connect({ signal }) : this.connect()) as Promise<PeerClient>,
+        isEnding: () => this.ending,
+        unknown: unknowns.noteCommit.bind(unknowns),
+        unknownKey: unknowns.noteKey.bind(unknowns),
+      }
+      return new ExactlyOnce(host, unknowns)
+    }
+
+    override query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined {
+      if (!wantsOnce(text)) return super.query(text, values, callback)
+      const isTwoArguments = typeof values === 'function'
+      const promised = promisify(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback)
+      this.#once.query(text, isTwoArguments ? undefined : values).then(
+        (result) => promised.callback(undefined, result as QueryResult),
+        (error: Error) => promised.callback(error),
+      )
+      return promised.result
+    }
+
+    transaction<Result>(work: (client: TransactionClient) => Promise<Result> | Result, options?: TransactionOptions): Promise<Result> {
+      return this.#once.transaction(work, options)
+    }
+
+    batch(statements: readonly unknown[], options?: BatchOptions): Promise<unknown[]> {
+      return this.#once.batch(statements, options)
+    }
+
+    outcome(error: unknown): Promise<Exclude<Outcome, 'unknown'>> {
+      return this.#once.outcome(error)
+    }
+
+    createIdempotencyTable(): Promise<void> {
+      return this.#once.createIdempotencyTable()
+    }
+  }
+}

@@ -1,0 +1,133 @@
+/** What may be sent where: checked before anything is. */
+
+import { checkOptions, OptionError, type OptionRules, type StatementCache } from '@thaw/core'
+import { isSubmittable } from '../driver/peer.ts'
+
+/** Of a transaction. */
+export interface TransactionOptions {
+  /** Default: the server's `default_transaction_isolation`, which is `read committed` unless somebody changed it. */
+  readonly isolation?: 'read committed' | 'repeatable read' | 'serializable' | undefined
+  /** Refuses writes. Default: false. */
+  readonly readOnly?: boolean | undefined
+  /** With `serializable` and `readOnly`: waits for a moment in which nothing can go wrong with it. Default: false. */
+  readonly deferrable?: boolean | undefined
+  /** How often the function may be run again, when its connection was lost before COMMIT or the server chose it to give way (40001, 40P01). Default: 3. */
+  readonly retries?: number | undefined
+  /** Ends it: the wait for a connection, the statement that runs, the pause before the next try. Once COMMIT is sent nothing ends it any more. Default: none. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const LEVELS = ['read committed', 'repeatable read', 'serializable']
+const SIGNAL = {
+  type: 'other',
+  allowed: 'an AbortSignal',
+  accepts: (value: unknown) => typeof (value as AbortSignal | null)?.addEventListener === 'function' && 'aborted' in (value as object),
+} as const
+
+const RULES: OptionRules = {
+  isolation: {
+    type: 'other',
+    allowed: LEVELS.map((level) => `'${level}'`).join(', '),
+    accepts: (value) => LEVELS.includes(value as string),
+  },
+  readOnly: { type: 'boolean' },
+  deferrable: { type: 'boolean' },
+  retries: { type: 'number', min: 0, integer: true },
+  signal: SIGNAL,
+}
+
+export const DEFAULT_RETRIES = 3
+
+/** @throws {OptionError} naming the option, the value and what is allowed. */
+export function checkTransaction(work: unknown, options: TransactionOptions): void {
+  if (typeof work !== 'function') {
+    throw new OptionError({
+      option: 'fn',
+      allowed: 'a function',
+      message: `pool.transaction() takes a function, but was given ${work === null ? 'null' : `a ${typeof work}`}. Write pool.transaction(async (client) => { await client.query(…) }).`,
+    })
+  }
+  checkOptions(options, RULES, 'refuse')
+}
+
+/** BEGIN with its modes. */
+export function beginOf({ isolation, readOnly, deferrable }: TransactionOptions): string {
+  const modes = [isolation && `ISOLATION LEVEL ${isolation.toUpperCase()}`, readOnly && 'READ ONLY', deferrable && 'DEFERRABLE']
+  return ['BEGIN', modes.filter(Boolean).join(', ')].filter(Boolean).join(' ')
+}
+
+/** Of a batch. */
+export interface BatchOptions {
+  /** Stored with the statements, see the page on exactly once. Then a lost answer is always resolved. Default: none. */
+  readonly idempotencyKey?: string | undefined
+  /** Takes one more round trip, in which the server tells what is needed to resolve a lost answer. Default: false. */
+  readonly once?: boolean | undefined
+  /** Ends the wait for a connection, or the statements. Default: none. */
+  readonly signal?: AbortSignal | undefined
+}
+
+const BATCH_RULES: OptionRules = { idempotencyKey: { type: 'any' }, once: { type: 'boolean' }, signal: SIGNAL }
+
+/** @throws {OptionError} */
+export function checkBatch(statements: unknown, options: BatchOptions, classify: StatementCache): void {
+  checkOptions(options, BATCH_RULES, 'refuse')
+  if (!Array.isArray(statements) || statements.length === 0) {
+    throw new OptionError({
+      option: 'statements',
+      allowed: 'an array of one statement or more',
+      message: `pool.batch() was given ${Array.isArray(statements) ? 'no statement' : `a ${typeof statements}, not an array`}. Write pool.batch([{ text, values }, …]).`,
+    })
+  }
+  for (const [index, statement] of statements.entries())
+    checkSingle(statement, `Statement ${index + 1} of pool.batch()`, 'statements', classify)
+  if (options.idempotencyKey !== undefined) checkKey(options.idempotencyKey)
+}
+
+const LONGEST_KEY = 255
+
+/** @throws {OptionError} */
+export function checkKey(key: unknown): string {
+  if (typeof key === 'string' && key.length > 0 && key.length <= LONGEST_KEY && !key.includes('\0')) return key
+  const given =
+    typeof key === 'string'
+      ? key === ''
+        ? 'empty'
+        : key.includes('\0')
+          ? 'a text with a NUL'
+          : `${key.length} characters long`
+      : `a ${typeof key}`
+  throw new OptionError({
+    option: 'idempotencyKey',
+    allowed: `a text of 1 to ${LONGEST_KEY} characters`,
+    message: `Option "idempotencyKey" is ${given}, but must be a text of 1 to ${LONGEST_KEY} characters: the id of the request, of the event or of the message, or crypto.randomUUID().`,
+  })
+}
+
+/** What cannot be one statement of a transaction of ours. */
+const NOT_IN_A_TRANSACTION =
+  /^\s*(?:\/\*.*?\*\/\s*)*(copy|listen|unlisten|vacuum|cluster|checkpoint|call|do|prepare|deallocate|discard|load|create\s+database|drop\s+database)\b/is
+
+/**
+ * One statement that the extended protocol takes, and a transaction.
+ *
+ * @throws {OptionError}
+ */
+export function checkSingle(statement: unknown, what: string, option: string, classify: StatementCache): void {
+  const refuse = (why: string, fix: string) => {
+    throw new OptionError({ option, allowed: 'one statement that may be part of a transaction', message: `${what} ${why}. ${fix}` })
+  }
+  if (isSubmittable(statement)) refuse('is a cursor or a stream', 'Use pool.transaction(): its client takes them.')
+  const text = typeof statement === 'string' ? statement : (statement as { text?: unknown; name?: unknown } | null)?.text
+  if (typeof text !== 'string') return refuse('has no text', 'Write { text, values }.')
+  const first = NOT_IN_A_TRANSACTION.exec(text)?.[1]
+  if (first)
+    refuse(
+      `is ${first.toUpperCase().replace(/\s+/g, ' ')}, which cannot be applied exactly once`,
+      'Send it by pool.query(), without that option.',
+    )
+  const { kind, mayCommit } = classify(text)
+  if (kind === 'transaction') refuse('begins or ends a transaction', 'Use pool.transaction().')
+  if (kind === 'unknown')
+    refuse('is not one statement, or not one that is understood', 'Use pool.batch([…]) for several, or pool.transaction().')
+  if (mayCommit) refuse('may commit by itself', 'Send it by pool.query(), without that option.')
+}

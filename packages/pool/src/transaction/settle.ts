@@ -1,0 +1,152 @@
+/** Finding out what became of a COMMIT whose answer was lost: who the server is now, then the fence, then what it says of the transaction's id. */
+
+import {
+  backoffMillis,
+  type Clock,
+  type CommitReason,
+  type CommitVerdict,
+  codeOf,
+  currentInvocation,
+  type Incarnation,
+  isSameIncarnation,
+  judgeCommit,
+  OutcomeUnknownError,
+  type UnknownReason,
+  type XactStatus,
+} from '@thaw/core'
+import type { PeerClient } from '../driver/peer.ts'
+import { ASK_WHO, backendOf, RAW } from './backend.ts'
+import { fence, type LostSession } from './fence.ts'
+
+/** All that is known of a COMMIT that was lost. */
+export interface LostCommit extends LostSession {
+  /** For people: a host and a port. */
+  readonly where: string
+  readonly lostAt: number
+  /** What the statement's own connection said. */
+  readonly cause: Error
+  /** What the pool's own rule said of it. */
+  readonly statement: string
+}
+
+/** What settling needs of its pool. */
+export interface SettleHost {
+  readonly clock: Clock
+  connect(): Promise<PeerClient>
+  isEnding(): boolean
+}
+
+/** How long is asked, in all. As long as the pool tries to open a connection by default. */
+export const SETTLE_MILLIS = 10_000
+const LEAST_ATTEMPTS = 3
+/** One question. */
+const QUESTION_MILLIS = 3_000
+/** No function of that name, not permitted, not implemented: other databases. */
+const NO_FUNCTIONS: ReadonlySet<string | undefined> = new Set(['42883', '42501', '0A000', '42P01', '42703', '42704'])
+/** invalid_parameter_value: "transaction ID … is in the future". */
+const IN_THE_FUTURE = '22023'
+
+/** Asks until there is an answer, or the time is up: then the last that is known. */
+export async function settle(host: SettleHost, lost: LostCommit): Promise<CommitVerdict> {
+  if (lost.xid == null || !lost.backend?.incarnation) return judgeCommit({ xid: lost.xid, before: lost.backend?.incarnation, ...NOTHING })
+  const { clock } = host
+  const until = clock.mono() + SETTLE_MILLIS
+  let last: CommitVerdict = { outcome: 'unknown', reason: 'still-in-progress', mayChange: true }
+  for (let attempt = 0; ; attempt++) {
+    last = await askOnce(host, lost, lost.backend.incarnation, last).catch(() => last)
+    // A process that was frozen meanwhile has not asked: some questions are put whatever the time.
+    if (!last.mayChange || (attempt >= LEAST_ATTEMPTS && clock.mono() >= until) || isOver(host)) return last
+    await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))
+  }
+}
+
+const NOTHING = { now: undefined, isStandby: false, status: undefined, checkpointXid: undefined } as const
+
+function isOver(host: SettleHost): boolean {
+  return host.isEnding() || currentInvocation()?.signal?.aborted === true
+}
+
+async function askOnce(host: SettleHost, lost: LostCommit, before: Incarnation, last: CommitVerdict): Promise<CommitVerdict> {
+  const client = await host.connect()
+  let failure: Error | undefined
+  try {
+    return await ask(client, host.clock, lost, before)
+  } catch (error) {
+    failure = error as Error
+    if ('severity' in failure && NO_FUNCTIONS.has(codeOf(failure))) return judgeCommit({ xid: lost.xid, before, ...NOTHING })
+    return last
+  } finally {
+    client.release(failure)
+  }
+}
+
+async function ask(client: PeerClient, clock: Clock, lost: LostCommit, before: Incarnation): Promise<CommitVerdict> {
+  const { xid } = lost
+  const query = (config: object) => client.query({ types: RAW, query_timeout: QUESTION_MILLIS, ...config } as never) as Promise<unknown>
+  const here = backendOf(await query(ASK_WHO.config as object))
+  const now = here?.incarnation
+  if (here?.isStandby || !now) return judgeCommit({ xid, before, ...NOTHING, isStandby: here?.isStandby ?? false })
+  // Nothing of a former incarnation is still at work.
+  if (isSameIncarnation(before, now)) await fence(client, lost, clock, QUESTION_MILLIS)
+  const status = await statusOf(query, String(xid))
+  const mustLook = status === 'committed' && !isSameIncarnation(before, now)
+  const checkpointXid = mustLook ? await nextXid(query) : undefined
+  return judgeCommit({ xid, before, now, isStandby: false, status, checkpointXid })
+}
+
+type Ask = (config: object) => Promise<unknown>
+
+async function statusOf(query: Ask, xid: string): Promise<XactStatus> {
+  try {
+    const answer = await query({ text: 'SELECT pg_xact_status($1::xid8) AS status', values: [xid] })
+    return ((answer as { rows: { status: XactStatus | null }[] }).rows[0]?.status ?? 'too old') as XactStatus
+  } catch (error) {
+    if (codeOf(error) === IN_THE_FUTURE && 'severity' in (error as Error)) return 'in the future'
+    throw error
+  }
+}
+
+/** Written as `epoch:xid`. */
+async function nextXid(query: Ask): Promise<bigint | undefined> {
+  const answer = (await query({ text: 'SELECT next_xid FROM pg_control_checkpoint()' })) as { rows: { next_xid: string }[] }
+  const [epoch, low] = (answer.rows[0]?.next_xid ?? '').split(':')
+  return epoch && low ? (BigInt(epoch) << 32n) + BigInt(low) : undefined
+}
+
+export function pause(clock: Clock, millis: number): Promise<void> {
+  return new Promise((resolve) => void clock.setTimer(resolve, millis))
+}
+
+const WHY: Readonly<Partial<Record<UnknownReason, string>>> = {
+  'xid-not-known': 'the server had not told the id of the transaction',
+  'server-not-known': 'the server did not say who it is when the transaction began',
+  standby: 'only a standby answers',
+  'no-functions': 'this database has no functions that tell it',
+  'another-system': 'another cluster answers under this name',
+  'too-old': 'the server keeps nothing of a transaction that old',
+  'still-in-progress': 'the server did not tell in time',
+  'xid-may-be-anothers': 'the server crashed or was replaced meanwhile, and may have given the id of the transaction to another one',
+}
+
+/** What is told to the caller. What can be asked again later hangs on it: see `pool.outcome()`. */
+export function unknownError(lost: LostCommit, reason: CommitReason): OutcomeUnknownError {
+  const settledBy =
+    reason === 'standby' || reason === 'still-in-progress'
+      ? 'pool.outcome(error), once the primary answers'
+      : 'a look at what the transaction writes, or an idempotencyKey the next time'
+  const error = new OutcomeUnknownError({
+    reason,
+    message: `${lost.cause.message}: the connection to ${lost.where} was lost after COMMIT was sent, and ${WHY[reason] ?? reason}. Nobody here can know whether it was stored: look before you run it again.`,
+    cause: lost.cause,
+    evidence: {
+      statement: 'transaction',
+      inTransaction: true,
+      answered: false,
+      host: lost.where,
+      lostAt: lost.lostAt,
+      settledBy,
+      ...(lost.xid != null && { xid: String(lost.xid) }),
+    },
+  })
+  return error
+}

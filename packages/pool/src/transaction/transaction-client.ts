@@ -1,0 +1,145 @@
+/** What the function of `pool.transaction()` is given: the connection's own client, for as long as the transaction lasts. */
+
+import { OptionError, TransactionUseError } from '@thaw/core'
+import { isSubmittable, type PeerClient } from '../driver/peer.ts'
+import type { Attempt } from './attempt.ts'
+
+/** A client, and transactions inside of its own. */
+export type TransactionClient = PeerClient & {
+  transaction<Result>(work: (client: TransactionClient) => Promise<Result> | Result): Promise<Result>
+}
+
+type Callback = (error: Error | null, result?: unknown) => void
+
+/** One life of the client: a transaction, or a savepoint in it. */
+export class Session {
+  readonly client: TransactionClient
+  readonly #attempt: Attempt
+  readonly #unawaited = new Set<Promise<unknown>>()
+  #isOver = false
+
+  constructor(attempt: Attempt) {
+    this.#attempt = attempt
+    const own: Readonly<Record<PropertyKey, unknown>> = {
+      query: (...args: unknown[]) => this.#query(args),
+      transaction: (work: (client: TransactionClient) => unknown) => this.#nested(work),
+      // Libraries give back what they were lent. It is the pool that gives this one back.
+      release: () => {},
+      connect: () => Promise.reject(refused('is connected already. Call query() on it')),
+      end: () => Promise.reject(refused('belongs to the pool, which ends it')),
+    }
+    // The very client, for whoever looks: instanceof, its events, its connection.
+    this.client = new Proxy(attempt.client, {
+      get: (client, name) => {
+        if (Object.hasOwn(own, name)) return own[name as string]
+        const value = Reflect.get(client, name, client) as unknown
+        return typeof value === 'function' ? value.bind(client) : value
+      },
+      set: (client, name, value) => Reflect.set(client, name, value, client),
+    }) as unknown as TransactionClient
+  }
+
+  /** Its function has ended. Returns how many statements nobody has awaited. */
+  close(): number {
+    this.#isOver = true
+    // Nobody listens to them, and their failure would end the process.
+    for (const each of this.#unawaited) each.catch(() => {})
+    return this.#unawaited.size
+  }
+
+  #query([config, second, third]: unknown[]): unknown {
+    const callback = (typeof second === 'function' ? second : third) as Callback | undefined
+    const values = typeof second === 'function' ? undefined : second
+    const refusal = this.#whyNot(config)
+    if (refusal) return isSubmittable(config) ? failSubmittable(config as Submittable, refusal) : answer(Promise.reject(refusal), callback)
+    if (isSubmittable(config)) return this.#attempt.submit(config as object, callback ?? values)
+    const done = this.#attempt.run(config, values)
+    this.#unawaited.add(done)
+    const settled = () => void this.#unawaited.delete(done)
+    done.then(settled, settled)
+    return answer(done, callback)
+  }
+
+  #whyNot(config: unknown): Error | undefined {
+    if (this.#isOver) return new TransactionUseError({ message: AFTER_ITS_END })
+    if (config === null || config === undefined) return new TypeError('Client was passed a null or undefined query')
+    const { once, idempotencyKey } = config as { once?: unknown; idempotencyKey?: unknown }
+    return once || idempotencyKey !== undefined ? insideTransaction(once ? 'once' : 'idempotencyKey') : undefined
+  }
+
+  /** A part that may fail without the rest: a savepoint. */
+  async #nested<Result>(work: (client: TransactionClient) => Promise<Result> | Result): Promise<Result> {
+    if (this.#isOver) throw new TransactionUseError({ message: AFTER_ITS_END })
+    if (typeof work !== 'function')
+      throw new OptionError({
+        option: 'fn',
+        allowed: 'a function',
+        message: 'client.transaction() takes a function: client.transaction(async (inner) => { … }).',
+      })
+    const name = `thaw_${nextName++ % LAST_NAME}`
+    const nested = this.#savepoint(name, work)
+    this.#unawaited.add(nested)
+    const settled = () => void this.#unawaited.delete(nested)
+    nested.then(settled, settled)
+    return nested
+  }
+
+  async #savepoint<Result>(name: string, work: (client: TransactionClient) => Promise<Result> | Result): Promise<Result> {
+    await this.#attempt.control(`SAVEPOINT ${name}`)
+    const session = new Session(this.#attempt)
+    try {
+      const result = await work(session.client)
+      if (session.close() > 0) throw new TransactionUseError({ message: UNAWAITED })
+      await this.#attempt.control(`RELEASE SAVEPOINT ${name}`)
+      return result
+    } catch (error) {
+      session.close()
+      // If it cannot be undone, nor can the rest be stored: the transaction will say so.
+      if (!this.#attempt.isBroken)
+        await this.#attempt.control(`ROLLBACK TO SAVEPOINT ${name}`).then(
+          () => this.#attempt.forgive(),
+          () => {},
+        )
+      throw error
+    }
+  }
+}
+
+let nextName = 1
+const LAST_NAME = 1_000_000
+
+interface Submittable {
+  callback?: Callback
+  handleError?(error: Error, connection: object): void
+}
+
+function failSubmittable(query: Submittable, error: Error): unknown {
+  queueMicrotask(() => query.handleError?.(error, {}))
+  return query
+}
+
+function answer(done: Promise<unknown>, callback: Callback | undefined): unknown {
+  if (!callback) return done
+  done.then(
+    (result) => callback(null, result),
+    (error: Error) => callback(error),
+  )
+  return undefined
+}
+
+function refused(why: string): TransactionUseError {
+  return new TransactionUseError({ message: `The client of pool.transaction() ${why}.` })
+}
+
+export function insideTransaction(option: string): OptionError {
+  return new OptionError({
+    option,
+    allowed: 'with pool.query() and pool.batch()',
+    message: `Option "${option}" was given to a statement on a client. What is part of a transaction is stored with it or not at all: use pool.transaction(), or pool.query() for this statement alone.`,
+  })
+}
+
+export const UNAWAITED =
+  'The function of pool.transaction() ended before its statements did, so nothing was stored. Await each client.query() (or return its promise), and each client.transaction().'
+const AFTER_ITS_END =
+  'The client of pool.transaction() was used after its function had ended. Nothing was sent. Await everything that uses the client before the function returns.'

@@ -1,0 +1,218 @@
+/** `pool.transaction(fn)`: runs the function in a transaction until it is stored, or certainly cannot be. */
+
+import {
+  backoffMillis,
+  CommitRolledBackError,
+  ConnectionLostError,
+  currentInvocation,
+  earn,
+  mayRerun,
+  OptionError,
+  rerunReason,
+  spend,
+  TransactionUseError,
+} from '@thaw/core'
+import { tellRetried } from '../checkout/tell.ts'
+import type { Memory } from '../connection/home.ts'
+import { interruptedBefore } from '../connection/interruption.ts'
+import { lossOf } from '../connection/lost-statement.ts'
+import type { PeerClient } from '../driver/peer.ts'
+import { Attempt, type AttemptHost } from './attempt.ts'
+import { unaskedBackend } from './backend.ts'
+import { fence, type LostSession } from './fence.ts'
+import { beginOf, DEFAULT_RETRIES, type TransactionOptions } from './rules.ts'
+import { type LostCommit, type SettleHost, settle, unknownError } from './settle.ts'
+import { Session, type TransactionClient, UNAWAITED } from './transaction-client.ts'
+
+/** What transactions need of their pool. */
+export interface TransactionHost extends AttemptHost, SettleHost {
+  readonly memory: Memory
+  connect(signal?: AbortSignal): Promise<PeerClient>
+  /** The error says that the outcome is unknown, and may be asked again. */
+  unknown(error: Error, lost: LostCommit): void
+  unknownKey(
+    error: Error,
+    lost: { readonly key: string; readonly fingerprint: string; readonly where: string; readonly cause: Error },
+  ): void
+}
+
+/** A function, with whatever else it is given of the try. */
+export type Work<Result> = (client: TransactionClient, attempt: Attempt) => Promise<Result> | Result
+
+/** How one try has ended. `fence`: its session may still be there. */
+type Ended<Result> =
+  | { readonly is: 'stored'; readonly result: Result }
+  | { readonly is: 'failed'; readonly error: Error; readonly fence?: LostSession }
+
+const FENCE_MILLIS = 3_000
+
+export async function runTransaction<Result>(host: TransactionHost, work: Work<Result>, options: TransactionOptions): Promise<Result> {
+  const { clock, memory } = host
+  const retries = options.retries ?? DEFAULT_RETRIES
+  let lost: LostSession | undefined
+  for (let tries = 0; ; tries++) {
+    const over = interruptedBefore({ timeoutMillis: 0, signal: options.signal })
+    if (over) throw over
+    const ended = await attemptOnce(host, work, options, lost)
+    if (ended.is === 'stored') {
+      memory.budget = earn(memory.budget)
+      return ended.result
+    }
+    lost = ended.fence ?? lost
+    const reason = rerunReason(ended.error)
+    const budget = reason === 'lost' ? spend(memory.budget) : memory.budget
+    const facts = {
+      reason,
+      retriesLeft: retries - tries,
+      isOver: isOver(options),
+      isPoolEnding: host.isEnding(),
+      hasBudget: budget !== undefined,
+    }
+    if (!mayRerun(facts)) throw ended.error
+    memory.budget = budget ?? memory.budget
+    const delayMillis = backoffMillis(tries, Number.POSITIVE_INFINITY, clock.random())
+    tellRetried(memory.events, 'transaction', delayMillis, ended.error)
+    await sleep(host, delayMillis, options.signal)
+  }
+}
+
+function isOver({ signal }: TransactionOptions): boolean {
+  return signal?.aborted === true || currentInvocation()?.signal.aborted === true
+}
+
+/** Wakes up early when it is over, which the next try then tells. */
+function sleep({ clock }: TransactionHost, millis: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const wake = () => {
+      clock.clearTimer(timer)
+      signal?.removeEventListener('abort', wake)
+      resolve()
+    }
+    const timer = clock.setTimer(wake, millis)
+    signal?.addEventListener('abort', wake)
+  })
+}
+
+/** @throws {OptionError} when its invocation is over: it could not even be tried once. */
+export function checkTimeLeft(retries: number | undefined): void {
+  const invocation = currentInvocation()
+  if (!invocation?.signal.aborted || !retries) return
+  throw new OptionError({
+    option: 'retries',
+    allowed: '0, when the time of the invocation is up',
+    message: `pool.transaction() was to be tried up to ${retries + 1} times, but the time of its invocation is up. Call it earlier, or give the function more time.`,
+  })
+}
+
+async function attemptOnce<Result>(
+  host: TransactionHost,
+  work: Work<Result>,
+  options: TransactionOptions,
+  before: LostSession | undefined,
+): Promise<Ended<Result>> {
+  const client = await host.connect(options.signal)
+  const attempt = new Attempt(client, host, beginOf(options), options.signal)
+  try {
+    // What was lost may hold locks for hours, until the server notices.
+    if (before) await fence(client, before, host.clock, FENCE_MILLIS)
+  } catch (error) {
+    client.release(error as Error)
+    return { is: 'failed', error: error as Error, fence: before as LostSession }
+  }
+  const session = new Session(attempt)
+  let result: Result
+  try {
+    result = await work(session.client, attempt)
+  } catch (error) {
+    session.close()
+    return failed(host, attempt, error)
+  }
+  if (session.close() > 0) return failed(host, attempt, new TransactionUseError({ message: UNAWAITED }))
+  if (!attempt.hasBegun) {
+    client.release()
+    return { is: 'stored', result }
+  }
+  return commit(host, attempt, result)
+}
+
+/** Rolled back, whatever the reason. */
+async function failed(host: TransactionHost, attempt: Attempt, thrown: unknown): Promise<Ended<never>> {
+  const error = thrown as Error
+  const { client } = attempt
+  if (attempt.isBroken) {
+    client.release(attempt.firstFailure ?? true)
+    return { is: 'failed', error, fence: sessionOf(host, attempt) }
+  }
+  if (!attempt.hasBegun) {
+    client.release()
+    return { is: 'failed', error }
+  }
+  try {
+    await attempt.rollback()
+    client.release()
+    return { is: 'failed', error }
+  } catch (unanswered) {
+    client.release(unanswered as Error)
+    return { is: 'failed', error, fence: sessionOf(host, attempt) }
+  }
+}
+
+async function commit<Result>(host: TransactionHost, attempt: Attempt, result: Result): Promise<Ended<Result>> {
+  const { client } = attempt
+  try {
+    await attempt.commit()
+    client.release()
+    return { is: 'stored', result }
+  } catch (thrown) {
+    const error = thrown as Error
+    const loss = lossOf(error)
+    if (loss?.verdict.outcome !== 'unknown') return notCommitted(host, attempt, error)
+    client.release(error)
+    const lost: LostCommit = {
+      ...sessionOf(host, attempt),
+      where: loss.where,
+      lostAt: host.clock.wall(),
+      cause: loss.cause,
+      statement: loss.evidence.statement.kind,
+    }
+    return settled(host, lost, result)
+  }
+}
+
+async function settled<Result>(host: TransactionHost, lost: LostCommit, result: Result): Promise<Ended<Result>> {
+  const { outcome, reason } = await settle(host, lost)
+  if (outcome === 'executed') return { is: 'stored', result }
+  if (outcome === 'not-executed') return { is: 'failed', error: lostBeforeCommit(lost) }
+  const unknown = unknownError(lost, reason)
+  host.unknown(unknown, lost)
+  return { is: 'failed', error: unknown }
+}
+
+/** COMMIT was refused, or certainly never arrived. */
+async function notCommitted(host: TransactionHost, attempt: Attempt, error: Error): Promise<Ended<never>> {
+  const { firstFailure } = attempt
+  // Whoever swallowed the failure of a statement is told of it all the same.
+  const told = error instanceof CommitRolledBackError && firstFailure && !error.cause ? withCause(error, firstFailure) : error
+  return failed(host, attempt, told)
+}
+
+function withCause(error: Error, cause: Error): Error {
+  return Object.defineProperty(error, 'cause', { value: cause, configurable: true, writable: true })
+}
+
+function sessionOf(host: TransactionHost, attempt: Attempt): LostSession {
+  const { client, backend, xid } = attempt
+  const isDirect = host.memory.isDirect !== false && (!backend || backend.pid === String(client.processID))
+  return { backend, unasked: isDirect ? unaskedBackend(client) : undefined, isDirect, xid }
+}
+
+/** The same as of any transaction that was lost before its end: nothing of it remains. */
+function lostBeforeCommit({ cause, where }: LostCommit): Error {
+  const { code } = cause as { code?: string }
+  return new ConnectionLostError({
+    verdict: { outcome: 'not-executed', reason: 'transaction-rolled-back' },
+    message: `${cause.message}: the connection to ${where} was lost at COMMIT, and the server has been asked: nothing of the transaction is stored. Run it again.`,
+    cause,
+    wire: { code },
+  })
+}

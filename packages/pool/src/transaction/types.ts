@@ -1,0 +1,70 @@
+/** What users see of transactions, over either driver. */
+
+import type { Outcome } from '@thaw/core'
+import type { QueryOptions } from '../options/options.ts'
+import type { BatchOptions, TransactionOptions } from './rules.ts'
+
+/** What `pool.query()` takes beside {@link QueryOptions}. At most one of the two. */
+export interface OnceOptions {
+  /**
+   * Apply the statement exactly once, although its connection may be lost: it is put into a transaction of its own, for one more round trip, and where the answer to COMMIT is lost
+   * the server is asked. Default: false. Where the server cannot tell: `OutcomeUnknownError`.
+   */
+  readonly once?: boolean | undefined
+  /**
+   * Apply the statement once under this key, whoever sends it, and however often. No more round trips while nothing fails; holds across crashes and failovers. Needs the table that
+   * {@link Transactions.createIdempotencyTable} makes. A text of 1 to 255 characters; with a UUIDv7, which carries its time, the table cleans itself. Default: none.
+   */
+  readonly idempotencyKey?: string | undefined
+}
+
+/** Whether a result is the statement's own, or tells that it had been applied before. */
+export interface Repeated {
+  /** True: under this key it had been stored before. Then `rows` is empty and `rowCount` null: they went with the first answer. */
+  readonly repeated?: boolean
+}
+
+/** One statement of a batch. */
+export interface BatchStatement extends Pick<QueryOptions, 'query_timeout'> {
+  readonly text: string
+  readonly values?: readonly unknown[] | undefined
+  readonly name?: string | undefined
+}
+
+/** What a pool has for writes that must be applied exactly once. `Client` and `Result` are the driver's. */
+export interface Transactions<Client, Result> {
+  /**
+   * Runs `work` in a transaction: committed when it resolves, rolled back when it throws. BEGIN travels with the first statement, so that n statements take n + 1 round trips. It is run
+   * again, up to `retries` times, when its connection was lost before COMMIT, and when the server chose it to give way (40001, 40P01, looked for through `cause`): what it does
+   * outside of the database it may do several times. Where the answer to COMMIT is lost the server is asked what became of it.
+   *
+   * The client is that of the connection, and `client.transaction(fn)` is a savepoint. It serves no statement once `work` has ended.
+   *
+   * @throws {OutcomeUnknownError} when the answer to COMMIT was lost and nobody can tell what became of it. See {@link outcome}.
+   * @throws {ConnectionLostError} when nothing was stored, and running it again did not help either.
+   * @throws {TransactionUseError} when a statement was not awaited, or the client was used afterwards, or BEGIN or COMMIT was sent by hand.
+   * @throws {OptionError} when an option is absurd. And whatever `work` throws.
+   */
+  transaction<Value>(work: (client: TransactionOf<Client>) => Promise<Value> | Value, options?: TransactionOptions): Promise<Value>
+  /**
+   * Sends several statements as one transaction, in one flight: one round trip, all or nothing. Their results come in the same order.
+   *
+   * @throws {OutcomeUnknownError} when the answer was lost and the server cannot tell: with `once` for one more round trip, or an `idempotencyKey`, it can.
+   * @throws {OptionError} for a batch of nothing, and for what cannot be part of a transaction. And the server's error for the statement that failed.
+   */
+  batch(statements: readonly (string | BatchStatement)[], options?: BatchOptions): Promise<(Result & Repeated)[]>
+  /**
+   * Asks what became of the write that the error was about. It may be asked later, and as often as one likes; a failed one is told as `not-executed` only when it can never be stored.
+   *
+   * @throws {OutcomeUnknownError} when nobody can tell, or not yet: its `evidence` says what is known, and what would settle it.
+   */
+  outcome(error: unknown): Promise<Exclude<Outcome, 'unknown'>>
+  /** Creates the table of idempotency keys, if it is not there. For migrations there is its SQL, `IDEMPOTENCY_SQL`. */
+  createIdempotencyTable(): Promise<void>
+}
+
+/** A client inside of `pool.transaction()`. */
+export type TransactionOf<Client> = Client & {
+  /** A part that may fail without the rest: a savepoint, which is kept when `work` resolves, and undone when it throws. */
+  transaction<Value>(work: (client: TransactionOf<Client>) => Promise<Value> | Value): Promise<Value>
+}
