@@ -14,7 +14,7 @@ import { Inquirer, type InquirerHost } from './inquirer.ts'
 
 /** What the watch needs of its pool. */
 export interface WatchHost extends InquirerHost {
-  readonly driver: Pick<Driver, 'Client' | 'Query' | 'goesWhereTold'>
+  readonly driver: Pick<Driver, 'Client' | 'goesWhereTold'>
   vitalsOf(client: PeerClient): Vitals
 }
 
@@ -96,7 +96,7 @@ export class InFlightWatch {
     const { bytesRead, isPaused } = client.connection?.stream ?? {}
     // A cursor may be waiting for its reader, and a stream for its writer: it cannot be told which side is late.
     if (
-      !(query instanceof this.#host.driver.Query) ||
+      query?.requiresPreparation === undefined ||
       bytesRead === undefined ||
       isPaused?.call(client.connection.stream) ||
       isBroken(client)

@@ -3,16 +3,13 @@
  * write the transaction's id is asked for, until there is one.
  */
 
-import { CommitRolledBackError, type StatementCache, TransactionUseError } from '@thaw/core'
+import { CommitRolledBackError, TransactionUseError } from '@thaw/core'
 import { isBroken } from '../connection/vitals.ts'
-import type { Driver } from '../driver/driver.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import { ASK_WHO, ASK_XID, type Backend, backendOf, knownBackend, noteBackend, vitalsOf, xidOf } from './backend.ts'
-import { type FlightStatement, fly, type Landing } from './flight.ts'
+import { type FlightHost, type FlightStatement, fly, type Landing } from './flight.ts'
 
-export interface AttemptHost {
-  readonly driver: Pick<Driver, 'Query'>
-  readonly classify: StatementCache
+export interface AttemptHost extends FlightHost {
   /** Undefined: not found out. False: this database has no functions that tell who it is. Then nothing is asked any more. */
   tells: boolean | undefined
 }
@@ -127,7 +124,7 @@ export class Attempt {
     // Should its answer be lost: nothing of it is stored before COMMIT.
     const judgedBy = begins ? 'BEGIN' : text
     const bounds = boundsOf(statements[0]?.config)
-    const flown = fly(this.client, this.#host.driver, [...before, ...statements, ...after], { ...bounds, text: judgedBy })
+    const flown = fly(this.client, this.#host, [...before, ...statements, ...after], { ...bounds, text: judgedBy })
     this.#opening = flown
     const landing = await flown
     const { results, error, failedAt } = landing
@@ -192,12 +189,14 @@ export class Attempt {
     if (status === 'E') throw new CommitRolledBackError(FAILED_BEFORE)
     if (status === 'I') throw new TransactionUseError({ message: ENDED_BY_HAND })
     if (this.#mayHaveXid && this.#asksXid) await this.#askXid()
-    await this.client.query('COMMIT')
+    const { results, error } = await fly(this.client, this.#host, [{ config: 'COMMIT' }], { text: 'COMMIT' })
+    if (error) throw error
+    if ((results[0] as { command?: string }).command === 'ROLLBACK') throw new CommitRolledBackError(FAILED_BEFORE)
   }
 
   async #askXid(): Promise<void> {
     const asksWho = this.#host.tells !== false && !this.backend
-    const { results, error } = await fly(this.client, this.#host.driver, asksWho ? [ASK_WHO, ASK_XID] : [ASK_XID], { text: 'BEGIN' })
+    const { results, error } = await fly(this.client, this.#host, asksWho ? [ASK_WHO, ASK_XID] : [ASK_XID], { text: 'BEGIN' })
     if (error) throw error
     if (asksWho) this.#noteBackend(backendOf(results[0]))
     this.#noteXid(xidOf(results.at(-1)))

@@ -3,7 +3,6 @@
 import { type Clock, elapsedMillis, type Incarnation, read } from '@thaw/core'
 import { VITALS, type Vitals } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
-import type { FlightStatement } from './flight.ts'
 
 export interface Backend {
   /** Its real process id. A pooler invents the one that is told at login. */
@@ -31,9 +30,9 @@ const WHO = `SELECT pg_backend_pid()::text AS pid,
   (SELECT ${stamp('stats_reset')} FROM pg_stat_bgwriter) AS stats,
   ${stamp('pg_postmaster_start_time()')} AS postmaster`
 
-export const ASK_WHO: FlightStatement = { config: { text: WHO, types: RAW } }
+export const ASK_WHO: { readonly config: object } = { config: { text: WHO, types: RAW } }
 /** Null as long as the transaction has changed nothing. `pg_current_xact_id()` would give it one, even if it only reads. */
-export const ASK_XID: FlightStatement = { config: { text: 'SELECT pg_current_xact_id_if_assigned()::text AS xid', types: RAW } }
+export const ASK_XID: { readonly config: object } = { config: { text: 'SELECT pg_current_xact_id_if_assigned()::text AS xid', types: RAW } }
 
 interface Answer {
   readonly rows?: readonly Readonly<Record<string, string | null>>[]

@@ -7,6 +7,7 @@ import { backoffMillis, ConnectionLostError, codeOf, earn, mayRerun, rerunReason
 import { tellRetried } from '../checkout/tell.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
 import { lossOf } from '../connection/lost-statement.ts'
+import { isBroken } from '../connection/vitals.ts'
 import { textOf } from './attempt.ts'
 import { ASK_WHO, ASK_XID, backendOf, knownBackend, noteBackend, unaskedBackend, xidOf } from './backend.ts'
 import { type FlightStatement, fly, type Landing } from './flight.ts'
@@ -48,7 +49,7 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   const asksWho = asks && !knownBackend(client)
   const after = asks ? [...(asksWho ? [ASK_WHO] : []), ASK_XID] : []
   const text = statements.map(({ config }) => textOf(config)).join('; ')
-  const landing = await fly(client, host.driver, [...statements, ...after], { text, signal, flushes: asks })
+  const landing = await fly(client, host, [...statements, ...after], { text, signal, flushes: asks })
   const { error, results, failedAt } = landing
   const end = statements.length
   if (asksWho && results[end] !== undefined) noteBackend(client, backendOf(results[end]))
@@ -58,7 +59,7 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   }
   const loss = lossOf(error)
   if (!loss) {
-    client.release('severity' in error ? undefined : error)
+    client.release(isBroken(client) ? error : undefined)
     if (failedAt < end) return landing
     // This database has no such functions. All of it was rolled back: once more, without asking.
     host.tells = false

@@ -3,8 +3,15 @@
  * fails the server skips those behind it; outside of a transaction all of them are one, which the Sync commits.
  */
 
+import type { StatementCache } from '@thaw/core'
+import type { Memory } from '../connection/home.ts'
+import { loseSent, lossOf } from '../connection/lost-statement.ts'
+import { isBroken } from '../connection/vitals.ts'
+import { isBusy, whenFinished } from '../connection/when-finished.ts'
 import type { Driver } from '../driver/driver.ts'
 import type { PeerClient, PeerConnection, PeerQuery } from '../driver/peer.ts'
+import type { Settings } from '../options/options.ts'
+import { vitalsOf } from './backend.ts'
 
 /** As a user writes it: a text, or a configuration. */
 export interface FlightStatement {
@@ -54,17 +61,35 @@ interface FlightConnection extends PeerConnection {
   flush(): void
 }
 
-/** Sends the statements. Resolves when the last is answered, or one has failed: never rejects. */
-export function fly(
+/** What flights need of their pool. */
+export interface FlightHost {
+  readonly driver: Pick<Driver, 'Query'>
+  readonly settings: Settings
+  readonly classify: StatementCache
+  readonly memory: Memory
+}
+
+/** Sends the statements. Resolves when the server is ready for more, or the connection is lost: never rejects. */
+export async function fly(
   client: PeerClient,
-  driver: Pick<Driver, 'Query'>,
+  host: FlightHost,
   statements: readonly FlightStatement[],
   options: FlightOptions,
 ): Promise<Landing> {
-  return new Promise((resolve) => {
-    const flight = new Flight(client, driver, statements, options, resolve)
-    client.query(flight as unknown as string)
+  const landing = await new Promise<Landing>((resolve) => {
+    client.query(new Flight(client, host.driver, statements, options, resolve) as unknown as string)
   })
+  const { error } = landing
+  if (!error || !('severity' in error) || lossOf(error) || !isBusy(client)) return landing
+  // The server sends an error at once, and is ready a moment later. If the connection ends instead it was no answer: a proxy that loses its server may say ERROR, too.
+  const isReady = await new Promise<boolean>((resolve) => whenFinished(client, host.settings, resolve))
+  const vitals = vitalsOf(client)
+  if (isReady || !vitals || !isBroken(client)) return landing
+  const lost = { query: { text: options.text, handleError() {}, requiresPreparation: () => true }, isPipelined: false }
+  return {
+    ...landing,
+    error: loseSent(client, vitals, { ...lost, classify: host.classify, isDirect: host.memory.isDirect === true }, error),
+  }
 }
 
 const IGNORED = { value: () => {} }

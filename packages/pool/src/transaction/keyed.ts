@@ -21,6 +21,7 @@ import {
 import { tellRetried } from '../checkout/tell.ts'
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
+import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { textOf } from './attempt.ts'
 import { RAW } from './backend.ts'
@@ -112,10 +113,10 @@ async function send(
   const text = call.statements.map(({ config }) => textOf(config)).join('; ')
   const timeouts = call.statements.map(({ config }) => Number((config as { query_timeout?: unknown } | null)?.query_timeout) || 0)
   const query_timeout = Math.max(...timeouts) || undefined
-  const landing = await fly(client, host.driver, [first, ...call.statements, ...last], { text, signal: call.signal, query_timeout })
+  const landing = await fly(client, host, [first, ...call.statements, ...last], { text, signal: call.signal, query_timeout })
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error)) {
-    client.release(error)
+    client.release(error && (lossOf(error) || isBroken(client)) ? error : undefined)
     return { landing }
   }
   const isTaken = landing.failedAt === 0 && (keyTrouble(error) === 'taken' || codeOf(error) === NOT_TAKEN)

@@ -44,11 +44,13 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
 
     #createOnce(): ExactlyOnce {
       const { memory } = this.#home
+      const settings = settingsOf(this.options as object)
       const unknowns = new Unknowns()
       const host = {
         driver,
         memory,
-        clock: settingsOf(this.options as object).clock,
+        settings,
+        clock: settings.clock,
         classify: createStatementCache(),
         tells: undefined,
         connect: (signal?: AbortSignal) => (signal ? this.connect({ signal }) : this.connect()) as Promise<PeerClient>,

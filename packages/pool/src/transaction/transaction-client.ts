@@ -1,6 +1,7 @@
 /** What the function of `pool.transaction()` is given: the connection's own client, for as long as the transaction lasts. */
 
 import { OptionError, TransactionUseError } from '@thaw/core'
+import { refusesOnce } from '../connection/once-refused.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import type { Attempt } from './attempt.ts'
 
@@ -63,8 +64,7 @@ export class Session {
   #whyNot(config: unknown): Error | undefined {
     if (this.#isOver) return new TransactionUseError({ message: AFTER_ITS_END })
     if (config === null || config === undefined) return new TypeError('Client was passed a null or undefined query')
-    const { once, idempotencyKey } = config as { once?: unknown; idempotencyKey?: unknown }
-    return once || idempotencyKey !== undefined ? insideTransaction(once ? 'once' : 'idempotencyKey') : undefined
+    return typeof config === 'object' ? refusesOnce(config) : undefined
   }
 
   /** A part that may fail without the rest: a savepoint. */
@@ -129,14 +129,6 @@ function answer(done: Promise<unknown>, callback: Callback | undefined): unknown
 
 function refused(why: string): TransactionUseError {
   return new TransactionUseError({ message: `The client of pool.transaction() ${why}.` })
-}
-
-export function insideTransaction(option: string): OptionError {
-  return new OptionError({
-    option,
-    allowed: 'with pool.query() and pool.batch()',
-    message: `Option "${option}" was given to a statement on a client. What is part of a transaction is stored with it or not at all: use pool.transaction(), or pool.query() for this statement alone.`,
-  })
 }
 
 export const UNAWAITED =

@@ -1,0 +1,15 @@
+/** `once` and `idempotencyKey` are for `pool.query()`: on a client, which may be inside a transaction, they would promise what nobody keeps. */
+
+import { OptionError } from '@thaw/core'
+
+/** Why a client does not send it. Undefined: it has neither of them. */
+export function refusesOnce(config: object): OptionError | undefined {
+  const { once, idempotencyKey } = config as { readonly once?: unknown; readonly idempotencyKey?: unknown }
+  if (!once && idempotencyKey === undefined) return undefined
+  const option = once ? 'once' : 'idempotencyKey'
+  return new OptionError({
+    option,
+    allowed: 'with pool.query() and pool.batch()',
+    message: `Option "${option}" was given to a statement on a client. What is part of a transaction is stored with it or not at all: use pool.transaction(), or pool.query() for this statement alone.`,
+  })
+}
