@@ -4,6 +4,7 @@ import { ThawError, Pool as ThawPool } from '@thaw/pg'
 import { createSeededRandom, serve } from '@thaw/testkit'
 import pg from 'pg'
 import type { Driver } from './child.ts'
+import { ONCE_CALLS, ONCE_SHARES, type OnceKind } from './ledger-once-calls.ts'
 
 /** How to run. */
 export interface RunOrder {
@@ -16,6 +17,8 @@ export interface RunOrder {
   readonly callers: number
   /** A call that has not ended by then is reported as hanging, and left to itself. */
   readonly capMillis: number
+  /** Only what Thaw has for writes that must be applied once. */
+  readonly once?: boolean
 }
 
 export type LedgerKind =
@@ -33,6 +36,7 @@ export type LedgerKind =
   | 'listener'
   | 'read'
   | 'rows'
+  | OnceKind
 
 /** `ok`; the outcome that a typed error names; or what an error is that names none. */
 export type Told = 'ok' | 'executed' | 'not-executed' | 'unknown' | 'harmless' | 'server' | 'untyped' | 'hangs'
@@ -84,6 +88,7 @@ const CALLS: Readonly<Record<LedgerKind, (pool: pg.Pool, token: string) => Promi
   early,
   listener,
   read: readToken,
+  ...ONCE_CALLS,
   async rows(pool) {
     const { rows } = await pool.query<{ n: number }>('SELECT n FROM generate_series(1, 2000) AS n')
     if (rows.length !== 2000 || rows.at(-1)?.n !== 2000) throw new Error(`Asked for 2000 rows, but was given ${rows.length}`)
@@ -147,7 +152,7 @@ async function listener(pool: pg.Pool, token: string): Promise<void> {
 }
 
 /** How often each kind is called, of a hundred. */
-const SHARES: Readonly<Record<LedgerKind, number>> = {
+const SHARES: Readonly<Record<Exclude<LedgerKind, OnceKind>, number>> = {
   extended: 11,
   named: 8,
   simple: 8,
@@ -181,7 +186,7 @@ serve({
   },
 })
 
-async function run({ driver, config, seed, id, callers, capMillis }: RunOrder): Promise<RunReport> {
+async function run({ driver, config, seed, id, callers, capMillis, once = false }: RunOrder): Promise<RunReport> {
   const random = createSeededRandom(seed)
   // A proxy that swallows everything also swallows the end of a session whose server crashes meanwhile. The server then has no such backend, which
   // proves nothing (decision 60): the statement waits for this bound, which the documents advise, and is told as unknown.
@@ -191,7 +196,7 @@ async function run({ driver, config, seed, id, callers, capMillis }: RunOrder): 
   let count = 0
   const callOn = async () => {
     while (enough === undefined || count < enough) {
-      const kind = draw(random())
+      const kind = draw(random(), once ? ONCE_SHARES : SHARES)
       const token = `${id}-${++count}`
       entries.push(await note(token, kind, capMillis, CALLS[kind](pool, token)))
       await pause(random() < LONG_PAUSE_SHARE ? LONG_PAUSE_MILLIS : random() * MOST_PAUSE_MILLIS)
@@ -206,9 +211,9 @@ async function run({ driver, config, seed, id, callers, capMillis }: RunOrder): 
   return { entries, last, total, idle, waiting }
 }
 
-function draw(point: number): LedgerKind {
+function draw(point: number, shares: Readonly<Partial<Record<LedgerKind, number>>>): LedgerKind {
   let rest = point * 100
-  for (const [kind, share] of Object.entries(SHARES)) {
+  for (const [kind, share] of Object.entries(shares)) {
     rest -= share
     if (rest < 0) return kind as LedgerKind
   }

@@ -90,20 +90,50 @@ const FAULTS: Readonly<Record<string, Fault>> = {
   },
   restartFast: (_, { server }) => server.restart('fast'),
   restartImmediate: (_, { server }) => server.restart('immediate'),
+  // Without a farewell: the postmaster ends all others, and recovers by itself.
+  async killBackend({ id }, { server }) {
+    const { rows } = await server.query<{ pid: number }>('SELECT pid FROM pg_stat_activity WHERE application_name = $1 LIMIT 1', [id])
+    for (const { pid } of rows) killHard(pid)
+    await untilRecovered(server)
+  },
+}
+
+/** It may have ended by itself meanwhile. */
+function killHard(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {}
+}
+
+async function untilRecovered(server: PostgresServer): Promise<void> {
+  for (let tries = 0; tries < 200; tries++) {
+    const isBack = await server.query('SELECT 1').then(
+      () => true,
+      () => false,
+    )
+    if (isBack) return
+    await sleep(50)
+  }
+  throw new Error('The server did not recover within 10 s')
 }
 
 /** Restarts strike both runtimes for half a second: every so many faults there is one, for sure. */
 const RESTART_EVERY = 12
 
-/** Lets so many faults strike, one after the other. Returns how often each did. */
-export async function strike(field: Battlefield, count: number, seed: number): Promise<Readonly<Record<string, number>>> {
+/** Lets so many faults strike, one after the other. Returns how often each did. `staysUp`: the server itself is spared. */
+export async function strike(
+  field: Battlefield,
+  count: number,
+  seed: number,
+  { staysUp = false } = {},
+): Promise<Readonly<Record<string, number>>> {
   const struck: Record<string, number> = {}
-  const restarts = ['restartFast', 'restartImmediate']
+  const restarts = ['restartFast', 'restartImmediate', 'killBackend']
   const others = Object.keys(FAULTS).filter((name) => !restarts.includes(name))
   for (let index = 1; index <= count; index++) {
     // Each fault its own: how many numbers one draws depends on what it finds.
     const chance = createChance(seed + index * 1000)
-    const name = chance.pick(index % RESTART_EVERY === 0 ? restarts : others)
+    const name = chance.pick(index % RESTART_EVERY === 0 && !staysUp ? restarts : others)
     struck[name] = (struck[name] ?? 0) + 1
     await FAULTS[name]?.(chance.pick(field.runtimes), field, chance)
     // The schedule's own pace: nothing is waited for.

@@ -49,3 +49,22 @@ test('on Thaw everything that callers are told is true', { timeout: TIMEOUT_MILL
   expect(result.entries.length).toBeGreaterThanOrEqual(1_000)
   expect(result.violations, `THAW_SEED=${seed}`).toEqual([])
 })
+
+/** Fewer calls would not meet all of the faults; more take longer than a test may. */
+const ONCE_FAULTS = isLong ? 500 : 14
+
+test('transactions, batches, once and keys: while the server stays up nobody is told that it is unknown', {
+  timeout: TIMEOUT_MILLIS,
+}, async () => {
+  const result = await runLedger({ driver: 'thaw', seed, faults: ONCE_FAULTS, once: true, staysUp: true })
+  print('thaw, once', result)
+  expect(result.violations, `THAW_SEED=${seed}`).toEqual([])
+})
+
+test('transactions, batches, once and keys: everything that callers are told is true, though the server crashes', {
+  timeout: TIMEOUT_MILLIS,
+}, async () => {
+  const result = await runLedger({ driver: 'thaw', seed, faults: ONCE_FAULTS, once: true })
+  print('thaw, once, with crashes', result)
+  expect(result.violations, `THAW_SEED=${seed}`).toEqual([])
+})

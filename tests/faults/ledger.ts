@@ -1,6 +1,7 @@
 /** Runs two runtimes under random faults, and holds what their callers were told against the table. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { IDEMPOTENCY_SQL } from '@thaw/pg'
 import { type PostgresServer, spawnFreezable, startFaultProxy, startPostgres } from '@thaw/testkit'
 import type { Driver } from './child.ts'
 import type { LedgerEntry, RunOrder, RunReport, Told } from './ledger-child.ts'
@@ -10,6 +11,10 @@ export interface LedgerOptions {
   readonly driver: Driver
   readonly seed: number
   readonly faults: number
+  /** Only calls that promise to be applied once. */
+  readonly once?: boolean
+  /** The server itself is spared: then nobody who was promised that may be told that it is unknown. */
+  readonly staysUp?: boolean
 }
 
 export interface LedgerResult {
@@ -34,9 +39,10 @@ const CAP_MILLIS: Readonly<Record<Driver, number>> = { pg: 2_000, thaw: 25_000 }
 const LATER_MILLIS = 3_000
 const FINISH_MILLIS = 120_000
 
-export async function runLedger({ driver, seed, faults }: LedgerOptions): Promise<LedgerResult> {
+export async function runLedger({ driver, seed, faults, once = false, staysUp = false }: LedgerOptions): Promise<LedgerResult> {
   await using server = await startPostgres({ settings: { max_connections: 100 } })
   await server.query('CREATE TABLE ledger (token text NOT NULL, part int NOT NULL); CREATE TABLE upserts (token text PRIMARY KEY)')
+  await server.query(`CREATE TABLE counter AS SELECT 0 AS n; ${IDEMPOTENCY_SQL}`)
   await using stack = new AsyncDisposableStack()
   const runtimes: Runtime[] = []
   for (let index = 1; index <= RUNTIMES; index++) {
@@ -44,8 +50,8 @@ export async function runLedger({ driver, seed, faults }: LedgerOptions): Promis
     const child = stack.use(await spawnFreezable(new URL('./ledger-child.ts', import.meta.url)))
     runtimes.push({ id: `${driver}-${index}`, child, proxy })
   }
-  for (const [index, runtime] of runtimes.entries()) await begin(runtime, server, { driver, seed: seed + index })
-  const struck = await strike({ server, runtimes }, faults, seed)
+  for (const [index, runtime] of runtimes.entries()) await begin(runtime, server, { driver, seed: seed + index, once })
+  const struck = await strike({ server, runtimes }, faults, seed, { staysUp })
   // Silence that lasts beyond the schedule is part of the proof: callers that wait in it are served all the same.
   const atLeast = driver === 'pg' ? 0 : CALLS / RUNTIMES
   const finish = ({ child }: Runtime) => child.call<RunReport>('finish', { atLeast }, { timeoutMillis: FINISH_MILLIS })
@@ -56,16 +62,23 @@ export async function runLedger({ driver, seed, faults }: LedgerOptions): Promis
   const later = await readTable(server)
   const violations = [
     ...entries.flatMap((entry) => [...wrong(entry, rows), ...wrong(entry, later).map((line) => `later: ${line}`)]),
+    ...(staysUp
+      ? entries.filter(isUnkept).map(({ token, kind, says }) => `unknown, though the server stayed up: ${token} (${kind}, ${says})`)
+      : []),
     ...reports.flatMap(leaks),
     ...runtimes.flatMap(({ id, child }) => child.uncaught.map(({ error }) => `${id} crashes: ${error.name}: ${error.message}`)),
   ]
   return { entries, struck, violations, told: tally(entries) }
 }
 
-async function begin({ id, child, proxy }: Runtime, server: PostgresServer, { driver, seed }: Pick<LedgerOptions, 'driver' | 'seed'>) {
+async function begin(
+  { id, child, proxy }: Runtime,
+  server: PostgresServer,
+  { driver, seed, once = false }: Pick<LedgerOptions, 'driver' | 'seed' | 'once'>,
+) {
   const { user, password, database } = server
   const config = { host: proxy.host, port: proxy.port, user, password, database, application_name: id, max: MAX }
-  await child.call('begin', { driver, config, seed, id, callers: CALLERS, capMillis: CAP_MILLIS[driver] } satisfies RunOrder)
+  await child.call('begin', { driver, config, seed, id, callers: CALLERS, capMillis: CAP_MILLIS[driver], once } satisfies RunOrder)
 }
 
 /** Of each token, the parts that are there. */
@@ -76,11 +89,18 @@ async function readTable(server: PostgresServer): Promise<ReadonlyMap<string, re
   return new Map(rows.map(({ token, parts }) => [token, parts]))
 }
 
+const TWO_PARTS: readonly LedgerEntry['kind'][] = ['transaction', 'whole', 'batch', 'onceBatch', 'keyedBatch']
+
+/** A batch promises it only with `once` or a key: the id of its transaction goes with its answer. */
+function isUnkept({ kind, told }: LedgerEntry): boolean {
+  return told === 'unknown' && kind !== 'batch'
+}
+
 const READS: readonly LedgerEntry['kind'][] = ['read', 'rows']
 
 function wrong({ token, kind, told, millis, says = '' }: LedgerEntry, rows: ReadonlyMap<string, readonly number[]>): string[] {
   const parts = rows.get(token) ?? []
-  const whole = kind === 'transaction' ? '1,2' : '0'
+  const whole = TWO_PARTS.includes(kind) ? '1,2' : '0'
   const name = `${token} (${kind}, told ${told} after ${millis} ms, stored ${parts.length}${says && `, ${says}`})`
   if (told === 'hangs') return [`hangs: ${name}`]
   // Nothing in the schedule makes the server refuse a statement.

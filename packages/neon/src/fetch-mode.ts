@@ -1,7 +1,8 @@
 /** `neonConfig.poolQueryViaFetch`: statements of a pool that are sent by HTTP. */
 
 import { neonConfig, type Pool as StockPool } from '@neondatabase/serverless'
-import { type Callback, promisify, type QueryResult, type ThawOptions } from '@thaw/pool'
+import { classifyStatement } from '@thaw/core'
+import { type Callback, promisify, type QueryResult, type ThawOptions, wantsOnce } from '@thaw/pool'
 import { checkConnectionString } from './connection-string.ts'
 import { type HttpQueryOptions, neon } from './neon.ts'
 
@@ -12,6 +13,7 @@ interface FetchingPool {
   readonly hasFetchUnsupportedListeners: StockPool['hasFetchUnsupportedListeners']
   readonly Client: new (options: object) => Target
   query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): unknown
+  batch(statements: readonly unknown[], options?: object): Promise<unknown[]>
 }
 
 interface Target {
@@ -59,7 +61,21 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
       )
       return promised.result
     }
+
+    /** By HTTP too, as Neon's `sql.transaction()`: one request. With `once` or a key it takes a connection. */
+    override batch(statements: readonly (string | Config)[], options?: { readonly signal?: AbortSignal } & object): Promise<unknown[]> {
+      const isPlain = Array.isArray(statements) && statements.length > 0 && Object.keys(options ?? {}).every((name) => name === 'signal')
+      if (!isPlain || this.#isFunction || !isFetched(this, statements[0]) || statements.some(isUnfit))
+        return super.batch(statements, options)
+      return batchByFetch(this, statements, options?.signal)
+    }
   }
+}
+
+/** For the pool to refuse, by its own rules. */
+function isUnfit(statement: string | Config): boolean {
+  const text = typeof statement === 'string' ? statement : statement?.text
+  return typeof text !== 'string' || ['transaction', 'unknown'].includes(classifyStatement(text).kind)
 }
 
 /** What can be checked before there is a request: nothing that comes from a binding. */
@@ -69,27 +85,45 @@ function checkSource(source: unknown): void {
     checkConnectionString((source as { connectionString?: unknown }).connectionString)
 }
 
-/** By Neon's own rule: switched on, and there is no listener that would never be called. */
+/** By Neon's own rule: switched on, and there is no listener that would never be called. What is to be applied once takes a connection: HTTP has no session to ask about. */
 function isFetched({ hasFetchUnsupportedListeners }: FetchingPool, text: unknown): boolean {
-  return neonConfig.poolQueryViaFetch && !hasFetchUnsupportedListeners && typeof text !== 'function'
+  return neonConfig.poolQueryViaFetch && !hasFetchUnsupportedListeners && typeof text !== 'function' && !wantsOnce(text)
 }
 
-function queryByFetch({ options, Client }: FetchingPool, query: string | Config, values: unknown[] | undefined): Promise<unknown> {
+function queryByFetch(pool: FetchingPool, query: string | Config, values: unknown[] | undefined): Promise<unknown> {
   const config: Config = typeof query === 'string' ? { text: query } : query
-  const { types, clock, connectionTimeoutMillis, query_timeout } = options as ThawOptions & Record<string, unknown>
+  const { idempotent, signal } = config
+  const own = { idempotent, signal, ...(config.query_timeout !== undefined && { query_timeout: config.query_timeout }) }
+  const types = (config.types ?? (pool.options as { types?: unknown }).types) as never
+  return sqlOf(pool, config.rowMode).query(config.text, values ?? config.values ?? [], { types, ...own })
+}
+
+async function batchByFetch(
+  pool: FetchingPool,
+  statements: readonly (string | Config)[],
+  signal: AbortSignal | undefined,
+): Promise<unknown[]> {
+  const sql = sqlOf(pool, undefined)
+  const { types } = pool.options as { types?: unknown }
+  const all = statements.map((statement) => {
+    const config: Config = typeof statement === 'string' ? { text: statement } : statement
+    return sql.query(config.text, config.values ?? [], { types: (config.types ?? types) as never })
+  })
+  return (await sql.transaction(all as never, { ...(signal && { signal }) } as never)) as unknown as unknown[]
+}
+
+function sqlOf({ options, Client }: FetchingPool, rowMode: string | undefined) {
+  const { clock, connectionTimeoutMillis, query_timeout } = options as ThawOptions & Record<string, unknown>
   // A client that is never connected knows where the pool's options lead, including those from the environment.
   const { user, password, host, database, connectionParameters } = new Client(options)
   const login = typeof password === 'string' ? `${encodeURIComponent(user)}:${encodeURIComponent(password)}` : encodeURIComponent(user)
   const shared = { clock, connectionTimeoutMillis: connectionTimeoutMillis as number, query_timeout: query_timeout as number }
-  const sql = neon(`postgresql://${login}@${host}/${encodeURI(database)}${startupOf(connectionParameters)}`, {
+  return neon(`postgresql://${login}@${host}/${encodeURI(database)}${startupOf(connectionParameters)}`, {
     ...shared,
     ...(typeof password === 'function' && { password: password as () => string }),
     fullResults: true,
-    arrayMode: config.rowMode === 'array',
+    arrayMode: rowMode === 'array',
   })
-  const { idempotent, signal } = config
-  const own = { idempotent, signal, ...(config.query_timeout !== undefined && { query_timeout: config.query_timeout }) }
-  return sql.query(config.text, values ?? config.values ?? [], { types: (config.types ?? types) as never, ...own })
 }
 
 /** Server settings that pg sends by name. */

@@ -2,6 +2,7 @@
 
 import { causesOf, OptionError, type Outcome } from '@thaw/core'
 import type pg from 'pg'
+import type { Memory } from '../connection/home.ts'
 import { lossOf } from '../connection/lost-statement.ts'
 import { textOf } from './attempt.ts'
 import { batchOnWire } from './batch.ts'
@@ -12,28 +13,24 @@ import { type LostCommit, settle, unknownError } from './settle.ts'
 import { checkTimeLeft, runTransaction, type TransactionHost } from './transaction.ts'
 import type { TransactionClient } from './transaction-client.ts'
 
-/** What an `OutcomeUnknownError` was about: kept beside it, so that it can be asked again. Not on it: it may be logged. */
-export class Unknowns {
-  readonly #commits = new WeakMap<object, LostCommit>()
-  readonly #keys = new WeakMap<object, LostKey>()
+/** What an `OutcomeUnknownError` was about. */
+interface Unknown {
+  readonly commit?: LostCommit
+  readonly key?: LostKey
+  /** Of the pool that lost it: another one may lead to another database. On Workers it outlives the pools of the requests. */
+  readonly memory: Memory
+}
 
-  noteCommit(error: Error, lost: LostCommit): void {
-    this.#commits.set(error, lost)
-  }
+/** Kept beside the error, so that it can be asked again. Not on it: it may be logged. */
+const unknowns = new WeakMap<object, Unknown>()
 
-  noteKey(error: Error, lost: LostKey): void {
-    this.#keys.set(error, lost)
-  }
+export function noteUnknown(error: Error, unknown: Unknown): void {
+  unknowns.set(error, unknown)
+}
 
-  find(error: unknown): { readonly commit?: LostCommit; readonly key?: LostKey } {
-    for (const each of causesOf(error)) {
-      const commit = this.#commits.get(each as object)
-      const key = this.#keys.get(each as object)
-      if (commit) return { commit }
-      if (key) return { key }
-    }
-    return {}
-  }
+function unknownOf(error: unknown, memory: Memory): Unknown | undefined {
+  const found = causesOf(error).map((each) => (typeof each === 'object' && each !== null ? unknowns.get(each) : undefined))
+  return found.find((unknown) => unknown?.memory === memory)
 }
 
 interface OnceConfig {
@@ -51,11 +48,9 @@ export function wantsOnce(config: unknown): config is OnceConfig & object {
 
 export class ExactlyOnce {
   readonly #host: TransactionHost
-  readonly #unknowns: Unknowns
 
-  constructor(host: TransactionHost, unknowns: Unknowns) {
+  constructor(host: TransactionHost) {
     this.#host = host
-    this.#unknowns = unknowns
   }
 
   async transaction<Result>(
@@ -101,19 +96,20 @@ export class ExactlyOnce {
 
   /** What became of what the error was about. */
   async outcome(error: unknown): Promise<Exclude<Outcome, 'unknown'>> {
-    const { commit, key } = this.#unknowns.find(error)
+    const { memory } = this.#host
+    const { commit, key } = unknownOf(error, memory) ?? {}
     if (commit) {
       const { outcome, reason } = await settle(this.#host, commit)
       if (outcome !== 'unknown') return outcome
       const still = unknownError(commit, reason)
-      this.#unknowns.noteCommit(still, commit)
+      noteUnknown(still, { commit, memory })
       throw still
     }
     if (key) {
       const row = await askKey(this.#host, key)
       if (row) return row.state === 'done' ? 'executed' : 'not-executed'
       const still = unknownKey(key)
-      this.#unknowns.noteKey(still, key)
+      noteUnknown(still, { key, memory })
       throw still
     }
     return outcomeTold(error)

@@ -8,8 +8,10 @@ import type { PeerClient } from '../driver/peer.ts'
 import { type Callback, promisify } from '../driver/promisify.ts'
 import { settingsOf } from '../options/options.ts'
 import { poolOver, type ThawPool } from '../pool.ts'
-import { ExactlyOnce, Unknowns, wantsOnce } from './exactly-once.ts'
+import { ExactlyOnce, noteUnknown, wantsOnce } from './exactly-once.ts'
+import type { LostKey } from './keyed.ts'
 import type { BatchOptions, TransactionOptions } from './rules.ts'
+import type { LostCommit } from './settle.ts'
 import type { TransactionClient } from './transaction-client.ts'
 
 /** What the pool has become. */
@@ -45,7 +47,6 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
     #createOnce(): ExactlyOnce {
       const { memory } = this.#home
       const settings = settingsOf(this.options as object)
-      const unknowns = new Unknowns()
       const host = {
         driver,
         memory,
@@ -55,10 +56,10 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
         tells: undefined,
         connect: (signal?: AbortSignal) => (signal ? this.connect({ signal }) : this.connect()) as Promise<PeerClient>,
         isEnding: () => this.ending,
-        unknown: unknowns.noteCommit.bind(unknowns),
-        unknownKey: unknowns.noteKey.bind(unknowns),
+        unknown: (error: Error, commit: LostCommit) => noteUnknown(error, { commit, memory }),
+        unknownKey: (error: Error, key: LostKey) => noteUnknown(error, { key, memory }),
       }
-      return new ExactlyOnce(host, unknowns)
+      return new ExactlyOnce(host)
     }
 
     override query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined {

@@ -1,0 +1,80 @@
+/** Transactions, batches, once and keys over Neon's WebSockets, and batches over HTTP: what is stored when an answer is lost. */
+
+import * as stock from '@neondatabase/serverless'
+import { type Neon, startNeon } from '@thaw/testkit'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { Pool } from './index.ts'
+
+let neon: Neon
+let pool: Pool
+
+const INSERT = 'INSERT INTO ledger VALUES ($1)'
+
+const admin = () => neon.postgres
+const rows = async (token: string) => (await admin().query('SELECT FROM ledger WHERE token = $1', [token])).rowCount
+
+beforeAll(async () => {
+  neon = await startNeon()
+  Object.assign(stock.neonConfig, neon.driver)
+  await admin().query('CREATE TABLE ledger (token text NOT NULL)')
+})
+afterEach(async () => {
+  stock.neonConfig.poolQueryViaFetch = false
+  await pool.end({ timeoutMillis: 1000 })
+})
+afterAll(() => neon.close())
+
+test('a transaction takes one round trip more than it has statements, a batch takes one, once takes two', async () => {
+  pool = new Pool({ connectionString: neon.url, max: 1, trustMillis: 60_000 })
+  await pool.transaction((client) => client.query(INSERT, ['first']))
+  const count = async (work: () => Promise<unknown>) => {
+    const before = neon.network.counters.roundTrips
+    await work()
+    return neon.network.counters.roundTrips - before
+  }
+  const three = () =>
+    pool.transaction(async (client) => {
+      for (const n of [1, 2, 3]) await client.query(INSERT, [`tx-${n}`])
+    })
+  expect(await count(three)).toBe(4)
+  expect(await count(() => pool.batch([{ text: INSERT, values: ['b'] }, 'SELECT 1']))).toBe(1)
+  expect(await count(() => pool.query({ text: INSERT, values: ['o'], once: true }))).toBe(2)
+  expect([await rows('tx-3'), await rows('b'), await rows('o')]).toEqual([1, 1, 1])
+})
+
+test.each([
+  ['loseNextRequest', 'COMMIT'],
+  ['loseNextAnswer', 'COMMIT'],
+  ['loseNextAnswer', 'BEGIN'],
+] as const)('a transaction whose WebSocket is lost (%s, %s) is stored once', async (lose, containing) => {
+  pool = new Pool({ connectionString: neon.url, trustMillis: 60_000 })
+  await pool.transaction((client) => client.query(INSERT, ['before']))
+  const token = `${lose}-${containing}`
+  const lost = neon.compute[lose]({ containing })
+  await pool.transaction((client) => client.query(INSERT, [token]))
+  await lost.struck
+  expect(await rows(token)).toBe(1)
+})
+
+test('a key whose answer is lost, in the mode of HTTP too: written once', async () => {
+  stock.neonConfig.poolQueryViaFetch = true
+  pool = new Pool({ connectionString: neon.url, trustMillis: 60_000 })
+  await pool.createIdempotencyTable()
+  const lost = neon.compute.loseNextAnswer({ containing: 'lost-key' })
+  const keyed = () => pool.query({ text: INSERT, values: ['lost-key'], idempotencyKey: 'lost-key' })
+  expect(await keyed()).toMatchObject({ repeated: true })
+  await lost.struck
+  expect(await keyed()).toMatchObject({ repeated: true })
+  expect(await rows('lost-key')).toBe(1)
+})
+
+test('a batch by HTTP is one request and one transaction', async () => {
+  stock.neonConfig.poolQueryViaFetch = true
+  pool = new Pool({ connectionString: neon.url })
+  const [first, second] = await pool.batch([{ text: `${INSERT} RETURNING token`, values: ['http'] }, 'SELECT 2 AS n'])
+  expect([first?.rows, second?.rows]).toEqual([[{ token: 'http' }], [{ n: 2 }]])
+  expect(pool.totalCount).toBe(0)
+  await expect(pool.batch([{ text: INSERT, values: ['half'] }, 'SELECT 1/0'])).rejects.toMatchObject({ code: '22012' })
+  expect(await rows('half')).toBe(0)
+  await expect(pool.batch(['COMMIT'])).rejects.toMatchObject({ kind: 'option' })
+})
