@@ -7,11 +7,11 @@ const SCHEDULES = 100_000
 
 export const schedules: Scenario = {
   name: 'schedules',
-  title: 'Random schedules of freeze, fault, acquire and release',
+  title: 'Random schedules of freeze, fault, acquire and release; of writes that must be applied once',
   async run({ quick, progress }) {
     const count = quick ? SCHEDULES / 100 : SCHEDULES
     progress(`${count} runs of each property`)
-    const run = await runTests('packages/core', ['src/schedule.property.test.ts'], { THAW_RUNS: String(count) })
+    const run = await runTests('packages/core', ['src/schedule.property.test.ts', 'src/once.model.test.ts'], { THAW_RUNS: String(count) })
     return {
       rows: [
         {

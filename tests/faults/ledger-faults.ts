@@ -125,7 +125,7 @@ export async function strike(
   field: Battlefield,
   count: number,
   seed: number,
-  { staysUp = false } = {},
+  { staysUp = false }: { readonly staysUp?: boolean } = {},
 ): Promise<Readonly<Record<string, number>>> {
   const struck: Record<string, number> = {}
   const restarts = ['restartFast', 'restartImmediate', 'killBackend']

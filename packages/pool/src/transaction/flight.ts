@@ -4,11 +4,13 @@
  */
 
 import type { StatementCache } from '@thaw/core'
+import { NOT_QUERYABLE } from '../connection/client-messages.ts'
 import type { Memory } from '../connection/home.ts'
-import { loseSent, lossOf } from '../connection/lost-statement.ts'
+import { loseQueued, loseSent, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
 import type { Driver } from '../driver/driver.ts'
+import { wireError } from '../driver/errno.ts'
 import type { PeerClient, PeerConnection, PeerQuery } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import { vitalsOf } from './backend.ts'
@@ -76,6 +78,9 @@ export async function fly(
   statements: readonly FlightStatement[],
   options: FlightOptions,
 ): Promise<Landing> {
+  // pg's own words for that say nothing of what became of the statements.
+  if (client._queryable === false || client._ending)
+    return { results: [], failedAt: 0, error: loseQueued(client, wireError('EPIPE', NOT_QUERYABLE)) }
   const landing = await new Promise<Landing>((resolve) => {
     client.query(new Flight(client, host.driver, statements, options, resolve) as unknown as string)
   })

@@ -4,6 +4,7 @@ import {
   backoffMillis,
   CommitRolledBackError,
   ConnectionLostError,
+  codeOf,
   currentInvocation,
   earn,
   mayRerun,
@@ -117,7 +118,7 @@ async function attemptOnce<Result>(
     if (before) await fence(client, before, host.clock, FENCE_MILLIS)
   } catch (error) {
     client.release(error as Error)
-    return { is: 'failed', error: error as Error, fence: before as LostSession }
+    return { is: 'failed', error: notBegun(error as Error), fence: before as LostSession }
   }
   const session = new Session(attempt)
   let result: Result
@@ -204,6 +205,16 @@ function sessionOf(host: TransactionHost, attempt: Attempt): LostSession {
   const { client, backend, xid } = attempt
   const isDirect = host.memory.isDirect !== false && (!backend || backend.pid === String(client.processID))
   return { backend, unasked: isDirect ? unaskedBackend(client) : undefined, isDirect, xid }
+}
+
+/** What was lost is our own question. */
+function notBegun(cause: Error): Error {
+  return new ConnectionLostError({
+    verdict: { outcome: 'not-executed', reason: 'nothing-durable' },
+    message: `${cause.message}: the connection was lost before the transaction began. Nothing of it is stored.`,
+    cause,
+    wire: { code: codeOf(cause) },
+  })
 }
 
 /** The same as of any transaction that was lost before its end: nothing of it remains. */
