@@ -215,7 +215,7 @@ function keyError(trouble: 'taken' | 'expired' | 'no-table', key: string, cause:
   }
   return new IdempotencyKeyError({
     reason: 'no-table',
-    message: `The table ${KEY_TABLE}, in which idempotency keys are kept, is not there. Nothing was executed. Create it once: await pool.createIdempotencyTable(), or the SQL that "npx @thaw/pg sql" prints, in a migration.`,
+    message: `The table ${KEY_TABLE}, in which idempotency keys are kept, is not there. Nothing was executed. Create it once: await pool.createIdempotencyTable(), or IDEMPOTENCY_SQL of the package in a migration.`,
     cause,
   })
 }
