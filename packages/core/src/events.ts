@@ -31,7 +31,7 @@ export type ThawEvent =
   | { readonly type: 'released'; readonly usedMillis: number }
   /** A caller waited for a connection, and got none in time. */
   | { readonly type: 'timedOut'; readonly waitedMillis: number }
-  /** A dial, or a statement that was certainly not executed, is tried again. */
+  /** A connection attempt, a statement that was certainly not executed, or a transaction of which nothing is stored, is retried. */
   | { readonly type: 'retried'; readonly what: 'connect' | 'statement' | 'transaction'; readonly delayMillis: number; readonly code?: string }
   /**
    * A statement lost its connection: what became of it, what it was, and whether it was sent again or reported to its caller. `code` if the

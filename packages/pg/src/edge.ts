@@ -47,6 +47,22 @@ class Unreachable {
     return reject(...args)
   }
 
+  transaction(): Promise<never> {
+    return Promise.reject(noTcp())
+  }
+
+  batch(): Promise<never> {
+    return Promise.reject(noTcp())
+  }
+
+  outcome(): Promise<never> {
+    return Promise.reject(noTcp())
+  }
+
+  createIdempotencyTable(): Promise<never> {
+    return Promise.reject(noTcp())
+  }
+
   end(...args: unknown[]): Promise<void> | undefined {
     const callback = args.find((value): value is () => void => typeof value === 'function')
     if (!callback) return Promise.resolve()

@@ -1,6 +1,6 @@
 /** `once` and `idempotencyKey` are for `pool.query()`: on a client, which may be inside a transaction, they would promise what nobody keeps. */
 
-import { OptionError } from '@thaw/core'
+import { OptionError, ScopeError } from '@thaw/core'
 
 /** Why a client does not send it. Undefined: it has neither of them. */
 export function refusesOnce(config: object): OptionError | undefined {
@@ -12,4 +12,9 @@ export function refusesOnce(config: object): OptionError | undefined {
     allowed: 'with pool.query() and pool.batch()',
     message: `Option "${option}" was given to a statement on a client. What is part of a transaction is stored with it or not at all: use pool.transaction(), or pool.query() for this statement alone.`,
   })
+}
+
+/** Nothing of the connection: it was asked for what may not be. */
+export function isRefusal(error: Error): boolean {
+  return error instanceof ScopeError || error instanceof OptionError
 }

@@ -4,7 +4,7 @@
  * statement is sent, and enforces a statement's bounds.
  */
 
-import { CommitRolledBackError, currentScope, OptionError, pollSockets, type Scope, ScopeError } from '@thaw/core'
+import { CommitRolledBackError, currentScope, pollSockets, type Scope, ScopeError } from '@thaw/core'
 import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import {
@@ -23,7 +23,7 @@ import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } fr
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds, withoutTimeout } from './interruption.ts'
 import { loseQueued, loseSent, lossOf } from './lost-statement.ts'
-import { refusesOnce } from './once-refused.ts'
+import { isRefusal, refusesOnce } from './once-refused.ts'
 import { expectPid, PID_QUESTION } from './pid-question.ts'
 import { beginsWithProof, PROOF, probe } from './probe.ts'
 import type { StatementHost } from './statement-host.ts'
@@ -141,7 +141,7 @@ function extend(Base: ClientClass): ClientClass {
       // A pool's own statements keep it by themselves.
       if (attached.vitals.isPoolQuery) return this.#query(attached, config as object, values, callback)
       const refusal = typeof config === 'object' ? refusesOnce(config) : undefined
-      if (refusal) return this.#refuse(refusal, () => super.query(config, values, callback))
+      if (refusal) return this.#refuse(refusal, () => this.#pass(config, values, callback))
       return this.#query(attached, config as object, keepCaller(values), keepCaller(callback))
     }
 
@@ -202,7 +202,7 @@ function extend(Base: ClientClass): ClientClass {
         this._queryable = _queryable
         this._ending = _ending
         // pg may have refused it itself.
-        for (const query of queue.splice(length)) this.#fail(query, isOurs(error) ? error : loseQueued(this.#self, error))
+        for (const query of queue.splice(length)) this.#fail(query, isRefusal(error) ? error : loseQueued(this.#self, error))
       }
     }
 
@@ -385,9 +385,4 @@ function extend(Base: ClientClass): ClientClass {
       super._handleCommandComplete(message)
     }
   }
-}
-
-/** Nothing of the connection: it was asked for what may not be. */
-function isOurs(error: Error): boolean {
-  return error instanceof ScopeError || error instanceof OptionError
 }
