@@ -5,7 +5,7 @@
  * a server that is restarted or crashes. With plain `pg` the user sees errors that do not say whether to write again. With Thaw
  * every error tells the truth.
  *
- * THAW_SEED repeats a schedule; THAW_LEDGER=long makes it a long one.
+ * THAW_SEED repeats a schedule; THAW_LEDGER=long makes it a long one; THAW_LEDGER_HISTORY=file writes what callers were told, in Jepsen's shape.
  */
 
 import { expect, test } from 'vitest'

@@ -6,6 +6,7 @@ import { type PostgresServer, spawnFreezable, startFaultProxy, startPostgres } f
 import type { Driver } from './child.ts'
 import type { LedgerEntry, RunOrder, RunReport, Told } from './ledger-child.ts'
 import { type Runtime, strike } from './ledger-faults.ts'
+import { writeHistory } from './ledger-history.ts'
 
 export interface LedgerOptions {
   readonly driver: Driver
@@ -60,6 +61,8 @@ export async function runLedger({ driver, seed, faults, once = false, staysUp = 
   const rows = await readTable(server)
   if (driver === 'thaw') await sleep(LATER_MILLIS)
   const later = await readTable(server)
+  const file = process.env['THAW_LEDGER_HISTORY']
+  if (file !== undefined && driver === 'thaw') await writeHistory(file, entries, [...later.keys()])
   const violations = [
     ...entries.flatMap((entry) => [...wrong(entry, rows), ...wrong(entry, later).map((line) => `later: ${line}`)]),
     ...(staysUp

@@ -26,6 +26,7 @@ const FACTS = {
   hasTypes: true,
   answer: 'alive',
   isNewConnection: true,
+  isAppliedOnce: true,
   thrown: true,
 }
 

@@ -10,6 +10,17 @@ module.exports = async function use(thaw, pg, standard) {
   // Ends the pool's idle connection, and waits until it is gone.
   await admin.query('SELECT pg_terminate_backend($1, 10000)', [first.rows[0].pid])
   const second = await pool.query('SELECT $1::text AS answer, pg_backend_pid() AS pid', ['alive'])
+  const table = `applied_${process.pid}`
+  await admin.query(`CREATE TABLE ${table} (token text)`)
+  // Older versions of pg write into the caller's object.
+  const insert = { name: 'apply', text: `INSERT INTO ${table} VALUES ($1)`, values: ['it'] }
+  await pool.transaction(async (client) => {
+    await client.query(insert)
+    await client.query(insert)
+  })
+  await pool.batch([insert, insert])
+  const { rowCount } = await pool.query({ ...insert, once: true })
+  const again = await pool.query(insert)
   await pool.end()
   await admin.end()
   console.log(
@@ -23,6 +34,7 @@ module.exports = async function use(thaw, pg, standard) {
       hasTypes: thaw.types === pg.types,
       answer: second.rows[0].answer,
       isNewConnection: second.rows[0].pid !== first.rows[0].pid,
+      isAppliedOnce: rowCount === 1 && again.rowCount === 1,
       thrown: new thaw.OptionError({ option: 'a', allowed: 'b', message: 'c' }) instanceof thaw.ThawError,
     }),
   )

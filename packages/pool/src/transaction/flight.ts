@@ -131,7 +131,7 @@ class Flight implements PeerQuery {
       callback: (error: Error | null, result: unknown) => void,
     ) => InnerQuery
     this.#parts = statements.map(({ config, values }, at) => {
-      const part = new Inner(config, values, (error, result) => {
+      const part = new Inner(copyOf(config), values, (error, result) => {
         if (error) this.#failure ??= { error, at }
         else this.#results[at] = result
       })
@@ -236,6 +236,12 @@ class Flight implements PeerQuery {
     this.#unhook()
     this.#landed({ results: this.#results, failedAt: this.#failure?.at ?? -1, ...(this.#failure && { error: this.#failure.error }) })
   }
+}
+
+/** Older versions of pg write the callback into the caller's object, who may use it again. As the newer ones copy it: text may come from a prototype, or from a getter. */
+function copyOf(config: unknown): unknown {
+  if (typeof config !== 'object' || config === null) return config
+  return Object.create(Object.getPrototypeOf(config), Object.getOwnPropertyDescriptors(config))
 }
 
 /** As pg refuses it: before a byte of the flight is written. */
