@@ -19,7 +19,7 @@ function typeOf({ told }: LedgerEntry): Operation['type'] {
 }
 
 /** Each call is a process of its own: Jepsen's may have one operation under way. Then what is in the table, as one read. */
-export function historyOf(entries: readonly LedgerEntry[], stored: readonly string[]): object[] {
+function historyOf(entries: readonly LedgerEntry[], stored: readonly string[]): object[] {
   const calls = entries
     .filter(({ kind }) => kind !== 'read' && kind !== 'rows')
     .flatMap((entry, process): Operation[] => {

@@ -51,7 +51,7 @@ test('on Thaw everything that callers are told is true', { timeout: TIMEOUT_MILL
 })
 
 /** Fewer calls would not meet all of the faults; more take longer than a test may. */
-const ONCE_FAULTS = isLong ? 500 : 14
+const ONCE_FAULTS = isLong ? 500 : 10
 
 test('transactions, batches, once and keys: while the server stays up nobody is told that it is unknown', {
   timeout: TIMEOUT_MILLIS,

@@ -142,6 +142,16 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'request-lost-transaction',
+    happens: 'A connection breaks under the COMMIT of an order: the server never sees it, and the client cannot know that unless it asks.',
+    play: (scene) => playLostCommit('loseNextRequest', scene),
+  },
+  {
+    name: 'answer-lost-transaction',
+    happens: 'A connection breaks after the server has committed an order and before its answer arrives.',
+    play: (scene) => playLostCommit('loseNextAnswer', scene),
+  },
+  {
     name: 'frozen-mid-query',
     happens: 'The process is frozen while statements of it run, and finds all of its connections reset when it wakes up.',
     async play({ freeze, burst, database, requests, call, signal, ...cutting }) {
@@ -174,6 +184,19 @@ type Cutting = Pick<Scene, 'proxy' | 'warmCount' | 'mustStrike'>
 
 function cutAll(kind: CutKind, { proxy, warmCount, mustStrike }: Cutting): void {
   mustStrike('connections cut', proxy.cut(kind), warmCount)
+}
+
+async function playLostCommit(lose: 'loseNextRequest' | 'loseNextAnswer', scene: Scene): Promise<void> {
+  const { freeze, burst, settle, proxy, requests, call, mustStrike, database } = scene
+  await freeze()
+  await burst()
+  await settle()
+  // Inside TLS nobody can read which statement it is. Then it is the first one.
+  const ambush = proxy[lose](database.isPlain ? { containing: 'COMMIT' } : {})
+  await call({ ...requests.place(), whole: true }, true)
+  ambush.cancel()
+  const struck = proxy.counters.struck[lose === 'loseNextRequest' ? 'lost-request' : 'lost-answer']
+  mustStrike('COMMITs lost', struck, 1)
 }
 
 function playCut(kind: CutKind): Fault['play'] {

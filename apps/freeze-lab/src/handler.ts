@@ -1,18 +1,20 @@
 /** The order API whose fate is watched: what a user would write, with nothing in it for this lab or for Thaw. */
 
+import type { Pool as ThawPool } from '@thaw/pg'
 import type pg from 'pg'
 
 /** A request. `id` is the client's token for it: each order is stored with it, so that an order stored twice can be seen. */
 export type OrderEvent =
   | { readonly action: 'read' }
-  | { readonly action: 'place'; readonly id: string; readonly item: string }
+  /** `whole`: in a transaction that must be stored once. Thaw has one for that; with plain `pg` it is written by hand. */
+  | { readonly action: 'place'; readonly id: string; readonly item: string; readonly whole?: true }
   | { readonly action: 'place-all'; readonly id: string; readonly items: readonly string[] }
 
 /** Answers one request. */
 export type Handler = (event: OrderEvent) => Promise<{ readonly orders: number }>
 
 /**
- * Makes the handler. `pool` is of `pg` or of `@thaw/pg`: the code is the same.
+ * Makes the handler. `pool` is of `pg` or of `@thaw/pg`: the code is the same, but for what only Thaw has.
  *
  * `table` has no unique constraint, which would hide what the lab wants to count.
  */
@@ -23,7 +25,11 @@ export function createHandler(pool: pg.Pool, table: string): Handler {
       const { rows } = await pool.query(`SELECT number, item FROM ${table} ORDER BY number DESC LIMIT 10`)
       return { orders: rows.length }
     }
-    if (event.action === 'place') {
+    if (event.action === 'place' && event.whole && 'transaction' in pool) {
+      await (pool as ThawPool).transaction((client) => client.query(insert, [event.id, 1, event.item]))
+      return { orders: 1 }
+    }
+    if (event.action === 'place' && !event.whole) {
       await pool.query(insert, [event.id, 1, event.item])
       return { orders: 1 }
     }
@@ -31,7 +37,8 @@ export function createHandler(pool: pg.Pool, table: string): Handler {
     const client = await pool.connect()
     try {
       await client.query('BEGIN')
-      for (const [index, item] of event.items.entries()) await client.query(insert, [event.id, index + 1, item])
+      const items = event.action === 'place' ? [event.item] : event.items
+      for (const [index, item] of items.entries()) await client.query(insert, [event.id, index + 1, item])
       await client.query('COMMIT')
     } catch (error) {
       await client.query('ROLLBACK')
@@ -39,6 +46,6 @@ export function createHandler(pool: pg.Pool, table: string): Handler {
     } finally {
       client.release()
     }
-    return { orders: event.items.length }
+    return { orders: event.action === 'place' ? 1 : event.items.length }
   }
 }

@@ -31,13 +31,15 @@ describe('a run', () => {
       'database-away',
       '--fault',
       'answer-lost',
+      '--fault',
+      'answer-lost-transaction',
     )
     // The lab ends with 2 if a fault did not strike, so 0 says that they did.
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const result: LabResult = JSON.parse(stdout)
     expect(result.complaints).toEqual([])
-    expect(result.faults.map(({ name }) => name)).toEqual(['rst-on-next-byte', 'database-away', 'answer-lost'])
-    const [reset, away, lost] = result.faults as [FaultResult, FaultResult, FaultResult]
+    expect(result.faults.map(({ name }) => name)).toEqual(['rst-on-next-byte', 'database-away', 'answer-lost', 'answer-lost-transaction'])
+    const [reset, away, lost, whole] = result.faults as [FaultResult, FaultResult, FaultResult, FaultResult]
     for (const { pg, thaw } of [reset, away]) {
       expect(pg.failed).toBeGreaterThan(0)
       expect(thaw).toMatchObject({ calls: 12, failed: 0, unknown: 0, isCapped: false })
@@ -45,6 +47,8 @@ describe('a run', () => {
     expect(away.thaw.worstWaitMillis).toBeGreaterThan(1_500)
     expect(lost.pg).toMatchObject({ calls: 13, failed: 0, unknown: 1 })
     expect(lost.thaw).toMatchObject({ calls: 13, failed: 0, rowsTwice: 0 })
+    expect(whole.pg).toMatchObject({ calls: 13, failed: 0, unknown: 1 })
+    expect(whole.thaw).toMatchObject({ calls: 13, failed: 0, unknown: 0, rowsTwice: 0, rowsMissing: 0 })
     expect(result.total.thaw).toMatchObject({ failed: 0, rowsTwice: 0, rowsMissing: 0, crashes: 0 })
     for (const { recordings } of result.faults) for (const recording of [recordings.pg, recordings.thaw]) expectSound(recording)
     expect(away.recordings.thaw.troubles).toMatchObject([{ kind: 'refusing' }])

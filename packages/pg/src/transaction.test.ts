@@ -1,5 +1,7 @@
 /** `pool.transaction()`: what crosses the wire, by the proxy's count, and what is stored. */
 
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { runInvocation } from '@thaw/core'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -238,6 +240,17 @@ describe('misuse is an error, and nothing is half done', () => {
     const bad = pool.transaction(work as never, options as never)
     await expect(bad).rejects.toBeInstanceOf(OptionError)
     await expect(bad).rejects.toMatchObject({ option })
+  })
+
+  test('retries where the invocation has no time left', async () => {
+    const invocation = { id: 'over', deadlineAt: 0, signal: AbortSignal.abort(new Error('over')) }
+    const over = runInvocation(
+      invocation,
+      () => new AsyncLocalStorage(),
+      () => pool.transaction((client) => client.query(INSERT, ['over']), { retries: 2 }),
+    )
+    await expect(over).rejects.toMatchObject({ kind: 'option', option: 'retries' })
+    expect(await rows('over')).toBe(0)
   })
 
   test('once and a key inside', async () => {

@@ -22,7 +22,7 @@ const BY_AGE = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid
   AND abs(extract(epoch FROM clock_timestamp() - backend_start) * 1000 - $2::float8) < 2000`
 
 /** What to send, to end it. Undefined: nobody knows which it is. */
-export function fenceOf(
+function fenceOf(
   { backend, unasked, isDirect, xid }: LostSession,
   clock: Clock,
 ): { readonly text: string; readonly values: string[] } | undefined {

@@ -3,7 +3,7 @@
 /** Its name. It is looked for in the `search_path`, as any other table. */
 export const KEY_TABLE = 'thaw_idempotency'
 /** How old a key may be that carries its time (UUIDv7), when it comes for the first time. What is older is refused, so forgetting it is safe. */
-export const KEY_DAYS = 7
+const KEY_DAYS = 7
 /** Kept for a day more: the clock that made the key may be late. */
 const FORGET_DAYS = KEY_DAYS + 1
 const NOT_EXPIRED = `${KEY_TABLE}_not_expired`

@@ -55,7 +55,7 @@ const QUESTION_MILLIS = 3_000
 const FORGET_SHARE = 1 / 100
 
 /** The statement, and whatever it is given. */
-export function fingerprintOfCall(statements: readonly FlightStatement[]): string {
+function fingerprintOfCall(statements: readonly FlightStatement[]): string {
   return fingerprintOf(
     statements.flatMap(({ config, values }) => [textOf(config), values ?? (config as { values?: unknown } | null)?.values]),
   )
