@@ -101,8 +101,11 @@ export class Attempt {
       return this.client.query(statement.config as string, statement.values as unknown[])
     }
     // An ordinary statement, once the id is known or not wanted.
-    if (this.#state === 'begun' && (!writes || !this.#asksXid))
+    if (this.#state === 'begun' && (!writes || !this.#asksXid)) {
+      // Nobody tells whether it has an id now.
+      if (writes) this.#mayHaveXid = this.#xid == null
       return this.client.query(statement.config as string, statement.values as unknown[])
+    }
     const landing = await this.#fly([statement], writes, text ?? '')
     if (landing.error) throw landing.error
     return landing.results[0]
@@ -124,7 +127,7 @@ export class Attempt {
     // Should its answer be lost: nothing of it is stored before COMMIT.
     const judgedBy = begins ? 'BEGIN' : text
     const bounds = boundsOf(statements[0]?.config)
-    const flown = fly(this.client, this.#host, [...before, ...statements, ...after], { ...bounds, text: judgedBy })
+    const flown = fly(this.client, this.#host, [...before, ...statements, ...after], { ...bounds, text: judgedBy, shown: text })
     this.#opening = flown
     const landing = await flown
     const { results, error, failedAt } = landing

@@ -1,6 +1,7 @@
 /** Who is at the other end of a connection: the backend, and the incarnation of its server. Asked once for each connection, in the flight of its first transaction. */
 
 import { type Clock, elapsedMillis, type Incarnation, read } from '@thaw/core'
+import { sendUnseen } from '../connection/unseen.ts'
 import { VITALS, type Vitals } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 
@@ -86,4 +87,11 @@ export function vitalsOf(client: PeerClient): Vitals | undefined {
 /** In whole milliseconds. */
 export function ageMillis(backend: UnaskedBackend, clock: Clock): number {
   return Math.round(elapsedMillis(backend.bornAt, read(clock)))
+}
+
+/** A question of ours: tracing tools, which are asked after the user's statements, do not see it. */
+export function question(client: PeerClient, config: object): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    sendUnseen(client, { types: RAW, ...config }, undefined, (error, result) => (error ? reject(error) : resolve(result)))
+  })
 }

@@ -2,7 +2,7 @@
 
 import type { Clock } from '@thaw/core'
 import type { PeerClient } from '../driver/peer.ts'
-import { ageMillis, BACKEND_START, type Backend, RAW, type UnaskedBackend } from './backend.ts'
+import { ageMillis, BACKEND_START, type Backend, question, type UnaskedBackend } from './backend.ts'
 
 /** What is known of the session that was lost. */
 export interface LostSession {
@@ -37,7 +37,7 @@ export async function fence(client: PeerClient, lost: LostSession, clock: Clock,
   const statement = fenceOf(lost, clock)
   if (!statement) return
   try {
-    await client.query({ ...statement, types: RAW, query_timeout: timeoutMillis } as never)
+    await question(client, { ...statement, query_timeout: timeoutMillis })
   } catch (error) {
     if (!('severity' in (error as Error))) throw error
   }

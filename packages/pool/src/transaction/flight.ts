@@ -35,6 +35,8 @@ export interface Landing {
 export interface FlightOptions {
   /** What it is judged by, if its connection is lost. */
   readonly text: string
+  /** What tracing tools are shown. Default: the same. */
+  readonly shown?: string | undefined
   readonly signal?: unknown
   readonly query_timeout?: unknown
   /** What was answered is to be let out at once, not when the last statement is done: in front of the last Sync goes a Flush. */
@@ -82,7 +84,11 @@ export async function fly(
   if (client._queryable === false || client._ending)
     return { results: [], failedAt: 0, error: loseQueued(client, wireError('EPIPE', NOT_QUERYABLE)) }
   const landing = await new Promise<Landing>((resolve) => {
-    client.query(new Flight(client, host.driver, statements, options, resolve) as unknown as string)
+    const flight = new Flight(client, host.driver, statements, options, resolve)
+    flight.text = options.shown ?? options.text
+    // Tracing tools wrap `query`: to them it is the user's statement, from here to its callback.
+    ;(client.query as (flight: PeerQuery, values: undefined, callback: () => void) => unknown)(flight, undefined, () => {})
+    flight.text = options.text
   })
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error) || !isBusy(client)) return landing
@@ -100,7 +106,8 @@ export async function fly(
 const IGNORED = { value: () => {} }
 
 class Flight implements PeerQuery {
-  readonly text: string
+  text: string
+  callback?: PeerQuery['callback']
   readonly signal: unknown
   readonly query_timeout: unknown
   readonly #flushes: boolean
@@ -233,6 +240,7 @@ class Flight implements PeerQuery {
     this.#isOver = true
     // Here pg hands the result over, or the error of a parser of the user's own.
     for (const part of this.#parts.slice(0, this.#at)) part.handleReadyForQuery(connection)
+    this.callback?.(this.#failure?.error ?? null, this.#results.at(-1))
     this.#unhook()
     this.#landed({ results: this.#results, failedAt: this.#failure?.at ?? -1, ...(this.#failure && { error: this.#failure.error }) })
   }

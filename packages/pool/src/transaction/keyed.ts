@@ -24,7 +24,7 @@ import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { textOf } from './attempt.ts'
-import { RAW } from './backend.ts'
+import { question, RAW } from './backend.ts'
 import { type FlightStatement, fly, type Landing } from './flight.ts'
 import { CLAIM, FORGET, KEY_TABLE, keyTimeOf, keyTrouble, LOOK, NOT_TAKEN, TAKE_OVER, TOMBSTONE } from './key-table.ts'
 import { pause, SETTLE_MILLIS } from './settle.ts'
@@ -167,7 +167,7 @@ async function askOnce(host: TransactionHost, { key, fingerprint }: LostKey): Pr
 }
 
 async function rowBy(client: PeerClient, text: string, values: readonly unknown[]): Promise<KeyRow | undefined> {
-  const { rows } = (await client.query({ text, values, types: RAW, query_timeout: QUESTION_MILLIS } as never)) as unknown as {
+  const { rows } = (await question(client, { text, values, query_timeout: QUESTION_MILLIS })) as {
     rows: { fingerprint: string; state: KeyRow['state']; generation: string }[]
   }
   const [row] = rows

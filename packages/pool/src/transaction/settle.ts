@@ -15,7 +15,7 @@ import {
   type XactStatus,
 } from '@thaw/core'
 import type { PeerClient } from '../driver/peer.ts'
-import { ASK_WHO, backendOf, RAW } from './backend.ts'
+import { ASK_WHO, backendOf, question } from './backend.ts'
 import { fence, type LostSession } from './fence.ts'
 
 /** All that is known of a COMMIT that was lost. */
@@ -82,8 +82,8 @@ async function askOnce(host: SettleHost, lost: LostCommit, before: Incarnation, 
 
 async function ask(client: PeerClient, clock: Clock, lost: LostCommit, before: Incarnation): Promise<CommitVerdict> {
   const { xid } = lost
-  const query = (config: object) => client.query({ types: RAW, query_timeout: QUESTION_MILLIS, ...config } as never) as Promise<unknown>
-  const here = backendOf(await query(ASK_WHO.config as object))
+  const query = (config: object) => question(client, { query_timeout: QUESTION_MILLIS, ...config })
+  const here = backendOf(await query(ASK_WHO.config))
   const now = here?.incarnation
   if (here?.isStandby || !now) return judgeCommit({ xid, before, ...NOTHING, isStandby: here?.isStandby ?? false })
   // Nothing of a former incarnation is still at work.
