@@ -233,6 +233,35 @@ describe('a server that crashes after COMMIT was sent', () => {
   })
 })
 
+describe('a database that does not tell who it is', () => {
+  const reads = (pool: Pool, token: string) =>
+    pool.transaction(async (client) => {
+      await client.query('SELECT 1')
+      await client.query(INSERT, [token])
+    })
+
+  test('serves transactions, and a lost COMMIT is unknown, whether or not it began with a read', async () => {
+    await setting.server.query(`
+      CREATE ROLE stranger LOGIN PASSWORD 'stranger'; GRANT ALL ON ledger TO stranger;
+      REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC`)
+    const url = new URL(setting.proxy.urlFor(setting.server.url))
+    Object.assign(url, { username: 'stranger', password: 'stranger' })
+    const pool = setting.thaw({ connectionString: url.href })
+    for (const [write, token] of [
+      [store, 'blind'],
+      [reads, 'blind-read'],
+    ] as const) {
+      await write(pool, token)
+      expect(await setting.rows(token)).toBe(1)
+      const lost = setting.proxy.loseNextRequest({ containing: 'COMMIT' })
+      expect(await failure(write(pool, token))).toMatchObject({ kind: 'outcome-unknown', reason: 'xid-not-known' })
+      await lost.struck
+      expect(await setting.rows(token)).toBe(1)
+    }
+    await setting.server.query('GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC')
+  })
+})
+
 describe('once: true', () => {
   const once = (pool: Pool, token: string) => pool.query({ text: `${INSERT} RETURNING token`, values: [token], once: true })
 
