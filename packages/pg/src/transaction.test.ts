@@ -179,6 +179,35 @@ describe('a transaction', () => {
   })
 })
 
+test('whoever wraps `query`, as tracing tools do, sees each statement of the user, and its end; and nothing that is asked beside it', async () => {
+  const seen: string[] = []
+  const ended: string[] = []
+  const { prototype } = stock.Client as unknown as { prototype: { query: (...args: unknown[]) => unknown } }
+  const inner = prototype.query
+  prototype.query = function (this: object, ...args: unknown[]): unknown {
+    const [config] = args
+    const text = typeof config === 'string' ? config : (config as { text: string }).text
+    seen.push(text)
+    const last = args.at(-1)
+    if (typeof last === 'function') args[args.length - 1] = (...results: unknown[]) => [ended.push(text), last(...results)]
+    const result = inner.apply(this, args)
+    if (result instanceof Promise) result.then(() => ended.push(text))
+    return result
+  }
+  try {
+    const lost = proxy.loseNextAnswer({ containing: 'COMMIT' })
+    await pool.transaction(async (client) => {
+      await client.query(INSERT, ['seen'])
+      await client.query('SELECT 1')
+    })
+    await lost.struck
+  } finally {
+    prototype.query = inner
+  }
+  expect(seen).toEqual([INSERT, 'SELECT 1', 'COMMIT'])
+  expect(ended).toEqual(seen)
+})
+
 describe('a part of a transaction', () => {
   test('is undone alone when it fails, and kept when it does not', async () => {
     await pool.transaction(async (client) => {
