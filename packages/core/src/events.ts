@@ -32,7 +32,12 @@ export type ThawEvent =
   /** A caller waited for a connection, and got none in time. */
   | { readonly type: 'timedOut'; readonly waitedMillis: number }
   /** A connection attempt, a statement that was certainly not executed, or a transaction of which nothing is stored, is retried. */
-  | { readonly type: 'retried'; readonly what: 'connect' | 'statement' | 'transaction'; readonly delayMillis: number; readonly code?: string }
+  | {
+      readonly type: 'retried'
+      readonly what: 'connect' | 'statement' | 'transaction'
+      readonly delayMillis: number
+      readonly code?: string
+    }
   /**
    * A statement lost its connection: what became of it, what it was, and whether it was sent again or reported to its caller. `code` if the
    * server or the socket gave one.

@@ -48,6 +48,7 @@ export {
   type ThawEvent,
   type ThawListener,
 } from './events.ts'
+export { fingerprintOf } from './fingerprint.ts'
 export {
   type Census,
   checkFleet,
@@ -68,7 +69,6 @@ export {
   troubleOf,
   wasSentInTime,
 } from './fleet.ts'
-export { fingerprintOf } from './fingerprint.ts'
 export { type FreezeEvidence, type FreezeHints, LATE_MILLIS, weighFreeze } from './freeze.ts'
 export { type EvictReason, type GateRules, type GateVerdict, type IdleConnection, judge } from './gate.ts'
 export { GRAMMAR_WORDS, HARMLESS_FUNCTIONS, HARMLESS_OPERATORS } from './harmless.ts'
