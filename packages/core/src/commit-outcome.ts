@@ -18,12 +18,12 @@ export interface Incarnation {
   readonly startedAt: string
 }
 
-/** What the server says of a transaction id. `in the future`: it has not been handed out. `too old`: nobody keeps what became of it. */
+/** What the server says of a transaction id. `in the future`: it has not been handed out. `too old`: the server no longer keeps what became of it. */
 export type XactStatus = 'committed' | 'aborted' | 'in progress' | 'in the future' | 'too old'
 
 /** What is known of the lost COMMIT. */
 export interface CommitEvidence {
-  /** Null: the server said that the transaction had been given none, so it had nothing to store. Undefined: nobody could ask. */
+  /** Null: the server said that the transaction had been given none, so it had nothing to store. Undefined: it could not be asked. */
   readonly xid: bigint | null | undefined
   /** The server that it was sent to. Undefined: it could not be asked. */
   readonly before: Incarnation | undefined
@@ -62,7 +62,7 @@ export interface CommitVerdict {
 
 /** Weighs the evidence. `in progress` on the same server says that the backend has not ended yet: it has been fenced, so ask again. */
 export function judgeCommit({ xid, before, now, isStandby, status, checkpointXid }: CommitEvidence): CommitVerdict {
-  // What has been given no id has changed nothing: stored or not, nobody can tell the difference.
+  // What has been given no id has changed nothing: stored or not, there is no difference.
   if (xid === null) return executed('nothing-to-store')
   if (xid === undefined) return unknown('xid-not-known')
   if (!before) return unknown('server-not-known')
@@ -72,7 +72,7 @@ export function judgeCommit({ xid, before, now, isStandby, status, checkpointXid
   if (now.system !== before.system) return unknown('another-system')
   if (status === 'too old') return unknown('too-old')
   if (isSameIncarnation(before, now)) return judgeOnSame(status)
-  // A durable commit of ours would have kept the number taken, so whoever has it now is another.
+  // A durable commit of ours would have kept the number taken, so a transaction that has it now is another.
   if (status !== 'committed') return notExecuted('never-durable')
   // Recovery ends with a checkpoint before it lets sessions in: what lies behind it was handed out since. But a promoted standby lets them in before.
   if (now.timeline === before.timeline && checkpointXid !== undefined && checkpointXid <= xid) return notExecuted('xid-given-again')

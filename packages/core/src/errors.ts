@@ -167,7 +167,7 @@ export interface UnknownEvidence {
   readonly settledBy?: string
 }
 
-/** Why nobody knows. `key-not-asked`: of a write under an idempotency key, the table of keys could not be reached. */
+/** Why the outcome is unknown. `key-not-asked`: of a write under an idempotency key, the table of keys could not be reached. */
 export type UnknownReason = OutcomeReason | CommitReason | 'key-not-asked'
 
 /**

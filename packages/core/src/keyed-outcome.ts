@@ -1,6 +1,6 @@
 /**
  * What became of a write under an idempotency key? The row of the key says it, because it is stored with the write or not at all. Where the answer was lost, a
- * tombstone is put in its place: look-up and fence in one, since whoever comes late finds it there and is refused by the unique key.
+ * tombstone is put in its place: look-up and fence in one, since a late write finds it there and is refused by the unique key.
  */
 
 /** The row of a key. */
@@ -14,7 +14,7 @@ export interface KeyRow {
 }
 
 /**
- * - `send`: nobody has the key. The row is inserted with the write.
+ * - `send`: the key is free. The row is inserted with the write.
  * - `take over`: a tombstone has it, of exactly this generation.
  * - `repeated`: the write was stored before; nothing is to be sent.
  * - `mismatch`: the key belongs to another statement.

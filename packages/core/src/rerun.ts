@@ -37,7 +37,7 @@ export interface RerunFacts {
   readonly retriesLeft: number
   /** Its caller wants nothing more of it, or the time of the invocation is up. */
   readonly isOver: boolean
-  /** The pool serves nobody new any more. */
+  /** The pool no longer accepts callers. */
   readonly isPoolEnding: boolean
   /** Whether the retry budget has something left: for lost connections, which come in crowds. Conflicts are bounded by `retries` alone. */
   readonly hasBudget: boolean

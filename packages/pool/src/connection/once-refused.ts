@@ -1,4 +1,4 @@
-/** `once` and `idempotencyKey` are for `pool.query()`: on a client, which may be inside a transaction, they would promise what nobody keeps. */
+/** `once` and `idempotencyKey` are for `pool.query()`: on a client, which may be inside a transaction, they would promise what cannot be kept. */
 
 import { OptionError, ScopeError } from '@thaw/core'
 

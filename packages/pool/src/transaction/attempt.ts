@@ -10,7 +10,7 @@ import { ASK_WHO, ASK_XID, type Backend, backendOf, knownBackend, noteBackend, v
 import { type FlightHost, type FlightStatement, fly, type Landing } from './flight.ts'
 
 export interface AttemptHost extends FlightHost {
-  /** Undefined: not found out. False: this database has no functions that tell who it is. Then nothing is asked any more. */
+  /** Undefined: not known yet. False: this database has no functions that tell who it is. Then nothing is asked any more. */
   tells: boolean | undefined
 }
 
@@ -102,7 +102,7 @@ export class Attempt {
     }
     // An ordinary statement, once the id is known or not wanted.
     if (this.#state === 'begun' && (!writes || !this.#asksXid)) {
-      // Nobody tells whether it has an id now.
+      // Whether it has an id now is not known.
       if (writes) this.#mayHaveXid = this.#xid == null
       return this.client.query(statement.config as string, statement.values as unknown[])
     }
@@ -205,7 +205,7 @@ export class Attempt {
     this.#noteXid(xidOf(results.at(-1)))
   }
 
-  /** Resolves when nothing of it is left. Throws if nobody can tell, and the connection is to be closed. */
+  /** Resolves when nothing of it is left. Throws if that is not certain; the connection must then be closed. */
   async rollback(): Promise<void> {
     await this.client.query('ROLLBACK')
   }

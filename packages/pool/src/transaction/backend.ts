@@ -57,7 +57,7 @@ export function xidOf(answer: unknown): bigint | null | undefined {
 
 const known = new WeakMap<object, Backend>()
 
-/** What was found out on this connection before. Undefined: ask, with the next transaction. */
+/** What is known of this connection from before. Undefined: ask, with the next transaction. */
 export function knownBackend(client: PeerClient): Backend | undefined {
   return known.get(client)
 }

@@ -151,7 +151,7 @@ function without(config: object): object {
   return Object.create(Object.getPrototypeOf(config), { ...own, once: nothing, idempotencyKey: nothing, signal: nothing })
 }
 
-/** For who comes second: it was stored before, and its rows went with the first answer. */
+/** For the second caller: it was stored before, and its rows went with the first answer. */
 function repeatedResult(
   config: unknown,
 ): Pick<pg.QueryResult, 'command' | 'rowCount' | 'oid' | 'fields' | 'rows'> & { readonly repeated: true } {

@@ -7,21 +7,21 @@ import { ageMillis, BACKEND_START, type Backend, question, type UnaskedBackend }
 /** What is known of the session that was lost. */
 export interface LostSession {
   readonly backend: Backend | undefined
-  /** Undefined behind a pooler that was found out: what it tells at login is invented. */
+  /** Undefined behind a detected pooler, which invents what it sends at login. */
   readonly unasked: UnaskedBackend | undefined
-  /** Behind a pooler a backend may serve somebody else by now: it is ended only while it is in this very transaction. */
+  /** Behind a pooler a backend may serve another client by now: it is ended only while it is in this very transaction. */
   readonly isDirect: boolean
   readonly xid: bigint | null | undefined
 }
 
 const BY_XID = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND ${BACKEND_START} = $2 AND backend_xid = ($3::xid8)::xid`
 const BY_START = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND ${BACKEND_START} = $2`
-/** A process id is not used again within seconds, so whoever has it, and is as old as the connection was, is its backend. */
+/** A process id is not used again within seconds, so a process that has it, and is as old as the connection was, is its backend. */
 const BY_AGE = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND pid <> pg_backend_pid()
   AND usename = current_user AND datname = current_database() AND application_name = current_setting('application_name')
   AND abs(extract(epoch FROM clock_timestamp() - backend_start) * 1000 - $2::float8) < 2000`
 
-/** What to send, to end it. Undefined: nobody knows which it is. */
+/** What to send, to end it. Undefined: it is not known which one it is. */
 function fenceOf(
   { backend, unasked, isDirect, xid }: LostSession,
   clock: Clock,
@@ -32,7 +32,7 @@ function fenceOf(
   return undefined
 }
 
-/** Ends it, as far as can be. What the server refuses changes nothing: whoever waits for a lock waits as he would have. */
+/** Ends it, as far as can be. What the server refuses changes nothing: a statement that waits for a lock waits as it would have. */
 export async function fence(client: PeerClient, lost: LostSession, clock: Clock, timeoutMillis: number): Promise<void> {
   const statement = fenceOf(lost, clock)
   if (!statement) return

@@ -150,7 +150,7 @@ class Flight implements PeerQuery {
     })
   }
 
-  /** To whoever asks, it is an ordinary statement by the extended protocol. */
+  /** To the rest of the pool it is an ordinary statement of the extended protocol. */
   requiresPreparation(): boolean {
     return true
   }
@@ -164,7 +164,7 @@ class Flight implements PeerQuery {
     }
     const parsing: InnerQuery[] = []
     const written: unknown[] = []
-    // A value that cannot be bound is found out while the messages are made. Then none is sent: those before it would be stored without it.
+    // A value that cannot be bound fails while the messages are made. Then none is sent: those before it would be stored without it.
     const stream = Object.create(connection.stream, {
       write: { value: (chunk: unknown) => written.push(chunk) },
       cork: IGNORED,

@@ -12,7 +12,7 @@ const NOT_EXPIRED = `${KEY_TABLE}_not_expired`
  * The table of idempotency keys, for a migration, or for `pool.query()`. Running it twice does no harm.
  *
  * A key that is a UUIDv7 carries its time: it is refused when it is more than seven days old, and its row is deleted after eight, by writes that come later. Rows of other keys
- * are kept until somebody deletes them: `delete from thaw_idempotency where stored_at < now() - interval '90 days'`, if no key of that age can come again.
+ * are kept until you delete them: `delete from thaw_idempotency where stored_at < now() - interval '90 days'`, if no key of that age can come again.
  */
 export const IDEMPOTENCY_SQL: string = `CREATE TABLE IF NOT EXISTS ${KEY_TABLE} (
   key text PRIMARY KEY CHECK (length(key) BETWEEN 1 AND 255),
@@ -30,7 +30,7 @@ CREATE INDEX IF NOT EXISTS ${KEY_TABLE}_key_time ON ${KEY_TABLE} (key_time) WHER
 COMMENT ON TABLE ${KEY_TABLE} IS 'Idempotency keys of Thaw. Keys that carry their time (UUIDv7) live ${KEY_DAYS} days.';
 `
 
-/** Stored with the write or not at all. Fails if somebody has the key. */
+/** Stored with the write or not at all. Fails if the key is taken. */
 export const CLAIM: string = `INSERT INTO ${KEY_TABLE} (key, fingerprint, state, key_time) VALUES ($1, $2, 'done', to_timestamp($3::float8 / 1000))`
 
 /** Fails, by a division by zero, unless the tombstone is there and of that generation: what fails takes the write with it. */
@@ -39,7 +39,7 @@ SELECT 1 / (SELECT count(*) FROM taken)::int AS taken`
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export const NOT_TAKEN = '22012'
 
-/** Waits for whoever is about to store the key. A row comes back where it was not stored, and from now on never will be; none where it was. */
+/** Waits for a transaction that is about to store the key. A row comes back where it was not stored, and from now on never will be; none where it was. */
 export const TOMBSTONE: string = `INSERT INTO ${KEY_TABLE} AS it (key, fingerprint, state, key_time) VALUES ($1, $2, 'void', to_timestamp($3::float8 / 1000))
 ON CONFLICT (key) DO UPDATE SET generation = it.generation + 1 WHERE it.state = 'void'
 RETURNING fingerprint, state, generation::text`

@@ -45,7 +45,7 @@ export interface LostKey {
   readonly cause: Error
 }
 
-/** `repeated`: it had been stored before, and its answer went to somebody else, or was lost. */
+/** `repeated`: it had been stored before, and its answer went to another caller, or was lost. */
 export type KeyedResult = { readonly is: 'stored'; readonly results: readonly unknown[] } | { readonly is: 'repeated' }
 
 /** Sends after which a call gives up: two of them lost is luck, more is an outage. */
@@ -95,7 +95,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
   }
 }
 
-/** The flight; and where somebody has the key, his row. */
+/** The flight; and if the key is taken, its row. */
 async function send(
   host: TransactionHost,
   call: KeyedCall,

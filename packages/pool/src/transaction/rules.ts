@@ -5,7 +5,7 @@ import { isSubmittable } from '../driver/peer.ts'
 
 /** Of a transaction. */
 export interface TransactionOptions {
-  /** Default: the server's `default_transaction_isolation`, which is `read committed` unless somebody changed it. */
+  /** Default: the server's `default_transaction_isolation`, which is `read committed` unless it was changed. */
   readonly isolation?: 'read committed' | 'repeatable read' | 'serializable' | undefined
   /** Refuses writes. Default: false. */
   readonly readOnly?: boolean | undefined

@@ -136,7 +136,7 @@ export function unknownError(lost: LostCommit, reason: CommitReason): OutcomeUnk
       : 'a look at what the transaction writes, or an idempotencyKey the next time'
   const error = new OutcomeUnknownError({
     reason,
-    message: `${lost.cause.message}: the connection to ${lost.where} was lost after COMMIT was sent, and ${WHY[reason] ?? reason}. Nobody here can know whether it was stored: look before you run it again.`,
+    message: `${lost.cause.message}: the connection to ${lost.where} was lost after COMMIT was sent, and ${WHY[reason] ?? reason}. It is not known whether it was stored: look before you run it again.`,
     cause: lost.cause,
     evidence: {
       statement: 'transaction',

@@ -24,12 +24,12 @@ export class Session {
     const own: Readonly<Record<PropertyKey, unknown>> = {
       query: (...args: unknown[]) => this.#query(args),
       transaction: (work: (client: TransactionClient) => unknown) => this.#nested(work),
-      // Libraries give back what they were lent. It is the pool that gives this one back.
+      // Libraries release the client that they were given. This one is released by the pool.
       release: () => {},
       connect: () => Promise.reject(refused('is connected already. Call query() on it')),
       end: () => Promise.reject(refused('belongs to the pool, which ends it')),
     }
-    // The very client, for whoever looks: instanceof, its events, its connection.
+    // Everything else is the client's own: instanceof, its events, its connection.
     this.client = new Proxy(attempt.client, {
       get: (client, name) => {
         if (Object.hasOwn(own, name)) return own[name as string]
@@ -40,10 +40,10 @@ export class Session {
     }) as unknown as TransactionClient
   }
 
-  /** Its function has ended. Returns how many statements nobody has awaited. */
+  /** Its function has ended. Returns how many statements were not awaited. */
   close(): number {
     this.#isOver = true
-    // Nobody listens to them, and their failure would end the process.
+    // Their failure would be an unhandled rejection, which ends the process.
     for (const each of this.#unawaited) each.catch(() => {})
     return this.#unawaited.size
   }

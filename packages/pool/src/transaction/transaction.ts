@@ -192,7 +192,7 @@ async function settled<Result>(host: TransactionHost, lost: LostCommit, result: 
 /** COMMIT was refused, or certainly never arrived. */
 async function notCommitted(host: TransactionHost, attempt: Attempt, error: Error): Promise<Ended<never>> {
   const { firstFailure } = attempt
-  // Whoever swallowed the failure of a statement is told of it all the same.
+  // A function that swallowed the failure of a statement is told about it all the same.
   const told = error instanceof CommitRolledBackError && firstFailure && !error.cause ? withCause(error, firstFailure) : error
   return failed(host, attempt, told)
 }

@@ -12,7 +12,7 @@ export interface OnceOptions {
    */
   readonly once?: boolean | undefined
   /**
-   * Apply the statement once under this key, whoever sends it, and however often. No more round trips while nothing fails; holds across crashes and failovers. Needs the table that
+   * Apply the statement once under this key, by any process, and however often it is sent. No more round trips while nothing fails; holds across crashes and failovers. Needs the table that
    * {@link Transactions.createIdempotencyTable} makes. A text of 1 to 255 characters; with a UUIDv7, which carries its time, the table cleans itself. Default: none.
    */
   readonly idempotencyKey?: string | undefined
@@ -40,7 +40,7 @@ export interface Transactions<Client, Result> {
    *
    * The client is that of the connection, and `client.transaction(fn)` is a savepoint. It serves no statement once `work` has ended.
    *
-   * @throws {OutcomeUnknownError} when the answer to COMMIT was lost and nobody can tell what became of it. See {@link outcome}.
+   * @throws {OutcomeUnknownError} when the answer to COMMIT was lost and the server cannot tell what became of it. See {@link outcome}.
    * @throws {ConnectionLostError} when nothing was stored, and running it again did not help either.
    * @throws {TransactionUseError} when a statement was not awaited, or the client was used afterwards, or BEGIN or COMMIT was sent by hand.
    * @throws {OptionError} when an option is absurd. And whatever `work` throws.
@@ -56,7 +56,7 @@ export interface Transactions<Client, Result> {
   /**
    * Asks what became of the write that the error was about. It may be asked later, and as often as one likes; a failed one is told as `not-executed` only when it can never be stored.
    *
-   * @throws {OutcomeUnknownError} when nobody can tell, or not yet: its `evidence` says what is known, and what would settle it.
+   * @throws {OutcomeUnknownError} if it is not known, or not yet: its `evidence` says what is known, and what would settle it.
    */
   outcome(error: unknown): Promise<Exclude<Outcome, 'unknown'>>
   /** Creates the table of idempotency keys, if it is not there. For migrations there is its SQL, `IDEMPOTENCY_SQL`. */
