@@ -58,7 +58,7 @@ interface InnerQuery extends PeerQuery {
 }
 
 interface FlightConnection extends PeerConnection {
-  readonly parsedStatements: Record<string, unknown>
+  readonly parsedStatements: Record<string, string | undefined>
   /** Since pg 8.22. */
   readonly submittedNamedStatements?: Record<string, unknown>
   sync(): void
@@ -155,7 +155,8 @@ class Flight implements PeerQuery {
     return true
   }
 
-  submit(connection: FlightConnection): Error | null {
+  submit(given: PeerConnection): Error | null {
+    const connection = given as FlightConnection
     for (const [at, part] of this.#parts.entries()) {
       const refusal = whyNot(part, connection)
       if (!refusal) continue
@@ -270,6 +271,6 @@ function isParsed({ name }: InnerQuery, { parsedStatements, submittedNamedStatem
 /** As pg does for the one statement that it knows of. */
 function noteParsed({ parsedStatements, submittedNamedStatements }: FlightConnection, part: InnerQuery | undefined): void {
   if (!part?.name) return
-  parsedStatements[part.name] = part.text
+  parsedStatements[part.name] = part.text as string | undefined
   if (submittedNamedStatements) delete submittedNamedStatements[part.name]
 }
