@@ -3,11 +3,11 @@
 import { LONGEST_REMEMBERED } from './statement-cache.ts'
 
 /** Up to so long no caller minds a statement ahead. */
-export const QUICK_MILLIS = 5
+const QUICK_MILLIS = 5
 /** A text that takes longer is slow, however slow the others are. */
-export const SLOW_MILLIS = 50
+const SLOW_MILLIS = 50
 /** In between it is slow if it takes so many times what the others take: a busy machine makes all of them take longer. */
-export const SLOW_RATIO = 3
+const SLOW_RATIO = 3
 /** What a sample counts at most. One that is longer was a freeze, or a lock. */
 const MOST_MILLIS = 250
 /** RFC 6298's share of a new sample, and for what is learned from all texts together. */

@@ -1,8 +1,7 @@
 /** What users see of the pool: Neon's `Pool`, and a little more. */
 
 import type * as neon from '@neondatabase/serverless'
-import type { ThawListener } from '@thaw/core'
-import type { ConnectOptions, EndOptions, OnceOptions, PoolStats, QueryOptions, Repeated, ThawOptions, Transactions } from '@thaw/pool'
+import type { Connect, End, Observed, OnceOptions, QueryOptions, Repeated, ThawOptions, Transactions } from '@thaw/pool'
 
 /**
  * Every option of Neon's `Pool`, and Thaw's. Defaults that differ from Neon's:
@@ -46,7 +45,7 @@ export interface DropInClient extends neon.PoolClient {
  * Neon's `Pool` that survives freezes, dead WebSockets and cold starts. It is the same class to any code that checks (`instanceof`, events,
  * callbacks, `options`); see {@link PoolConfig} for what differs.
  */
-export interface DropInPool extends neon.Pool, Transactions<DropInClient, neon.QueryResult> {
+export interface DropInPool extends neon.Pool, Transactions<DropInClient, neon.QueryResult>, Observed {
   /**
    * As Neon's, and with {@link QueryOptions} in the configuration. If the connection is lost during the statement, it is sent again if it
    * certainly was not executed, only reads, or is `idempotent`.
@@ -55,29 +54,8 @@ export interface DropInPool extends neon.Pool, Transactions<DropInClient, neon.Q
    * @throws {ConnectionLostError} if it was not executed, and retrying did not help.
    */
   query: neon.Pool['query'] & QueryOnce & QueryWithOptions
-  /** As Neon's: a client for the caller alone, until `release()`. */
-  connect(): Promise<DropInClient>
-  connect(callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void): void
-  /** The same, but the caller can stop waiting. */
-  connect(options: ConnectOptions): Promise<DropInClient>
-  connect(
-    options: ConnectOptions,
-    callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void,
-  ): void
-  /** As Neon's: no new callers; resolves when every client has been released and closed. */
-  end(): Promise<void>
-  end(callback: () => void): void
-  /**
-   * The same, but within `timeoutMillis`: then the connections still in use are destroyed, and callers still waiting for one are rejected.
-   *
-   * @throws {OptionError} if the option is impossible.
-   */
-  end(options: EndOptions): Promise<void>
-  end(options: EndOptions, callback: () => void): void
-  /** Calls `listener` for each event from now on. Returns the function that unsubscribes it. Unlike `on`, it leaves Neon's fetch mode on. */
-  subscribe(listener: ThawListener): () => void
-  /** Counts of what has happened so far. */
-  stats(): PoolStats
+  connect: Connect<DropInClient>
+  end: End
 }
 
 /** What a pool on Workers is made from. */

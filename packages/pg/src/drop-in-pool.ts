@@ -1,7 +1,6 @@
 /** What users see of the pool: `pg.Pool`, and a little more. pg-pool's private members, which the pool overrides, stay private. */
 
-import type { ThawListener } from '@thaw/core'
-import type { ConnectOptions, EndOptions, OnceOptions, PoolStats, QueryOptions, Repeated, SourceFunction, Transactions } from '@thaw/pool'
+import type { Connect, End, Observed, OnceOptions, QueryOptions, Repeated, SourceFunction, Transactions } from '@thaw/pool'
 import type pg from 'pg'
 import type { PoolConfig } from './pool-config.ts'
 
@@ -43,7 +42,7 @@ export interface DropInClient extends pg.PoolClient {
  * `pg.Pool` that survives freezes, dead sockets and restarts. It is the same class to any code that checks (`instanceof`, events,
  * callbacks, `options`); see {@link PoolConfig} for what differs.
  */
-export interface DropInPool extends pg.Pool, Transactions<DropInClient, pg.QueryResult> {
+export interface DropInPool extends pg.Pool, Transactions<DropInClient, pg.QueryResult>, Observed {
   /**
    * As `pg.Pool`, and with {@link QueryOptions} in the configuration. If the connection is lost during the statement, it is sent again if
    * it certainly was not executed, only reads, or is `idempotent`.
@@ -52,29 +51,8 @@ export interface DropInPool extends pg.Pool, Transactions<DropInClient, pg.Query
    * @throws {ConnectionLostError} if it was not executed, and retrying did not help.
    */
   query: pg.Pool['query'] & QueryOnce & QueryWithOptions
-  /** As `pg.Pool`: a client for the caller alone, until `release()`. */
-  connect(): Promise<DropInClient>
-  connect(callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void): void
-  /** The same, but the caller can stop waiting. */
-  connect(options: ConnectOptions): Promise<DropInClient>
-  connect(
-    options: ConnectOptions,
-    callback: (error: Error | undefined, client: DropInClient | undefined, done: (release?: unknown) => void) => void,
-  ): void
-  /** As `pg.Pool`: no new callers; resolves when every client has been released and closed. */
-  end(): Promise<void>
-  end(callback: () => void): void
-  /**
-   * The same, but within `timeoutMillis`: then the connections still in use are destroyed, and callers still waiting for one are rejected.
-   *
-   * @throws {OptionError} if the option is impossible.
-   */
-  end(options: EndOptions): Promise<void>
-  end(options: EndOptions, callback: () => void): void
-  /** Calls `listener` for each event from now on. Returns the function that unsubscribes it. */
-  subscribe(listener: ThawListener): () => void
-  /** Counts of what has happened so far. */
-  stats(): PoolStats
+  connect: Connect<DropInClient>
+  end: End
 }
 
 /** The constructor of {@link DropInPool}, in every form that node-postgres has. */
