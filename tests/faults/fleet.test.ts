@@ -105,7 +105,6 @@ describe(`${RUNTIMES} runtimes on a server of ${SESSIONS}`, () => {
     const figures = (pools as ThawPool[]).map((pool) => pool.stats())
     const sum = (of: (stats: (typeof figures)[number]) => number) => figures.reduce((all, each) => all + of(each), 0)
     expect(sum(({ fleet }) => fleet?.evicted ?? 0)).toBeGreaterThan(50)
-    expect(sum(({ outcome }) => outcome)).toBe(0)
   })
 })
 

@@ -1,7 +1,7 @@
 /** Runtimes that share a server without a pooler: what crosses the wire, who is ended, and who is spared. */
 
 import type { ThawEvent } from '@thaw/core'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres, waitForSessions } from '@thaw/testkit'
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPooler, startPostgres, waitForSessions } from '@thaw/testkit'
 import stock from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Pool, type PoolConfig } from './index.ts'
@@ -53,6 +53,16 @@ async function leasesOver(name: string, least = 1): Promise<void> {
 /** And waits until their sessions have gone, too. */
 async function endPools(): Promise<void> {
   await Promise.all(pools.splice(0).map((pool) => pool.end({ timeoutMillis: 1000 })))
+}
+
+/** At whose address PostgreSQL itself has answered, in this process. */
+async function knowAddress(): Promise<void> {
+  const pool = createPool({}, proxy.urlFor(server.url))
+  await pool.query('select 1')
+  await vi.waitFor(() => expect(pool.stats().fleet?.looks).toBe(1), PATIENCE)
+  await pool.end()
+  pools.splice(pools.indexOf(pool), 1)
+  events.splice(0)
 }
 
 const evicted = () => events.flatMap((event) => (event.type === 'evicted' ? [event] : []))
@@ -125,12 +135,40 @@ describe('the look', () => {
     const expected = await work(plain)
     const { roundTrips } = proxy.counters
     await plain.end()
+    await knowAddress()
     const pool = createPool({ keepOnSqlError: true }, proxy.urlFor(server.url))
     const before = proxy.counters.roundTrips
     const answer = await work(pool)
     expect(proxy.counters.roundTrips - before).toBe(roundTrips)
     expect(JSON.stringify(answer)).toBe(JSON.stringify(expected))
     expect(pool.stats().fleet).toMatchObject({ looks: 1, evicted: 0, limit: 17 })
+  })
+
+  test('goes out behind the first statement where PostgreSQL itself has not answered yet, and no caller waits for it', async () => {
+    const pool = createPool({}, proxy.urlFor(server.url))
+    const client = await pool.connect()
+    const before = proxy.counters.roundTrips
+    const flow = proxy.flows[0]
+    await client.query('select 1')
+    const sent = () => (flow?.chunks ?? []).flatMap(({ direction, data }) => (direction === 'to-server' ? data.toString('latin1') : []))
+    await vi.waitFor(() => expect(pool.stats().fleet?.looks).toBe(1), PATIENCE)
+    expect(proxy.counters.roundTrips - before).toBe(2)
+    expect(sent().findIndex((text) => text.includes('select 1'))).toBeLessThan(sent().findIndex((text) => text.includes('pg_terminate')))
+    client.release()
+  })
+
+  test('behind a pooler that nobody knew of, it is switched off, and no statement is lost', async () => {
+    await using pooler = await startPooler(server)
+    const pool = createPool({}, pooler.urlFor(server.url))
+    for (let i = 0; i < 5; i++) expect((await pool.query('select $1::int as i', [i])).rows).toEqual([{ i }])
+    const client = await pool.connect()
+    await client.query('begin')
+    await client.query('commit')
+    client.release()
+    expect(troubles()).toEqual(['pooler'])
+    expect(pool.stats().fleet?.looks).toBe(0)
+    expect(pooler.bytesDropped).toBe(0)
+    await endPools()
   })
 
   test('goes out once for a connection', async () => {

@@ -7,7 +7,7 @@ import { mayEndSession } from '@thaw/core'
 import type { PeerClientBase } from '../connection/base-client.ts'
 import type { OwnStatement } from '../connection/own-statement.ts'
 import { isWatched, type ReadyMessage, VITALS, type Vitals } from '../connection/vitals.ts'
-import { type PeerQuery, queuedQueriesOf } from '../driver/peer.ts'
+import { type PeerClient, type PeerQuery, queuedQueriesOf } from '../driver/peer.ts'
 
 type WatchedClass = new (...values: unknown[]) => PeerClientBase
 
@@ -15,8 +15,12 @@ type WatchedClass = new (...values: unknown[]) => PeerClientBase
 export interface MemberHost {
   /** A client has been created. Before its first byte. */
   made(client: object): void
-  /** The server is ready for the next statement, whichever the one before was. */
-  ready(client: object, vitals: Vitals): void
+  /** The server is ready for the next statement, whosever the one before was. */
+  ready(client: PeerClient, vitals: Vitals): void
+  /** A statement of a caller has ended, or the login. */
+  ended(client: PeerClient, vitals: Vitals, message: ReadyMessage): void
+  /** May a statement be sent behind one of the pool's own that has not been answered? Some poolers drop it. */
+  mayFollow(client: PeerClient): boolean
 }
 
 /** Extends the class. A factory of something else is left as it is: we cannot send anything on what it makes. */
@@ -41,8 +45,8 @@ export function memberClient(Client: object, host: MemberHost): object {
     }
 
     override _pulseQueryQueue(): void {
-      // A statement that reads from the socket by itself, such as COPY, would read our replies, too.
-      if (!this.#own || isPlain(queuedQueriesOf(this)[0])) super._pulseQueryQueue()
+      // One that reads from the socket by itself, such as COPY, would read our answers, too.
+      if (!this.#own || (isPlain(queuedQueriesOf(this)[0]) && host.mayFollow(this as unknown as PeerClient))) super._pulseQueryQueue()
     }
 
     override _handleParseComplete(message: object): void {
@@ -69,8 +73,9 @@ export function memberClient(Client: object, host: MemberHost): object {
     override _handleReadyForQuery(message: ReadyMessage): void {
       const vitals = vitalsOf(this)
       // First: what follows may hand the connection out.
-      if (vitals) host.ready(this, vitals)
+      if (vitals) host.ready(this as unknown as PeerClient, vitals)
       const own = vitals?.own?.shift()
+      if (vitals && !own && vitals.owed?.to !== 'probe') host.ended(this as unknown as PeerClient, vitals, message)
       if (!vitals || !own) return super._handleReadyForQuery(message)
       // The next message is the server's first reply to what was sent behind it.
       vitals.sending.bytesRead = this.connection.stream.bytesRead

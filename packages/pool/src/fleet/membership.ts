@@ -24,7 +24,8 @@ import {
 } from '@thaw/core'
 import type { Memory } from '../connection/home.ts'
 import { type OwnAnswer, OwnStatement } from '../connection/own-statement.ts'
-import { isBroken, isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
+import { isBroken, isWatched, type ReadyMessage, VITALS, type Vitals } from '../connection/vitals.ts'
+import { targetOf } from '../driver/endpoints.ts'
 import { wireError } from '../driver/errno.ts'
 import { activeQueryOf, type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
 import type { FleetStats } from '../stats.ts'
@@ -83,6 +84,20 @@ export class Membership implements MemberHost {
     if (!isFollowed) delete vitals.askedFrom
   }
 
+  /**
+   * At an address that has not been found to be PostgreSQL itself yet, the look goes out behind the first statement, and not in front of it: a pooler may drop what follows a Sync. No
+   * caller waits for it but one that sends its next statement before the answer.
+   */
+  ended(client: PeerClient, vitals: Vitals, { status }: ReadyMessage): void {
+    const isLogin = vitals.status === undefined
+    if (isLogin || status !== 'I' || vitals.hasLooked || !this.#mayLook || !this.#mayName(client, vitals) || this.mayFollow(client)) return
+    this.#look(client, vitals, vitals.isPoolQuery && vitals.sessionState === 'none' ? 'resting' : 'held')
+  }
+
+  mayFollow(client: PeerClient): boolean {
+    return this.#memory.isDirect === true || direct.has(addressOf(client))
+  }
+
   /** In front of whatever is sent next. */
   submitting(client: PeerClient, vitals: Vitals): void {
     if (!this.#mayName(client, vitals)) return
@@ -95,6 +110,7 @@ export class Membership implements MemberHost {
     vitals.askedFrom ??= now
     // A read that carries a probe.
     if (vitals.owed?.to === 'piggybacked') this.#wake(client, vitals)
+    if (!this.mayFollow(client)) return
     // A COPY takes the socket from pg, and would read our reply.
     if (vitals.status !== 'I' || queuedQueriesOf(client)[0]?.requiresPreparation === undefined) return
     const next = mayBeSentAgain ? 'resting' : 'held'
@@ -181,7 +197,7 @@ export class Membership implements MemberHost {
     vitals.fleetName = next
     this.#nextLookAt = Number.POSITIVE_INFINITY
     const values = lookValues(this.#fleet, Number(client.processID), name)
-    this.#send(client, vitals, new OwnStatement(LOOK, values, (answer) => this.#looked(vitals, answer)))
+    this.#send(client, vitals, new OwnStatement(LOOK, values, (answer) => this.#looked(client, vitals, answer)))
   }
 
   #send(client: PeerClient, vitals: Vitals, statement: OwnStatement): void {
@@ -191,7 +207,7 @@ export class Membership implements MemberHost {
     client.connection.stream.write(statement.bytes)
   }
 
-  #looked(vitals: Vitals, { row, error }: OwnAnswer): void {
+  #looked(client: PeerClient, vitals: Vitals, { row, error }: OwnAnswer): void {
     const found = foundIn(row)
     if (!found) {
       // Its session still has its former name.
@@ -202,6 +218,7 @@ export class Membership implements MemberHost {
     }
     this.#memory.isDirect = found.isDirect
     if (!found.isDirect) return this.#trouble('pooler', true)
+    direct.add(addressOf(client))
     if (found.endsItself) vitals.endsItself = true
     this.#note(found, this.#memory.events)
     if (isCrowded(found)) this.#nextLookAt = this.#clock.mono() + FLEET_LEASE_MILLIS
@@ -227,5 +244,13 @@ export class Membership implements MemberHost {
 const MOST_LATE_PROOFS = 4
 /** PostgreSQL's too_many_connections. */
 const TOO_MANY = '53300'
+/** Addresses in this process at which PostgreSQL itself has answered. */
+const direct = new Set<string>()
+
+function addressOf(client: PeerClient): string {
+  const { host, port } = targetOf(client)
+  return `${host}:${port}`
+}
+
 const TOO_LATE =
   'Connection was given up before a statement was sent: the process stood still, and others may have ended the session meanwhile'
