@@ -71,7 +71,8 @@ export function memberClient(Client: object, host: MemberHost): object {
     }
 
     override _handleReadyForQuery(message: ReadyMessage): void {
-      const vitals = vitalsOf(this)
+      // Neon's own, without a message, before the server has said a word.
+      const vitals = message ? vitalsOf(this) : undefined
       // First: what follows may hand the connection out.
       if (vitals) host.ready(this as unknown as PeerClient, vitals)
       const own = vitals?.own?.shift()
