@@ -171,6 +171,19 @@ describe('the look', () => {
     await endPools()
   })
 
+  test.each(['auto', true] as const)('gives each of many reads its own rows, with share: %s', async (share) => {
+    const pool = createPool({ share }, proxy.urlFor(server.url))
+    for (let round = 0; round < 5; round++) {
+      const asked = Array.from({ length: 40 }, (_, i) => round * 100 + i)
+      const answers = await Promise.all(asked.map((i) => pool.query('select $1::int as i', [i])))
+      expect(answers.map(({ rows }) => rows[0].i)).toEqual(asked)
+      const client = await pool.connect()
+      expect((await client.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+      client.release()
+    }
+    expect(pool.stats()).toMatchObject({ outcome: 0, connected: 1, fleet: { looks: 1 } })
+  })
+
   test('goes out once for a connection', async () => {
     const pool = createPool({}, proxy.urlFor(server.url))
     for (let i = 0; i < 5; i++) await pool.query('select 1')

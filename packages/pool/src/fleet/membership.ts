@@ -80,7 +80,9 @@ export class Membership implements MemberHost {
     vitals.leaseFrom = elapsedMillis(from, now) > LATE_ANSWER_MILLIS ? from : now
     const isOwn = vitals.own !== undefined && vitals.own.length > 0
     const isProbe = vitals.owed?.to === 'probe'
-    const isFollowed = (isOwn && ((vitals.own?.length ?? 0) > 1 || isProbe)) || ((isOwn || isProbe) && activeQueryOf(client) !== undefined)
+    const isShared = vitals.ledger !== undefined && vitals.ledger.length > 1
+    const isFollowed =
+      isShared || (isOwn && ((vitals.own?.length ?? 0) > 1 || isProbe)) || ((isOwn || isProbe) && activeQueryOf(client) !== undefined)
     if (!isFollowed) delete vitals.askedFrom
   }
 
@@ -90,7 +92,18 @@ export class Membership implements MemberHost {
    */
   ended(client: PeerClient, vitals: Vitals, { status }: ReadyMessage): void {
     const isLogin = vitals.status === undefined
-    if (isLogin || status !== 'I' || vitals.hasLooked || !this.#mayLook || !this.#mayName(client, vitals) || this.mayFollow(client)) return
+    // The replies to reads that share the connection come first.
+    const isShared = vitals.ledger !== undefined && vitals.ledger.length > 1
+    if (
+      isLogin ||
+      isShared ||
+      status !== 'I' ||
+      vitals.hasLooked ||
+      !this.#mayLook ||
+      !this.#mayName(client, vitals) ||
+      this.mayFollow(client)
+    )
+      return
     this.#look(client, vitals, vitals.isPoolQuery && vitals.sessionState === 'none' ? 'resting' : 'held')
   }
 

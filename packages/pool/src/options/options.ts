@@ -186,9 +186,15 @@ export function settingsOf(config: ThawOptions): Settings {
     hedge: config.hedge ?? true,
     releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),
     keepOnSqlError: config.keepOnSqlError ?? false,
-    share: config.share ?? (leadsToHyperdrive(config as PoolConfig) ? false : 'auto'),
+    share: shareOf(config),
     mostConnections: isMaxGiven(config) ? 0 : platformDefaults().mostConnections,
   }
+}
+
+/** In a fleet, `true` waits like 'auto' until PostgreSQL itself has replied: until then nothing may follow the look of the fleet. */
+function shareOf(config: ThawOptions): Settings['share'] {
+  const share = config.share ?? (leadsToHyperdrive(config as PoolConfig) ? false : 'auto')
+  return share === true && config.fleet ? 'auto' : share
 }
 
 /** 0 means the default, as in node-postgres. */
