@@ -42,8 +42,10 @@ interface OnceConfig {
 /** Has the statement one of our two promises? Asked of each statement that is an object. */
 export function wantsOnce(config: unknown): config is OnceConfig & object {
   if (typeof config !== 'object' || config === null) return false
-  const { once, idempotencyKey } = config as OnceConfig
-  return (once !== undefined && once !== false) || idempotencyKey !== undefined
+  const { once, idempotencyKey, on } = config as OnceConfig & { readonly on?: unknown }
+  // A stream, and pg's own Query, have a method of this name.
+  const isMethod = typeof once === 'function' && typeof on === 'function'
+  return (once !== undefined && once !== false && !isMethod) || idempotencyKey !== undefined
 }
 
 export class ExactlyOnce {
