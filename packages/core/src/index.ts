@@ -112,6 +112,7 @@ export {
   type OutcomeVerdict,
 } from './outcome.ts'
 export { createPaces, type Pace, type Paces } from './pace.ts'
+export { numberPlaceholders } from './placeholders.ts'
 export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
 export { pollSockets } from './poll-sockets.ts'
 export { endWithAnswer, type Handled, openRequest, type RequestInvocation, type RequestParts } from './request.ts'

@@ -70,7 +70,7 @@ export function outlineOf(text: string): string | undefined {
 }
 
 /** What begins with the mark before `begin`. */
-function pieceAt(text: string, begin: number): Piece {
+export function pieceAt(text: string, begin: number): Piece {
   const mark = text.charAt(begin - 1)
   if (mark === '-') return { at: begin - 2, end: endOfLine(text, begin), left: ' ' }
   if (mark === '*') return { at: begin - 2, end: endOfComment(text, begin), left: ' ' }
@@ -87,7 +87,7 @@ function pieceAt(text: string, begin: number): Piece {
 }
 
 /** Behind the quote that closes. */
-function endOfQuoted(text: string, begin: number, quote: string, isEscaped: boolean): number {
+export function endOfQuoted(text: string, begin: number, quote: string, isEscaped: boolean): number {
   for (let at = begin; at < text.length; at++) {
     if (!isEscaped) at = text.indexOf(quote, at)
     if (at < 0) return -1

@@ -1,0 +1,97 @@
+/**
+ * db0 on a connection that dies between two uses: its own connector keeps one client for ever, and with it whatever is dead; on a pool of Thaw it gets
+ * a live one each time. In the version of today, and in the one that Nitro 2 and 3 depend on.
+ */
+
+import { Pool } from '@thaw/pg'
+import { db0Connector } from '@thaw/pg/db0'
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres, terminateSessions } from '@thaw/testkit'
+import * as db0 from 'db0'
+import postgresql from 'db0/connectors/postgresql'
+import * as db0OfNitro from 'db0-of-nitro'
+import postgresqlOfNitro from 'db0-of-nitro/connectors/postgresql'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { until } from '../faults/until.ts'
+
+const APP = 'db0'
+
+let server: PostgresServer
+let proxy: FaultProxy
+
+beforeAll(async () => {
+  server = await startPostgres()
+})
+afterAll(() => server.close())
+
+beforeEach(async () => {
+  proxy = await startFaultProxy(server)
+  await server.query('DROP TABLE IF EXISTS notes')
+  await server.query('CREATE TABLE notes (id serial PRIMARY KEY, text text)')
+})
+afterEach(() => proxy.close())
+
+const url = () => `${proxy.urlFor(server.url)}?application_name=${APP}`
+const createPool = () => new Pool({ connectionString: url(), trustMillis: 0 })
+
+const VERSIONS = [
+  { version: '0.4', createDatabase: db0.createDatabase, own: postgresql },
+  { version: '0.3', createDatabase: db0OfNitro.createDatabase as typeof db0.createDatabase, own: postgresqlOfNitro as typeof postgresql },
+]
+
+describe.for(VERSIONS)('db0 $version', ({ createDatabase, own }) => {
+  test('on its own connector never recovers from a connection that a NAT has forgotten', async () => {
+    const db = createDatabase(own({ url: url() }))
+    const client = await db.getInstance()
+    client.on('error', () => {})
+    await db.sql`INSERT INTO notes (text) VALUES ('before')`
+    proxy.cut('rst-on-next-byte')
+    await expect(db.sql`INSERT INTO notes (text) VALUES ('lost')`).rejects.toThrow()
+    await expect(db.sql`INSERT INTO notes (text) VALUES ('lost')`).rejects.toThrow('not queryable')
+  })
+
+  test('on Thaw notices none of its connections die', async () => {
+    await using db = createDatabase(db0Connector(createPool()))
+    const write = (text: string) => db.sql`INSERT INTO notes (text) VALUES (${text})`
+    await write('before')
+    for (const kind of ['fin', 'rst', 'rst-on-next-byte'] as const) {
+      expect(proxy.cut(kind)).toBe(1)
+      await write(kind)
+    }
+    expect(await terminateSessions(server, APP)).toBe(1)
+    await until('every connection is closed', () => proxy.flows.every(({ state }) => state === 'closed'))
+    await write('terminated')
+    const { rows } = await db.sql`SELECT text FROM notes ORDER BY id`
+    expect(rows).toEqual(['before', 'fin', 'rst', 'rst-on-next-byte', 'terminated'].map((text) => ({ text })))
+  })
+
+  test('answers as its own connector does', async () => {
+    const ways = []
+    for (const connector of [own({ url: url() }), db0Connector(createPool())]) {
+      await using db = createDatabase(connector as ReturnType<typeof own>)
+      await db.exec('TRUNCATE notes RESTART IDENTITY')
+      const insert = db.prepare('INSERT INTO notes (text) VALUES (?)')
+      const { success } = await insert.bind('one').run()
+      await insert.run('two')
+      const find = db.prepare('SELECT text FROM notes WHERE id = $1')
+      ways.push({
+        success,
+        all: await db.prepare('SELECT text FROM notes ORDER BY id').all(),
+        first: await find.bind(9).bind(1).get(),
+        none: await find.get(9),
+        template: await db.sql`SELECT text FROM notes WHERE text = ${'two'}`,
+        error: await db.exec('SELECT nonsense').catch((error: { code: string }) => error.code),
+        names: [db.connector, db.dialect],
+      })
+    }
+    expect(ways[1]).toEqual(ways[0])
+    expect(ways[0]).toMatchObject({ first: { text: 'one' }, error: '42703' })
+  })
+
+  test('ends the pool with the database', async () => {
+    const pool = createPool()
+    const db = createDatabase(db0Connector(pool))
+    expect(await db.getInstance()).toBe(pool)
+    await db.dispose()
+    expect(pool.ended).toBe(true)
+  })
+})
