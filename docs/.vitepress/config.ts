@@ -13,7 +13,12 @@ const repository: string = house.repository.url.replace(/^git\+|\.git$/g, '')
 
 const SECTIONS: readonly { readonly text: string; readonly files: readonly string[] }[] = [
   { text: 'Thaw', files: ['README.md'] },
-  { text: 'Start', files: ['node', 'vercel', 'next', 'lambda', 'cloudflare', 'nitro', 'platforms', 'neon', 'observe'].map((name) => `docs/start/${name}.md`) },
+  {
+    text: 'Start',
+    files: ['node', 'vercel', 'next', 'lambda', 'cloudflare', 'nitro', 'platforms', 'neon', 'observe'].map(
+      (name) => `docs/start/${name}.md`,
+    ),
+  },
   { text: 'Concepts', files: pagesIn('docs/concepts/*.md') },
   { text: 'Reference', files: pagesIn('docs/reference/*.md') },
   { text: 'Packages', files: pagesIn('packages/*/README.md') },
