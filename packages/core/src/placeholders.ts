@@ -41,7 +41,7 @@ function isNumber(text: string, begin: number): boolean {
 /** Behind the piece. What has no end goes to the end of the text: the server will say so. */
 function endOf(text: string, begin: number, mark: string): number {
   const { end } = pieceAt(text, begin)
-  // A string that ends in two ways ends in the way of `standard_conforming_strings`, which is on unless somebody switched it off.
+  // A string that ends in two ways ends in the way of `standard_conforming_strings`, which is on unless it has been switched off.
   const certain = end < 0 && mark === "'" ? endOfQuoted(text, begin, mark, false) : end
   return certain < 0 ? text.length : certain
 }

@@ -73,7 +73,7 @@ function statementOn(pool: Db0Pool, text: string): Db0Statement {
 }
 
 function bound(pool: Db0Pool, text: string, values: Db0Value[]): Db0PreparedStatement {
-  // A copy for each: whoever changes it has changed his own.
+  // A copy each time, so that a driver that changes the array changes its own.
   const send = () => pool.query(text, [...values])
   return {
     bind: (...others) => bound(pool, text, others),
