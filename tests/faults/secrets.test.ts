@@ -24,9 +24,11 @@ const KINDS: readonly ErrorKind[] = [
   'connect',
   'connection-lost',
   'deadline',
+  'idempotency-key',
   'option',
   'outcome-unknown',
   'transaction-open',
+  'transaction-use',
 ]
 /** Needs a replica that never confirms: see transactions.test.ts. */
 const ELSEWHERE: readonly ErrorKind[] = ['replication-unconfirmed']
@@ -142,6 +144,24 @@ test('transactions that come to nothing', async () => {
   await note(client.query('SELECT 1 / 0'))
   await note(client.query('COMMIT'))
   client.release()
+  await note(pool.transaction((own) => own.query('COMMIT')))
+  await pool.createIdempotencyTable()
+  const idempotencyKey = 'order-17'
+  await pool.query({ text: INSERT, values: [VALUE], idempotencyKey })
+  await note(pool.query({ text: INSERT, values: [`${VALUE}-other`], idempotencyKey }))
+})
+
+test('the events of a fleet', async () => {
+  const fleet = { name: 'leaky', sessions: 4 }
+  const sleeping = [1, 2, 3, 4].map(() => secretPool({ fleet, max: 1, idleTimeoutMillis: 0 }))
+  for (const pool of sleeping) await pool.query('SELECT $1::text', [VALUE])
+  // Its lease is 1.5 s.
+  const asleep = `SELECT FROM pg_stat_activity WHERE application_name = 'fleet:leaky' AND clock_timestamp() - state_change > interval '1.6 s'`
+  await until('all are asleep', async () => (await setting.server.query(asleep)).rowCount === 4)
+  await secretPool({ fleet, max: 1 }).query('SELECT 1')
+  await until('some are ended', () => setting.events.some(({ type }) => type === 'evicted'))
+  await secretPool({ fleet: { name: 'leaky', sessions: 10_000 } }).query('SELECT 1')
+  await until('that is above the limit', () => setting.events.some(({ type }) => type === 'fleetTrouble'))
 })
 
 test('every event', async () => {
