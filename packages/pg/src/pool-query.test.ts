@@ -142,6 +142,16 @@ describe.each([
   })
 })
 
+test('a statement on a client that was released although its socket had ended is told what became of it', async () => {
+  const pool = new Pool({ connectionString: server.url, max: 1 })
+  const client = (await pool.connect()) as stock.PoolClient & { readonly connection: { readonly stream: { destroy(): void } } }
+  client.connection.stream.destroy()
+  const asked = client.query('select 1')
+  client.release()
+  await expect(asked).rejects.toMatchObject({ kind: 'connection-lost', outcome: 'not-executed' })
+  await pool.end()
+})
+
 describe('values that the caller changes while the statement is under way', () => {
   const errorResponse = { code: '57P01', message: 'terminating connection due to administrator command' }
 

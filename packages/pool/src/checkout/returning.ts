@@ -94,7 +94,7 @@ export class Returning {
     this.#leaveIdle(client)
     const vitals = door.vitalsOf(client)
     // A caller that has it closes it, and knows. A former caller whose statement still runs on it does not.
-    vitals.isEvicted = vitals.state === 'draining' || vitals.state === 'probing'
+    vitals.isEvicted ||= vitals.state === 'draining' || vitals.state === 'probing'
     enter(client, vitals, 'closed')
     this.#host.returned(client)
     this.#given(client, vitals)
@@ -138,6 +138,8 @@ export class Returning {
     // pg-pool's own message, which people look for in their logs.
     if (isExpended) pool.log('remove expended client')
     if (isExpired) pool.log('remove expired client')
+    // Its caller did not ask for the end, and may have a statement under way on it.
+    vitals.isEvicted = !error && isBroken(client)
     if (error || isInTransaction || isExpended || isExpired || pool.ending || isBroken(client) || this.isTooMany(vitals))
       return this.remove(client)
     if (!enter(client, vitals, 'idle')) return this.remove(client)
