@@ -9,3 +9,5 @@ export const TAKEN_BACK =
   'The invocation that acquired this client has ended, so the client was closed (acquire one in each invocation, or use pool.query())'
 export const NOT_STORED =
   'COMMIT was answered with ROLLBACK: an earlier statement of the transaction had failed, so none of it was stored. Handle the error of that statement, then run the whole transaction again.'
+export const LEFT_OPEN =
+  'A statement sent by pool.query() left a transaction open. It was rolled back, because the next pool.query() may use another connection. Acquire one client for the whole transaction: const client = await pool.connect().'

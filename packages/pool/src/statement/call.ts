@@ -12,6 +12,9 @@ import type { Callback } from '../driver/promisify.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import type { Sent } from './as-first-sent.ts'
 
+/** Two losses in a row can be chance, three are an outage. */
+export const MOST_REPEATS = 2
+
 export interface Call extends Reader {
   /** What it was when it was first sent, if that can have changed. */
   sent?: Sent | undefined
@@ -22,7 +25,7 @@ export interface Call extends Reader {
   readonly context: Context | undefined
   /** The text after the wrappers of `client.query()`, which have seen it and wait for the answer. */
   readonly seenText?: string
-  /** How often it may still be retried, if it certainly was not executed. Two losses in a row can be chance, three are an outage. */
+  /** How often it may still be retried, if it certainly was not executed. */
   readonly repeats: number
   /** The loss because of which it is sent once more, although it may have been executed. */
   readonly secondTry?: { readonly loss: Loss; readonly how: 'inside READ ONLY' | 'as it is' }

@@ -18,6 +18,7 @@ import type pg from 'pg'
 import type { Door } from '../checkout/door.ts'
 import type { Hedging } from '../checkout/hedging.ts'
 import type { Sharing } from '../checkout/sharing.ts'
+import { LEFT_OPEN } from '../connection/client-messages.ts'
 import type { Memory } from '../connection/home.ts'
 import { isInterruption } from '../connection/interruption.ts'
 import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connection/lost-statement.ts'
@@ -26,7 +27,7 @@ import { statements, tracePoolStatement } from '../connection/traced-client.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
-import { keepContext } from '../driver/async-context.ts'
+import { keepContext, runIn } from '../driver/async-context.ts'
 import type { Driver } from '../driver/driver.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import { activeQueryOf, type ConnectCallback, isSubmittable, type PeerClient, type PeerQuery, type Release } from '../driver/peer.ts'
@@ -35,7 +36,7 @@ import { statementOf } from '../driver/query-form.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import type { Settings } from '../options/options.ts'
 import { asFirstSent, rememberSent } from './as-first-sent.ts'
-import { type Call, isIdempotent, readOnly, resume, type Settle, send, sendFirst, signalOf, type Wish } from './call.ts'
+import { type Call, isIdempotent, MOST_REPEATS, readOnly, resume, type Settle, send, sendFirst, signalOf, type Wish } from './call.ts'
 import { asPiggybacked, knowsQueryMode, mayPiggyback, noProof, startPiggyback } from './piggyback.ts'
 import { type SharedReadHost, shareRead } from './shared-reads.ts'
 import { StandbyWatch } from './standby-watch.ts'
@@ -63,10 +64,6 @@ export interface PoolQueryHost {
   /** A statement is about to be sent again. */
   repeating(error: Error, loss: Loss): void
 }
-
-const MOST_REPEATS = 2
-const LEFT_OPEN =
-  'A statement sent by pool.query() left a transaction open. It was rolled back, because the next pool.query() may use another connection. Acquire one client for the whole transaction: const client = await pool.connect().'
 
 export class PoolQueries {
   readonly #host: PoolQueryHost
@@ -184,9 +181,11 @@ export class PoolQueries {
       return void this.#runAs(asked, client, release, vitals)
     }
     vitals.reader = undefined
+    // The answer comes in the context in which the connection was opened, and tracing tools look at the statement's.
+    const context = keepContext()
     const answered = (error: Error | null, answer: pg.QueryResult<{ pid: number }>) => {
       if (!error) told(answer.rows[0]?.pid ?? 0)
-      resume(call, () => (error ? this.#failed(call, client, release, error) : this.#run(call, client, release)))
+      runIn(context, () => resume(call, () => (error ? this.#failed(call, client, release, error) : this.#run(call, client, release))))
     }
     sendUnseen(client, 'SELECT pg_backend_pid() AS pid', undefined, answered as Answer)
   }
