@@ -10,14 +10,15 @@ import { fileURLToPath } from 'node:url'
 
 /** Inside of this package, where its dependencies are found, and outside of what Git and the house's rules see. */
 const COPIES = fileURLToPath(new URL('../dist/', import.meta.url))
-const NEXT = createRequire(import.meta.url).resolve('next/dist/bin/next')
+export const NEXT: string = createRequire(import.meta.url).resolve('next/dist/bin/next')
+const OFFLINE = { NEXT_TELEMETRY_DISABLED: '1', WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false' }
 
 /** A copy of the app that a test may edit. */
 export interface AppCopy extends AsyncDisposable {
   readonly folder: string
 }
 
-export async function copyApp(app: 'next-app' | 'next-cache-app' = 'next-app'): Promise<AppCopy> {
+export async function copyApp(app: 'next-app' | 'next-cache-app' | 'opennext-app' = 'next-app'): Promise<AppCopy> {
   await mkdir(COPIES, { recursive: true })
   const folder = await mkdtemp(`${COPIES}next-`)
   await cp(fileURLToPath(new URL(app, import.meta.url)), folder, { recursive: true })
@@ -40,7 +41,7 @@ export async function buildApp(
   bundler: 'turbopack' | 'webpack' = 'turbopack',
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const { child, output } = run(folder, ['build', `--${bundler}`], env)
+  const { child, output } = runNode(folder, [NEXT, 'build', `--${bundler}`], env)
   const [code] = await once(child, 'exit')
   if (code !== 0) throw new Error(`next build has failed.\n${output()}`)
 }
@@ -51,14 +52,19 @@ export async function startNext(
   env: Readonly<Record<string, string>>,
   ...args: readonly string[]
 ): Promise<NextServer> {
-  const { child, output } = run(folder, [how, '--hostname', '127.0.0.1', '--port', '0', ...args], env)
+  const { child, output } = runNode(folder, [NEXT, how, '--hostname', '127.0.0.1', '--port', '0', ...args], env)
+  return serverOf({ child, output }, 'Ready in')
+}
+
+/** Resolves when it has said that it is ready, and where. Rejects if it ends before. */
+export async function serverOf({ child, output }: RunningNode, ready: string): Promise<NextServer> {
   const ended = once(child, 'exit')
   await new Promise<void>((resolve) => {
-    child.stdout?.on('data', () => output().includes('Ready in') && resolve())
+    child.stdout?.on('data', () => output().includes(ready) && resolve())
     child.on('exit', resolve)
   })
   const url = /http:\/\/127\.0\.0\.1:\d+/.exec(output())?.[0]
-  if (!url) throw new Error(`next ${how} did not start.\n${output()}`)
+  if (!url) throw new Error(`${child.spawnargs.slice(1).join(' ')} did not start.\n${output()}`)
   const stop = async () => {
     child.kill('SIGTERM')
     await ended
@@ -74,10 +80,17 @@ export async function startNext(
   }
 }
 
-function run(folder: string, args: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  const child: ChildProcess = spawn(process.execPath, [NEXT, ...args], {
+/** A program of Node, and what it wrote so far. */
+export interface RunningNode {
+  readonly child: ChildProcess
+  output(): string
+}
+
+/** Runs a program of Node in a folder, offline where Next.js or Wrangler would tell of their use. */
+export function runNode(folder: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningNode {
+  const child: ChildProcess = spawn(process.execPath, args, {
     cwd: folder,
-    env: { ...environment(), NEXT_TELEMETRY_DISABLED: '1', ...env },
+    env: { ...environment(), ...OFFLINE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let written = ''

@@ -1,0 +1,6 @@
+import { numberOf, pool } from '../../../lib/db.ts'
+
+export async function GET(request: Request): Promise<Response> {
+  const { rows } = await pool.query('SELECT id, item, $1::int AS n FROM orders ORDER BY id', [numberOf(request)])
+  return Response.json(rows)
+}
