@@ -51,7 +51,7 @@ function orders(n: number): { status: number; body: string } {
 test('plain pg: a pool at module level answers the first request, and not the next', async () => {
   expect(await ask('plain', 0)).toEqual(orders(0))
   expect((await ask('plain', 1)).status).toBe(500)
-  expect(worker.output).toContain("your Worker's code had hung")
+  await expect.poll(() => worker.output).toContain("your Worker's code had hung")
 })
 
 test.each(['pool', 'one', 'neon', 'neon-pool'])('/api/%s answers requests one by one and at once, also after a pause', async (route) => {
