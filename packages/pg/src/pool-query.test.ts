@@ -152,12 +152,41 @@ test('a statement on a client that was released although its socket had ended is
   await pool.end()
 })
 
+test.each([
+  ['an array within arrays', JSON.parse('['.repeat(50_000) + ']'.repeat(50_000))],
+  [
+    'an array that contains itself',
+    (() => {
+      const circle: unknown[] = []
+      circle.push(circle)
+      return circle
+    })(),
+  ],
+])('a value that cannot be sent fails its own statement, and no other that shares the connection: %s', async (_name, value) => {
+  const pool = new Pool({ connectionString: server.url, max: 1, share: true })
+  const ask = (of: unknown) =>
+    pool.query('select $1::text[] as n', [of]).then(
+      ({ rowCount }) => rowCount,
+      ({ message }) => message,
+    )
+  for (let round = 0; round < 3; round++) await Promise.all([ask(['a']), ask(['b']), ask(['c'])])
+  const tooDeep = 'Maximum call stack size exceeded'
+  expect(await ask(value)).toBe(tooDeep)
+  expect(await Promise.all([ask(['a']), ask(value), ask(['b'])])).toEqual([1, tooDeep, 1])
+  expect([pool.totalCount, pool.idleCount, pool.waitingCount]).toEqual([1, 1, 0])
+  await pool.end()
+})
+
 describe('values that the caller changes while the statement is under way', () => {
   const errorResponse = { code: '57P01', message: 'terminating connection due to administrator command' }
 
   test.each([
     ['an array', (values: string[]) => ['insert into stored values ($1) returning who', values] as const],
     ['a configuration', (values: string[]) => [{ text: 'insert into stored values ($1) returning who', values }] as const],
+    [
+      'beside a configuration, whose own pg does not use',
+      (values: string[]) => [{ text: 'insert into stored values ($1) returning who', values: ['default'] }, values] as const,
+    ],
   ])('are not sent the second time: %s', async (_name, form) => {
     await server.query('create table if not exists stored (who text); truncate stored')
     const pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 1 })

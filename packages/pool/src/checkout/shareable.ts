@@ -9,7 +9,14 @@ const MOST_BYTES = 16_384
 
 /** Null: no. Remembered with the call, which may be asked again. */
 export function shareableOf(reader: Reader, classify: (text: string) => Statement, paces: Paces): Shareable | null {
-  if (reader.shareable === undefined) reader.shareable = judge(reader, classify, paces)
+  if (reader.shareable === undefined) {
+    try {
+      reader.shareable = judge(reader, classify, paces)
+    } catch {
+      // A getter of the caller's, or a proxy: the driver reads it when its turn has come, and tells this caller alone.
+      reader.shareable = null
+    }
+  }
   return reader.shareable
 }
 
@@ -23,14 +30,14 @@ function judge({ text, values }: Reader, classify: (text: string) => Statement, 
   return { text: form.text, name: form.name || undefined, pace: paces.of(form.text) }
 }
 
-/** Infinity: it cannot be known without doing the driver's work. Stops counting above `most`. */
-function sizeOf(values: readonly unknown[], most: number): number {
+/** Infinity: it cannot be known without doing the driver's work. Stops counting above `most`. `isElement`: an array in an array may contain itself. */
+function sizeOf(values: readonly unknown[], most: number, isElement = false): number {
   let size = 0
   for (const value of values) {
     if (typeof value === 'string') size += value.length
     else if (typeof value !== 'object' || value === null || isDate(value)) size += 8
     else if (ArrayBuffer.isView(value)) size += value.byteLength
-    else if (Array.isArray(value)) size += sizeOf(value, most - size)
+    else if (Array.isArray(value) && !isElement) size += sizeOf(value, most - size, true)
     else return Number.POSITIVE_INFINITY
     if (size > most) return Number.POSITIVE_INFINITY
   }

@@ -16,7 +16,8 @@ export function rememberSent(text: unknown, values: unknown): Sent | undefined {
   if (typeof text !== 'object' || text === null)
     return Array.isArray(values) ? { config: undefined, text, values: values.slice() } : undefined
   const config = text as { readonly text?: unknown; readonly values?: unknown }
-  const used = config.values ?? values
+  // In pg, values beside a configuration win.
+  const used = values || config.values
   return Array.isArray(used) ? { config, text: config.text, values: used.slice() } : undefined
 }
 
