@@ -362,6 +362,7 @@ describe('bad input is refused before anything is sent', () => {
     ['a key with several statements', (pool) => pool.query({ text: 'SELECT 1; SELECT 2', idempotencyKey: 'k' }), 'idempotencyKey'],
     ['an empty key', (pool) => pool.query({ ...statement, idempotencyKey: '' }), 'idempotencyKey'],
     ['an overlong key', (pool) => pool.query({ ...statement, idempotencyKey: 'k'.repeat(256) }), 'idempotencyKey'],
+    ['a key with half of a character', (pool) => pool.query({ ...statement, idempotencyKey: '\ud800' }), 'idempotencyKey'],
     ['a key that is a number', (pool) => pool.query({ ...statement, idempotencyKey: 7 } as never), 'idempotencyKey'],
     ['a batch of nothing', (pool) => pool.batch([]), 'statements'],
     ['a batch with COMMIT', (pool) => pool.batch(['COMMIT']), 'statements'],

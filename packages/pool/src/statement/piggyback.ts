@@ -28,7 +28,8 @@ export function mayPiggyback(text: unknown, values: unknown, { classify, hasQuer
   if (!form || typeof form.text !== 'string' || !Array.isArray(form.values ?? [])) return false
   if (form.rows || form.portal || form.signal || form.query_timeout) return false
   // With the simple protocol everything comes as text.
-  if (isSimple(form) && (!hasQueryMode || form.binary || TELLS.test(form.text))) return false
+  if (isSimple(hasQueryMode ? form : { ...form, queryMode: undefined }) && (!hasQueryMode || form.binary || TELLS.test(form.text)))
+    return false
   return classify(form.text).kind === 'read'
 }
 

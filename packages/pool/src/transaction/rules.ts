@@ -85,16 +85,21 @@ export function checkBatch(statements: unknown, options: BatchOptions, classify:
 
 const LONGEST_KEY = 255
 
+/** Half of a character: UTF-8 has one replacement for all of them, so that two keys would be one. */
+const HALF = /\p{Surrogate}/u
+
 /** @throws {OptionError} */
 export function checkKey(key: unknown): string {
-  if (typeof key === 'string' && key.length > 0 && key.length <= LONGEST_KEY && !key.includes('\0')) return key
+  if (typeof key === 'string' && key.length > 0 && key.length <= LONGEST_KEY && !key.includes('\0') && !HALF.test(key)) return key
   const given =
     typeof key === 'string'
       ? key === ''
         ? 'empty'
         : key.includes('\0')
           ? 'a text with a NUL'
-          : `${key.length} characters long`
+          : HALF.test(key)
+            ? 'a text with half of a character (a lone surrogate)'
+            : `${key.length} characters long`
       : `a ${typeof key}`
   throw new OptionError({
     option: 'idempotencyKey',
