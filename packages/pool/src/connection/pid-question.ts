@@ -4,21 +4,10 @@
  */
 
 import { activeQueryOf } from '../driver/peer.ts'
+import { parseBindExecute } from './extended-query.ts'
 import type { Vitals } from './vitals.ts'
 
-const TEXT = 'SELECT pg_catalog.pg_backend_pid()'
-
-/** Parse, Bind and Execute of it, unnamed, with a result as text (https://www.postgresql.org/docs/current/protocol-message-formats.html). */
-export const PID_QUESTION: Uint8Array<ArrayBuffer> = Uint8Array.from([
-  ...message('P', [0, ...[...TEXT].map((letter) => letter.charCodeAt(0)), 0, 0, 0]),
-  ...message('B', [0, 0, 0, 0, 0, 0, 0, 0]),
-  ...message('E', [0, 0, 0, 0, 0]),
-])
-
-function message(type: string, body: readonly number[]): readonly number[] {
-  const length = body.length + 4
-  return [type.charCodeAt(0), 0, 0, length >> 8, length & 255, ...body]
-}
+export const PID_QUESTION: Uint8Array<ArrayBuffer> = parseBindExecute('SELECT pg_catalog.pg_backend_pid()', [])
 
 /** pg's own Query: what the server says of it. */
 interface Answers {

@@ -2,15 +2,9 @@
 
 import { type Clock, startDeadline } from '@thaw/core'
 import type { PeerClient } from '../driver/peer.ts'
+import { SYNC } from './extended-query.ts'
 import type { Bounds } from './interruption.ts'
 import { isWatched, type Vitals } from './vitals.ts'
-
-/**
- * A bare protocol Sync. The server answers it with ReadyForQuery and nothing else: five bytes out, six back, no SQL, no
- * trace in pg_stat_activity. It is valid in a failed transaction and passes through PgBouncer
- * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY).
- */
-const SYNC = Uint8Array.of(0x53, 0, 0, 0, 4)
 
 /**
  * Parse of an empty text, as the unnamed statement, and Flush: answered by ParseComplete at once, however long what follows takes. Not

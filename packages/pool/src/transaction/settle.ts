@@ -41,7 +41,7 @@ export const SETTLE_MILLIS = 10_000
 const LEAST_ATTEMPTS = 3
 /** One question. */
 const QUESTION_MILLIS = 3_000
-/** No function of that name, not permitted, not implemented: other databases. */
+/** PostgreSQL's undefined_function, insufficient_privilege, feature_not_supported, undefined_table, undefined_column, undefined_object: another database. */
 const NO_FUNCTIONS: ReadonlySet<string | undefined> = new Set(['42883', '42501', '0A000', '42P01', '42703', '42704'])
 /** invalid_parameter_value: "transaction ID … is in the future". */
 const IN_THE_FUTURE = '22023'
