@@ -19,6 +19,7 @@ import {
   type Release,
   setActiveQuery,
 } from '../driver/peer.ts'
+import { join } from './extended-query.ts'
 import type { Bounds } from './interruption.ts'
 import type { Expected, Reader, SharedConnection } from './shared-connection.ts'
 import { isBroken, type Vitals } from './vitals.ts'
@@ -268,12 +269,6 @@ function inOneWrite(stream: PeerConnection['stream'], work: () => void): void {
   } finally {
     if (own) Object.defineProperty(stream, 'write', own)
     else Reflect.deleteProperty(stream, 'write')
-    const whole = new Uint8Array(parts.reduce((length, part) => length + part.length, 0))
-    let at = 0
-    for (const part of parts) {
-      whole.set(part, at)
-      at += part.length
-    }
-    if (at > 0) stream.write(whole)
+    if (parts.length > 0) stream.write(join(...parts))
   }
 }
