@@ -66,7 +66,7 @@ const config: UserConfig<DefaultTheme.Config> = {
     outline: [2, 3],
     nav: [
       { text: 'Start', link: '/start/node' },
-      { text: 'Concepts', link: '/concepts/the-door' },
+      { text: 'Concepts', link: '/concepts/health-checks' },
       { text: 'Reference', link: '/reference/options' },
       { text: 'Changelog', link: '/changelog' },
     ],

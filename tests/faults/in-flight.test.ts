@@ -1,7 +1,7 @@
 /**
  * A connection that falls silent under a statement.
  *
- * What breaks: a NAT forgets the flow after the statement was sent, so that the answer never comes. The door cannot see that. With plain `pg` the call
+ * What breaks: a NAT forgets the flow after the statement was sent, so that the answer never comes. The health check at acquire cannot see that. With plain `pg` the call
  * hangs until the kernel gives up, which takes a quarter of an hour. With Thaw the server is asked whether the statement is still running, and a call ends within a
  * few seconds; one that is merely slow is left alone.
  */

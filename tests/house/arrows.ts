@@ -53,7 +53,7 @@ const FLOORS = [
   'scope',
 ]
 
-/** -1: the front door of the package, or no file of the pool. */
+/** -1: the entry of the package, or no file of the pool. */
 function floorOf(path: string): number {
   const room = /^packages\/pool\/src\/([^/]+)/.exec(path)?.[1]
   return room === undefined ? -1 : FLOORS.indexOf(room)

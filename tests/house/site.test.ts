@@ -22,7 +22,7 @@ beforeAll(async () => {
   for await (const path of glob('**/*.html', { cwd: site })) {
     pages.set(`/${path.replace(/(^|(?<=\/))index\.html$|\.html$/, '')}`, await readFile(join(site, path), 'utf8'))
   }
-})
+}, 300_000)
 afterAll(() => rm(site, { recursive: true, force: true }))
 
 test('every document is a page, in HTML and as plain Markdown', async () => {

@@ -324,7 +324,7 @@ test(
         for (let i = 0; i < where.max; i++) stage.acquire(10_000)
         stage.clock.advance(1000)
         while (stage.held.length > 0) stage.play({ act: 'release', which: 0 })
-        // One look at the door, with which the clocks after the freeze are compared.
+        // One look at acquire, with which the clocks after the freeze are compared.
         stage.query(10_000)
         stage.clock.advance(1000)
         for (const kill of kills) stage.play(kill)

@@ -23,7 +23,7 @@ export interface ModelSettings {
 
 /** Told of what the pool does, while it does it. */
 export interface Watcher {
-  /** The clocks were compared at the door. */
+  /** The clocks were compared at acquire. */
   looked(): void
   dialled(): void
   asked(socket: Socket): void

@@ -34,7 +34,7 @@ export interface HttpStatement<Result> {
   /** How long it may take, retries included. 0: forever. */
   readonly timeoutMillis: number
   /** How long it may be retried while no database is reached. 0: forever. */
-  readonly patienceMillis: number
+  readonly waitLimitMillis: number
   send(fetchOptions: { readonly signal: AbortSignal; readonly dispatcher?: object }): Promise<Result>
   /** The same in a READ ONLY transaction. */
   sendReadOnly(fetchOptions: { readonly signal: AbortSignal; readonly dispatcher?: object }): Promise<Result>
@@ -134,9 +134,9 @@ export class HttpStatements {
   /** No database was reached: waits before the next attempt, with backoff, until `connectionTimeoutMillis` has passed. */
   async #pause(statement: HttpStatement<unknown>, course: Course, error: Error, signal: AbortSignal): Promise<void> {
     const elapsed = this.#clock.mono() - course.beganAt
-    const patience = statement.patienceMillis || Number.POSITIVE_INFINITY
+    const waitLimit = statement.waitLimitMillis || Number.POSITIVE_INFINITY
     const isShort = !this.#sockets.hasAnswered && mayBeMistaken(Object.assign(new Error(), wireFactsOf(error)), this.#target)
-    const remaining = (isShort ? Math.min(patience, UNREACHED_MILLIS) : patience) - elapsed
+    const remaining = (isShort ? Math.min(waitLimit, UNREACHED_MILLIS) : waitLimit) - elapsed
     if (remaining <= 0) throw this.#unreached(course, error, elapsed)
     const delay = backoffMillis(course.attempts - 1, remaining, this.#clock.random())
     course.isPausing = true

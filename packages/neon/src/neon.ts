@@ -108,8 +108,8 @@ export function neon(first: string | undefined | Options, second: Options = {}):
     const timeoutMillis = Number(own.query_timeout ?? options.query_timeout ?? 0)
     const theirs = own.signal === undefined ? checkSignal(own.fetchOptions?.['signal']) : undefined
     const signal = theirs ?? checkSignal(own.signal)
-    const patienceMillis = Number(options.connectionTimeoutMillis ?? PATIENCE_MILLIS)
-    const result = statements.run<Result>({ ...parts, isIdempotent: own.idempotent === true, signal, timeoutMillis, patienceMillis })
+    const waitLimitMillis = Number(options.connectionTimeoutMillis ?? PATIENCE_MILLIS)
+    const result = statements.run<Result>({ ...parts, isIdempotent: own.idempotent === true, signal, timeoutMillis, waitLimitMillis })
     return theirs ? result.catch((error: Error) => Promise.reject(abortedAsByDriver(theirs, error))) : result
   }
   /** The same promise; nothing is sent before it is awaited. */

@@ -5,22 +5,22 @@
 
 import type { Events, Reading, ThawListener } from '@thaw/core'
 import type { PoolConfig, QueryResult } from 'pg'
-import { Door } from './checkout/door.ts'
+import { Checkout } from './checkout/checkout.ts'
+import { emitAcquired, emitRetried } from './checkout/emit.ts'
 import { finishEnding, startEnding } from './checkout/ending.ts'
+import { HealthChecks } from './checkout/health-checks.ts'
 import { Hedging } from './checkout/hedging.ts'
 import { IdleTimer } from './checkout/idle-timer.ts'
-import { Lending } from './checkout/lending.ts'
-import { Member } from './checkout/member.ts'
-import { Patience } from './checkout/patience.ts'
+import { InvocationTracker } from './checkout/invocation-tracker.ts'
 import { Returning } from './checkout/returning.ts'
 import { createSharing, type Sharing } from './checkout/sharing.ts'
-import { tellAcquired, tellRetried } from './checkout/tell.ts'
 import { acquires, traceAtOnce } from './checkout/traced-acquire.ts'
-import { createWaiter, WaitingRoom } from './checkout/waiting-room.ts'
+import { WaitLimit } from './checkout/wait-limit.ts'
+import { createWaiter, WaitQueue } from './checkout/wait-queue.ts'
 import { WrappedPool, wrappersOf } from './checkout/wrapped-pool.ts'
-import { type Dial, Dialler } from './connect/dialler.ts'
+import { type Dial, Dialer } from './connect/dialer.ts'
 import { openClient } from './connect/new-client.ts'
-import { createHome, type Home } from './connection/home.ts'
+import { createPoolContext, type PoolContext } from './connection/pool-context.ts'
 import { watchQuery } from './connection/unseen.ts'
 import { runIn } from './driver/async-context.ts'
 import type { Driver } from './driver/driver.ts'
@@ -50,7 +50,7 @@ export interface ThawPool extends PeerPool<Waiter> {
 }
 
 /** Extends the driver's class. Each call makes another class. */
-export function poolOver(driver: Driver): new (config?: object, Client?: unknown, home?: Home) => ThawPool {
+export function poolOver(driver: Driver): new (config?: object, Client?: unknown, context?: PoolContext) => ThawPool {
   const wrappers = wrappersOf(driver.Pool)
   const isQueryWrapped = watchQuery(driver.Client)
 
@@ -63,15 +63,15 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     readonly #settings: Settings
     readonly #events: Events
     readonly #hedging: Hedging
-    readonly #door: Door
-    readonly #lending: Lending
+    readonly #checks: HealthChecks
+    readonly #checkout: Checkout
     readonly #returning: Returning
-    readonly #dialler: Dialler
-    readonly #waiting: WaitingRoom
+    readonly #dialer: Dialer
+    readonly #waiting: WaitQueue
     readonly #queries: PoolQueries
     readonly #watch: InFlightWatch
-    readonly #member: Member
-    readonly #patience: Patience
+    readonly #invocations: InvocationTracker
+    readonly #waitLimit: WaitLimit
     readonly #idleTimer: IdleTimer
     readonly #sharing: Sharing | undefined
     readonly #wrapped = new WrappedPool(this, {
@@ -82,48 +82,46 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     /** The next `connect()` is for a statement that may carry a probe. */
     #mayPiggyback: (() => boolean) | undefined
 
-    constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: Home = createHome()) {
+    constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: PoolContext = createPoolContext()) {
       super(preparePoolOptions(config, Client))
       memory.pool ??= this
       driver.checkClient(this.Client)
       const settings = settingsOf(config ?? {})
       this.#settings = settings
       this.#events = memory.events
+      const idle = () => this._idle
+      const idleTimeoutMillis = () => this.#idleTimeoutMillis()
+      const remove = (client: PeerClient) => this._remove(client)
       this.#hedging = new Hedging(settings, this, () => this.#watch.isAsking)
-      this.#door = new Door({
+      this.#checks = new HealthChecks({
         settings,
         memory,
         membership: joinFleet(this, config ?? {}, settings, memory),
         hedging: this.#hedging,
         maxLifetimeMillis: Number(this.options.maxLifetimeSeconds) * 1000 || Number.POSITIVE_INFINITY,
-        idle: () => this._idle,
-        idleTimeoutMillis: () => this.#idleTimeoutMillis(),
-        remove: (client) => this._remove(client),
+        idle,
+        idleTimeoutMillis,
+        remove,
         drain: (client) => this.#returning.drain(client),
         died: (client, error) => this.#returning.died(client, error),
         requestCancel: (client) => requestCancel(client, settings.clock, driver, this.options),
-        lendForPiggyback: (client, place) => this.#lending.lendForPiggyback(client, place),
+        handOutForPiggyback: (client, place) => this.#checkout.handOutForPiggyback(client, place),
         isWanted: () => this._pendingQueue.length > 0,
         isTooMany: (vitals) => this.#returning.isTooMany(vitals),
         abandoned: (client) => this.#returning.takeBack(client),
         resume: () => this._pulseQueue(),
       })
-      this.#idleTimer = new IdleTimer({
-        clock: settings.clock,
-        idle: () => this._idle,
-        idleTimeoutMillis: () => this.#idleTimeoutMillis(),
-        idleSince: (client) => this.#door.vitalsOf(client).idleSince,
-        remove: (client) => this._remove(client),
-      })
-      this.#patience = new Patience(this, settings, memory.events, (client) => this.#door.vitalsOf(client).isPoolQuery)
-      this.#waiting = new WaitingRoom({
+      const idleSince = (client: PeerClient) => this.#checks.vitalsOf(client).idleSince
+      this.#idleTimer = new IdleTimer({ clock: settings.clock, idle, idleTimeoutMillis, idleSince, remove })
+      this.#waitLimit = new WaitLimit(this, settings, memory.events, (client) => this.#checks.vitalsOf(client).isPoolQuery)
+      this.#waiting = new WaitQueue({
         clock: settings.clock,
         queue: () => this._pendingQueue,
-        patienceMillis: () => this.#patience.millis,
+        waitLimitMillis: () => this.#waitLimit.millis,
         timeUp: (waitedMillis, isOver) => this.#timeUp(waitedMillis, isOver),
       })
-      this.#member = new Member(this, { idle: () => this._idle, door: this.#door, remove: (client) => this._remove(client), join })
-      this.#dialler = new Dialler({
+      this.#invocations = new InvocationTracker(this, { idle, checks: this.#checks, remove, join })
+      this.#dialer = new Dialer({
         clock: settings.clock,
         asksPassword: typeof this.options.password === 'function',
         open: (done) => this.#open(done),
@@ -133,23 +131,23 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         room: () => this.#hedging.room,
         waitMillis: () => this.#waiting.firstWaitMillis(),
         stepped: (millis) => this.#hedging.learn(millis),
-        retrying: (error, delayMillis) => tellRetried(this.#events, 'connect', delayMillis, error),
+        retrying: (error, delayMillis) => emitRetried(this.#events, 'connect', delayMillis, error),
         resume: () => this._pulseQueue(),
       })
       this.#sharing = createSharing({
         pool: this,
         settings,
         memory,
-        door: this.#door,
+        checks: this.#checks,
         hedging: this.#hedging,
-        dialler: this.#dialler,
+        dialer: this.#dialer,
         isSeen: (client) => this.connect !== CONNECT || wrappers.connect() !== undefined || isQueryWrapped(client),
       })
       this.#queries = new PoolQueries({
         driver,
         settings,
         memory,
-        door: this.#door,
+        checks: this.#checks,
         isEnding: () => this.ending,
         isQueryWrapped,
         isObserved: () => this.#events.hears('outcome') || acquires.isHeard || wrappers.connect() !== undefined,
@@ -157,16 +155,16 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         sharing: this.#sharing,
         waiting: () => this._pendingQueue.length,
         connect: (...wish) => this.#connectOwn(...wish),
-        lendNow: (callback) => this.#lendNow(callback),
+        takeNow: (callback) => this.#takeNow(callback),
         repeating: (error, loss) => {
-          this.#door.tellOutcome(loss, 'retried')
-          tellRetried(this.#events, 'statement', 0, error)
+          this.#checks.tellOutcome(loss, 'retried')
+          emitRetried(this.#events, 'statement', 0, error)
         },
       })
-      this.#watch = new InFlightWatch({ driver, settings, memory, pool: this, vitalsOf: (client) => this.#door.vitalsOf(client) })
-      this.#lending = new Lending({
+      this.#watch = new InFlightWatch({ driver, settings, memory, pool: this, vitalsOf: (client) => this.#checks.vitalsOf(client) })
+      this.#checkout = new Checkout({
         pool: this,
-        door: this.#door,
+        checks: this.#checks,
         events: this.#events,
         watch: this.#watch,
         idleTimer: this.#idleTimer,
@@ -178,9 +176,9 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         pool: this,
         settings,
         events: this.#events,
-        door: this.#door,
+        checks: this.#checks,
         isOverfull: () => this.#isOverfull,
-        returned: (client) => this.#member.returned(client),
+        returned: (client) => this.#invocations.returned(client),
         isBack: (at) => {
           this.#serve(at)
           this.#idleTimer.start()
@@ -195,7 +193,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       if (this.ending) return refuse(this.Promise, callback, ENDED)
       const options = typeof first === 'object' ? first : undefined
       const wrapper = wrappers.connect()
-      if (wrapper && this.#events.hears('thawed')) this.#door.look() // While the caller's own span is the current one.
+      if (wrapper && this.#events.hears('thawed')) this.#checks.look() // While the caller's own span is the current one.
       if (wrapper) return this.#wrapped.connect(wrapper, callback as ConnectCallback | undefined, options)
       const promised = promisify<PeerClient>(this.Promise, callback)
       this.#acquire(promised.callback as ConnectCallback, options)
@@ -203,7 +201,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     #acquire(callback: ConnectCallback, options: ConnectOptions | undefined, told: ThawPool | undefined = this): void {
-      const waiter = createWaiter(this.#settings.clock, this.#member.note(callback), { mayPiggyback: this.#mayPiggyback, told })
+      const waiter = createWaiter(this.#settings.clock, this.#invocations.note(callback), { mayPiggyback: this.#mayPiggyback, told })
       this.#mayPiggyback = undefined
       if (this.#waiting.mayWait(waiter, options)) this.#wait(waiter)
     }
@@ -217,17 +215,17 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     /** pg-pool calls this whenever a waiting caller might be served. */
     override _pulseQueue(): void {
       if (this.ended) return
-      if (this.ending && this._pendingQueue.length === 0) return finishEnding(this, () => this.#dialler.abandon())
+      if (this.ending && this._pendingQueue.length === 0) return finishEnding(this, () => this.#dialer.abandon())
       this.#serve()
     }
 
     #serve(releasedAt?: Reading): void {
       if (this._pendingQueue.length === 0) return
-      this.#lending.lendIdle(releasedAt)
+      this.#checkout.serveIdle(releasedAt)
       this.#sharing?.serve()
       if (this._pendingQueue.length > 0) this.#dial()
       this.#waiting.setAlarm()
-      this.#patience.growth.watch()
+      this.#waitLimit.growth.watch()
     }
 
     /** For a statement of the pool's own, which releases the client by itself. Returns how to withdraw the request. */
@@ -238,7 +236,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
           createWaiter(this.#settings.clock, callback, { mayPiggyback, share, isOwn: true, told: isUnseen ? undefined : this }),
         )
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
-      this.#member.expectOwn()
+      this.#invocations.expectOwn()
       this.#mayPiggyback = mayPiggyback
       if (isUnseen && this.connect === CONNECT && !this.ending) this.#acquire(callback, { signal: signal as AbortSignal }, undefined)
       else if (signal) this.connect({ signal: signal as AbortSignal }, callback)
@@ -250,7 +248,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     /** Returns the function that stops waiting. */
     #wait(waiter: Waiter): () => void {
-      this.#member.join()
+      this.#invocations.join()
       this._pendingQueue.push(waiter)
       // pg-pool's own timing: an idle client is handed out in the next tick, a new one is opened at once.
       if (this._idle.length > 0) nextTick(() => this._pulseQueue())
@@ -259,71 +257,71 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     /** Not if another caller waits already, or if `connect` is wrapped. */
-    #lendNow(callback: ConnectCallback): boolean {
+    #takeNow(callback: ConnectCallback): boolean {
       if (this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT || wrappers.connect()) return false
-      this.#member.join()
-      return this.#lending.lendNow(acquires.isHeard ? traceAtOnce(this, callback) : callback)
+      this.#invocations.join()
+      return this.#checkout.takeNow(acquires.isHeard ? traceAtOnce(this, callback) : callback)
     }
 
     /** pg-pool calls this for each new connection, and for an idle one that has outlived `maxLifetimeSeconds`. */
     override _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void {
       client.off('error', idleListener)
-      if (isNew) this.#lending.handNew(client, item)
-      else this.#lending.hand(client, item)
+      if (isNew) this.#checkout.handNew(client, item)
+      else this.#checkout.hand(client, item)
     }
 
     // --------------------------------------------------------------------- dial
 
     #dial(): void {
       // Every place is taken, and nothing is suspect: always so when there are more callers than connections.
-      if (this._clients.length >= this.options.max && this.#dialler.outstanding === 0 && !this.#hedging.isLate) return
-      for (let why = this.#dialler.reason; why; why = this.#dialler.reason) {
+      if (this._clients.length >= this.options.max && this.#dialer.outstanding === 0 && !this.#hedging.isLate) return
+      for (let why = this.#dialer.reason; why; why = this.#dialer.reason) {
         const isHedge = why === 'hedge'
         // The connection attempt belongs to the caller for whom it is made, not to the one that has just released a connection.
-        const waiter = this._pendingQueue[this.#dialler.outstanding] ?? this._pendingQueue.at(-1)
-        runIn(waiter?.context, () => this.#dialler.dial(isHedge))
+        const waiter = this._pendingQueue[this.#dialer.outstanding] ?? this._pendingQueue.at(-1)
+        runIn(waiter?.context, () => this.#dialer.dial(isHedge))
       }
     }
 
     /** A connection attempt under way may still fail, or be the one to end. */
     get #isOverfull(): boolean {
-      return this.#hedging.room < 0 && this.#dialler.outstanding === 0
+      return this.#hedging.room < 0 && this.#dialer.outstanding === 0
     }
 
     #open(done: ConnectCallback): PeerClient {
       const client = openClient(this, this.#settings.clock, done)
-      this.#door.vitalsOf(client)
+      this.#checks.vitalsOf(client)
       return client
     }
 
     #opened(client: PeerClient, release: Release, dial: Dial): void {
-      this.#patience.succeeded()
+      this.#waitLimit.succeeded()
       this.#sharing?.dialled(dial.tookMillis)
       // The other has replied meanwhile, and there is no room for both.
       const waiter = this.#isOverfull ? undefined : this._pendingQueue.shift()
       this.#events.emit({ type: 'connected', tookMillis: dial.tookMillis, attempts: dial.attempts, ...(dial.isHedge && { hedge: true }) })
-      if (waiter) tellAcquired(this.#events, 'new', this.#door.vitalsOf(client), this.#settings.clock, waiter.since)
+      if (waiter) emitAcquired(this.#events, 'new', this.#checks.vitalsOf(client), this.#settings.clock, waiter.since)
       if (waiter) callBack(waiter, undefined, client, release)
       else release()
       this._pulseQueue()
     }
 
     #dialFailed(error: Error, dial: Dial, final: boolean): void {
-      this.#patience.failed(error, dial)
+      this.#waitLimit.failed(error, dial)
       if (dial.isHedge) this.#hedging.lost()
-      this.#door.dialFailed(error)
+      this.#checks.dialFailed(error)
       if (final) this.#waiting.reject(this._pendingQueue.shift(), error)
       else this.#waiting.giveUp()
     }
 
     #timeUp(waitedMillis: number, isOver: boolean): Error {
-      const error = this.#patience.timeUp(waitedMillis, isOver, {
+      const error = this.#waitLimit.timeUp(waitedMillis, isOver, {
         probes: this._idle.length,
-        dials: this.#dialler.outstanding,
-        underWay: this.#dialler.underWay,
+        dials: this.#dialer.outstanding,
+        underWay: this.#dialer.underWay,
       })
       // A connection attempt that has outlasted a whole invocation would block the next one.
-      if (isOver && this._pendingQueue.length === 0) this.#dialler.abandon()
+      if (isOver && this._pendingQueue.length === 0) this.#dialer.abandon()
       return error
     }
 
@@ -363,12 +361,12 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this._endCallback = startEnding(this, {
         clock: this.#settings.clock,
         timeoutMillis,
-        door: this.#door,
+        checks: this.#checks,
         turnAway: () => this.#waiting.clear(new Error(ENDED)),
         ended: (destroyed) => {
-          for (const part of [this.#dialler, this.#watch, this.#idleTimer, this.#patience.growth]) part.stop()
+          for (const part of [this.#dialer, this.#watch, this.#idleTimer, this.#waitLimit.growth]) part.stop()
           this.#waiting.close()
-          this.#member.leave()
+          this.#invocations.leave()
           this.#events.emit({ type: 'drained', destroyed })
           promised.callback(undefined)
         },
@@ -385,12 +383,12 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     stats(): PoolStats {
       const { totalCount: total, idleCount: idle, waitingCount: waiting } = this
-      return { ...this.#events.counts, total, idle, waiting, generation: this.#door.generation, ...this.#door.membership?.stats }
+      return { ...this.#events.counts, total, idle, waiting, generation: this.#checks.generation, ...this.#checks.membership?.stats }
     }
 
     /** As pg-pool counts: a caller for whom a connection is being opened is not waiting. */
     override get waitingCount(): number {
-      return Math.max(0, this._pendingQueue.length - this.#dialler.outstanding)
+      return Math.max(0, this._pendingQueue.length - this.#dialer.outstanding)
     }
   }
 

@@ -100,7 +100,7 @@ export const GLOSSARY: readonly (readonly [word: string, meaning: string])[] = [
     'dead, unnoticed',
     'The connection is gone, and the process has not been told or has not looked. A call that uses it now fails or waits.',
   ],
-  ['the door', 'Thaw checks a connection when a call acquires it, and not in the background, which a frozen process could not do.'],
+  ['health check', 'Thaw checks a connection when a call acquires it, and not in the background, which a frozen process could not do.'],
   ['poll the sockets', 'Let the kernel deliver what it already knows: which sockets are closed. Takes microseconds and no round trip.'],
   [
     'suspect',

@@ -4,7 +4,7 @@ import { type Clock, startDeadline } from '@thaw/core'
 import { asInterruption } from '../connection/interruption.ts'
 import type { PeerPool, PendingItem } from '../driver/peer.ts'
 import { isAtWork } from '../inquiry/cancel-request.ts'
-import type { Door } from './door.ts'
+import type { HealthChecks } from './health-checks.ts'
 
 const DESTROYED = 'Connection destroyed by pool.end({ timeoutMillis })'
 
@@ -13,7 +13,7 @@ export interface EndingHost {
   readonly clock: Clock
   /** How long clients may still be used. Undefined: without limit. */
   readonly timeoutMillis: number | undefined
-  readonly door: Pick<Door, 'vitalsOf' | 'requestCancel'>
+  readonly checks: Pick<HealthChecks, 'vitalsOf' | 'requestCancel'>
   /** Rejects every waiting caller. */
   turnAway(): void
   /** This many connections were still in use. */
@@ -27,10 +27,10 @@ export function startEnding<Item extends PendingItem>(pool: PeerPool<Item>, host
     const clients = [...pool._clients]
     host.turnAway()
     for (const client of clients) {
-      if (isAtWork(client)) host.door.requestCancel(client)
+      if (isAtWork(client)) host.checks.requestCancel(client)
       client.connection?.stream.destroy(asInterruption(new Error(DESTROYED)))
       // A connection that is still being opened leaves by its own failure, which also stops pg-pool's timer.
-      if (!client.connection || host.door.vitalsOf(client).status !== undefined) pool._remove(client)
+      if (!client.connection || host.checks.vitalsOf(client).status !== undefined) pool._remove(client)
     }
     destroyed = clients.length
     pool._pulseQueue()

@@ -13,16 +13,16 @@ import type { PeerClient, PeerPool } from '../driver/peer.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import { isAtWork } from '../inquiry/cancel-request.ts'
 import type { Settings } from '../options/options.ts'
-import type { Door } from './door.ts'
-import { NO_LISTENER } from './lending.ts'
-import { tellGivenBack } from './tell.ts'
+import { NO_LISTENER } from './checkout.ts'
+import { emitReleased } from './emit.ts'
+import type { HealthChecks } from './health-checks.ts'
 
 /** What it needs of its pool. */
 export interface ReturningHost {
   readonly pool: PeerPool<Waiter>
   readonly settings: Settings
   readonly events: Events
-  readonly door: Pick<Door, 'vitalsOf' | 'requestCancel' | 'membership'>
+  readonly checks: Pick<HealthChecks, 'vitalsOf' | 'requestCancel' | 'membership'>
   /** Is there one connection too many? */
   isOverfull(): boolean
   /** The caller that acquired the client no longer has it. */
@@ -46,9 +46,9 @@ export class Returning {
 
   /** A caller releases the client. With an error it is closed, as in pg-pool. */
   release(client: PeerClient, error: Error | boolean | undefined): void {
-    const { pool, door } = this.#host
+    const { pool, checks } = this.#host
     this.#host.returned(client)
-    const vitals = door.vitalsOf(client)
+    const vitals = checks.vitalsOf(client)
     this.#given(client, vitals, error)
     if (!error && vitals.state === 'in use' && isBusy(client) && !isBroken(client)) {
       this.drain(client)
@@ -58,8 +58,8 @@ export class Returning {
 
   /** No caller has the client, but a former caller's statement is on it. The connection serves others once that has ended. */
   drain(client: PeerClient): void {
-    const { settings, door } = this.#host
-    const vitals = door.vitalsOf(client)
+    const { settings, checks } = this.#host
+    const vitals = checks.vitalsOf(client)
     this.#leaveIdle(client)
     vitals.isPoolQuery = false
     if (!enter(client, vitals, 'draining')) return this.remove(client)
@@ -68,7 +68,7 @@ export class Returning {
 
   /** A new connection for which no caller waits any more. */
   keep(client: PeerClient, error: Error | boolean | undefined): void {
-    this.#putBack(client, this.#host.door.vitalsOf(client), error)
+    this.#putBack(client, this.#host.checks.vitalsOf(client), error)
   }
 
   /** An idle connection has died: no caller has it, so the pool's listeners are called. */
@@ -82,24 +82,24 @@ export class Returning {
   takeBack(client: PeerClient): void {
     // The holder, who hears of it now, gets the chance to give it back in the ordinary way.
     pollSockets(this.#host.settings.clock, () => {
-      if (this.#host.door.vitalsOf(client).lent) this.remove(client)
+      if (this.#host.checks.vitalsOf(client).inUse) this.remove(client)
     })
   }
 
-  /** Out of the pool, at once; then it is closed. Idempotent, unlike pg-pool's: the door, the socket and the caller may each give it up. */
+  /** Out of the pool, at once; then it is closed. Idempotent, unlike pg-pool's: the health check, the socket and the caller may each give it up. */
   remove(client: PeerClient, callback?: () => void): void {
-    const { pool, settings, door } = this.#host
+    const { pool, settings, checks } = this.#host
     if (!pool._clients.includes(client)) return callback?.()
     pool._clients = pool._clients.filter((one) => one !== client)
     this.#leaveIdle(client)
-    const vitals = door.vitalsOf(client)
+    const vitals = checks.vitalsOf(client)
     // A caller that has it closes it, and knows. A former caller whose statement still runs on it does not.
     vitals.isEvicted ||= vitals.state === 'draining' || vitals.state === 'probing'
     enter(client, vitals, 'closed')
     this.#host.returned(client)
     this.#given(client, vitals)
     // A statement that is no longer needed is stopped at the server too.
-    if (isAtWork(client)) door.requestCancel(client)
+    if (isAtWork(client)) checks.requestCancel(client)
     tellRemoved(client)
     close(client, settings.clock, () => {
       pool.emit('remove', client)
@@ -109,7 +109,7 @@ export class Returning {
   }
 
   #given(client: PeerClient, vitals: Vitals, error?: Error | boolean): void {
-    tellGivenBack(this.#host.events, client, vitals, this.#host.settings.clock, error)
+    emitReleased(this.#host.events, client, vitals, this.#host.settings.clock, error)
   }
 
   #putBack(client: PeerClient, vitals: Vitals, error: Error | boolean | undefined, tell?: () => void): void {
@@ -146,15 +146,15 @@ export class Returning {
     if (allowExitOnIdle) client.unref?.()
     vitals.item ??= { client, idleListener: NO_LISTENER, timeoutId: undefined }
     pool._idle.push(vitals.item)
-    if (pool._pendingQueue.length === 0) this.#host.door.membership?.rest(client, vitals)
+    if (pool._pendingQueue.length === 0) this.#host.checks.membership?.rest(client, vitals)
   }
 
   /** Is there one connection too many, and is it this one? One that has session state stays, and an idle one goes in its place. */
   isTooMany({ sessionState }: Vitals): boolean {
-    const { pool, door } = this.#host
+    const { pool, checks } = this.#host
     if (!this.#host.isOverfull()) return false
     if (sessionState !== 'left') return true
-    const other = pool._idle.find((item) => door.vitalsOf(item.client).sessionState !== 'left')
+    const other = pool._idle.find((item) => checks.vitalsOf(item.client).sessionState !== 'left')
     if (other) this.remove(other.client)
     return false
   }

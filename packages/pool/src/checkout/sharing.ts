@@ -4,9 +4,9 @@
  */
 
 import { choosePlace, createPaces, type Paces, spend } from '@thaw/core'
-import type { Dialler } from '../connect/dialler.ts'
-import type { Memory } from '../connection/home.ts'
+import type { Dialer } from '../connect/dialer.ts'
 import { Ledger, type LedgerHost } from '../connection/ledger.ts'
+import type { Memory } from '../connection/pool-context.ts'
 import type { Expected, Reader, Shareable, SharedConnection } from '../connection/shared-connection.ts'
 import { statements } from '../connection/traced-client.ts'
 import { isBroken, isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
@@ -14,7 +14,7 @@ import { nextTick } from '../driver/next-tick.ts'
 import { activeQueryOf, type PeerClient, type PeerPool, queuedQueriesOf } from '../driver/peer.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import type { Settings } from '../options/options.ts'
-import type { Door } from './door.ts'
+import type { HealthChecks } from './health-checks.ts'
 import type { Hedging } from './hedging.ts'
 import { shareableOf } from './shareable.ts'
 import { acquires } from './traced-acquire.ts'
@@ -24,9 +24,9 @@ export interface SharingHost {
   readonly pool: PeerPool<Waiter>
   readonly settings: Settings
   readonly memory: Memory
-  readonly door: Door
+  readonly checks: HealthChecks
   readonly hedging: Hedging
-  readonly dialler: Pick<Dialler, 'outstanding' | 'dial'>
+  readonly dialer: Pick<Dialer, 'outstanding' | 'dial'>
   /** Is a caller told of each connection, or of each statement on the client? */
   isSeen(client: PeerClient): boolean
 }
@@ -104,14 +104,14 @@ export class Sharing implements LedgerHost {
     vitals.reader = reader
     vitals.readerRelease = release
     // No clock was read for a new connection.
-    vitals.readerSentAt = Math.max(this.#host.door.lookedAt, vitals.provenAt.mono)
+    vitals.readerSentAt = Math.max(this.#host.checks.lookedAt, vitals.provenAt.mono)
     if (vitals.wasShared) this.#delay(reader, client, vitals)
   }
 
   /** Others will share it in a moment, perhaps, as they did the last time: what is sent until then goes to the socket in one write. */
   #delay(reader: Reader, { connection: { stream } }: PeerClient, vitals: Vitals): void {
     vitals.wasShared = false
-    if (!stream.cork || !shareableOf(reader, this.#host.door.classify, this.paces)) return
+    if (!stream.cork || !shareableOf(reader, this.#host.checks.classify, this.paces)) return
     stream.cork()
     // Behind the ticks that are asked for until this one has ended.
     nextTick(() => nextTick(() => stream.uncork()))
@@ -171,16 +171,16 @@ export class Sharing implements LedgerHost {
    * @param before how many wait in front of it: each of them gets the connection that would be free first.
    */
   place(reader: Reader, before: number): Placed | undefined {
-    const { pool, door, settings, memory } = this.#host
+    const { pool, checks, settings, memory } = this.#host
     if (pool.ending || acquires.isHeard || statements.isHeard || !isPlain(pool)) return undefined
-    const read = shareableOf(reader, door.classify, this.paces)
+    const read = shareableOf(reader, checks.classify, this.paces)
     if (!read) return undefined
     if (settings.share === 'auto' && memory.isDirect !== true) {
       // The caller that is alone does not ask.
       this.#wantsProof ||= memory.isDirect === undefined && (before > 0 || pool._clients.length > pool._idle.length)
       return undefined
     }
-    const dialling = this.#host.dialler.outstanding
+    const dialling = this.#host.dialer.outstanding
     const now = this.clock.mono()
     const lane = this.#lane(read, Math.max(0, before - dialling), now)
     if (!lane) return undefined
@@ -195,7 +195,7 @@ export class Sharing implements LedgerHost {
       hasRoom,
       max: pool.options.max,
     })
-    if (choice === 'share and dial') this.#host.dialler.dial()
+    if (choice === 'share and dial') this.#host.dialer.dial()
     const ledger = choice === 'share' || choice === 'share and dial' ? this.#open(lane) : undefined
     return ledger && { ledger, at: now }
   }
@@ -244,7 +244,7 @@ export class Sharing implements LedgerHost {
       !vitals.isPoolQuery ||
       vitals.sessionState !== 'none' ||
       vitals.owed ||
-      !this.#host.door.isSound(vitals, now)
+      !this.#host.checks.isSound(vitals, now)
     )
       return undefined
     if (isBroken(client) || client.connection.stream.writableLength > MOST_UNWRITTEN) return undefined
@@ -267,7 +267,7 @@ export class Sharing implements LedgerHost {
     // Behind an answer that was an error, or in front of a statement of another caller.
     if (!isWatched(client) || this.#host.isSeen(client) || client.pipeline || !activeQueryOf(client) || queuedQueriesOf(client).length > 0)
       return undefined
-    return shareableOf(reader, this.#host.door.classify, this.paces) ?? undefined
+    return shareableOf(reader, this.#host.checks.classify, this.paces) ?? undefined
   }
 }
 

@@ -3,17 +3,17 @@
 import { createFakeClock } from '@thaw/testkit'
 import { expect, test } from 'vitest'
 import type { Waiter } from '../driver/waiter.ts'
-import { createWaiter, WaitingRoom } from './waiting-room.ts'
+import { createWaiter, WaitQueue } from './wait-queue.ts'
 
 const PATIENCE_MILLIS = 10_000
 
 function createRoom() {
   const clock = createFakeClock({ turns: 'manual' })
   const queue: Waiter[] = []
-  const room = new WaitingRoom({
+  const room = new WaitQueue({
     clock,
     queue: () => queue,
-    patienceMillis: () => PATIENCE_MILLIS,
+    waitLimitMillis: () => PATIENCE_MILLIS,
     timeUp: (waitedMillis) => new Error(`waited ${waitedMillis}`),
   })
   const told: string[] = []

@@ -35,7 +35,7 @@ export function openClient(pool: PeerPool<PendingItem>, clock: Clock, done: Conn
     pool._pulseQueue()
     done(error, undefined, () => {})
   }
-  const lend = () => {
+  const handOut = () => {
     limitLifetime(pool, clock, client, idleListener)
     pool._acquireClient(client, { callback: done }, idleListener, true)
   }
@@ -49,8 +49,8 @@ export function openClient(pool: PeerPool<PendingItem>, clock: Clock, done: Conn
       return fail(isTimeUp ? new Error('Connection terminated due to connection timeout', { cause: error }) : error)
     }
     pool.log('new client connected')
-    if (!onConnect) return lend()
-    new pool.Promise((resolve) => resolve(onConnect(client))).then(lend, (refused: Error) => {
+    if (!onConnect) return handOut()
+    new pool.Promise((resolve) => resolve(onConnect(client))).then(handOut, (refused: Error) => {
       forget()
       client.end(() => fail(refused))
     })

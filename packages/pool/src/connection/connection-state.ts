@@ -32,7 +32,7 @@ const MOST_KEPT = 10
  */
 export function enter(client: PeerClient, vitals: { state: ConnectionState }, next: ConnectionState): boolean {
   const { state } = vitals
-  // Several may give up a connection: the door, its socket, its caller.
+  // Several may give up a connection: a health check, its socket, its caller.
   if (state === 'closed' && next === 'closed') return true
   if (NEXT[state].includes(next)) {
     vitals.state = next

@@ -4,7 +4,7 @@ import type { Loss } from './lost-statement.ts'
 import type { ScramKeys } from './scram-keys.ts'
 import type { Vitals } from './vitals.ts'
 
-/** What a watched client needs of its owner: a pool's door, or itself alone. */
+/** What a watched client needs of its owner: a pool's health checks, or itself alone. */
 export interface StatementHost {
   readonly clock: Clock
   readonly probeTimeoutMillis: number

@@ -60,14 +60,14 @@ export interface Vitals {
   /** When the server last said that it is ready. */
   provenAt: Reading
   /** When a caller acquired it, on the monotonic clock. 0: there was no listener. Undefined: no caller has it. */
-  lentAt: number | undefined
+  acquiredAt: number | undefined
   /** When it was last released. */
   idleSince: Reading
   status: TransactionStatus
   /** Changed by `enter` alone. */
   state: ConnectionState
   /** A caller has it, or one statement of `pool.query()`. */
-  readonly lent: boolean
+  readonly inUse: boolean
   /** In use by a `pool.query()`, which learns of a loss first and may send its statement again. */
   isPoolQuery: boolean
   /** When the probe on its way was sent, on the monotonic clock. Undefined: there is none. */
@@ -140,11 +140,11 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
     maxAgeMillis,
     readySince: undefined,
     provenAt: now,
-    lentAt: undefined,
+    acquiredAt: undefined,
     idleSince: now,
     status: undefined,
     state: 'connecting',
-    get lent() {
+    get inUse() {
       return this.state === 'in use'
     },
     isPoolQuery: false,

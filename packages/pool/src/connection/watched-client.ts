@@ -146,7 +146,7 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     #query(attached: Attached, config: object | string, values: unknown, callback: unknown): unknown {
-      if (attached.vitals.lent) this.#noteSessionState(attached, config)
+      if (attached.vitals.inUse) this.#noteSessionState(attached, config)
       const own = typeof config === 'object' ? (config as QueryBounds) : undefined
       const bounds = boundsOf(own, attached.queryTimeoutMillis, attached.vitals.ledger?.begins ?? beginsWithProof(attached.vitals))
       if (!bounds && this._queryable && !attached.vitals.sent) return this.#pass(config, values, callback)
@@ -169,7 +169,7 @@ function extend(Base: ClientClass): ClientClass {
 
     #querySubmittable(attached: Attached, query: PeerQuery, values: unknown, callback: unknown): unknown {
       const { vitals, host } = attached
-      if (vitals.lent) this.#noteSessionState(attached, { text: textOf(query) })
+      if (vitals.inUse) this.#noteSessionState(attached, { text: textOf(query) })
       const bounds = boundsOf(query as QueryBounds, attached.queryTimeoutMillis)
       const interrupt = (reason: Error) => this.#interrupt(host, query, reason)
       converse(query, bounds, { clock: host.clock, client: this.#self, interrupt })
@@ -269,7 +269,7 @@ function extend(Base: ClientClass): ClientClass {
       sending.isRefused = stream.errored != null
     }
 
-    /** A client that its caller has kept never passes the door: its socket is polled, and it is probed, here. */
+    /** A client that its caller has kept never passes the health check at acquire: its socket is polled, and it is probed, here. */
     #ask(attached: Attached): void {
       const { clock, probeTimeoutMillis } = attached.host
       this.#isAsking = true

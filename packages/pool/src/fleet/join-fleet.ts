@@ -1,6 +1,6 @@
 /** What a pool does before it makes its first client: its clients are watched, and it joins its fleet, if the option names one. */
 
-import type { Memory } from '../connection/home.ts'
+import type { Memory } from '../connection/pool-context.ts'
 import { watchedClient } from '../connection/watched-client.ts'
 import type { PeerPool, PendingItem } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'

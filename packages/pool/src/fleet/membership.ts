@@ -22,22 +22,22 @@ import {
   troubleOf,
   wasSentInTime,
 } from '@thaw/core'
-import type { Memory } from '../connection/home.ts'
 import { type OwnAnswer, OwnStatement } from '../connection/own-statement.ts'
+import type { Memory } from '../connection/pool-context.ts'
 import { isBroken, isWatched, type ReadyMessage, VITALS, type Vitals } from '../connection/vitals.ts'
 import { targetOf } from '../driver/endpoints.ts'
 import { wireError } from '../driver/errno.ts'
 import { activeQueryOf, type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
 import type { FleetStats } from '../stats.ts'
 import { type Found, foundIn, LOOK, lookValues, RENAME, RENAME_AND_STAY, WAKE, WAKE_VALUES } from './look.ts'
-import type { MemberHost } from './member-client.ts'
+import type { InvocationTrackerHost } from './member-client.ts'
 
 /** pg's own: what a client says of itself in its first message. */
 interface Named {
   readonly connectionParameters?: { application_name?: string }
 }
 
-export class Membership implements MemberHost {
+export class Membership implements InvocationTrackerHost {
   readonly #fleet: Fleet
   readonly #clock: Clock
   readonly #memory: Memory

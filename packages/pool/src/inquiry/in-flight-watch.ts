@@ -81,12 +81,12 @@ export class InFlightWatch {
 
   #look(): void {
     this.#timer = undefined
-    const lent = this.#host.pool._clients.filter((client) => this.#host.vitalsOf(client).lent)
-    for (const client of this.#sights.keys()) if (!lent.includes(client)) this.#sights.delete(client)
-    if (lent.length === 0) return
+    const inUse = this.#host.pool._clients.filter((client) => this.#host.vitalsOf(client).inUse)
+    for (const client of this.#sights.keys()) if (!inUse.includes(client)) this.#sights.delete(client)
+    if (inUse.length === 0) return
     const now = read(this.#clock)
     const since: Span = { from: this.#lookedAt, to: now }
-    for (const client of lent) this.#lookAt(client, since)
+    for (const client of inUse) this.#lookAt(client, since)
     this.start()
     if (!this.#isBusy) void this.#askAfter(this.#due(now))
   }

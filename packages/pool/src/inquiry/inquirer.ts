@@ -1,7 +1,7 @@
 /** Asks a server about our backends, over an extra connection. One query at a time for the whole pool, however many statements are silent. */
 
 import { type Deadline, type Reading, read, startDeadline } from '@thaw/core'
-import type { Memory } from '../connection/home.ts'
+import type { Memory } from '../connection/pool-context.ts'
 import type { Driver } from '../driver/driver.ts'
 import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'

@@ -4,7 +4,7 @@
  */
 
 import { currentScope, type Invocation, OptionError, type Scope, type ThawListener, type TrackedPool, trackPool } from '@thaw/core'
-import { createMemory } from '../connection/home.ts'
+import { createMemory } from '../connection/pool-context.ts'
 import type { Driver } from '../driver/driver.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import type { PeerPool } from '../driver/peer.ts'

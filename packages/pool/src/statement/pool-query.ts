@@ -15,13 +15,13 @@ import {
   TransactionOpenError,
 } from '@thaw/core'
 import type pg from 'pg'
-import type { Door } from '../checkout/door.ts'
+import type { HealthChecks } from '../checkout/health-checks.ts'
 import type { Hedging } from '../checkout/hedging.ts'
 import type { Sharing } from '../checkout/sharing.ts'
 import { LEFT_OPEN } from '../connection/client-messages.ts'
-import type { Memory } from '../connection/home.ts'
 import { isInterruption } from '../connection/interruption.ts'
 import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connection/lost-statement.ts'
+import type { Memory } from '../connection/pool-context.ts'
 import type { SharedConnection } from '../connection/shared-connection.ts'
 import { statements, tracePoolStatement } from '../connection/traced-client.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
@@ -46,7 +46,7 @@ export interface PoolQueryHost {
   readonly driver: Pick<Driver, 'DatabaseError' | 'Query'>
   readonly settings: Settings
   readonly memory: Memory
-  readonly door: Door
+  readonly checks: HealthChecks
   isEnding(): boolean
   readonly hedging: Hedging
   /** Undefined: connections are not shared. */
@@ -60,7 +60,7 @@ export interface PoolQueryHost {
   /** Returns the function that withdraws the request; a connection that arrives anyway is released. */
   connect(callback: ConnectCallback, wish: Wish): () => void
   /** Hands out a connection that needs no probe, at once. False: there is none, or another caller waits already. */
-  lendNow(callback: ConnectCallback): boolean
+  takeNow(callback: ConnectCallback): boolean
   /** A statement is about to be sent again. */
   repeating(error: Error, loss: Loss): void
 }
@@ -108,7 +108,7 @@ export class PoolQueries {
 
   #start(text: unknown, values: unknown, done: Callback<pg.QueryResult>): void {
     // Here, where the caller's own span is still the current one: the wrappers of tracing tools come with `connect`.
-    if (this.#host.memory.events.hears('thawed')) this.#host.door.look()
+    if (this.#host.memory.events.hears('thawed')) this.#host.checks.look()
     const context = this.#host.isObserved() ? keepContext() : undefined
     const call: Call = { text, values, done, invocation: currentInvocation(), context, repeats: MOST_REPEATS }
     const run: ConnectCallback = (failure, client, release) => {
@@ -116,9 +116,9 @@ export class PoolQueries {
       else this.#run(call, client, release)
     }
     // pg-pool hands out in the next tick. The difference cannot be seen, and a tick is a tenth of what Thaw costs.
-    if (signalOf(text) === undefined && this.#host.lendNow(run)) return
+    if (signalOf(text) === undefined && this.#host.takeNow(run)) return
     if (this.#shared && shareRead(call, this.#host.waiting(), this.#shared)) return
-    const piggybacks = () => mayPiggyback(text, values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode })
+    const piggybacks = () => mayPiggyback(text, values, { classify: this.#host.checks.classify, hasQueryMode: this.#hasQueryMode })
     this.#connect(call, run, { signal: signalOf(text), mayPiggyback: piggybacks, share: this.#share(call) })
   }
 
@@ -138,8 +138,8 @@ export class PoolQueries {
   /** What became of the retry says nothing about the first attempt. */
   #notSent({ done, secondTry }: Call, failure: Error | undefined): void {
     if (secondTry?.how !== 'as it is') return done(failure)
-    this.#host.door.reported(secondTry.loss)
-    done(judgeAgain(secondTry.loss, this.#host.door))
+    this.#host.checks.reported(secondTry.loss)
+    done(judgeAgain(secondTry.loss, this.#host.checks))
   }
 
   /** By default for our own queries. */
@@ -155,7 +155,7 @@ export class PoolQueries {
 
   #run(call: Call, client: PeerClient, release: Release): void {
     call.sent ??= rememberSent(call.text, call.values)
-    const vitals = this.#host.door.vitalsOf(client)
+    const vitals = this.#host.checks.vitalsOf(client)
     vitals.isPoolQuery = true
     call.trace?.sentOn(client)
     if (!call.trace && statements.isHeard)
@@ -173,7 +173,7 @@ export class PoolQueries {
   /** Which backend answers is asked in the same flight, where the statement can be sent so; or else in front of it. */
   #runAsking(call: Call, client: PeerClient, release: Release, vitals: Vitals, told: (pid: number) => void): void {
     const isNamed = typeof call.text !== 'string' && (call.text as { name?: unknown } | null)?.name
-    if (!isNamed && mayPiggyback(call.text, call.values, { classify: this.#host.door.classify, hasQueryMode: this.#hasQueryMode })) {
+    if (!isNamed && mayPiggyback(call.text, call.values, { classify: this.#host.checks.classify, hasQueryMode: this.#hasQueryMode })) {
       vitals.askPid = told
       const text = asPiggybacked(call.text, call.values)
       const asked = { ...call, text, values: text === call.text ? call.values : undefined }
@@ -236,9 +236,9 @@ export class PoolQueries {
 
   /** It only reads; what became of the first attempt is not known, so this one is sent where nothing can be changed. */
   #runBeside(call: Call, late: PeerClient, query: PeerQuery, other: PeerClient, release: Release): void {
-    const { settings, door } = this.#host
-    const lost = { query, classify: door.classify, isPipelined: call.ledger !== undefined, isDirect: door.isDirect }
-    const error = loseSent(late, door.vitalsOf(late), lost, noProof(settings.probeTimeoutMillis))
+    const { settings, checks } = this.#host
+    const lost = { query, classify: checks.classify, isPipelined: call.ledger !== undefined, isDirect: checks.isDirect }
+    const error = loseSent(late, checks.vitalsOf(late), lost, noProof(settings.probeTimeoutMillis))
     const loss = lossOf(error)
     if (!loss) return release()
     this.#host.repeating(error, loss)
@@ -297,10 +297,10 @@ export class PoolQueries {
 
   #failed(call: Call, client: PeerClient, release: Release, error: Error): void {
     if (call.ledger) return this.#failedSharing(call, call.ledger, error)
-    this.#host.door.vitalsOf(client).reader = undefined
+    this.#host.checks.vitalsOf(client).reader = undefined
     const loss = lossOf(error)
     if (!loss && this.#standby.mayBe(call, client, error)) return this.#askRole(call, client, release, error)
-    const hadSessionState = !call.isAtDoor && this.#host.door.vitalsOf(client).sessionState !== 'none'
+    const hadSessionState = !call.isAtDoor && this.#host.checks.vitalsOf(client).sessionState !== 'none'
     const keeps = this.#mayKeep(client, error)
     if (keeps && isBusy(client)) return this.#whenReady(call, client, release, error)
     release(keeps ? undefined : error)
@@ -315,9 +315,9 @@ export class PoolQueries {
   #whenReady(call: Call, client: PeerClient, release: Release, error: Error): void {
     whenFinished(client, this.#host.settings, (finished) => {
       if (!finished && isBroken(client)) {
-        const { door } = this.#host
-        const lost = { query: statementOf(call.text), classify: door.classify, isPipelined: false, isDirect: door.isDirect }
-        return this.#failed(call, client, release, loseSent(client, door.vitalsOf(client), lost, error))
+        const { checks } = this.#host
+        const lost = { query: statementOf(call.text), classify: checks.classify, isPipelined: false, isDirect: checks.isDirect }
+        return this.#failed(call, client, release, loseSent(client, checks.vitalsOf(client), lost, error))
       }
       release(finished ? undefined : error)
       call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
@@ -359,8 +359,8 @@ export class PoolQueries {
   #report({ done, secondTry }: Call, error: Error, loss: Loss): void {
     // Lost twice: the error is about the caller's statement, not about the transaction that we put around it, nor about what was never
     // sent.
-    const told = secondTry ? judgeAgain({ ...secondTry.loss, cause: loss.cause }, this.#host.door) : error
-    this.#host.door.reported(lossOf(told) ?? loss)
+    const told = secondTry ? judgeAgain({ ...secondTry.loss, cause: loss.cause }, this.#host.checks) : error
+    this.#host.checks.reported(lossOf(told) ?? loss)
     done(told)
   }
 

@@ -2,7 +2,7 @@
 
 import { codeOf, foundStandby, mayLookUpAgain, read, type StandbyFound } from '@thaw/core'
 import type pg from 'pg'
-import type { Door } from '../checkout/door.ts'
+import type { HealthChecks } from '../checkout/health-checks.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
 import { isBroken } from '../connection/vitals.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
@@ -11,7 +11,7 @@ import type { Settings } from '../options/options.ts'
 /** What it needs of its pool. */
 export interface StandbyHost {
   readonly settings: Settings
-  readonly door: Door
+  readonly checks: HealthChecks
   isEnding(): boolean
 }
 
@@ -42,16 +42,16 @@ export class StandbyWatch {
   mayBe({ text, wasRefused, secondTry }: RefusedCall, client: PeerClient, error: Error): boolean {
     if (codeOf(error) !== READ_ONLY || wasRefused || secondTry?.how === 'inside READ ONLY') return false
     if (this.#host.isEnding() || isSubmittable(text) || isBroken(client)) return false
-    const { door, settings } = this.#host
+    const { checks, settings } = this.#host
     const isOfInterest = this.#isOutdated(client) || mayLookUpAgain(this.#found, read(settings.clock))
-    return isOfInterest && door.vitalsOf(client).status === 'I'
+    return isOfInterest && checks.vitalsOf(client).status === 'I'
   }
 
   ask(client: PeerClient, told: (isStandby: boolean, hasAnswered: boolean) => void): void {
     const answered = (unanswered: Error | null, answer: pg.QueryResult<{ standby: boolean }>) => {
       const isStandby = !unanswered && answer.rows[0]?.standby === true
       if (isStandby && !this.#isOutdated(client)) {
-        this.#host.door.condemnAll()
+        this.#host.checks.condemnAll()
         this.#found = foundStandby(this.#found, read(this.#host.settings.clock))
       }
       told(isStandby, !unanswered)
@@ -61,6 +61,6 @@ export class StandbyWatch {
 
   /** Has another statement detected before, on a connection of the same generation? */
   #isOutdated(client: PeerClient): boolean {
-    return this.#host.door.vitalsOf(client).generation < this.#host.door.generation
+    return this.#host.checks.vitalsOf(client).generation < this.#host.checks.generation
   }
 }

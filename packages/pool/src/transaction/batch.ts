@@ -4,7 +4,7 @@
  */
 
 import { backoffMillis, ConnectionLostError, codeOf, earn, mayRerun, rerunReason, spend } from '@thaw/core'
-import { tellRetried } from '../checkout/tell.ts'
+import { emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
 import { lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
@@ -38,7 +38,7 @@ export async function batchOnWire(
       throw error
     memory.budget = budget ?? memory.budget
     const delayMillis = backoffMillis(tries, Number.POSITIVE_INFINITY, clock.random())
-    tellRetried(memory.events, 'statement', delayMillis, error)
+    emitRetried(memory.events, 'statement', delayMillis, error)
     await pause(clock, delayMillis)
   }
 }

@@ -2,8 +2,8 @@
 
 import { causesOf, OptionError, type Outcome } from '@thaw/core'
 import type pg from 'pg'
-import type { Memory } from '../connection/home.ts'
 import { lossOf } from '../connection/lost-statement.ts'
+import type { Memory } from '../connection/pool-context.ts'
 import { textOf } from './attempt.ts'
 import { batchOnWire } from './batch.ts'
 import { IDEMPOTENCY_SQL } from './key-table.ts'

@@ -5,8 +5,8 @@
 
 import type { StatementCache } from '@thaw/core'
 import { NOT_QUERYABLE } from '../connection/client-messages.ts'
-import type { Memory } from '../connection/home.ts'
 import { loseQueued, loseSent, lossOf } from '../connection/lost-statement.ts'
+import type { Memory } from '../connection/pool-context.ts'
 import { isBroken } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
 import type { Driver } from '../driver/driver.ts'

@@ -18,7 +18,7 @@ import {
   rerunReason,
   spend,
 } from '@thaw/core'
-import { tellRetried } from '../checkout/tell.ts'
+import { emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
@@ -90,7 +90,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
       throw loss ? notStored(loss) : error
     memory.budget = budget
     const delayMillis = backoffMillis(sends - 1, Number.POSITIVE_INFINITY, clock.random())
-    tellRetried(memory.events, 'statement', delayMillis, error)
+    emitRetried(memory.events, 'statement', delayMillis, error)
     await pause(clock, delayMillis)
   }
 }

@@ -2,7 +2,7 @@
 
 import { createStatementCache, type Outcome } from '@thaw/core'
 import type { QueryResult } from 'pg'
-import { createHome, type Home } from '../connection/home.ts'
+import { createPoolContext, type PoolContext } from '../connection/pool-context.ts'
 import type { Driver } from '../driver/driver.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { type Callback, promisify } from '../driver/promisify.ts'
@@ -23,19 +23,19 @@ export interface TransactingPool extends ThawPool {
 }
 
 /** Extends the driver's class. Each call makes another class. */
-export function transactingPoolOver(driver: Driver): new (config?: object, Client?: unknown, home?: Home) => TransactingPool {
+export function transactingPoolOver(driver: Driver): new (config?: object, Client?: unknown, context?: PoolContext) => TransactingPool {
   return class TransactingPool extends poolOver(driver) {
     // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. No field: webpack's minifier assigns it, which throws.
     static override get name(): string {
       return 'Pool'
     }
 
-    readonly #home: Home
+    readonly #context: PoolContext
     #exactlyOnce: ExactlyOnce | undefined
 
-    constructor(config?: object, Client?: unknown, home: Home = createHome()) {
-      super(config, Client, home)
-      this.#home = home
+    constructor(config?: object, Client?: unknown, context: PoolContext = createPoolContext()) {
+      super(config, Client, context)
+      this.#context = context
     }
 
     /** Made when it is first wanted: who does not use it pays nothing. */
@@ -45,7 +45,7 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
     }
 
     #createOnce(): ExactlyOnce {
-      const { memory } = this.#home
+      const { memory } = this.#context
       const settings = settingsOf(this.options as object)
       const host = {
         driver,

@@ -13,10 +13,10 @@ import {
   spend,
   TransactionUseError,
 } from '@thaw/core'
-import { tellRetried } from '../checkout/tell.ts'
-import type { Memory } from '../connection/home.ts'
+import { emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
 import { lossOf } from '../connection/lost-statement.ts'
+import type { Memory } from '../connection/pool-context.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { Attempt, type AttemptHost } from './attempt.ts'
 import { unaskedBackend } from './backend.ts'
@@ -72,7 +72,7 @@ export async function runTransaction<Result>(host: TransactionHost, work: Work<R
     if (!mayRerun(facts)) throw ended.error
     memory.budget = budget ?? memory.budget
     const delayMillis = backoffMillis(tries, Number.POSITIVE_INFINITY, clock.random())
-    tellRetried(memory.events, 'transaction', delayMillis, ended.error)
+    emitRetried(memory.events, 'transaction', delayMillis, ended.error)
     await sleep(host, delayMillis, options.signal)
   }
 }

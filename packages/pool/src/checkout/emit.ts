@@ -6,7 +6,7 @@ import type { Vitals } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 
 /** A caller got a connection, for which it has waited since then, on the monotonic clock. Undefined: it has not waited. */
-export function tellAcquired(
+export function emitAcquired(
   events: Events,
   how: 'trusted' | 'piggybacked' | 'probed' | 'new',
   vitals: Vitals,
@@ -14,23 +14,23 @@ export function tellAcquired(
   since: number | undefined,
 ): void {
   // The hot path: without a listener, no clock is read and no object is made.
-  vitals.lentAt = events.hears('released') ? clock.mono() : 0
+  vitals.acquiredAt = events.hears('released') ? clock.mono() : 0
   if (events.hears('acquired')) events.emit({ type: 'acquired', how, waitedMillis: since === undefined ? 0 : clock.mono() - since })
   else events.counts.acquired++
 }
 
 /** The caller no longer has it. May be called again. */
-export function tellGivenBack(events: Events, client: PeerClient, vitals: Vitals, clock: Clock, error?: Error | boolean): void {
-  const { lentAt } = vitals
-  if (lentAt === undefined) return
-  vitals.lentAt = undefined
+export function emitReleased(events: Events, client: PeerClient, vitals: Vitals, clock: Clock, error?: Error | boolean): void {
+  const { acquiredAt } = vitals
+  if (acquiredAt === undefined) return
+  vitals.acquiredAt = undefined
   tellReleased(client, error)
-  if (lentAt > 0 && events.hears('released')) events.emit({ type: 'released', usedMillis: clock.mono() - lentAt })
+  if (acquiredAt > 0 && events.hears('released')) events.emit({ type: 'released', usedMillis: clock.mono() - acquiredAt })
   else events.counts.released++
 }
 
 /** Something is tried again. */
-export function tellRetried(events: Events, what: 'connect' | 'statement' | 'transaction', delayMillis: number, error: Error): void {
+export function emitRetried(events: Events, what: 'connect' | 'statement' | 'transaction', delayMillis: number, error: Error): void {
   const code = codeOf(error)
   events.emit({ type: 'retried', what, delayMillis, ...(code !== undefined && { code }) })
 }

@@ -2,7 +2,7 @@
 
 import type { Events } from '@thaw/core'
 import { acquireTimeout, connectError, invocationOver, mayBeMistaken } from '../connect/dial-failure.ts'
-import type { Dial } from '../connect/dialler.ts'
+import type { Dial } from '../connect/dialer.ts'
 import { adviceWhereNothingWasGiven } from '../connect/missing-url.ts'
 import { wasReached } from '../driver/endpoints.ts'
 import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
@@ -21,7 +21,7 @@ export interface Efforts {
   readonly underWay: Pick<Dial, 'target' | 'stage'> | undefined
 }
 
-export class Patience {
+export class WaitLimit {
   /** Lets a pool grow in which waiting callers might otherwise never be served. */
   readonly growth: Growth
   readonly #events: Events

@@ -24,18 +24,18 @@ export function createWaiter(clock: Clock, callback: ConnectCallback, { told, ..
 }
 
 /** What the wait queue needs of its pool. */
-export interface WaitingHost {
+export interface WaitQueueHost {
   readonly clock: Clock
   /** Every waiting caller, in order of arrival: pg-pool's own list. */
   queue(): Waiter[]
   /** How long a caller may wait. Infinity: forever. */
-  patienceMillis(): number
+  waitLimitMillis(): number
   /** The error for a caller whose time is up. `isOver`: its invocation's is. */
   timeUp(waitedMillis: number, isOver: boolean): Error
 }
 
-export class WaitingRoom {
-  readonly #host: WaitingHost
+export class WaitQueue {
+  readonly #host: WaitQueueHost
   #alarm: Timer | undefined
   /** When the timer fires, on the monotonic clock. */
   #ringsAt = 0
@@ -43,7 +43,7 @@ export class WaitingRoom {
   /** The last caller for which the timer was set. */
   #newest: Waiter | undefined
 
-  constructor(host: WaitingHost) {
+  constructor(host: WaitQueueHost) {
     this.#host = host
   }
 
@@ -96,7 +96,7 @@ export class WaitingRoom {
   }
 
   #leftMillis({ since, until }: Waiter, { mono, wall }: Reading): number {
-    return Math.min(since + this.#host.patienceMillis() - mono, until - wall)
+    return Math.min(since + this.#host.waitLimitMillis() - mono, until - wall)
   }
 
   /**
@@ -108,7 +108,7 @@ export class WaitingRoom {
     for (const waiter of this.#host.queue()) {
       const from = Math.max(this.#lookedAt, waiter.since)
       const gapMillis = now.mono - from
-      waiter.since += gapMillis - chargedMillis(gapMillis, waiter.since + this.#host.patienceMillis() - from)
+      waiter.since += gapMillis - chargedMillis(gapMillis, waiter.since + this.#host.waitLimitMillis() - from)
     }
     this.#lookedAt = now.mono
     return now
@@ -133,7 +133,7 @@ export class WaitingRoom {
     if (!last || (this.#alarm !== undefined && last === this.#newest)) return
     this.#newest = last
     // It fires soon enough for every caller that has longer left than the time between two looks.
-    if (this.#alarm !== undefined && last.until === Number.POSITIVE_INFINITY && this.#host.patienceMillis() > LOOK_MILLIS) return
+    if (this.#alarm !== undefined && last.until === Number.POSITIVE_INFINITY && this.#host.waitLimitMillis() > LOOK_MILLIS) return
     const now = read(clock)
     if (this.#alarm !== undefined) {
       if (now.mono + this.#leftMillis(last, now) >= this.#ringsAt) return

@@ -1,5 +1,5 @@
 /**
- * The door: everything that is remembered about connections, and the one place that decides whether an idle one may be handed out. Judges,
+ * The health checks at acquire: everything that is remembered about connections, and the one place that decides whether an idle one may be handed out. Judges,
  * polls the sockets, probes, and has dead and outdated connections destroyed. It opens no connections.
  */
 
@@ -20,9 +20,9 @@ import {
   weighFreeze,
 } from '@thaw/core'
 import { enter } from '../connection/connection-state.ts'
-import type { Memory } from '../connection/home.ts'
 import { isInterruption } from '../connection/interruption.ts'
 import type { Loss } from '../connection/lost-statement.ts'
+import type { Memory } from '../connection/pool-context.ts'
 import { probe } from '../connection/probe.ts'
 import type { ScramKeys } from '../connection/scram-keys.ts'
 import type { StatementHost } from '../connection/statement-host.ts'
@@ -33,8 +33,8 @@ import type { Membership } from '../fleet/membership.ts'
 import type { Settings } from '../options/options.ts'
 import type { Hedging } from './hedging.ts'
 
-/** What the door needs of its pool. */
-export interface DoorHost {
+/** What the health checks need of its pool. */
+export interface HealthChecksHost {
   readonly settings: Settings
   readonly memory: Memory
   readonly hedging: Hedging
@@ -54,7 +54,7 @@ export interface DoorHost {
   /** Asks the server to stop working on the client's statement. */
   requestCancel(client: PeerClient): void
   /** Hands the unchecked client to the caller at this place in the queue, if its statement carries a probe. */
-  lendForPiggyback(client: PeerClient, place: number): boolean
+  handOutForPiggyback(client: PeerClient, place: number): boolean
   /** Is a caller waiting? */
   isWanted(): boolean
   /** Is there no room for a connection that has replied late, because a new one has won the race? */
@@ -68,8 +68,8 @@ export interface DoorHost {
 /** Each connection gets a random share, between this and all, of the maximal lifetime, so that a pool does not renew all of them at once. */
 const LEAST_LIFETIME_SHARE = 0.9
 
-export class Door implements StatementHost {
-  readonly #host: DoorHost
+export class HealthChecks implements StatementHost {
+  readonly #host: HealthChecksHost
   #generation = 0
   #suspectSince = Number.NEGATIVE_INFINITY
   #lastLook: Reading | undefined
@@ -78,7 +78,7 @@ export class Door implements StatementHost {
   readonly #listener: VitalsListener = {
     lost: (client, error) => this.#lost(client, error),
     closed: (client) => {
-      if (this.vitalsOf(client).lent) this.#host.abandoned(client)
+      if (this.vitalsOf(client).inUse) this.#host.abandoned(client)
     },
   }
   readonly clock: Clock
@@ -88,7 +88,7 @@ export class Door implements StatementHost {
   readonly membership: Membership | undefined
   readonly submitting: StatementHost['submitting']
 
-  constructor(host: DoorHost) {
+  constructor(host: HealthChecksHost) {
     this.#host = host
     this.clock = host.settings.clock
     this.probeTimeoutMillis = host.settings.probeTimeoutMillis
@@ -156,7 +156,8 @@ export class Door implements StatementHost {
         else if (verdict !== 'trust') this.#destroy(client, verdict, now)
       }
       const left: PeerClient[] = []
-      for (const client of suspects) if (!this.#mayPiggyback(client) || !this.#host.lendForPiggyback(client, left.length)) left.push(client)
+      for (const client of suspects)
+        if (!this.#mayPiggyback(client) || !this.#host.handOutForPiggyback(client, left.length)) left.push(client)
       if (most !== Number.POSITIVE_INFINITY || this.#host.isWanted()) for (const client of left.slice(0, most)) this.#ask(client, now)
       const dead = idle.filter((client) => this.vitalsOf(client).state === 'closed').length
       this.#host.memory.events.emit({ type: 'socketsPolled', idle: idle.length, dead })

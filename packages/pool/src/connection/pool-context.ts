@@ -20,7 +20,7 @@ export interface Memory {
   isDirect?: boolean
 }
 
-export interface Home {
+export interface PoolContext {
   readonly memory: Memory
   /** Makes the pool known to platforms, once it is used. Returns the function that ends that. */
   join(member: TrackedPool): () => void
@@ -33,7 +33,7 @@ export function createMemory(): Memory {
 }
 
 /** For a pool with which everything ends. */
-export function createHome(): Home {
+export function createPoolContext(): PoolContext {
   const memory = createMemory()
   return {
     memory,

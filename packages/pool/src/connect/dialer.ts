@@ -19,7 +19,7 @@ import { followDial, timeDialSteps } from './dial-steps.ts'
 /** node-postgres' own message, see `saysLost`. */
 const ENDED = 'Connection terminated unexpectedly'
 
-/** What a dialler needs of its pool. */
+/** What a dialer needs of its pool. */
 export interface DialHost {
   readonly clock: Clock
   /** A function provides the password, perhaps a newer one. */
@@ -74,7 +74,7 @@ interface Attempt {
 /** What pg's connection emits about an attempt before the attempt itself has failed. */
 const FAILURES = ['error', 'errorMessage', 'end'] as const
 
-export class Dialler {
+export class Dialer {
   readonly #host: DialHost
   #failures = 0
   #pause: Timer | undefined

@@ -64,7 +64,7 @@ afterEach(async () => {
 })
 afterAll(() => server.close())
 
-describe('round trips at the door', () => {
+describe('round trips at acquire', () => {
   test('a fresh connection is trusted: none but the statement’s own', async () => {
     createPool()
     await warm(1)
@@ -183,7 +183,7 @@ test('ten silently dropped connections cost one probe deadline, not ten', async 
 test('a statement of which the kernel took nothing is sent on another connection, a write too', async () => {
   createPool()
   await pool.query('create table if not exists once (n int)')
-  // Fresh, so the door trusts it; the RST is in the kernel, and the event loop has not read it yet.
+  // Fresh, so the health check trusts it; the RST is in the kernel, and the event loop has not read it yet.
   proxy.cut('rst')
   await pool.query('insert into once values (1)')
   expect((await server.query('select count(*)::int as n from once')).rows).toEqual([{ n: 1 }])

@@ -10,11 +10,11 @@ import { isBusy } from '../connection/when-finished.ts'
 import type { ConnectCallback, IdleItem, IdleListener, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import { callBack, type Waiter } from '../driver/waiter.ts'
 import type { InFlightWatch } from '../inquiry/in-flight-watch.ts'
-import type { Door } from './door.ts'
+import { emitAcquired, emitReleased } from './emit.ts'
+import type { HealthChecks } from './health-checks.ts'
 import type { IdleTimer } from './idle-timer.ts'
-import { tellAcquired, tellGivenBack } from './tell.ts'
 
-/** The door learns of a dead connection, in use or not: pg-pool's listener, added and removed with each use, is not needed. */
+/** The health checks learn of a dead connection, in use or not: pg-pool's listener, added and removed with each use, is not needed. */
 export const NO_LISTENER: IdleListener = () => {}
 
 /** node-postgres' own message. */
@@ -26,9 +26,9 @@ interface VerifyOptions {
 }
 
 /** What it needs of its pool. */
-export interface LendingHost {
+export interface CheckoutHost {
   readonly pool: PeerPool<Waiter>
-  readonly door: Door
+  readonly checks: HealthChecks
   readonly events: Events
   readonly watch: InFlightWatch
   readonly idleTimer: IdleTimer
@@ -40,17 +40,17 @@ export interface LendingHost {
   keep(client: PeerClient, error: Error | boolean | undefined): void
 }
 
-export class Lending {
-  readonly #host: LendingHost
+export class Checkout {
+  readonly #host: CheckoutHost
 
-  constructor(host: LendingHost) {
+  constructor(host: CheckoutHost) {
     this.#host = host
   }
 
   /** A new connection is open. What its `connect` listeners do to it is not yet its caller's doing. */
   handNew(client: PeerClient, item: PendingItem): void {
-    const { pool, door, watch } = this.#host
-    const vitals = door.vitalsOf(client)
+    const { pool, checks, watch } = this.#host
+    const vitals = checks.vitalsOf(client)
     watch.start()
     vitals.giveBack = (error) => this.#giveBack(client, vitals, error)
     pool.emit('connect', client)
@@ -68,8 +68,8 @@ export class Lending {
 
   /** The client itself goes to a caller. `isWanted`: false for a new one if every caller was served meanwhile; then none acquires it. */
   hand(client: PeerClient, item: PendingItem, isWanted = true): void {
-    const { pool, door } = this.#host
-    const vitals = door.vitalsOf(client)
+    const { pool, checks } = this.#host
+    const vitals = checks.vitalsOf(client)
     const index = pool._idle.findIndex((idle) => idle.client === client)
     if (index !== -1) pool._idle.splice(index, 1)
     let isReleased = false
@@ -86,39 +86,39 @@ export class Lending {
   }
 
   /** Hands out what may be handed out without a probe, and has the rest checked. `releasedAt`: the clocks, if they were read in this very turn. */
-  lendIdle(releasedAt: Reading | undefined): void {
-    const { pool, door } = this.#host
+  serveIdle(releasedAt: Reading | undefined): void {
+    const { pool, checks } = this.#host
     const { _pendingQueue, _idle } = pool
     if (_idle.length === 0) return
-    const now = door.look(undefined, releasedAt)
+    const now = checks.look(undefined, releasedAt)
     while (_pendingQueue.length > 0) {
-      const item = door.takeTrusted(now)
+      const item = checks.takeTrusted(now)
       const waiter = item && _pendingQueue.shift()
-      if (!waiter || !this.#lend(item, waiter)) break
+      if (!waiter || !this.#handOut(item, waiter)) break
     }
-    if (_pendingQueue.length > 0 && _idle.length > 0) door.vet()
+    if (_pendingQueue.length > 0 && _idle.length > 0) checks.vet()
   }
 
   /** As `connect` and its tick would do if there is nothing to do but to take the newest. For a statement of the pool's own. */
-  lendNow(callback: ConnectCallback): boolean {
-    const { pool, door } = this.#host
-    const item = pool._idle.length > 0 ? door.takeTrusted(door.look()) : undefined
-    if (item) this.#lend(item, { callback, isOwn: true })
+  takeNow(callback: ConnectCallback): boolean {
+    const { pool, checks } = this.#host
+    const item = pool._idle.length > 0 ? checks.takeTrusted(checks.look()) : undefined
+    if (item) this.#handOut(item, { callback, isOwn: true })
     return item !== undefined
   }
 
   /** Hands the unchecked client to the caller at this place in the queue, if its statement carries a probe. */
-  lendForPiggyback(client: PeerClient, place: number): boolean {
-    const { pool, door } = this.#host
+  handOutForPiggyback(client: PeerClient, place: number): boolean {
+    const { pool, checks } = this.#host
     const { _pendingQueue, _idle } = pool
     const index = _idle.findIndex((one) => one.client === client)
     const waiter = _pendingQueue[place]
     // A listener of `acquire` may send something before the statement, on a connection that has not been checked yet.
     if (index === -1 || pool.listenerCount('acquire') > 0 || !waiter?.mayPiggyback?.()) return false
     _pendingQueue.splice(place, 1)
-    const vitals = door.vitalsOf(client)
+    const vitals = checks.vitalsOf(client)
     vitals.piggybacks = true
-    const isLent = _idle.splice(index, 1).every((item) => this.#lend(item, waiter))
+    const isLent = _idle.splice(index, 1).every((item) => this.#handOut(item, waiter))
     if (!isLent) vitals.piggybacks = false
     return isLent
   }
@@ -127,11 +127,11 @@ export class Lending {
    * Hands it to the caller, which has left the queue as the client has left the idle list. False: both are back there, and the connection needs
    * a probe.
    */
-  #lend(item: IdleItem, waiter: PendingItem & Partial<Pick<Waiter, 'isOwn' | 'context' | 'since'>>): boolean {
-    const { pool, door, events, watch } = this.#host
+  #handOut(item: IdleItem, waiter: PendingItem & Partial<Pick<Waiter, 'isOwn' | 'context' | 'since'>>): boolean {
+    const { pool, checks, events, watch } = this.#host
     const { client } = item
-    const vitals = door.vitalsOf(client)
-    if (door.membership && !waiter.isOwn && !door.membership.hold(client, vitals)) {
+    const vitals = checks.vitalsOf(client)
+    if (checks.membership && !waiter.isOwn && !checks.membership.hold(client, vitals)) {
       pool._idle.push(item)
       pool._pendingQueue.unshift(waiter as Waiter)
       return false
@@ -141,11 +141,11 @@ export class Lending {
     watch.start()
     if (waiter.isOwn && vitals.giveBack && isPlain(pool) && enter(client, vitals, 'in use')) {
       vitals.isPoolQuery = true
-      tellAcquired(events, how, vitals, door.clock, waiter.since)
+      emitAcquired(events, how, vitals, checks.clock, waiter.since)
       callBack(waiter, undefined, client, vitals.giveBack)
       return true
     }
-    tellAcquired(events, how, vitals, door.clock, waiter.since)
+    emitAcquired(events, how, vitals, checks.clock, waiter.since)
     client.ref?.()
     // Listeners of `acquire` belong to the request whose client it is.
     const { context } = waiter
@@ -156,16 +156,16 @@ export class Lending {
 
   /** Everything out of the ordinary takes the way of every other client. */
   #giveBack(client: PeerClient, vitals: Vitals, error: Error | boolean | undefined): void {
-    const { pool, door, events, idleTimer } = this.#host
+    const { pool, checks, events, idleTimer } = this.#host
     const isQuiet = !error && vitals.status === 'I' && !isBusy(client) && !isBroken(client)
     const item = vitals.item
     if (!isQuiet || !item || pool.ending || !isPlain(pool) || this.#host.isOverfull() || !enter(client, vitals, 'idle'))
       return pool._release(client, NO_LISTENER, error)
-    tellGivenBack(events, client, vitals, door.clock)
+    emitReleased(events, client, vitals, checks.clock)
     vitals.isPoolQuery = false
     vitals.idleSince = vitals.provenAt
     pool._idle.push(item)
-    if (pool._pendingQueue.length === 0) this.#host.door.membership?.rest(client, vitals)
+    if (pool._pendingQueue.length === 0) this.#host.checks.membership?.rest(client, vitals)
     if (pool._pendingQueue.length > 0) this.#host.serve(vitals.idleSince)
     idleTimer.start()
   }

@@ -2,13 +2,13 @@
 
 import { currentInvocation, type FreezeHints, type Invocation, type Leak, type PoolOrigin, type TrackedPool } from '@thaw/core'
 import type { ConnectCallback, IdleItem, PeerClient } from '../driver/peer.ts'
-import type { Door } from './door.ts'
+import type { HealthChecks } from './health-checks.ts'
 
 /** What it needs of its pool. */
-export interface MemberHost {
+export interface InvocationTrackerHost {
   /** The idle clients, newest last. */
   idle(): readonly IdleItem[]
-  readonly door: Pick<Door, 'look' | 'prepare' | 'vitalsOf'>
+  readonly checks: Pick<HealthChecks, 'look' | 'prepare' | 'vitalsOf'>
   /** Takes the client out of the pool and closes it. */
   remove(client: PeerClient): void
   /** Makes the pool known to platforms. Returns the function that ends that. */
@@ -16,7 +16,7 @@ export interface MemberHost {
 }
 
 /** A client that an invocation acquired with `connect()`. */
-interface Loan {
+interface Acquisition {
   readonly invocation: Invocation
   /** Has the stack as an Error has it: V8 formats it when it is read, and most are never read. */
   readonly place: Place
@@ -26,40 +26,40 @@ interface Place {
   stack?: string
 }
 
-export class Member implements TrackedPool {
+export class InvocationTracker implements TrackedPool {
   readonly pool: object
   readonly origin: PoolOrigin | undefined
-  readonly #host: MemberHost
-  readonly #loans = new Map<PeerClient, Loan>()
+  readonly #host: InvocationTrackerHost
+  readonly #acquisitions = new Map<PeerClient, Acquisition>()
   #leave: (() => void) | undefined
   #isNextOurs = false
 
-  constructor(pool: object, host: MemberHost) {
+  constructor(pool: object, host: InvocationTrackerHost) {
     this.pool = pool
     this.origin = originOf(pool.constructor)
     this.#host = host
   }
 
   begin(_invocation: Invocation, hints: FreezeHints): void {
-    this.#host.door.prepare(hints)
+    this.#host.checks.prepare(hints)
   }
 
   holds(invocation: Invocation): boolean {
-    return [...this.#loans.values()].some((loan) => loan.invocation === invocation)
+    return [...this.#acquisitions.values()].some((acquisition) => acquisition.invocation === invocation)
   }
 
   finish(invocation: Invocation): readonly Leak[] {
     // The gap to the next invocation is counted from here, or a long handler would look like a freeze.
-    this.#host.door.look()
+    this.#host.checks.look()
     const leaks: Leak[] = []
-    for (const [client, loan] of this.#loans) {
-      if (loan.invocation !== invocation) continue
+    for (const [client, acquisition] of this.#acquisitions) {
+      if (acquisition.invocation !== invocation) continue
       this.returned(client)
       this.#host.remove(client)
       // A caller that keeps it anyway is told why it no longer works.
-      this.#host.door.vitalsOf(client).takenBack = true
+      this.#host.checks.vitalsOf(client).takenBack = true
       client._queryable = false
-      leaks.push({ acquiredAt: withoutOurLines(loan.place.stack ?? '') })
+      leaks.push({ acquiredAt: withoutOurLines(acquisition.place.stack ?? '') })
     }
     return leaks
   }
@@ -94,14 +94,14 @@ export class Member implements TrackedPool {
     const place: Place = {}
     Error.captureStackTrace(place, this.note)
     return (error, client, release) => {
-      if (client) this.#loans.set(client, { invocation, place })
+      if (client) this.#acquisitions.set(client, { invocation, place })
       callback(error, client, release)
     }
   }
 
   /** The client has been released, or is gone. */
   returned(client: PeerClient): void {
-    this.#loans.delete(client)
+    this.#acquisitions.delete(client)
   }
 
   /** The pool has ended. */
