@@ -21,6 +21,7 @@ const SECTIONS: readonly { readonly text: string; readonly files: readonly strin
   },
   { text: 'Concepts', files: pagesIn('docs/concepts/*.md') },
   { text: 'Reference', files: pagesIn('docs/reference/*.md') },
+  { text: 'API', files: pagesIn('docs/api/*.md') },
   { text: 'Packages', files: pagesIn('packages/*/README.md') },
   { text: 'Apps', files: pagesIn('apps/*/README.md') },
   { text: 'Project', files: ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'] },

@@ -10,6 +10,7 @@ export const REWRITES: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md': 'contributing.md',
   'SECURITY.md': 'security.md',
   'docs/decisions/README.md': 'decisions/index.md',
+  'docs/api/:page.md': 'api/:page.md',
   'docs/:section/:page.md': ':section/:page.md',
   'packages/:name/README.md': 'packages/:name.md',
   'apps/:name/README.md': 'apps/:name.md',
