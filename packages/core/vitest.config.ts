@@ -1,5 +1,7 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
-// Nothing here leaves anything behind, so that one worker after another need not be started.
-const config: ViteUserConfig = defineConfig({ test: { include: ['src/**/*.test.ts'], isolate: false } })
+// Nothing here leaves anything behind, so that one worker after another need not be started. The limits are there to name the test that hangs, not to time it.
+const config: ViteUserConfig = defineConfig({
+  test: { include: ['src/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { timeout: 30_000 } }, isolate: false },
+})
 export default config

@@ -7,8 +7,13 @@ import { withThaw } from './with-thaw.ts'
 const LEAK = { acquiredAt: '    at handler (worker.ts:3:9)' }
 const URL = 'https://worker.example/'
 
+/** Platforms know a pool for as long as it lives: nothing else here saves one from the garbage collector. */
+const alive = new Set<TrackedPool>()
 let leave = () => {}
-afterEach(() => leave())
+afterEach(() => {
+  leave()
+  alive.clear()
+})
 
 /** A pool, of which the invocation holds a client until `give` is called. */
 function joinPool() {
@@ -24,6 +29,7 @@ function joinPool() {
     },
     closeIdle: async () => {},
   }
+  alive.add(member)
   leave = trackPool(member)
   return {
     told,

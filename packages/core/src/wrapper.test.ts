@@ -8,8 +8,13 @@ import { beginInvocation, createInvocation, createLeakReport, endInvocation, pre
 const createStorage = () => new AsyncLocalStorage<Invocation>()
 const LEAK = { acquiredAt: '    at handler (app.ts:3:9)' }
 
+/** Platforms know a pool for as long as it lives: nothing else here saves one from the garbage collector. */
+const alive = new Set<TrackedPool>()
 let leave = () => {}
-afterEach(() => leave())
+afterEach(() => {
+  leave()
+  alive.clear()
+})
 
 function join(parts: Partial<TrackedPool> = {}): TrackedPool {
   const member: TrackedPool = {
@@ -20,6 +25,7 @@ function join(parts: Partial<TrackedPool> = {}): TrackedPool {
     closeIdle: async () => {},
     ...parts,
   }
+  alive.add(member)
   leave = trackPool(member)
   return member
 }
