@@ -50,11 +50,10 @@ describe('a handler that is wrapped', () => {
       await turn()
       return invocation()
     })
-    const before = Date.now()
-    const [one, other] = await Promise.all([handler({}, contextOf('a', 3000)), handler({}, contextOf('b', 60_000))])
+    const [one, other] = await Promise.all([handler({}, contextOf('a', 300_000)), handler({}, contextOf('b', 600_000))])
     expect([one?.id, other?.id]).toEqual(['a', 'b'])
+    expect([one?.signal.aborted, other?.signal.aborted]).toEqual([false, false])
     expect(invocation()).toBeUndefined()
-    expect(Date.now() - before).toBeLessThan(2000)
   })
 
   test('is told by the signal when its time is up, before Lambda ends it', async () => {

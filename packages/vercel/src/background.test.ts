@@ -48,7 +48,7 @@ test('that forgot a client while its waitUntil work goes on has it taken back wh
     { onLeak },
   )
   await contexts.run({ waitUntil: (promise) => void promise.catch(() => {}) }, handler)
-  await vi.waitFor(() => expect(onLeak).toHaveBeenCalledExactlyOnceWith(LEAK))
+  await expect.poll(() => onLeak).toHaveBeenCalledExactlyOnceWith(LEAK)
 })
 
 test('calls what it passes to waitUntil once: a query that begins when it is awaited', async () => {
