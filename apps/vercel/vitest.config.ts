@@ -5,6 +5,7 @@ const config: ViteUserConfig = defineConfig({
   test: {
     testTimeout: 120_000,
     hookTimeout: 600_000,
+    expect: { poll: { timeout: 30_000 } },
     projects: [
       { extends: true, test: { name: 'app', include: ['src/**/*.test.ts'] } },
       { extends: true, test: { name: 'system', include: ['system/**/*.test.ts'] } },

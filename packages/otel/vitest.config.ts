@@ -1,4 +1,7 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
-const config: ViteUserConfig = defineConfig({ test: { include: ['src/**/*.test.ts'] } })
+// On a loaded machine: the limit is there to name the test that hangs, not to time it.
+const config: ViteUserConfig = defineConfig({
+  test: { include: ['src/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { timeout: 30_000 } } },
+})
 export default config

@@ -9,7 +9,7 @@
 import { DeadlineError, OutcomeUnknownError } from '@thaw/pg'
 import { createStoppableClock } from '@thaw/testkit'
 import type pg from 'pg'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { activeBackends, failure, INSERT, useSetting } from './setting.ts'
 
 const setting = useSetting({ tls: true })
@@ -30,7 +30,7 @@ describe('query_timeout', () => {
     expect(error).toBeInstanceOf(DeadlineError)
     expect(error.message).toMatch(/^Query read timeout/)
     await activeBackends(setting.server, 0, 'pg_sleep')
-    await vi.waitFor(() => expect(pool.totalCount).toBe(0))
+    await expect.poll(() => pool.totalCount).toBe(0)
     expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
 

@@ -92,8 +92,8 @@ test('sends nothing to whom refuses TLS', async () => {
   await pool.query('SELECT 1')
   proxy.moveTo(plain)
   await failure(pool.query(SLEEP))
-  await vi.waitFor(() => expect(proxy.flows).toHaveLength(2))
-  await vi.waitFor(() => expect(proxy.flows[1]?.state).toBe('closed'))
+  await expect.poll(() => proxy.flows).toHaveLength(2)
+  await expect.poll(() => proxy.flows[1]?.state).toBe('closed')
   const told = proxy.flows[1]?.chunks.filter(({ direction }) => direction === 'to-server').map(({ data }) => data.toString('hex'))
   // SSLRequest, and no more.
   expect(told).toEqual(['0000000804d2162f'])

@@ -115,7 +115,7 @@ describe('the connection dies', () => {
     const client = await take(pools.thaw())
     const stream = client.query(new QueryStream(ROWS, [], { batchSize: 10 }))
     stream.read()
-    await vi.waitFor(() => expect(stream.readableLength).toBeGreaterThan(0))
+    await expect.poll(() => stream.readableLength).toBeGreaterThan(0)
     await kill(client)
     expect(await ending(consume(stream))).toMatchObject({ code: '57P01' })
     client.release(true)
@@ -169,7 +169,7 @@ test('a cursor that failed at the server can be closed afterwards', async () => 
     const client = await take(pool)
     const cursor = client.query(new Cursor('SELECT 1 / 0'))
     expect((await failure(cursor.read(1))).message).toBe('division by zero')
-    await vi.waitFor(() => expect(client).toHaveProperty('readyForQuery', true))
+    await expect.poll(() => client).toHaveProperty('readyForQuery', true)
     const end = await ending(cursor.close(), 300)
     client.release(true)
     return end
@@ -293,7 +293,7 @@ test('the deadline of an invocation ends a row stream that would outlive it', as
   const deadlineAt = Date.now() + 1500
   const context = { awsRequestId: 'one', getRemainingTimeInMillis: () => deadlineAt - Date.now() } as LambdaContext
   await ending(handler({}, context), 5000)
-  await vi.waitFor(() => expect(end).toBeInstanceOf(DeadlineError))
+  await expect.poll(() => end).toBeInstanceOf(DeadlineError)
   await activeBackends(setting.server, 0, 'pg_sleep')
 })
 
@@ -328,7 +328,7 @@ describe('given back', () => {
     const client = await take(pool)
     await client.query('SELECT 1')
     const silent = performance.now() + 50
-    await vi.waitFor(() => expect(performance.now()).toBeGreaterThan(silent))
+    await expect.poll(() => performance.now()).toBeGreaterThan(silent)
     const cursor = client.query(new Cursor(ROWS))
     const read = cursor.read(1)
     expect(await ending(cursor.close())).toBe('ended')

@@ -50,7 +50,7 @@ test('a request is a span, with its statements below it, and the pool is measure
     sent.flatMap(({ resourceMetrics = [] }) =>
       resourceMetrics.flatMap((one) => one.scopeMetrics.flatMap((scope) => scope.metrics.map(({ name }) => name))),
     )
-  await vi.waitFor(() => expect(metrics()).toContain('db.client.connection.use_time'), 10_000)
+  await vi.waitFor(() => expect(metrics()).toContain('db.client.connection.use_time'), 30_000)
   const request = spans().find(({ name }) => name === 'POST /register')
   expect(request).toBeDefined()
   expect(spans().filter(({ name }) => name === 'pg.query')).toMatchObject([{ parentSpanId: request?.spanId }])

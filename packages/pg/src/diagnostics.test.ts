@@ -9,7 +9,7 @@ import { illegalMoves } from '@thaw/pool'
 import { createStoppableClock, type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import pg from 'pg'
 import Cursor from 'pg-cursor'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { Client, Pool, type PoolConfig } from './index.ts'
 
 interface Told {
@@ -109,7 +109,7 @@ test.for(['promise', 'callback', 'values and callback', 'callback in the config'
       })
       expect(result.rows).toEqual([{ x: 1 }])
     }
-    await vi.waitFor(() => expect(steps(told)).toEqual(SUCCESS))
+    await expect.poll(() => steps(told)).toEqual(SUCCESS)
     expect(texts(told)).toEqual([text])
     client.release()
   },
@@ -139,7 +139,7 @@ test('opening a connection, each attempt by itself', async () => {
   proxy.refuse()
   undo.push(() => proxy.accept())
   const answered = second.query('select 1')
-  await vi.waitFor(() => expect(retried.length).toBeGreaterThan(0))
+  await expect.poll(() => retried.length).toBeGreaterThan(0)
   await proxy.accept()
   await answered
   expect(steps(told).filter((step) => step === 'error').length).toBeGreaterThan(0)

@@ -1,6 +1,6 @@
 import type { Clock, ThawEvent } from '@thaw/core'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Pool, type PoolConfig } from './index.ts'
 
 let server: PostgresServer
@@ -109,7 +109,7 @@ describe('what makes a connection suspect', () => {
     await pool.query('select 1')
     skipped = jump
     await pool.query('select 1')
-    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ probed: 2, connected: 2, thawed }))
+    await expect.poll(() => pool.stats()).toMatchObject({ probed: 2, connected: 2, thawed })
   })
 
   test('the death of a sibling, inside the trust window', async () => {
@@ -121,7 +121,7 @@ describe('what makes a connection suspect', () => {
     await removed
     await pool.query('select 1')
     // The first to answer serves the query; the others answer a moment later.
-    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ stale: 1, probed: 3, connected: 4 }))
+    await expect.poll(() => pool.stats()).toMatchObject({ stale: 1, probed: 3, connected: 4 })
   })
 
   async function newestPid(): Promise<number> {

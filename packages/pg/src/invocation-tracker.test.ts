@@ -23,7 +23,7 @@ import {
   startPostgres,
   waitForSessions,
 } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Pool, type PoolConfig } from './index.ts'
 
 let server: PostgresServer
@@ -83,7 +83,7 @@ describe('when an invocation begins', () => {
     clock.addWall(60_000)
     const asked = await roundTrips(async () => {
       beginInvocation(open(), { newInvocation: true })
-      await vi.waitFor(() => expect(pool.stats()).toMatchObject({ thawed: 1, probed: 1 }))
+      await expect.poll(() => pool.stats()).toMatchObject({ thawed: 1, probed: 1 })
     })
     expect(asked).toBe(1)
     expect(await roundTrips(() => pool.query('select 1'))).toBe(1)
@@ -103,7 +103,7 @@ describe('when an invocation begins', () => {
     await pool.query('select 1')
     endInvocation(open())
     beginInvocation(open(), { newInvocation: true, outsideWall: Date.now() + 60_000 })
-    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ thawed: 1, probed: 1 }))
+    await expect.poll(() => pool.stats()).toMatchObject({ thawed: 1, probed: 1 })
   })
 
   test('where nothing is idle nothing is asked', async () => {
