@@ -27,6 +27,8 @@ export async function watchEnd(child: ChildProcess): Promise<ProcessEnd> {
     child.once('error', () => child.pid === undefined && resolve({ code: null, signal: null }))
   })
   await within(closed, OUTPUT_LIMIT_MILLIS)
+  // Where this process was busy for longer than that, nothing has been read yet: it is in the pipe.
+  for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
   return end
 }
 

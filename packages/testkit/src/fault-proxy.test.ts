@@ -212,7 +212,7 @@ describe('new connections', () => {
     await using plain = await place.dial()
     await place.proxy.deafen()
     expect(await failureOf(place.dial({ connectionTimeoutMillis: HANG_MILLIS }))).toBe('timeout expired')
-    expect(place.proxy.counters.struck.deaf).toBe(1)
+    await expect.poll(() => place.proxy.counters.struck.deaf).toBe(1)
     expect((await plain.client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
     await place.proxy.accept()
     await using next = await place.dial()

@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isStopped } from './process-state.ts'
 
 // A stop takes well below a millisecond; a process deep in the kernel (a slow disk) takes longer.
-const LIMIT_MILLIS = 5_000
+const LIMIT_MILLIS = 30_000
 
 /**
  * Freezes any process of ours by SIGSTOP, such as a backend of PostgreSQL, and waits until the kernel has stopped all of its threads.
  *
  * Its sockets stay open, and the kernel keeps receiving bytes, FIN and RST for it. Both of its clocks keep running. Throws if there is no
- * such process, on Windows, and if it has not stopped after 5 s.
+ * such process, on Windows, and if it has not stopped after 30 s.
  */
 export async function freezePid(pid: number): Promise<void> {
   await signalUntil(pid, 'SIGSTOP', true)

@@ -14,6 +14,8 @@ export interface Deployment {
   readonly command: readonly string[]
   readonly env: Readonly<Record<string, string>>
   readonly timeoutMillis: number
+  /** How long it has from SIGTERM to SIGKILL, if it has registered an extension. */
+  readonly shutdownMillis: number
   /** How many invocations the process may have at once. More than one: managed instances, which are never frozen. */
   readonly maxConcurrency: number
   /** How many loops ask for work. */
@@ -44,12 +46,6 @@ interface Extension {
   readonly events: readonly string[]
   give: ((work: LambdaWork) => void) | undefined
 }
-
-/**
- * How long a process with an internal extension has from SIGTERM to SIGKILL
- * (https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown).
- */
-const SHUTDOWN_MILLIS = 500
 
 /** One execution environment: a process that asks for work, and is frozen while there is none. */
 export class LambdaEnvironment {
@@ -134,7 +130,7 @@ export class LambdaEnvironment {
       // In this order: a stopped process takes the signal when it runs again.
       send('SIGTERM')
       this.#child?.kill('SIGCONT')
-      await within(this.exited, SHUTDOWN_MILLIS)
+      await within(this.exited, this.#deployment.shutdownMillis)
     }
     if (this.#child?.exitCode === null && this.#child.signalCode === null) send('SIGKILL')
     const end = await this.exited

@@ -106,7 +106,7 @@ describe('the end', () => {
   })
 
   test('is announced to one that has, frozen though it is', async () => {
-    deploy({ env: { EXTENSION: 'none' } })
+    deploy({ env: { EXTENSION: 'none' }, shutdownMillis: 30_000 })
     await lambda.invoke()
     await lambda.whenFrozen()
     expect(await lambda.shutdown()).toEqual({ signals: ['SIGTERM'], end: { code: 0, signal: null } })

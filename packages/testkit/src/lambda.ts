@@ -11,6 +11,11 @@ export interface LambdaOptions {
   /** How long an invocation may take. Default: 3000, as Lambda's. */
   readonly timeoutMillis?: number
   /**
+   * How long a process with an internal extension has from SIGTERM to SIGKILL. Default: 500, as on Lambda. More where the machine is too loaded to be
+   * timed.
+   */
+  readonly shutdownMillis?: number
+  /**
    * Emulates managed instances instead: worker threads, each with its own copy of the module, take this many invocations at once, and
    * nothing is ever frozen. Default: 1, which is ordinary Lambda.
    */
@@ -64,6 +69,8 @@ export interface Lambda extends AsyncDisposable {
 }
 
 const TIMEOUT_MILLIS = 3000
+/** See https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-shutdown. */
+const SHUTDOWN_MILLIS = 500
 const THREADS = 2
 
 /**
@@ -131,7 +138,8 @@ export function startLambda(file: string | URL, options: LambdaOptions = {}): La
 }
 
 function deploymentOf(file: string, options: LambdaOptions): Deployment {
-  const { handler = 'handler', timeoutMillis = TIMEOUT_MILLIS, maxConcurrency = 1, threads = THREADS, execArgv = [] } = options
+  const { handler = 'handler', maxConcurrency = 1, threads = THREADS, execArgv = [] } = options
+  const { timeoutMillis = TIMEOUT_MILLIS, shutdownMillis = SHUTDOWN_MILLIS } = options
   // Beside this file, as source or as built.
   const loop = fileURLToPath(new URL(`./lambda-runtime${import.meta.url.endsWith('.ts') ? '.ts' : '.mjs'}`, import.meta.url))
   const isManaged = maxConcurrency > 1
@@ -141,6 +149,7 @@ function deploymentOf(file: string, options: LambdaOptions): Deployment {
     handler: fullHandler,
     command: options.command ?? [process.execPath, ...execArgv, loop, file, handler],
     timeoutMillis,
+    shutdownMillis,
     maxConcurrency,
     threads: isManaged ? threads : 1,
     env: {

@@ -12,7 +12,7 @@ export interface Session {
 }
 
 // A backend starts and ends in milliseconds; a loaded machine takes longer.
-const WAIT_LIMIT_MILLIS = 5_000
+const WAIT_LIMIT_MILLIS = 30_000
 const POLL_MILLIS = 10
 
 /** Lists the sessions of an application, as the server sees them, oldest first. Name yours with the `application_name` option of node-postgres. */
@@ -36,7 +36,7 @@ export async function terminateSessions(server: PostgresServer, applicationName:
 
 /**
  * Waits until an application has exactly `count` sessions, and lists them: sessions begin and end a moment after the client
- * believes so. Throws, with the sessions that there are, after `timeoutMillis` (default: 5 s).
+ * believes so. Throws, with the sessions that there are, after `timeoutMillis` (default: 30 s).
  */
 export async function waitForSessions(
   server: PostgresServer,
