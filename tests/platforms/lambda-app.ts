@@ -1,6 +1,7 @@
 /** The function under test, on plain `pg` or on Thaw. The emulator loads it, and freezes it for real. */
 
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import type { Writable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { invocation, registerShutdown, withThaw } from '@thaw/lambda'
@@ -40,8 +41,8 @@ interface Context {
   getRemainingTimeInMillis(): number
 }
 
-/** How long `parse` computes: longer than a round trip on a busy machine. */
-const PARSE_MILLIS = 200
+/** The longest that `parse` computes. */
+const PARSE_MILLIS = 20_000
 
 const isThaw = process.env.DRIVER === 'thaw'
 const clock = createStoppableClock()
@@ -61,11 +62,11 @@ if (process.env.SHUTDOWN) await registerShutdown(pool, { beforeFreeze: process.e
 
 const WORK: Readonly<Record<Task, (token: string) => Promise<unknown>>> = {
   write: (token: string) => pool.query('INSERT INTO ledger (token) VALUES ($1)', [token]),
-  /** Computes before it asks, and lets nothing else happen meanwhile. */
-  async parse(token: string) {
+  /** Computes before it asks, until there is a file of this name, and lets nothing else happen meanwhile. */
+  async parse(file: string) {
     const until = performance.now() + PARSE_MILLIS
-    while (performance.now() < until);
-    await pool.query('INSERT INTO ledger (token) VALUES ($1)', [token])
+    while (!existsSync(file) && performance.now() < until);
+    await pool.query('INSERT INTO ledger (token) VALUES ($1)', [file])
   },
   /** Takes a client, writes, and forgets both. */
   async leak(token: string) {
@@ -73,10 +74,11 @@ const WORK: Readonly<Record<Task, (token: string) => Promise<unknown>>> = {
     await client.query('BEGIN')
     await client.query('INSERT INTO ledger (token) VALUES ($1)', [token])
   },
-  /** Does not wait for what it has begun. */
+  /** Does not wait for the end of what it has begun, only until the server works on it. */
   async forget(token: string) {
-    void pool.query('INSERT INTO ledger (token) SELECT $1::text FROM pg_sleep(0.3)', [token])
-    await sleep(50)
+    void pool.query('INSERT INTO ledger (token) SELECT $1::text FROM pg_sleep(0.5)', [token])
+    const seen = `SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'INSERT%pg_sleep(0.5)' UNION ALL SELECT FROM ledger WHERE token = $1`
+    while ((await pool.query(seen, [token])).rowCount === 0) await sleep(5)
   },
   end: () => pool.end(),
   writeSlowly: (token) => pool.query('INSERT INTO ledger (token) SELECT $1::text FROM pg_sleep(60)', [token]),
