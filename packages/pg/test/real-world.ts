@@ -9,8 +9,8 @@ import { isCalm, type Program, type Step } from './program.ts'
 const SCALE = 100
 /** The longest that a program waits at once. What is longer moves the clock. */
 const MOST_MILLIS = 20
-/** So many waits at the end of a program, see `passUntil`. */
-const PATIENCE_MILLIS = 500_000
+/** Half a minute of waits at the end of a program, see `passUntil`: what else ends them is the program's own. */
+const PATIENCE_MILLIS = 7_500_000
 const BOUND_MILLIS = 500
 const CUTS = { fin: 'fin', reset: 'rst', silence: 'fin-on-next-byte' } as const satisfies Partial<Record<ScriptedFault, unknown>>
 
@@ -21,13 +21,25 @@ function scaledStep(step: Step): Step {
   return 'of' in step ? { ...step, of: step.of.map((one) => ({ ...one, sleep: Math.ceil(one.sleep / SCALE) })) } : step
 }
 
+/** Is a connection being opened? */
+function isDialing(pool: pg.Pool): boolean {
+  const { _clients } = pool as unknown as { readonly _clients: readonly { readonly _connected: boolean }[] }
+  return _clients.some((client) => !client._connected)
+}
+
 /** Where the callers write. */
 export async function prepare(server: PostgresServer): Promise<void> {
   await server.query('create table callers (caller text)')
 }
 
 /** Plays a program on the pool that `make` makes. `id` tells it from those that run at the same time. */
-export async function playReally(program: Program, id: string, server: PostgresServer, make: (config: object) => pg.Pool): Promise<void> {
+export async function playReally(
+  program: Program,
+  id: string,
+  server: PostgresServer,
+  make: (config: object) => pg.Pool,
+  patienceMillis: number = PATIENCE_MILLIS,
+): Promise<void> {
   const proxy = await startFaultProxy(server)
   const clock = createStoppableClock()
   const isQuiet = isCalm(program)
@@ -42,9 +54,11 @@ export async function playReally(program: Program, id: string, server: PostgresS
   })
   const world: World = {
     id: `${id}-`,
-    patienceMillis: PATIENCE_MILLIS,
+    patienceMillis,
     async pass(millis) {
       await sleep(Math.min(MOST_MILLIS, millis / SCALE))
+      // On a slow machine a connection takes longer than all of a program's steps: none would be idle, and nothing be found.
+      while (isQuiet && isDialing(pool)) await sleep(1)
     },
     later: (millis, action) => void setTimeout(action, Math.min(MOST_MILLIS, millis / SCALE)),
     async freeze(millis) {
