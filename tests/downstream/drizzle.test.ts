@@ -1,16 +1,29 @@
 /**
- * Drizzle on a pool of one connection.
+ * Drizzle on a pool of one connection: what is out, and what is to come.
  *
- * Its transaction takes a client, sends BEGIN, and gives the client back in a `finally` that begins after the BEGIN: when that fails, the client is
- * never given back. On node-postgres the place is lost for ever; Thaw frees it when the socket closes.
+ * Its transaction takes a client, sends BEGIN, and in 0.45 gives the client back in a `finally` that begins after the BEGIN: when that fails, the client
+ * is never given back. On node-postgres the place is lost for ever; Thaw frees it when the socket closes. 1.0 gives it back itself.
  */
 
 import { ConnectionLostError, OutcomeUnknownError, Pool } from '@thaw/pg'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
+import { sql as sqlRc } from 'drizzle-orm-rc'
+import { drizzle as drizzleRc } from 'drizzle-orm-rc/node-postgres'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+
+/** A database on the pool, as one of them makes it. The classes of the other differ in type alone. */
+const VERSIONS = [
+  { version: '0.45', open: (client: pg.Pool) => drizzle({ client }), sql, keepsPlace: true },
+  {
+    version: '1.0',
+    open: (client: pg.Pool) => drizzleRc({ client }) as unknown as ReturnType<typeof drizzle>,
+    sql: sqlRc as unknown as typeof sql,
+    keepsPlace: false,
+  },
+] as const
 
 let server: PostgresServer
 let proxy: FaultProxy
@@ -35,80 +48,84 @@ async function notes(): Promise<string[]> {
   return rows.map((row) => row.text)
 }
 
-/** Writes a note in a transaction that may be hurt half way. */
-async function note(text: string, hurt?: () => void): Promise<void> {
-  await drizzle({ client: pool }).transaction(async (tx) => {
-    await tx.execute(sql`INSERT INTO notes VALUES (${text})`)
-    hurt?.()
-    await tx.execute(sql`INSERT INTO notes VALUES (${text})`)
-  })
-}
+describe.for(VERSIONS)('a transaction of Drizzle $version', ({ open, sql, keepsPlace }) => {
+  /** Writes a note in a transaction that may be hurt half way. */
+  async function note(text: string, hurt?: () => void): Promise<void> {
+    await open(pool).transaction(async (tx) => {
+      await tx.execute(sql`INSERT INTO notes VALUES (${text})`)
+      hurt?.()
+      await tx.execute(sql`INSERT INTO notes VALUES (${text})`)
+    })
+  }
 
-/** Cuts the connection, and begins a transaction on it before the news of that can arrive. */
-async function beginOnDeadConnection(): Promise<void> {
-  await drizzle({ client: pool }).execute(sql`SELECT 1`)
-  expect(proxy.cut('rst')).toBe(1)
-  await expect(note('lost')).rejects.toThrow('begin')
-}
-
-describe('a Drizzle transaction on node-postgres', () => {
-  test('keeps the place of a connection that died before BEGIN', async () => {
-    pool = new pg.Pool(config())
-    // Without this, the death of a client in use would end this process.
-    pool.on('connect', (client) => client.on('error', () => {}))
-    await beginOnDeadConnection()
-    await expect(note('never')).rejects.toThrow('timeout exceeded when trying to connect')
-    expect(await notes()).toEqual([])
-  })
-})
-
-describe('a Drizzle transaction on Thaw', () => {
-  beforeEach(() => {
-    pool = new Pool(config())
-  })
-  afterEach(() => pool.end())
-
-  test('commits', async () => {
-    await note('kept')
-    expect(await notes()).toEqual(['kept', 'kept'])
-  })
-
-  test('does not notice that its connection died before', async () => {
-    await pool.end()
-    pool = new Pool({ ...config(), trustMillis: 0 })
-    await note('before')
+  /** Cuts the connection, and begins a transaction on it before the news of that can arrive. */
+  async function beginOnDeadConnection(): Promise<void> {
+    await open(pool).execute(sql`SELECT 1`)
     expect(proxy.cut('rst')).toBe(1)
-    await note('after')
-    expect(await notes()).toEqual(['after', 'after', 'before', 'before'])
+    await expect(note('lost')).rejects.toThrow('begin')
+  }
+
+  describe('on node-postgres', () => {
+    test(`${keepsPlace ? 'keeps' : 'gives back'} the place of a connection that died before BEGIN`, async () => {
+      pool = new pg.Pool(config())
+      // Without this, the death of a client in use would end this process.
+      pool.on('connect', (client) => client.on('error', () => {})).on('error', () => {})
+      await beginOnDeadConnection()
+      const next = note('next')
+      if (keepsPlace) await expect(next).rejects.toThrow('timeout exceeded when trying to connect')
+      else await next
+      expect(await notes()).toEqual(keepsPlace ? [] : ['next', 'next'])
+    })
   })
 
-  test('gives back the place of a connection that died before BEGIN', async () => {
-    await beginOnDeadConnection()
-    await note('next')
-    expect(await notes()).toEqual(['next', 'next'])
-  })
+  describe('on Thaw', () => {
+    beforeEach(() => {
+      pool = new Pool(config())
+    })
+    afterEach(() => pool.end())
 
-  test('passes on what became of a lost statement, as the cause of its own error', async () => {
-    const lost = proxy.loseNextAnswer({ containing: 'notes' })
-    const unknown = await drizzle({ client: pool })
-      .execute(sql`INSERT INTO notes VALUES ('stored')`)
-      .catch((error: Error) => error)
-    await lost.struck
-    expect((unknown as Error).cause).toBeInstanceOf(OutcomeUnknownError)
-    expect((unknown as Error).cause).toMatchObject({ code: '08007', retryable: false })
-    expect(await notes()).toEqual(['stored'])
+    test('commits', async () => {
+      await note('kept')
+      expect(await notes()).toEqual(['kept', 'kept'])
+    })
 
-    const rolledBack = await note('lost', () => proxy.loseNextAnswer({ containing: 'notes' })).catch((error: Error) => error)
-    expect((rolledBack as Error).cause).toBeInstanceOf(ConnectionLostError)
-    expect((rolledBack as Error).cause).toMatchObject({ outcome: 'not-executed', retryable: true })
-    expect(await notes()).toEqual(['stored'])
-  })
+    test('does not notice that its connection died before', async () => {
+      await pool.end()
+      pool = new Pool({ ...config(), trustMillis: 0 })
+      await note('before')
+      expect(proxy.cut('rst')).toBe(1)
+      await note('after')
+      expect(await notes()).toEqual(['after', 'after', 'before', 'before'])
+    })
 
-  for (const kind of ['fin', 'rst'] as const) {
-    test(`gives back the place of a connection that died half way, by ${kind}`, async () => {
-      await expect(note('lost', () => expect(proxy.cut(kind)).toBe(1))).rejects.toThrow()
+    test('gives back the place of a connection that died before BEGIN', async () => {
+      await beginOnDeadConnection()
       await note('next')
       expect(await notes()).toEqual(['next', 'next'])
     })
-  }
+
+    test('passes on what became of a lost statement, as the cause of its own error', async () => {
+      const lost = proxy.loseNextAnswer({ containing: 'notes' })
+      const unknown = await open(pool)
+        .execute(sql`INSERT INTO notes VALUES ('stored')`)
+        .catch((error: Error) => error)
+      await lost.struck
+      expect((unknown as Error).cause).toBeInstanceOf(OutcomeUnknownError)
+      expect((unknown as Error).cause).toMatchObject({ code: '08007', retryable: false })
+      expect(await notes()).toEqual(['stored'])
+
+      const rolledBack = await note('lost', () => proxy.loseNextAnswer({ containing: 'notes' })).catch((error: Error) => error)
+      expect((rolledBack as Error).cause).toBeInstanceOf(ConnectionLostError)
+      expect((rolledBack as Error).cause).toMatchObject({ outcome: 'not-executed', retryable: true })
+      expect(await notes()).toEqual(['stored'])
+    })
+
+    for (const kind of ['fin', 'rst'] as const) {
+      test(`gives back the place of a connection that died half way, by ${kind}`, async () => {
+        await expect(note('lost', () => expect(proxy.cut(kind)).toBe(1))).rejects.toThrow()
+        await note('next')
+        expect(await notes()).toEqual(['next', 'next'])
+      })
+    }
+  })
 })

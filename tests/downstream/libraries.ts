@@ -4,11 +4,14 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineEntity, MikroORM, p } from '@mikro-orm/postgresql'
+import { PrismaPg } from '@prisma/adapter-pg'
 import { betterAuth } from 'better-auth'
 import { getMigrations } from 'better-auth/db/migration'
 import connectPgSimple from 'connect-pg-simple'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { pgTable, text as textColumn } from 'drizzle-orm/pg-core'
+import { drizzle as drizzleRc } from 'drizzle-orm-rc/node-postgres'
+import { pgTable as pgTableRc, text as textColumnRc } from 'drizzle-orm-rc/pg-core'
 import session from 'express-session'
 import { Logger, makeWorkerUtils } from 'graphile-worker'
 import knex, { type Knex } from 'knex'
@@ -20,6 +23,7 @@ import { PgBoss } from 'pg-boss'
 import pgPromise from 'pg-promise'
 import { DataTypes, Sequelize } from 'sequelize'
 import { DataSource, EntitySchema } from 'typeorm'
+import { PrismaClient } from './prisma-client.ts'
 
 /** What stands behind the library: plain pg, or Thaw. */
 export interface Behind {
@@ -54,6 +58,17 @@ async function openDrizzle({ pool }: Behind): Promise<Open> {
   const table = pgTable('notes', { text: textColumn() })
   const db = drizzle({ client: pool() })
   return { write: async (text) => db.insert(table).values({ text }) }
+}
+
+async function openDrizzleRc({ pool }: Behind): Promise<Open> {
+  const table = pgTableRc('notes', { text: textColumnRc() })
+  const db = drizzleRc({ client: pool() })
+  return { write: (text) => db.transaction(async (tx) => tx.insert(table).values({ text })) }
+}
+
+async function openPrisma({ pool }: Behind): Promise<Open> {
+  const prisma = new PrismaClient({ adapter: new PrismaPg(pool()) })
+  return { write: (text) => prisma.note.create({ data: { text } }), close: () => prisma.$disconnect() }
 }
 
 async function openKysely({ pool }: Behind): Promise<Open> {
@@ -182,6 +197,8 @@ async function openNodePgMigrate({ pool }: Behind): Promise<Open> {
 
 export const LIBRARIES: readonly Library[] = [
   { name: 'Drizzle', listens: false, count: NOTES, open: openDrizzle },
+  { name: 'Drizzle 1.0', listens: false, count: NOTES, open: openDrizzleRc },
+  { name: 'Prisma', listens: true, count: NOTES, open: openPrisma },
   { name: 'Kysely', listens: false, count: NOTES, open: openKysely },
   { name: 'Knex', listens: false, count: NOTES, open: openKnex },
   { name: 'Objection', listens: false, count: NOTES, open: openObjection },

@@ -20,3 +20,12 @@ declare module 'connect-pg-simple' {
   function connect(session: typeof import('express-session').default): typeof PgStore
   export default connect
 }
+
+declare module '@prisma/client/runtime/query_compiler_fast_bg.postgresql.mjs' {
+  export const QueryCompiler: never
+  export const __wbg_set_wasm: never
+}
+
+declare module '@prisma/client/runtime/query_compiler_fast_bg.postgresql.wasm-base64.mjs' {
+  export const wasm: string
+}

@@ -4,8 +4,12 @@
  * the instance by one timer for all pools. Thaw's `attachPool` holds it for each pool, until its connections are closed.
  */
 
+import { PrismaPg } from '@prisma/adapter-pg'
 import { type PostgresServer, sessionsOf, startPostgres, waitForSessions } from '@thaw/testkit'
+import { attachPool } from '@thaw/vercel'
+import { attachDatabasePool } from '@vercel/functions'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { PrismaClient } from '../downstream/prisma-client.ts'
 import { ask, poolOf, startFunction } from './vercel-instance.ts'
 
 let server: PostgresServer
@@ -110,6 +114,25 @@ describe.concurrent.each(DRIVERS)('attachPool (%s)', (driver) => {
     const pool = poolOf(server)
     await using instance = await startFunction({ driver, drain: 'attachPool', pools: [pool] })
     expect(await ask(instance, '/counts')).toMatchObject({ listeners: [1, 1] })
+  })
+})
+
+describe.concurrent("Prisma's client", () => {
+  test('is no pool, for attachDatabasePool or attachPool: it is its pool that can be attached', () => {
+    const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: server.url }) })
+    expect(() => attachDatabasePool(prisma as never)).toThrow('Unsupported database pool type')
+    expect(() => attachPool(prisma as never)).toThrow(expect.objectContaining({ kind: 'option', option: 'pool' }))
+  })
+
+  test.each([
+    ['pg', undefined, { idleTimeoutMillis: 60_000 }, 1],
+    ['thaw', 'attachPool', { idleTimeoutMillis: 300 }, 0],
+  ] as const)('on a pool of %s, attached with %s, leaves so many sessions: %o %i', async (driver, drain, options, left) => {
+    const pool = poolOf(server, options)
+    await using instance = await startFunction({ driver, ...(drain && { drain }), pools: [pool] })
+    await ask(instance, '/prisma')
+    await instance.suspended()
+    expect(await sessionsOf(server, pool.application_name)).toHaveLength(left)
   })
 })
 

@@ -92,6 +92,14 @@ const ACTIONS: Readonly<Record<string, (query: URLSearchParams) => unknown>> = {
   },
   /** From now on, until the next burst, the monotonic clock stands still. */
   stopClock: () => clock?.stop('mono'),
+  /** A statement and a transaction of Prisma's client, on the pool. */
+  async prisma() {
+    // Loaded by who asks for it: it is large.
+    const [{ PrismaPg }, { PrismaClient }] = await Promise.all([import('@prisma/adapter-pg'), import('../downstream/prisma-client.ts')])
+    const prisma = new PrismaClient({ adapter: new PrismaPg(pool) })
+    await prisma.$queryRawUnsafe('SELECT 1')
+    await prisma.$transaction((transaction) => transaction.$queryRawUnsafe('SELECT 1'))
+  },
   sleep: (query) => report(pool.query('INSERT INTO notes SELECT $1::text FROM pg_sleep(60)', [query.get('note')])),
   async echo(query) {
     const before = seen()
