@@ -14,7 +14,7 @@ import { address, type Target } from '../driver/endpoints.ts'
 import { saysLost, saysUnreachable } from '../driver/peer.ts'
 import { saysPoolerIsFull } from './pooler-refusals.ts'
 
-/** `again`: with backoff. `password`: once more, with a new password if a function provides one. `fail`: at once. */
+/** `again`: with backoff. `password`: with a new password, if a function provides one. `fail`: at once. */
 export type DialVerdict = 'again' | 'password' | 'fail'
 
 /** What to do about a failed connection attempt. An unknown failure is not retried. */

@@ -15,6 +15,7 @@ import { refusalOf } from '../driver/listeners.ts'
 import type { PeerClient, Release } from '../driver/peer.ts'
 import { cameFromServer, judgeDial } from './dial-failure.ts'
 import { followDial, timeDialSteps } from './dial-steps.ts'
+import { Rotation } from './rotation.ts'
 
 /** node-postgres' own message, see `saysLost`. */
 const ENDED = 'Connection terminated unexpectedly'
@@ -22,7 +23,7 @@ const ENDED = 'Connection terminated unexpectedly'
 /** What a dialer needs of its pool. */
 export interface DialHost {
   readonly clock: Clock
-  /** A function provides the password, perhaps a newer one. */
+  /** A function provides the password, perhaps a newer one: see `rotation.ts`. */
   readonly asksPassword: boolean
   /** Makes a client and connects it. Calls back once. Returns the client, or throws if it cannot be made at all. */
   open(done: (error: Error | undefined, client: PeerClient | undefined, release: Release) => void): PeerClient | undefined
@@ -79,6 +80,7 @@ export class Dialer {
   #failures = 0
   #pause: Timer | undefined
   #passwordRefused = false
+  readonly #rotation = new Rotation()
   /** Doubles with each attempt that takes longer: a server in trouble does not get ever more of them. */
   #overdueMillis = OVERDUE_MILLIS
   readonly #attempts = new Set<Attempt>()
@@ -194,6 +196,7 @@ export class Dialer {
   #succeed(client: PeerClient, release: Release, dial: Dial): void {
     this.#failures = 0
     this.#passwordRefused = false
+    this.#rotation.accepted()
     this.#overdueMillis = OVERDUE_MILLIS
     // If another was made beside it, one of the two is too many.
     if (this.#host.room() < 0) this.#drop(this.#overdue()[0] ?? [...this.#attempts].at(-1))
@@ -209,7 +212,8 @@ export class Dialer {
       return this.#host.resume()
     }
     const verdict = judgeDial(error)
-    const askAgain = verdict === 'password' && this.#host.asksPassword && !isSecondPassword
+    const isRotated = verdict === 'password' && this.#rotation.refused(this.#host.clock.mono(), this.#host.waitMillis() ?? 0)
+    const askAgain = verdict === 'password' && this.#host.asksPassword && (!isSecondPassword || isRotated)
     if (askAgain) this.#passwordRefused = true
     const final = verdict === 'fail' || (verdict === 'password' && !askAgain)
     this.#host.failed(error, dial, final)
@@ -217,7 +221,7 @@ export class Dialer {
     // A later caller may be given a newer one.
     if (waitMillis === undefined) this.#passwordRefused = false
     if (final || this.#pause !== undefined || waitMillis === undefined) return this.#host.resume()
-    const delay = askAgain ? 0 : backoffMillis(this.#failures - 1, waitMillis, this.#host.clock.random())
+    const delay = askAgain && !isSecondPassword ? 0 : backoffMillis(this.#failures - 1, waitMillis, this.#host.clock.random())
     this.#pause = this.#host.clock.setTimer(() => {
       this.#pause = undefined
       this.#host.resume()
