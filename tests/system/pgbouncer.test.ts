@@ -1,9 +1,8 @@
 /** What Thaw sends of its own, through PgBouncer in both of its modes; in transaction mode with a single session at the server. */
 
-import { type PostgresServer, startPostgres } from '@thaw/testkit'
+import { type PgBouncer, type PostgresServer, startPgBouncer, startPostgres } from '@thaw/testkit'
 import { afterAll, beforeAll, describe, test } from 'vitest'
-import { type AnyPooler, PROMISES } from '../poolers/promises.ts'
-import { startPgBouncer } from './pgbouncer.ts'
+import { PROMISES } from '../poolers/promises.ts'
 
 let server: PostgresServer
 
@@ -13,12 +12,12 @@ beforeAll(async () => {
 afterAll(() => server.close())
 
 describe.each(['transaction', 'session'] as const)('in %s mode', (mode) => {
-  let pooler: AnyPooler & AsyncDisposable
+  let pooler: PgBouncer | undefined
 
   beforeAll(async () => {
-    pooler = await startPgBouncer(server, mode)
+    pooler = await startPgBouncer(server, { mode, sessions: mode === 'transaction' ? 1 : 20 })
   })
-  afterAll(() => pooler?.[Symbol.asyncDispose]())
+  afterAll(() => pooler?.close())
 
-  test.each(Object.entries(PROMISES))('%s', (_name, keep) => keep(pooler, server))
+  test.each(Object.entries(PROMISES))('%s', (_name, keep) => keep(pooler as PgBouncer, server))
 })

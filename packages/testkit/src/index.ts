@@ -27,6 +27,7 @@ export {
   type NeonSuspendOptions,
   startNeon,
 } from './neon.ts'
+export { type PgBouncer, type PgBouncerOptions, startPgBouncer } from './pgbouncer.ts'
 export { type Pooler, type PoolerOptions, startPooler } from './pooler.ts'
 export { type AdminResult, type PostgresOptions, type PostgresServer, type StandbyServer, startPostgres } from './postgres.ts'
 export type { StopMode } from './postmaster.ts'

@@ -1,0 +1,105 @@
+/** PgBouncer itself, where the machine has it. */
+
+import { spawn } from 'node:child_process'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { findFreePort } from './free-port.ts'
+
+const MISSING =
+  'PgBouncer is not on this machine. Install it (Debian: apt-get install pgbouncer), or set THAW_PGBOUNCER to the path of its program.'
+
+/** How to start PgBouncer. */
+export interface PgBouncerOptions {
+  /** `pool_mode`. Default: `transaction`. */
+  readonly mode?: 'transaction' | 'session'
+  /** `default_pool_size`: how many sessions it has at the server. Default: 1, so that a busy client makes all others wait. */
+  readonly sessions?: number
+  /** `max_client_conn`: how many clients it lets in. Default: 100, PgBouncer's own. */
+  readonly clients?: number
+}
+
+/** A running PgBouncer. */
+export interface PgBouncer extends AsyncDisposable {
+  readonly host: string
+  readonly port: number
+  /** The same URL, through PgBouncer. Its user has to be one that the server has. */
+  urlFor(url: string): string
+  /** Ends it, and with it every connection. Safe to call twice. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts the PgBouncer of this machine on 127.0.0.1 in front of `target`: Debian's package `pgbouncer`, or the program that
+ * `THAW_PGBOUNCER` names. It knows the user of the target's URL, and no other.
+ *
+ * @throws where there is none, or it does not come up.
+ */
+export async function startPgBouncer(target: { readonly url: string }, options: PgBouncerOptions = {}): Promise<PgBouncer> {
+  const { mode = 'transaction', sessions = 1, clients = 100 } = options
+  const { hostname, port: itsPort, username, password, pathname } = new URL(target.url)
+  const database = pathname.slice(1)
+  const folder = await mkdtemp(join(tmpdir(), 'thaw-pgbouncer-'))
+  await chmod(folder, 0o755)
+  const port = await findFreePort()
+  const users = join(folder, 'users.txt')
+  await writeFile(users, `"${decodeURIComponent(username)}" "${decodeURIComponent(password)}"\n`, { mode: 0o644 })
+  await writeFile(
+    join(folder, 'pgbouncer.ini'),
+    `[databases]
+${database} = host=${hostname} port=${itsPort} dbname=${database}
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = ${port}
+listen_backlog = 4096
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = ${users}
+pool_mode = ${mode}
+default_pool_size = ${sessions}
+max_client_conn = ${clients}
+ignore_startup_parameters = extra_float_digits
+`,
+  )
+  // It refuses to run as root.
+  const isRoot = process.getuid?.() === 0
+  const child = spawn(process.env['THAW_PGBOUNCER'] ?? 'pgbouncer', [...(isRoot ? ['-u', 'nobody'] : []), join(folder, 'pgbouncer.ini')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let log = ''
+  child.stderr.on('data', (text) => (log += text))
+  const ended = new Promise<string>((resolve) => {
+    child.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ENOENT' ? MISSING : error.message))
+    child.once('exit', (code) => resolve(`PgBouncer ended with code ${code}: ${log}`))
+  })
+  const close = async () => {
+    child.kill('SIGTERM')
+    await ended
+    await rm(folder, { recursive: true, force: true })
+  }
+  const urlFor = (url: string) => Object.assign(new URL(url), { hostname: '127.0.0.1', port: String(port) }).href
+  try {
+    await Promise.race([isUp(urlFor(target.url)), ended.then((why) => Promise.reject(new Error(why)))])
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { host: '127.0.0.1', port, urlFor, close, [Symbol.asyncDispose]: close }
+}
+
+async function isUp(url: string): Promise<void> {
+  for (;;) {
+    const client = new pg.Client(url)
+    try {
+      await client.connect()
+      await client.query('select 1')
+      return await client.end()
+    } catch (error) {
+      client.end().catch(() => {})
+      if ((error as { code?: string }).code !== 'ECONNREFUSED') throw error
+      await sleep(50)
+    }
+  }
+}
