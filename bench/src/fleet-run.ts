@@ -1,15 +1,18 @@
-/** Many runtimes on few sessions: each a pool of one connection, woken at random, and connected while it sleeps, as a frozen function is. */
+/** Many runtimes on few sessions: each of one connection, woken at random, and connected while it sleeps, as a frozen function is. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Pool as ThawPool } from '@thaw/pg'
-import { createSeededRandom, type PostgresServer, startFaultProxy } from '@thaw/testkit'
+import { createSeededRandom, type PostgresServer, startFaultProxy, startPgBouncer } from '@thaw/testkit'
 import pg from 'pg'
+import { gatherPools, gatherProcesses } from './fleet-crowd.ts'
+import type { FleetDriver } from './fleet-runtime.ts'
 
 /** What is played. */
 export interface FleetCase {
   readonly runtimes: number
   readonly awake: number
   readonly calls: number
+  /** Each is a process of its own, and stopped between its calls. */
+  readonly areProcesses?: boolean
   /** Sessions that a stranger holds. */
   readonly strangers?: number
   /** Names, to which runtimes belong in turn. */
@@ -21,61 +24,76 @@ export interface FleetCase {
 /** What came of it. */
 export interface FleetResult {
   readonly failed: number
-  /** Of those, transactions and writes under which the server was stopped. Their callers have been told what became of them. */
+  /** By name and code, and how often. */
+  readonly failures: Readonly<Record<string, number>>
+  /** Of those, transactions and writes that had begun when the server was stopped. Their callers have been told what became of them. */
   readonly interrupted: number
   readonly calls: number
   readonly p50: number
   readonly p99: number
   readonly seconds: number
+  /** The most sessions of runtimes at any time. */
+  readonly mostSessions: number
   /** Dials, those that were refused too, for each call. */
   readonly dialsPerCall: number
   /** The most that began in one second. */
   readonly mostDialsPerSecond: number
   readonly evicted: number
-  /** Writes that were told to be stored, and are not there once. */
+  /** Writes that were told to be stored, and are not there. */
   readonly astray: number
+  /** Errors that nobody could catch: each would have ended its process. */
+  readonly crashes: number
 }
 
 const INTERRUPTED: ReadonlySet<string> = new Set(['ConnectionLostError', 'OutcomeUnknownError'])
 
-type AnyPool = pg.Pool | ThawPool
+/** Not a superuser, for whom three sessions are reserved. */
+const ROLE = 'runtime'
+/** How many of a server's sessions are left for the role. */
+export const sessionsFor = (most: number): number => most - 3
 
-/** `pg` retries: calls anew every 50 ms, as people do by hand. */
-export type FleetDriver = 'pg' | 'pg, retrying' | 'thaw' | 'fleet'
+export async function prepareFleet(server: PostgresServer): Promise<void> {
+  await server.query(`create role ${ROLE} login password '${ROLE}'`)
+  await server.query(`create table ledger (id text primary key)`)
+  await server.query(`grant all on ledger to ${ROLE}`)
+}
 
-export async function playFleet(server: PostgresServer, driver: FleetDriver, played: FleetCase): Promise<FleetResult> {
-  const { runtimes, awake, calls, strangers = 0, fleets = ['bench'], outage = false } = played
-  await server.query('create table if not exists ledger (id text primary key)')
+/** @param sessions how many the role may have. */
+export async function playFleet(server: PostgresServer, driver: FleetDriver, sessions: number, played: FleetCase): Promise<FleetResult> {
+  const { runtimes, awake, calls, strangers = 0, fleets = ['bench'], outage = false, areProcesses = false } = played
   await server.query('truncate ledger')
+  const url = `postgres://${ROLE}:${ROLE}@${server.host}:${server.port}/postgres`
+  await using watched = await watchSessions(server)
   await using proxy = await startFaultProxy(server)
-  const held = Array.from({ length: strangers }, () => new pg.Client({ connectionString: server.url }))
+  const isBounced = driver === 'PgBouncer'
+  const atServer = proxy.urlFor(url)
+  await using pooler = isBounced ? await startPgBouncer({ url: atServer }, { sessions: sessions - strangers, clients: 8192 }) : undefined
+  const held = Array.from({ length: strangers }, () => new pg.Client({ connectionString: url, application_name: STRANGER }))
   for (const client of held) client.on('error', () => {})
   await Promise.all(held.map((client) => client.connect()))
-  const connectionString = proxy.urlFor(server.url)
-  const options = { connectionString, max: 1, idleTimeoutMillis: 0, connectionTimeoutMillis: 60_000 }
-  const pools = Array.from({ length: runtimes }, (_, i): AnyPool => {
-    if (driver.startsWith('pg')) return new pg.Pool(options)
-    const fleet = fleets[i % fleets.length]
-    return new ThawPool(driver === 'fleet' && fleet ? { ...options, fleet } : { ...options, connectionTimeoutMillis: 5000 })
-  })
-  for (const pool of pools) pool.on('error', () => {})
+  const options = { driver, connectionString: pooler?.urlFor(atServer) ?? atServer, sessions }
+  const each = Array.from({ length: runtimes }, (_, i) => ({ ...options, fleet: fleets[i % fleets.length] ?? 'bench' }))
+  using crashes = countCrashes()
+  const crowd = areProcesses ? await gatherProcesses(each) : gatherPools(each)
   const random = createSeededRandom(runtimes)
   const asleep = Array.from({ length: runtimes }, (_, i) => i)
   const times: number[] = []
   const stored: string[] = []
-  let failed = 0
+  const failures: Record<string, number> = {}
   let interrupted = 0
   let next = 0
+  let downAt = 0
   const wake = async (): Promise<void> => {
     while (next < calls) {
       const call = next++
       const [i = 0] = asleep.splice(Math.floor(random() * asleep.length), 1)
       const began = performance.now()
       try {
-        stored.push(...(await useUntil(driver === 'pg, retrying', pools[i] as AnyPool, `${i}-${call}`, call % 3)))
+        stored.push(...(await crowd.use(i, `${i}-${call}`, call % 3)))
       } catch (error) {
-        failed++
-        if (outage && INTERRUPTED.has((error as Error).name)) interrupted++
+        const { name, code = (error as Error).message } = error as Error & { code?: string }
+        failures[`${name} ${code}`] = (failures[`${name} ${code}`] ?? 0) + 1
+        if (began < downAt && call % 3 > 0 && INTERRUPTED.has(name)) interrupted++
       }
       times.push(performance.now() - began)
       asleep.push(i)
@@ -84,72 +102,87 @@ export async function playFleet(server: PostgresServer, driver: FleetDriver, pla
   let isOver = false
   let mostDialsPerSecond = 0
   const watch = async (): Promise<void> => {
-    for (let before = 0; !isOver; before = proxy.counters.flowsOpened) {
+    for (let before = proxy.counters.flowsOpened; !isOver; before = proxy.counters.flowsOpened) {
       await sleep(1000)
       mostDialsPerSecond = Math.max(mostDialsPerSecond, proxy.counters.flowsOpened - before)
     }
   }
   const strike = async (): Promise<void> => {
     while (outage && next < calls / 2) await sleep(20)
-    if (outage) await server.stop('fast')
-    if (outage) await sleep(1000)
-    if (outage) await server.start()
+    if (!outage) return
+    downAt = Number.POSITIVE_INFINITY
+    await server.stop('fast')
+    downAt = performance.now()
+    await sleep(1000)
+    await server.start()
   }
+  const before = proxy.counters.flowsOpened
   const began = performance.now()
   const watching = watch()
   await Promise.all([...Array.from({ length: awake }, wake), strike()])
   const seconds = (performance.now() - began) / 1000
   isOver = true
   await watching
-  const dials = proxy.counters.flowsOpened
-  const evicted = pools.reduce((all, pool) => all + ('stats' in pool ? (pool.stats().fleet?.evicted ?? 0) : 0), 0)
+  const dials = proxy.counters.flowsOpened - before
+  const evicted = await crowd.evicted()
   await Promise.allSettled(held.map((client) => client.end()))
-  await Promise.allSettled(pools.map((pool) => pool.end()))
+  await crowd.end()
   const { rows } = await server.query<{ id: string }>('select id from ledger')
   const there = new Set(rows.map(({ id }) => id))
   times.sort((a, b) => a - b)
   return {
-    failed,
+    failed: Object.values(failures).reduce((all, one) => all + one, 0),
+    failures,
     interrupted,
     calls,
     p50: times[Math.floor(times.length * 0.5)] ?? 0,
     p99: times[Math.floor(times.length * 0.99)] ?? 0,
     seconds,
+    mostSessions: watched.most(),
     dialsPerCall: dials / calls,
     mostDialsPerSecond,
     evicted,
     astray: stored.filter((id) => !there.has(id)).length,
+    crashes: crashes.count(),
   }
 }
 
-const RETRY_MILLIS = 50
-const PATIENCE_MILLIS = 60_000
+const STRANGER = 'stranger'
+const SAMPLE_MILLIS = 100
 
-async function useUntil(retries: boolean, pool: AnyPool, id: string, kind: number): Promise<string[]> {
-  const began = performance.now()
-  for (;;) {
-    try {
-      return await use(pool as pg.Pool, id, kind)
-    } catch (error) {
-      if (!retries || performance.now() - began > PATIENCE_MILLIS) throw error
-      await sleep(RETRY_MILLIS)
+/** By a superuser, for whom there is always a session. */
+async function watchSessions(server: PostgresServer): Promise<AsyncDisposable & { most(): number }> {
+  let most = 0
+  let isOver = false
+  const watch = async (): Promise<void> => {
+    while (!isOver) {
+      // There is none while the server is down.
+      const counted = await server
+        .query<{ sessions: number }>(
+          'select count(*)::int as sessions from pg_stat_activity where usename = $1 and application_name <> $2',
+          [ROLE, STRANGER],
+        )
+        .catch(() => undefined)
+      most = Math.max(most, counted?.rows[0]?.sessions ?? 0)
+      await sleep(SAMPLE_MILLIS)
     }
   }
+  const watching = watch()
+  return {
+    most: () => most,
+    async [Symbol.asyncDispose]() {
+      isOver = true
+      await watching
+    },
+  }
 }
 
-/** A read, a write, a transaction by hand. */
-async function use(pool: pg.Pool, id: string, kind: number): Promise<string[]> {
-  if (kind === 0) await pool.query('select 1')
-  if (kind === 0) return []
-  if (kind === 1) await pool.query('insert into ledger values ($1)', [id])
-  if (kind === 1) return [id]
-  const client = await pool.connect()
-  try {
-    await client.query('begin')
-    await client.query('insert into ledger values ($1)', [id])
-    await client.query('commit')
-  } finally {
-    client.release()
+/** A client that throws in a listener ends the process. */
+function countCrashes(): Disposable & { count(): number } {
+  let count = 0
+  const caught = () => {
+    count++
   }
-  return [id]
+  process.on('uncaughtException', caught)
+  return { count: () => count, [Symbol.dispose]: () => void process.off('uncaughtException', caught) }
 }

@@ -1,15 +1,21 @@
-/** More runtimes than the server has sessions, and no pooler. Beside plain `pg`; and a fleet that wakes up at once after an outage. */
+/** More runtimes than the server has sessions, and no pooler. Beside what people would set up instead; and a fleet that wakes up at once. */
 
+import { spawnSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
+import { loadavg } from 'node:os'
 import { join } from 'node:path'
-import { startPostgres } from '@thaw/testkit'
-import { type FleetPoint, plotFleet } from './fleet-plot.ts'
-import { type FleetCase, type FleetResult, playFleet } from './fleet-run.ts'
+import { type PostgresServer, startPostgres } from '@thaw/testkit'
+import { type FleetPoint, plotFailures, plotWaits } from './fleet-plot.ts'
+import { type FleetCase, type FleetResult, playFleet, prepareFleet, sessionsFor } from './fleet-run.ts'
+import { FLEET_DRIVERS, type FleetDriver } from './fleet-runtime.ts'
 import { listFailures, runTests } from './long-tests.ts'
 import type { Row, Scenario } from './scenario.ts'
 
 const SESSIONS = 100
-const PICTURE = join(import.meta.dirname, '../../docs/pictures/fleet.svg')
+/** For real processes: each takes a tenth of a gigabyte. */
+const FEW_SESSIONS = 20
+const PROCESSES = 40
+const PICTURES = join(import.meta.dirname, '../../docs/pictures')
 
 interface Played extends FleetCase {
   readonly says: string
@@ -18,58 +24,80 @@ interface Played extends FleetCase {
 function cases(quick: boolean): readonly Played[] {
   const calls = quick ? 200 : 1000
   const crowd = (runtimes: number, awake = 40): Played => ({ says: `${runtimes} runtimes, ${awake} awake`, runtimes, awake, calls })
-  const crowds = quick ? [crowd(100), crowd(300)] : [crowd(100), crowd(300), crowd(1000), crowd(3000)]
-  if (quick) return crowds
+  if (quick) return [crowd(100), crowd(300)]
+  const crowds = [100, 300, 1000, 3000].flatMap((runtimes) => [10, 40, 90].map((awake) => crowd(runtimes, awake)))
   return [
     ...crowds,
-    crowd(1000, 10),
-    crowd(1000, 90),
     { ...crowd(1000), says: '1000 runtimes, 40 awake, a stranger holds 30 sessions', strangers: 30 },
     { ...crowd(1000), says: '1000 runtimes, 40 awake, in two fleets', fleets: ['one', 'two'] },
     { ...crowd(1000), says: '1000 runtimes, 40 awake, the server restarts in the middle', outage: true },
   ]
 }
 
+type Results = Partial<Record<FleetDriver, FleetResult>>
+
 export const fleet: Scenario = {
   name: 'fleet',
   title: `More runtimes than a server of ${SESSIONS} has sessions`,
   async run({ quick, progress }) {
-    await using server = await startPostgres({ settings: { max_connections: SESSIONS } })
-    const rows: Row[] = []
+    const drivers = FLEET_DRIVERS.filter((driver) => driver !== 'pg, retrying' && (driver !== 'PgBouncer' || hasPgBouncer()))
+    const all: { readonly played: Played; readonly results: Results }[] = []
     const notes: string[] = []
-    const points: FleetPoint[] = []
-    for (const played of cases(quick)) {
-      progress(`${played.says}: pg`)
-      const plain = await playFleet(server, 'pg', played)
-      progress(`${played.says}: fleet`)
-      const shared = await playFleet(server, 'fleet', played)
-      rows.push(failures(played, plain, shared), ...waits(played, plain, shared))
-      notes.push(`${played.says}: ${told(shared)}.`)
-      if (played.awake === 40 && !played.strangers && !played.fleets && !played.outage) {
-        points.push({ runtimes: played.runtimes, pg: percent(plain), fleet: percent(shared) })
+    if (!drivers.includes('PgBouncer')) notes.push('PgBouncer is not on this machine (Debian: apt-get install pgbouncer): it is left out.')
+    const play = async (server: PostgresServer, most: number, played: Played, by: readonly FleetDriver[] = drivers): Promise<void> => {
+      const results: Results = {}
+      for (const driver of by) {
+        progress(`${played.says}: ${driver}`)
+        const result = await playFleet(server, driver, sessionsFor(most), played)
+        results[driver] = result
+        notes.push(`${played.says}, ${driver}: ${told(result)}.`)
       }
+      all.push({ played, results })
     }
+    await using server = await startPostgres({ settings: { max_connections: SESSIONS } })
+    await prepareFleet(server)
+    for (const played of cases(quick)) await play(server, SESSIONS, played)
     if (!quick) {
-      const all: FleetCase = { runtimes: 1000, awake: 1000, calls: 1000 }
-      for (const driver of ['pg, retrying', 'fleet'] as const) {
-        progress(`1000 at once: ${driver}`)
-        const woken = await playFleet(server, driver, all)
-        notes.push(`1000 runtimes wake at once, ${driver}: ${woken.mostDialsPerSecond} dials in the worst second, ${told(woken)}.`)
-      }
-      await writeFile(PICTURE, plotFleet(points, SESSIONS))
+      await using small = await startPostgres({ settings: { max_connections: FEW_SESSIONS } })
+      await prepareFleet(small)
+      const says = `${PROCESSES} processes, stopped between their calls, on a server of ${FEW_SESSIONS}, 6 awake`
+      await play(small, FEW_SESSIONS, { says, runtimes: PROCESSES, awake: 6, calls: 240, areProcesses: true })
+      const atOnce = { says: '1000 runtimes wake at once', runtimes: 1000, awake: 1000, calls: 1000 }
+      await play(server, SESSIONS, atOnce, ['pg, retrying', ...drivers.filter((driver) => driver !== 'pg')])
+      const points = all.flatMap(({ played, results }) => point(played, results))
+      await writeFile(join(PICTURES, 'fleet.svg'), plotFailures(points, SESSIONS))
+      await writeFile(join(PICTURES, 'fleet-waits.svg'), plotWaits(points, SESSIONS))
     }
-    return { rows, notes }
+    notes.push(
+      `Load of this machine at the end, over 1, 5 and 15 minutes: ${loadavg()
+        .map((load) => load.toFixed(0))
+        .join(', ')}.`,
+    )
+    return { rows: all.flatMap(({ played, results }) => rowsOf(played, results)), comparison: compare(all), notes }
   },
 }
 
-function failures({ says }: Played, plain: FleetResult, shared: FleetResult): Row {
-  return {
-    measured: `${says}: failed of ${shared.calls} calls`,
-    unit: 'calls',
-    pg: { value: plain.failed },
-    thaw: { value: shared.failed, ...remarkOn(shared) },
-    target: { says: '0 but those under way in a restart', met: shared.failed === shared.interrupted && shared.astray === 0 },
-  }
+function hasPgBouncer(): boolean {
+  return spawnSync(process.env['THAW_PGBOUNCER'] ?? 'pgbouncer', ['--version']).error === undefined
+}
+
+function point({ runtimes, awake, strangers, fleets, outage, areProcesses }: Played, results: Results): FleetPoint[] {
+  if (awake !== 40 || strangers || fleets || outage || areProcesses) return []
+  return [{ runtimes, results }]
+}
+
+function rowsOf({ says }: Played, { pg, 'pg, retrying': retrying, fleet }: Results): Row[] {
+  if (!fleet) return []
+  const plain = pg ?? retrying
+  return [
+    {
+      measured: `${says}: failed of ${fleet.calls} calls`,
+      unit: 'calls',
+      ...(plain && { pg: { value: plain.failed } }),
+      thaw: { value: fleet.failed, ...remarkOn(fleet) },
+      target: { says: '0 but those under way in a restart', met: fleet.failed === fleet.interrupted && fleet.astray === 0 },
+    },
+  ]
 }
 
 function remarkOn({ astray, interrupted }: FleetResult): { readonly remark?: string } {
@@ -77,21 +105,36 @@ function remarkOn({ astray, interrupted }: FleetResult): { readonly remark?: str
   return interrupted > 0 ? { remark: 'under way in the restart' } : {}
 }
 
-/** What plain pg fails, it fails at once. */
-function waits({ says }: Played, plain: FleetResult, shared: FleetResult): Row[] {
-  const remark = plain.failed > 0 ? { remark: 'with the failures' } : {}
-  return [
-    { measured: `${says}: p50`, unit: 'ms', pg: { value: plain.p50, ...remark }, thaw: { value: shared.p50 } },
-    { measured: `${says}: p99`, unit: 'ms', pg: { value: plain.p99, ...remark }, thaw: { value: shared.p99 } },
+/** Each beside each other. */
+function compare(all: readonly { readonly played: Played; readonly results: Results }[]) {
+  const columns = ['played', 'by', 'failed', 'p50', 'p99', 'sessions at most', 'dials per call', 'in the worst second', 'calls/s', 'ended']
+  const millis = (value: number) => (value < 1000 ? `${value.toFixed(0)} ms` : `${(value / 1000).toFixed(1)} s`)
+  const rows = all.flatMap(({ played, results }) =>
+    Object.entries(results).map(([driver, result]) => [
+      played.says,
+      driver === 'fleet' ? '**Thaw, fleet**' : driver,
+      `${result.failed} of ${result.calls}`,
+      millis(result.p50),
+      millis(result.p99),
+      String(result.mostSessions),
+      result.dialsPerCall.toFixed(2),
+      String(result.mostDialsPerSecond),
+      (result.calls / result.seconds).toFixed(0),
+      String(result.evicted),
+    ]),
+  )
+  return { columns, rows }
+}
+
+function told({ failed, failures, interrupted, astray, crashes }: FleetResult): string {
+  const which = Object.entries(failures).map(([what, times]) => `${times} x ${what}`)
+  const parts = [
+    failed === 0 ? 'none failed' : `${failed} failed (${which.join('; ')})`,
+    interrupted > 0 && `${interrupted} of them under way when the server stopped`,
+    astray > 0 && `${astray} writes that were confirmed are missing`,
+    crashes > 0 && `${crashes} errors that nobody could catch`,
   ]
-}
-
-function told({ failed, evicted, dialsPerCall, seconds, calls }: FleetResult): string {
-  return `${failed} failed, ${(calls / seconds).toFixed(0)} calls/s, ${dialsPerCall.toFixed(2)} dials per call, ${evicted} sessions ended`
-}
-
-function percent({ failed, calls }: FleetResult): number {
-  return (100 * failed) / calls
+  return parts.filter(Boolean).join(', ')
 }
 
 /** The test of the lease, for half an hour instead of half a minute. */

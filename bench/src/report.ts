@@ -4,10 +4,15 @@ import type { Figure, Report, Row, Scenario, Unit } from './scenario.ts'
 
 const COLUMNS = ['measured', 'pg', 'thaw', 'ratio', 'target', 'verdict'] as const
 
-export function renderReport({ title }: Scenario, { rows, notes = [] }: Report): string {
+export function renderReport({ title }: Scenario, { rows, comparison, notes = [] }: Report): string {
   const table = rows.map((row) => [row.measured, ...cells(row)])
   const lines = [COLUMNS, COLUMNS.map((_, index) => (index === 0 || index > 3 ? '---' : '--:')), ...table]
-  return [`## ${title}`, '', ...lines.map((line) => `| ${line.join(' | ')} |`), '', ...notes.flatMap((note) => [note, ''])].join('\n')
+  const more = comparison ? [comparison.columns, comparison.columns.map((_, index) => (index < 2 ? '---' : '--:')), ...comparison.rows] : []
+  return [`## ${title}`, '', ...lines.map(line), '', ...more.map(line), '', ...notes.flatMap((note) => [note, ''])].join('\n')
+}
+
+function line(cells: readonly string[]): string {
+  return `| ${cells.join(' | ')} |`
 }
 
 function cells({ unit, pg, thaw, ratio, target }: Row): string[] {

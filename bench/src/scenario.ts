@@ -24,9 +24,17 @@ export interface Row {
   readonly target?: { readonly says: string; readonly met: boolean }
 }
 
+/** Cells as they are shown. */
+export interface Comparison {
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+}
+
 /** What a scenario found. */
 export interface Report {
   readonly rows: readonly Row[]
+  /** A table of its own, where more than two are compared. */
+  readonly comparison?: Comparison
   /** Said below the table. */
   readonly notes?: readonly string[]
 }
