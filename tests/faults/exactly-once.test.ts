@@ -5,7 +5,7 @@
  * hand writes twice. With Thaw the write is there once, or the error says that it is not.
  */
 
-import { ConnectionLostError, OutcomeUnknownError, type Pool } from '@thaw/pg'
+import { ConnectionLostError, OutcomeUnknownError, type Pool, type PoolConfig } from '@thaw/pg'
 import type pg from 'pg'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { failure, INSERT, useSetting } from './setting.ts'
@@ -379,5 +379,16 @@ describe('bad input is refused before anything is sent', () => {
   ])('%s', async (_name, call, option) => {
     expect(await failure(call(setting.thaw()))).toMatchObject({ kind: 'option', option })
     expect(await setting.rows('bad')).toBe(0)
+  })
+})
+
+describe('a pool that reads in binary', () => {
+  test.each(LOSSES)('%s is lost: it is stored once, and nobody is told that it is unknown', async (_name, lose, containing) => {
+    const pool = setting.thaw({ binary: true } as PoolConfig)
+    const token = `binary-${lose}-${containing}`
+    const lost = setting.proxy[lose]({ containing })
+    await store(pool, token)
+    await lost.struck
+    expect(await setting.rows(token)).toBe(1)
   })
 })

@@ -25,7 +25,7 @@ describe('an idempotency key', () => {
     const first = await keyed(pool, 'key-1')
     expect(setting.proxy.counters.roundTrips - before).toBe(1)
     expect(first).toMatchObject({ rows: [{ token: 'key-1' }], rowCount: 1 })
-    expect(await keyed(pool, 'key-1')).toMatchObject({ repeated: true, rows: [], rowCount: null, command: 'INSERT' })
+    expect(await keyed(pool, 'key-1')).toMatchObject({ repeated: true, rows: [{ token: 'key-1' }], rowCount: 1, command: 'INSERT' })
     expect(await setting.rows('key-1')).toBe(1)
   })
 

@@ -99,6 +99,7 @@ export {
   trackPool,
   watchPools,
 } from './invocation.ts'
+export { columnsOfRow, type RowSource, rowSourceOf } from './kept-rows.ts'
 export { judgeKey, type KeyedStep, type KeyRow } from './keyed-outcome.ts'
 export { type Line, type LineLogger, logTo, narrate } from './narrate.ts'
 export { checkOptions, type OptionRule, type OptionRules } from './options.ts'

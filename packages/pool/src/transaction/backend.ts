@@ -15,8 +15,8 @@ export interface Backend {
   readonly isStandby: boolean
 }
 
-/** Text as the server sends it, whatever parsers the user has: nothing of ours depends on them. */
-export const RAW: { getTypeParser(): (value: unknown) => unknown } = { getTypeParser: () => (value) => value }
+/** Text as the server sends it, whatever parsers the user has: nothing of ours depends on them. A pool that reads in binary is given bytes, which are those of the text. */
+export const RAW: { getTypeParser(): (value: unknown) => unknown } = { getTypeParser: () => String }
 
 /** Not the server's own output of times, which depends on the session's TimeZone and DateStyle. */
 const stamp = (time: string) => `to_char(${time} AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS')`

@@ -1,10 +1,8 @@
 /** `pool.transaction()`, `pool.batch()`, `pool.outcome()`, and `pool.query()` with `once` or a key: what applies a write once, and knows what became of it. */
 
 import { causesOf, OptionError, type Outcome } from '@thaw/core'
-import type pg from 'pg'
 import { lossOf } from '../connection/lost-statement.ts'
 import type { Memory } from '../connection/pool-context.ts'
-import { textOf } from './attempt.ts'
 import { batchOnWire } from './batch.ts'
 import { IDEMPOTENCY_SQL } from './key-table.ts'
 import { askKey, type LostKey, runKeyed, unknownKey } from './keyed.ts'
@@ -69,8 +67,7 @@ export class ExactlyOnce {
     const configs = statements.map((config) => ({ config }))
     const { idempotencyKey, once, signal } = options
     if (idempotencyKey !== undefined) {
-      const done = await runKeyed(this.#host, { key: idempotencyKey, statements: configs, signal })
-      return done.is === 'stored' ? [...done.results] : statements.map(repeatedResult)
+      return runKeyed(this.#host, { key: idempotencyKey, statements: configs, signal })
     }
     if (once) return runTransaction(this.#host, (_client, attempt) => attempt.runAll(configs), { signal })
     return batchOnWire(this.#host, configs, signal)
@@ -92,8 +89,8 @@ export class ExactlyOnce {
       return runTransaction(this.#host, (_client, attempt) => attempt.run(without(config), values), signal ? { signal } : {})
     }
     const key = checkKey(idempotencyKey)
-    const done = await runKeyed(this.#host, { key, statements: [{ config: without(config), values }], signal })
-    return done.is === 'stored' ? done.results[0] : repeatedResult(config)
+    const [result] = await runKeyed(this.#host, { key, statements: [{ config: without(config), values }], signal })
+    return result
   }
 
   /** What became of what the error was about. */
@@ -122,6 +119,7 @@ export class ExactlyOnce {
     let failure: Error | undefined
     try {
       await client.query(IDEMPOTENCY_SQL)
+      this.#host.keeper.forget()
     } catch (error) {
       failure = error as Error
       throw error
@@ -151,12 +149,4 @@ function without(config: object): object {
   const own = Object.getOwnPropertyDescriptors(config)
   const nothing = { value: undefined, configurable: true, enumerable: false, writable: true }
   return Object.create(Object.getPrototypeOf(config), { ...own, once: nothing, idempotencyKey: nothing, signal: nothing })
-}
-
-/** For the second caller: it was stored before, and its rows went with the first answer. */
-function repeatedResult(
-  config: unknown,
-): Pick<pg.QueryResult, 'command' | 'rowCount' | 'oid' | 'fields' | 'rows'> & { readonly repeated: true } {
-  const command = /[a-z]+/i.exec(textOf(config) ?? '')?.[0].toUpperCase() ?? ''
-  return { command, rowCount: null, oid: 0, fields: [], rows: [], repeated: true }
 }

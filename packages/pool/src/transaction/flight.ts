@@ -19,6 +19,10 @@ import { vitalsOf } from './backend.ts'
 export interface FlightStatement {
   readonly config: unknown
   readonly values?: unknown
+  /** What its command tag is to begin with, where the server is sent another statement around it. */
+  readonly tag?: string
+  /** It is not executed, and answered with these: the server only says what their columns are. It must be alone. */
+  readonly answer?: { readonly rows: readonly (readonly (string | null)[])[]; readonly tag: string }
 }
 
 /** What became of a flight. */
@@ -111,6 +115,7 @@ class Flight implements PeerQuery {
   readonly signal: unknown
   readonly query_timeout: unknown
   readonly #flushes: boolean
+  readonly #statements: readonly FlightStatement[]
   readonly #parts: InnerQuery[]
   readonly #results: unknown[] = []
   readonly #landed: (landing: Landing) => void
@@ -137,14 +142,17 @@ class Flight implements PeerQuery {
       values: unknown,
       callback: (error: Error | null, result: unknown) => void,
     ) => InnerQuery
-    this.#parts = statements.map(({ config, values }, at) => {
+    this.#statements = statements
+    this.#parts = statements.map(({ config, values, answer }, at) => {
       const part = new Inner(copyOf(config), values, (error, result) => {
         if (error) this.#failure ??= { error, at }
         else this.#results[at] = result
       })
       // By the simple protocol there is a Sync in each.
       part.requiresPreparation = () => true
-      if (client.binary) part.binary = true
+      // What was kept is text.
+      if (answer) part.binary = false
+      else if (client.binary) part.binary = true
       if (part._result && !part._result._types) part._result._types = (client as unknown as { _types?: unknown })._types
       return part
     })
@@ -172,9 +180,10 @@ class Flight implements PeerQuery {
       uncork: IGNORED,
     })
     const draft: FlightConnection = Object.create(connection, { sync: IGNORED, stream: { value: stream } })
-    for (const part of this.#parts) {
+    const asking: FlightConnection = Object.create(draft, { execute: IGNORED })
+    for (const [at, part] of this.#parts.entries()) {
       if (!isParsed(part, connection)) parsing.push(part)
-      part.submit(draft)
+      part.submit(this.#statements[at]?.answer ? asking : draft)
     }
     const forget = () => {
       for (const { name } of parsing) if (name && connection.submittedNamedStatements) delete connection.submittedNamedStatements[name]
@@ -202,7 +211,16 @@ class Flight implements PeerQuery {
   }
 
   handleRowDescription(message: object): void {
-    this.#current?.handleRowDescription(message)
+    const part = this.#current
+    part?.handleRowDescription(message)
+    const answer = this.#statements[this.#at]?.answer
+    if (!part || !answer) return
+    const { length } = (message as { fields: readonly unknown[] }).fields
+    // The table has got other columns since.
+    if (answer.rows.some((row) => row.length !== length)) return
+    for (const fields of answer.rows) part.handleDataRow({ fields })
+    part.handleCommandComplete({ text: answer.tag }, {})
+    this.#at++
   }
 
   handleDataRow(message: object): void {
@@ -210,7 +228,9 @@ class Flight implements PeerQuery {
   }
 
   handleCommandComplete(message: object, connection: object): void {
-    this.#current?.handleCommandComplete(message, connection)
+    const tag = this.#statements[this.#at]?.tag
+    const { text } = message as { text: string }
+    this.#current?.handleCommandComplete(tag ? { ...message, text: text.replace(/^\D+/, `${tag} `) } : message, connection)
     this.#at++
   }
 

@@ -24,8 +24,11 @@ export const IDEMPOTENCY_SQL: string = `CREATE TABLE IF NOT EXISTS ${KEY_TABLE} 
   -- The time in the key, if it has one.
   key_time timestamptz,
   stored_at timestamptz NOT NULL DEFAULT now(),
+  -- The rows that the write has returned, for whoever comes again with its key.
+  results jsonb,
   CONSTRAINT ${NOT_EXPIRED} CHECK (key_time IS NULL OR key_time > stored_at - interval '${KEY_DAYS} days')
 );
+ALTER TABLE ${KEY_TABLE} ADD COLUMN IF NOT EXISTS results jsonb;
 CREATE INDEX IF NOT EXISTS ${KEY_TABLE}_key_time ON ${KEY_TABLE} (key_time) WHERE key_time IS NOT NULL;
 COMMENT ON TABLE ${KEY_TABLE} IS 'Idempotency keys of Thaw. Keys that carry their time (UUIDv7) live ${KEY_DAYS} days.';
 `
@@ -44,7 +47,31 @@ export const TOMBSTONE: string = `INSERT INTO ${KEY_TABLE} AS it (key, fingerpri
 ON CONFLICT (key) DO UPDATE SET generation = it.generation + 1 WHERE it.state = 'void'
 RETURNING fingerprint, state, generation::text`
 
-export const LOOK: string = `SELECT fingerprint, state, generation::text FROM ${KEY_TABLE} WHERE key = $1`
+/** Also on a table that was made before it kept results. */
+export const LOOK: string = `SELECT fingerprint, state, generation::text, to_jsonb(it) ->> 'results' AS results FROM ${KEY_TABLE} AS it WHERE key = $1`
+
+/** So much is kept of the rows of one statement, and not a part of them: a table of keys is no place for more. */
+export const MOST_KEPT_ROWS = 1_000
+export const MOST_KEPT_BYTES = 65_536
+
+/**
+ * A statement, and keeping its rows, as one. What refers to `thaw_rows` reads the rows that there are: the statement itself runs once. Nothing of ours is a parameter: should there be
+ * fewer values than the statement wants, it would be taken for one of them.
+ */
+export function keepRows(text: string, key: string, place: number): string {
+  return `WITH thaw_rows AS (
+${text}
+), thaw_few AS (SELECT thaw_row::text AS it FROM thaw_rows AS thaw_row LIMIT ${MOST_KEPT_ROWS + 1}
+), thaw_kept AS (UPDATE ${KEY_TABLE} SET results = coalesce(results, '{}') || jsonb_build_object('${place}', (SELECT coalesce(jsonb_agg(it), '[]') FROM thaw_few))
+  WHERE key = ${literal(key)} AND (SELECT count(*) <= ${MOST_KEPT_ROWS} AND coalesce(sum(octet_length(it)), 0) <= ${MOST_KEPT_BYTES} FROM thaw_few))
+SELECT * FROM thaw_rows`
+}
+
+/** Whatever `standard_conforming_strings` says. */
+function literal(text: string): string {
+  const quoted = text.replace(/'/g, "''")
+  return quoted.includes('\\') ? `E'${quoted.replace(/\\/g, '\\\\')}'` : `'${quoted}'`
+}
 
 /** A few at a time, passing over what others are deleting. */
 export const FORGET: string = `DELETE FROM ${KEY_TABLE} WHERE key IN (SELECT key FROM ${KEY_TABLE} WHERE key_time < now() - interval '${FORGET_DAYS} days' LIMIT 200 FOR UPDATE SKIP LOCKED)`

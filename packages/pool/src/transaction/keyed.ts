@@ -26,6 +26,7 @@ import type { PeerClient } from '../driver/peer.ts'
 import { textOf } from './attempt.ts'
 import { question, RAW } from './backend.ts'
 import { type FlightStatement, fly, type Landing } from './flight.ts'
+import { keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
 import { CLAIM, FORGET, KEY_TABLE, keyTimeOf, keyTrouble, LOOK, NOT_TAKEN, TAKE_OVER, TOMBSTONE } from './key-table.ts'
 import { pause, SETTLE_MILLIS } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
@@ -45,8 +46,10 @@ export interface LostKey {
   readonly cause: Error
 }
 
-/** `repeated`: it had been stored before, and its answer went to another caller, or was lost. */
-export type KeyedResult = { readonly is: 'stored'; readonly results: readonly unknown[] } | { readonly is: 'repeated' }
+/** A row, with what it keeps. */
+interface FoundRow extends KeyRow {
+  readonly results: string | null
+}
 
 /** Sends after which a call gives up: two of them lost is luck, more is an outage. */
 const MOST_SENDS = 4
@@ -61,26 +64,32 @@ function fingerprintOfCall(statements: readonly FlightStatement[]): string {
   )
 }
 
-export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<KeyedResult> {
+/** The results; those of the first time, where it had been stored before, and its answer went to another caller, or was lost. */
+export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<unknown[]> {
   const { memory, clock } = host
   const fingerprint = fingerprintOfCall(call.statements)
-  let row: KeyRow | undefined
+  let row: FoundRow | undefined
+  let refusal: Refusal | undefined
   for (let sends = 1; ; sends++) {
     const over = interruptedBefore({ timeoutMillis: 0, signal: call.signal })
     if (over) throw over
     const next = judgeKey(row, fingerprint)
     if (next.step === 'mismatch') throw anotherStatement(call.key)
-    if (next.step === 'repeated') return { is: 'repeated' }
+    if (next.step === 'repeated') return repeatResults(host, call.statements, keptRowsOf(row?.results ?? null), call.signal)
     const generation = next.step === 'take over' ? next.generation : undefined
-    const { landing, look } = await send(host, call, fingerprint, generation)
+    const sent = refusal ? call.statements : host.keeper.keeping(call.statements, call.key)
+    const { landing, look } = await send(host, { ...call, statements: sent }, fingerprint, generation)
     if (!landing.error) {
       memory.budget = earn(memory.budget)
-      return { is: 'stored', results: landing.results.slice(1, 1 + call.statements.length) }
+      if (refusal) host.keeper.noteRefused(refusal)
+      return landing.results.slice(1, 1 + call.statements.length)
     }
-    const { error } = landing
+    const { error, failedAt } = landing
     const loss = lossOf(error)
-    const trouble = landing.failedAt === 0 && !loss ? keyTrouble(error) : undefined
-    const isTaken = trouble === 'taken' || (landing.failedAt === 0 && codeOf(error) === NOT_TAKEN && generation !== undefined)
+    if (!loss) refusal ??= refusalOf(sent[failedAt - 1], call.statements[failedAt - 1], error)
+    if (refusal && sent !== call.statements && !loss && failedAt > 0) continue
+    const trouble = failedAt === 0 && !loss ? keyTrouble(error) : undefined
+    const isTaken = trouble === 'taken' || (failedAt === 0 && codeOf(error) === NOT_TAKEN && generation !== undefined)
     if (isTaken) row = look
     else if (loss) row = await afterLoss(host, { key: call.key, fingerprint, where: loss.where, cause: loss.cause }, loss)
     else if (rerunReason(error) !== 'conflict') throw trouble ? keyError(trouble, call.key, error) : error
@@ -101,7 +110,7 @@ async function send(
   call: KeyedCall,
   fingerprint: string,
   generation: number | undefined,
-): Promise<{ landing: Landing; look?: KeyRow | undefined }> {
+): Promise<{ landing: Landing; look?: FoundRow | undefined }> {
   const client = await host.connect(call.signal)
   const time = keyTimeOf(call.key)
   const first =
@@ -131,7 +140,7 @@ async function send(
 }
 
 /** What became of it. A row that is void says that it was not stored, and from now on cannot be. */
-async function afterLoss(host: TransactionHost, lost: LostKey, loss: Loss): Promise<KeyRow | undefined> {
+async function afterLoss(host: TransactionHost, lost: LostKey, loss: Loss): Promise<FoundRow | undefined> {
   // Nothing of it has left, or the server has said that it had not begun.
   if (loss.verdict.outcome === 'not-executed') return undefined
   const row = await askKey(host, lost)
@@ -142,7 +151,7 @@ async function afterLoss(host: TransactionHost, lost: LostKey, loss: Loss): Prom
 }
 
 /** Undefined: it could not be asked. */
-export async function askKey(host: TransactionHost, lost: LostKey): Promise<KeyRow | undefined> {
+export async function askKey(host: TransactionHost, lost: LostKey): Promise<FoundRow | undefined> {
   const { clock } = host
   const until = clock.mono() + SETTLE_MILLIS
   for (let attempt = 0; ; attempt++) {
@@ -153,7 +162,7 @@ export async function askKey(host: TransactionHost, lost: LostKey): Promise<KeyR
   }
 }
 
-async function askOnce(host: TransactionHost, { key, fingerprint }: LostKey): Promise<KeyRow | undefined> {
+async function askOnce(host: TransactionHost, { key, fingerprint }: LostKey): Promise<FoundRow | undefined> {
   const client = await host.connect()
   let failure: Error | undefined
   try {
@@ -166,12 +175,12 @@ async function askOnce(host: TransactionHost, { key, fingerprint }: LostKey): Pr
   }
 }
 
-async function rowBy(client: PeerClient, text: string, values: readonly unknown[]): Promise<KeyRow | undefined> {
+async function rowBy(client: PeerClient, text: string, values: readonly unknown[]): Promise<FoundRow | undefined> {
   const { rows } = (await question(client, { text, values, query_timeout: QUESTION_MILLIS })) as {
-    rows: { fingerprint: string; state: KeyRow['state']; generation: string }[]
+    rows: { fingerprint: string; state: KeyRow['state']; generation: string; results?: string | null }[]
   }
   const [row] = rows
-  return row && { ...row, generation: Number(row.generation) }
+  return row && { ...row, generation: Number(row.generation), results: row.results ?? null }
 }
 
 function notStored({ cause, where }: Loss): Error {

@@ -9,6 +9,7 @@ import { type Callback, promisify } from '../driver/promisify.ts'
 import { settingsOf } from '../options/options.ts'
 import { poolOver, type ThawPool } from '../pool.ts'
 import { ExactlyOnce, noteUnknown, wantsOnce } from './exactly-once.ts'
+import { Keeper } from './kept-result.ts'
 import type { LostKey } from './keyed.ts'
 import type { BatchOptions, TransactionOptions } from './rules.ts'
 import type { LostCommit } from './settle.ts'
@@ -54,6 +55,7 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
         clock: settings.clock,
         classify: createStatementCache(),
         tells: undefined,
+        keeper: new Keeper(),
         connect: (signal?: AbortSignal) => (signal ? this.connect({ signal }) : this.connect()) as Promise<PeerClient>,
         isEnding: () => this.ending,
         unknown: (error: Error, commit: LostCommit) => noteUnknown(error, { commit, memory }),

@@ -21,6 +21,7 @@ import type { PeerClient } from '../driver/peer.ts'
 import { Attempt, type AttemptHost } from './attempt.ts'
 import { unaskedBackend } from './backend.ts'
 import { fence, type LostSession } from './fence.ts'
+import type { Keeper } from './kept-result.ts'
 import { beginOf, DEFAULT_RETRIES, type TransactionOptions } from './rules.ts'
 import { type LostCommit, type SettleHost, settle, unknownError } from './settle.ts'
 import { Session, type TransactionClient, UNAWAITED } from './transaction-client.ts'
@@ -28,6 +29,7 @@ import { Session, type TransactionClient, UNAWAITED } from './transaction-client
 /** What transactions need of their pool. */
 export interface TransactionHost extends AttemptHost, SettleHost {
   readonly memory: Memory
+  readonly keeper: Keeper
   connect(signal?: AbortSignal): Promise<PeerClient>
   /** The error says that the outcome is unknown, and may be asked again. */
   unknown(error: Error, lost: LostCommit): void

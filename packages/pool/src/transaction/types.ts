@@ -12,7 +12,7 @@ export interface OnceOptions {
    */
   readonly once?: boolean | undefined
   /**
-   * Apply the statement once under this key, by any process, and however often it is sent. No more round trips while nothing fails; holds across crashes and failovers. Needs the table that
+   * Apply the statement once under this key, by any process, and however often it is sent. No more round trips while nothing fails; holds across crashes and failovers. Who comes second gets the rows of the first. Needs the table that
    * {@link Transactions.createIdempotencyTable} makes. A text of 1 to 255 characters; with a UUIDv7, which carries its time, the table cleans itself. Default: none.
    */
   readonly idempotencyKey?: string | undefined
@@ -20,7 +20,10 @@ export interface OnceOptions {
 
 /** Whether a result is the statement's own, or tells that it had been applied before. */
 export interface Repeated {
-  /** True: under this key it had been stored before. Then `rows` is empty and `rowCount` null: they went with the first answer. */
+  /**
+   * True: under this key it had been stored before. Then `rows` are those of the first answer. Where they were not kept `rowCount` is null and `rows` empty: a statement without
+   * RETURNING, more than 1,000 rows or 64 kB of text, or a table that has got other columns since.
+   */
   readonly repeated?: boolean
 }
 

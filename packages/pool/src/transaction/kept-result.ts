@@ -1,0 +1,108 @@
+/**
+ * What the second caller of a key is answered: the rows of the first, which his statement has kept beside the key in the same breath. They are kept as PostgreSQL writes them, so that
+ * whoever reads them does so by his own types, as he reads an answer of the server.
+ */
+
+import { columnsOfRow, rowSourceOf } from '@thaw/core'
+import type pg from 'pg'
+import type { PeerClient } from '../driver/peer.ts'
+import { textOf } from './attempt.ts'
+import { type FlightHost, type FlightStatement, fly } from './flight.ts'
+import { keepRows } from './key-table.ts'
+
+type Repeated = Pick<pg.QueryResult, 'command' | 'rowCount' | 'oid' | 'fields' | 'rows'> & { readonly repeated: true }
+
+/** Of each statement, by its place: its rows, as texts. Those that are not there were not kept. */
+export type KeptRows = Readonly<Record<string, readonly string[]>>
+
+/** Longer texts are rarely sent twice. */
+const LONGEST_REMEMBERED = 4_000
+const MOST_REMEMBERED = 200
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined_column. */
+const NO_COLUMN = '42703'
+
+/** What a pool has learned of what cannot be kept: texts that PostgreSQL does not take as part of another, and a table of before. */
+export class Keeper {
+  readonly #refused = new Set<string>()
+  #keepsNothing = false
+
+  /** The statements as they are sent under a key: where one returns rows, it keeps them. */
+  keeping(statements: readonly FlightStatement[], key: string): readonly FlightStatement[] {
+    if (this.#keepsNothing) return statements
+    return statements.map((statement, place) => {
+      const text = textOf(statement.config)
+      const source = text === undefined || this.#refused.has(text) ? undefined : rowSourceOf(text)
+      return source ? { ...statement, config: withText(statement.config, keepRows(source.text, key, place)), tag: source.tag } : statement
+    })
+  }
+
+  /** As it is it has been executed, so what was refused was our part of it. */
+  noteRefused({ text, code }: Refusal): void {
+    if (code === NO_COLUMN) this.#keepsNothing = true
+    else if (text.length <= LONGEST_REMEMBERED && this.#refused.size < MOST_REMEMBERED) this.#refused.add(text)
+  }
+
+  /** The table has been made anew. */
+  forget(): void {
+    this.#keepsNothing = false
+    this.#refused.clear()
+  }
+}
+
+/** What the server said of a statement that keeps its rows. */
+export interface Refusal {
+  readonly text: string
+  readonly code: string | undefined
+}
+
+/** Is it about what we have made of the text? Then it is sent as it is, so that the errors of its author are those of his own text. */
+export function refusalOf(sent: FlightStatement | undefined, original: FlightStatement | undefined, error: Error): Refusal | undefined {
+  if (sent === original) return undefined
+  const { code, position } = error as { code?: string; position?: string }
+  // Class 42: it is not understood; class 0A: not supported there. Whatever points into the text would point into ours.
+  return position || /^(?:42|0A)/.test(code ?? '') ? { text: textOf(original?.config) ?? '', code } : undefined
+}
+
+function withText(config: unknown, text: string): unknown {
+  if (typeof config === 'string') return text
+  const own = Object.getOwnPropertyDescriptors(config as object)
+  const value = (it: unknown) => ({ value: it, configurable: true, enumerable: true, writable: true })
+  // A name belongs to one text.
+  return Object.create(Object.getPrototypeOf(config), { ...own, text: value(text), name: value(undefined) })
+}
+
+export function keptRowsOf(results: string | null): KeptRows {
+  return (results === null ? {} : JSON.parse(results)) as KeptRows
+}
+
+/** Answers as the first time, but for `repeated`. Each is a flight of its own, in which nothing is executed: the server only says what the columns are. */
+export async function repeatResults(
+  host: FlightHost & { connect(signal?: AbortSignal): Promise<PeerClient> },
+  statements: readonly FlightStatement[],
+  kept: KeptRows,
+  signal: AbortSignal | undefined,
+): Promise<Repeated[]> {
+  const bare = statements.map(({ config }) => bareResult(config))
+  if (Object.keys(kept).length === 0) return bare
+  const client = await host.connect(signal)
+  let failure: Error | undefined
+  for (const [place, statement] of statements.entries()) {
+    const rows = kept[place]
+    const source = rows && rowSourceOf(textOf(statement.config) ?? '')
+    if (!source || failure) continue
+    const answer = { rows: rows.map((row) => columnsOfRow(row)), tag: `${source.tag} ${rows.length}` }
+    const text = textOf(statement.config) ?? ''
+    const { results, error } = await fly(client, host, [{ ...statement, answer }], { text: 'SELECT 1', shown: text, signal })
+    if (error && !('severity' in error)) failure = error
+    const [result] = results
+    if (result) bare[place] = Object.assign(result, { repeated: true }) as Repeated
+  }
+  client.release(failure)
+  return bare
+}
+
+/** It was stored before, and its rows were not kept. */
+function bareResult(config: unknown): Repeated {
+  const command = /[a-z]+/i.exec(textOf(config) ?? '')?.[0].toUpperCase() ?? ''
+  return { command, rowCount: null, oid: 0, fields: [], rows: [], repeated: true }
+}

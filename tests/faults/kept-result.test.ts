@@ -1,0 +1,170 @@
+/**
+ * Who comes a second time with an idempotency key gets what the first was answered.
+ *
+ * What breaks: the answer of a write is lost, or its caller, who sends the request again from another process. With plain `pg` the user sees a unique violation of a key table of his
+ * own, and has to find the rows by himself. With Thaw the second caller gets the rows of the first, read by the types that he asks for.
+ */
+
+import type { Pool, PoolConfig } from '@thaw/pg'
+import type pg from 'pg'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { useSetting } from './setting.ts'
+
+const setting = useSetting()
+
+beforeEach(async () => {
+  await setting.server.query(`DROP TABLE IF EXISTS things, thaw_idempotency;
+    CREATE TABLE things (id int GENERATED ALWAYS AS IDENTITY, name text, at timestamptz DEFAULT '2026-01-02 03:04:05Z', doc jsonb DEFAULT '{"a":1}', n numeric DEFAULT 12.50, raw bytea DEFAULT '\\x00ff')`)
+  await setting.thaw().createIdempotencyTable()
+})
+
+const ALL = 'INSERT INTO things (name) VALUES ($1) RETURNING *'
+const keyed = (pool: pg.Pool, name: unknown, extra: object = {}) =>
+  pool.query({ text: ALL, values: [name], idempotencyKey: 'k', ...extra } as pg.QueryConfig)
+const plain = ({ rows, rowCount, command, fields }: pg.QueryResult) => ({ rows, rowCount, command, names: fields.map(({ name }) => name) })
+const things = async () => (await setting.server.query('SELECT FROM things')).rowCount
+
+describe('the second caller gets the rows of the first', () => {
+  test.each<[string, object]>([
+    ['as objects', {}],
+    ['as arrays', { rowMode: 'array' }],
+    ['as text, by types of his own', { types: { getTypeParser: () => (value: string) => `<${value}>` } }],
+    ['of a named statement', { name: 'all' }],
+  ])('%s', async (_name, extra) => {
+    const first = await keyed(setting.thaw(), 'it', extra)
+    const second = await keyed(setting.thaw(), 'it', extra)
+    expect(plain(second)).toEqual(plain(first))
+    expect(first).not.toHaveProperty('repeated')
+    expect(second).toHaveProperty('repeated', true)
+    expect([first.command, first.rowCount, await things()]).toEqual(['INSERT', 1, 1])
+  })
+
+  test('in binary, where he reads in binary', async () => {
+    const text = 'INSERT INTO things (name) VALUES ($1) RETURNING id, name'
+    const first = await keyed(setting.thaw({ binary: true } as PoolConfig), 'it', { text })
+    expect(plain(await keyed(setting.thaw({ binary: true } as PoolConfig), 'it', { text }))).toEqual(plain(first))
+    expect(first.rows).toEqual([{ id: 1, name: 'it' }])
+  })
+
+  test.each(['', 'a,b', '(")\\', "it's", ' two  ', 'ä\n🐘', 'NULL', null])('whatever is in them: %j', async (value) => {
+    const first = await keyed(setting.thaw(), value)
+    const second = await keyed(setting.thaw(), value)
+    expect(second.rows).toEqual(first.rows)
+    expect(second.rows[0].name).toBe(value)
+  })
+
+  test.each([
+    ['an update', 'UPDATE things SET name = upper(name) WHERE name LIKE $1 RETURNING name, id AS name2', 'UPDATE'],
+    ['a deletion', 'DELETE FROM things WHERE name LIKE $1 RETURNING id', 'DELETE'],
+    [
+      'a merge',
+      'MERGE INTO things USING (VALUES ($1)) AS v (name) ON false WHEN NOT MATCHED THEN INSERT (name) VALUES (v.name) RETURNING merge_action()',
+      'MERGE',
+    ],
+    [
+      'with a part in front',
+      'WITH v AS (SELECT $1::text AS name) INSERT INTO things (name) SELECT name FROM v RETURNING name; -- so',
+      'INSERT',
+    ],
+    ['a function', 'SELECT $1::text || lower($1) AS both, NULL AS nothing', 'SELECT'],
+    ['one column that is null', 'SELECT nullif($1::text, $1) AS nothing', 'SELECT'],
+  ])('of %s', async (_name, text, command) => {
+    await setting.server.query("INSERT INTO things (name) VALUES ('a'), ('b')")
+    const first = await keyed(setting.thaw(), '%', { text })
+    const second = await keyed(setting.thaw(), '%', { text })
+    expect(plain(second)).toEqual(plain(first))
+    expect([first.command, first.rows.length > 0]).toEqual([command, true])
+  })
+
+  test('of a batch, each of its own statement', async () => {
+    const batch = () =>
+      setting
+        .thaw()
+        .batch([{ text: ALL, values: ['one'] }, "UPDATE things SET name = 'two'", 'SELECT name FROM things'], { idempotencyKey: 'b' })
+    const first = await batch()
+    const second = await batch()
+    expect(second.map(({ rows }) => rows)).toEqual(first.map(({ rows }) => rows))
+    expect(first[2]?.rows).toEqual([{ name: 'two' }])
+    expect(second.map(({ repeated }) => repeated)).toEqual([true, true, true])
+  })
+
+  test('of many at once, by several pools', async () => {
+    const pools = [setting.thaw({ max: 3 }), setting.thaw({ max: 3 })]
+    const all = await Promise.all(Array.from({ length: 12 }, (_, n) => keyed(pools[n % 2] as Pool, 'crowd')))
+    expect(new Set(all.map(({ rows }) => rows[0].id)).size).toBe(1)
+    expect(await things()).toBe(1)
+  })
+
+  test.each(['loseNextRequest', 'loseNextAnswer'] as const)('the first himself, whose try was lost (%s)', async (lose) => {
+    const lost = setting.proxy[lose]({ containing: 'lost-one' })
+    const { rows } = await keyed(setting.thaw(), 'lost-one')
+    await lost.struck
+    expect(rows).toMatchObject([{ name: 'lost-one', doc: { a: 1 } }])
+    expect(await things()).toBe(1)
+  })
+})
+
+describe('without the rows, and said so by a rowCount of null', () => {
+  const bare = { repeated: true, rows: [], rowCount: null }
+
+  test('where there are none: a statement that returns nothing is sent as it is', async () => {
+    const text = 'INSERT INTO things (name) VALUES ($1)'
+    expect(await keyed(setting.thaw(), 'x', { text })).toMatchObject({ rowCount: 1, command: 'INSERT' })
+    expect(await keyed(setting.thaw(), 'x', { text })).toMatchObject({ ...bare, command: 'INSERT' })
+  })
+
+  test.each([
+    ['bytes', 'SELECT repeat($1, 70000) AS long'],
+    ['rows', 'SELECT n, $1 AS x FROM generate_series(1, 1001) AS n'],
+  ])('where they were too many %s', async (_name, text) => {
+    const first = await keyed(setting.thaw(), 'x', { text })
+    expect(first.rows.length).toBeGreaterThan(0)
+    expect(await keyed(setting.thaw(), 'x', { text })).toMatchObject(bare)
+  })
+
+  test('where the table has changed since', async () => {
+    await keyed(setting.thaw(), 'x')
+    await setting.server.query('ALTER TABLE things ADD COLUMN more int')
+    expect(await keyed(setting.thaw(), 'x')).toMatchObject(bare)
+    await setting.server.query('DROP TABLE things')
+    expect(await keyed(setting.thaw(), 'x')).toMatchObject(bare)
+  })
+
+  test('where the table of keys is of before, until it is migrated', async () => {
+    await setting.server.query('ALTER TABLE thaw_idempotency DROP COLUMN results')
+    expect(await keyed(setting.thaw(), 'x')).toMatchObject({ rowCount: 1, rows: [{ name: 'x' }] })
+    expect(await keyed(setting.thaw(), 'x')).toMatchObject(bare)
+    expect(await things()).toBe(1)
+    await setting.thaw().createIdempotencyTable()
+    await keyed(setting.thaw(), 'y', { idempotencyKey: 'after' })
+    expect(await keyed(setting.thaw(), 'y', { idempotencyKey: 'after' })).toMatchObject({ repeated: true, rows: [{ name: 'y' }] })
+  })
+})
+
+test('what may not be wrapped is sent as it is, and errors are those of the user’s own text', async () => {
+  const pool = setting.thaw()
+  await setting.server.query('CREATE RULE twice AS ON INSERT TO things DO ALSO NOTIFY twice')
+  expect(await keyed(pool, 'x')).toMatchObject({ rowCount: 1, command: 'INSERT' })
+  await setting.server.query('DROP RULE twice ON things')
+  const wrong = 'INSERT INTO things (nonsense) VALUES ($1) RETURNING *'
+  const ours = await keyed(pool, 'x', { text: wrong, idempotencyKey: 'w' }).catch((error: pg.DatabaseError) => error)
+  const theirs = await setting
+    .plain()
+    .query(wrong, ['x'])
+    .catch((error: pg.DatabaseError) => error)
+  expect(ours).toMatchObject({ code: '42703', position: (theirs as pg.DatabaseError).position })
+  expect(
+    await keyed(pool, 'x', { text: 'INSERT INTO things (name) VALUES ($1) RETURNING 1/(length(name) - 1)', idempotencyKey: 'z' }).catch(
+      (error) => error,
+    ),
+  ).toMatchObject({ code: '22012' })
+  expect(await things()).toBe(1)
+})
+
+test('keeping them takes no round trip more', async () => {
+  const pool = setting.thaw({ trustMillis: 60_000 })
+  await pool.query('SELECT 1')
+  const before = setting.proxy.counters.roundTrips
+  await keyed(pool, 'counted')
+  expect(setting.proxy.counters.roundTrips - before).toBe(1)
+})
