@@ -117,6 +117,19 @@ const found: Readonly<Record<string, Program>> = {
       { do: 'query', callback: false, ...quick, sleep: 4000 },
     ],
   },
+  'however many statements are given up at once, their CancelRequests take the places of their connections': {
+    ...WORLD,
+    max: 2,
+    steps: [
+      { do: 'query', callback: false, ...quick, sleep: 4000 },
+      { do: 'query', callback: false, ...quick, sleep: 4000 },
+      { do: 'wait', millis: 100 },
+      { do: 'fault', which: 0, how: 'silence' },
+      { do: 'fault', which: 1, how: 'silence' },
+      { do: 'query', callback: false, ...quick },
+      { do: 'query', callback: false, ...quick },
+    ],
+  },
 }
 
 describe.each(Object.entries(found))('%s', (_, program) => {

@@ -30,8 +30,8 @@ import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem, 
 import { type Callback, promisify, refuse } from './driver/promisify.ts'
 import { callBack, type Waiter } from './driver/waiter.ts'
 import { joinFleet } from './fleet/join-fleet.ts'
-import { requestCancel } from './inquiry/cancel-request.ts'
 import { InFlightWatch } from './inquiry/in-flight-watch.ts'
+import { Inquirer } from './inquiry/inquirer.ts'
 import type { ConnectOptions, EndOptions, Settings, ThawOptions } from './options/options.ts'
 import { checkEndOptions, preparePoolOptions, settingsOf } from './options/options.ts'
 import type { Wish } from './statement/call.ts'
@@ -69,6 +69,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     readonly #dialer: Dialer
     readonly #waiting: WaitQueue
     readonly #queries: PoolQueries
+    readonly #inquirer: Inquirer
     readonly #watch: InFlightWatch
     readonly #invocations: InvocationTracker
     readonly #waitLimit: WaitLimit
@@ -92,7 +93,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       const idle = () => this._idle
       const idleTimeoutMillis = () => this.#idleTimeoutMillis()
       const remove = (client: PeerClient) => this._remove(client)
-      this.#hedging = new Hedging(settings, this, () => this.#watch.isAsking)
+      this.#inquirer = new Inquirer({ driver, settings, memory, pool: this })
+      this.#hedging = new Hedging(settings, this, () => this.#inquirer.count)
       this.#checks = new HealthChecks({
         settings,
         memory,
@@ -104,7 +106,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         remove,
         drain: (client) => this.#returning.drain(client),
         died: (client, error) => this.#returning.died(client, error),
-        requestCancel: (client) => requestCancel(client, settings.clock, driver, this.options),
+        requestCancel: (client) => this.#inquirer.cancel(client),
         handOutForPiggyback: (client, place) => this.#checkout.handOutForPiggyback(client, place),
         isWanted: () => this._pendingQueue.length > 0,
         isTooMany: (vitals) => this.#returning.isTooMany(vitals),
@@ -161,7 +163,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
           emitRetried(this.#events, 'statement', 0, error)
         },
       })
-      this.#watch = new InFlightWatch({ driver, settings, memory, pool: this, vitalsOf: (client) => this.#checks.vitalsOf(client) })
+      this.#watch = new InFlightWatch({ settings, memory, pool: this, inquirer: this.#inquirer, checks: this.#checks })
       this.#checkout = new Checkout({
         pool: this,
         checks: this.#checks,

@@ -20,7 +20,7 @@ import type { Settings } from '../options/options.ts'
 
 export class Hedging {
   readonly #pool: PeerPool<PendingItem>
-  readonly #isAsking: () => boolean
+  readonly #countBeside: () => number
   readonly #clock: Clock
   readonly #isOn: boolean
   readonly #longestMillis: number
@@ -31,10 +31,10 @@ export class Hedging {
   #roundTrip: RoundTrip | undefined
   #budget: HedgeBudget = HEDGE_BUDGET
 
-  /** @param isAsking is there an extra connection for a query to the server? Then there is no room above `max`. */
-  constructor({ clock, hedge, probeTimeoutMillis }: Settings, pool: PeerPool<PendingItem>, isAsking: () => boolean) {
+  /** @param countBeside connections beside the pool's own. While there are some, there is room for one above `max`, and no more. */
+  constructor({ clock, hedge, probeTimeoutMillis }: Settings, pool: PeerPool<PendingItem>, countBeside: () => number) {
     this.#pool = pool
-    this.#isAsking = isAsking
+    this.#countBeside = countBeside
     this.#clock = clock
     this.#isOn = hedge
     this.#longestMillis = probeTimeoutMillis
@@ -97,7 +97,8 @@ export class Hedging {
       total: _clients.length,
       max: options.max,
     })
-    if (next && _clients.length >= options.max && this.#isAsking()) return undefined
+    const beside = next ? this.#countBeside() : 0
+    if (beside > 0 && _clients.length + beside > options.max) return undefined
     if (next === 'needed') this.#budget = earnHedge(this.#budget)
     return next === 'hedge' && !this.#race() ? undefined : next
   }

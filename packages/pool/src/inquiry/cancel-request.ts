@@ -3,8 +3,9 @@
 import { type Clock, startDeadline } from '@thaw/core'
 import { isBroken } from '../connection/vitals.ts'
 import type { CancelConnection, Driver } from '../driver/driver.ts'
+import { nextTick } from '../driver/next-tick.ts'
 import { activeQueryOf, type PeerClient } from '../driver/peer.ts'
-import { addressOf, aim } from './address.ts'
+import { type Address, addressOf, aim } from './address.ts'
 
 /** How long the request may take. Nothing waits for it: the statement's caller has already been answered. */
 const CANCEL_MILLIS = 2000
@@ -14,6 +15,9 @@ export function isAtWork(client: PeerClient): boolean {
   return activeQueryOf(client) !== undefined && !isBroken(client)
 }
 
+/** What a request is made with. */
+type Means = Pick<Driver, 'connectionFor' | 'goesWhereTold'>
+
 /**
  * Sends a CancelRequest on a separate connection, as the protocol requires
  * (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-CANCELING-REQUESTS): made in the same way as the client's, to
@@ -21,23 +25,53 @@ export function isAtWork(client: PeerClient): boolean {
  * given up anyway, and the server notices when it tries to answer. Call it before the client's socket is destroyed.
  *
  * @param options what the client was made from.
+ * @param done called once, and never in this tick: its connection is closed, or could not be made.
  */
-export function requestCancel(
+export function requestCancel(client: PeerClient, clock: Clock, driver: Means, options: object, done: () => void = () => {}): void {
+  const address = addressOf(client)
+  // The client's socket is closed by then: its place is this connection's.
+  nextTick(() => {
+    try {
+      const connection = open(client, address, driver, options)
+      if (connection) send(connection, client, clock, done)
+      else done()
+    } catch {
+      // The user's factory may throw. There is no caller to report it to.
+      done()
+    }
+  })
+}
+
+/** Undefined: it cannot be made a second time, or there is nothing to say on it. */
+function open(
   client: PeerClient,
-  clock: Clock,
-  driver: Pick<Driver, 'connectionFor' | 'goesWhereTold'>,
-  options: object,
-): void {
-  const { processID, secretKey, host, port } = client
-  if (!processID || typeof client.connection?.ssl === 'undefined') return
-  const { ssl, sslNegotiation } = client.connection
-  const connection = open(client, driver, options)
-  if (!connection) return
+  address: Address | undefined,
+  driver: Means,
+  { stream }: { readonly stream?: unknown },
+): CancelConnection | undefined {
+  if (!client.processID || typeof client.connection?.ssl === 'undefined') return undefined
+  const connection = driver.connectionFor(client, stream)
+  if (connection) aim(connection, address, (made) => stream === undefined || driver.goesWhereTold(made))
+  return connection
+}
+
+function send(connection: CancelConnection, { processID, secretKey, host, port }: PeerClient, clock: Clock, done: () => void): void {
+  const { ssl, sslNegotiation } = connection
+  let isOver = false
+  const finish = () => {
+    deadline.cancel()
+    if (!isOver) done()
+    isOver = true
+  }
   const destroy = () => connection.stream.destroy()
-  const deadline = startDeadline(clock, CANCEL_MILLIS, destroy, true)
-  const ask = () => connection.cancel(processID, secretKey)
+  const giveUp = () => {
+    destroy()
+    finish()
+  }
+  const deadline = startDeadline(clock, CANCEL_MILLIS, giveUp, true)
+  const ask = () => connection.cancel(processID as number, secretKey)
   connection.on('error', destroy)
-  connection.on('end', () => deadline.cancel())
+  connection.on('end', finish)
   connection.on('connect', () => {
     if (!ssl) ask()
     else if (sslNegotiation !== 'direct') connection.requestSsl()
@@ -45,22 +79,6 @@ export function requestCancel(
   connection.on('sslconnect', () => whenSecure(connection, ask))
   if (host.startsWith('/')) connection.connect(`${host}/.s.PGSQL.${port}`)
   else connection.connect(port, host)
-}
-
-/** Undefined: it cannot be made a second time. */
-function open(
-  client: PeerClient,
-  driver: Pick<Driver, 'connectionFor' | 'goesWhereTold'>,
-  options: { readonly stream?: unknown },
-): CancelConnection | undefined {
-  try {
-    const connection = driver.connectionFor(client, options.stream)
-    if (connection) aim(connection, addressOf(client), (stream) => options.stream === undefined || driver.goesWhereTold(stream))
-    return connection
-  } catch {
-    // The user's factory may throw. There is no caller to report it to.
-    return undefined
-  }
 }
 
 /** pg emits `sslconnect` before the other side has proven its identity. Only Node's TLS reports when it has. */

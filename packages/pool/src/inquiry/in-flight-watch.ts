@@ -5,17 +5,16 @@
 
 import { type Clock, type Reading, read, startDeadline, type Timer } from '@thaw/core'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
-import type { Driver } from '../driver/driver.ts'
 import { wireError } from '../driver/errno.ts'
 import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf } from '../driver/peer.ts'
 import { type Address, addressOf } from './address.ts'
 import { isDone, type Span } from './evidence.ts'
-import { Inquirer, type InquirerHost } from './inquirer.ts'
+import type { Inquirer, InquirerHost } from './inquirer.ts'
 
 /** What the watch needs of its pool. */
-export interface WatchHost extends InquirerHost {
-  readonly driver: Pick<Driver, 'Client' | 'goesWhereTold'>
-  vitalsOf(client: PeerClient): Vitals
+export interface WatchHost extends Pick<InquirerHost, 'settings' | 'memory' | 'pool'> {
+  readonly inquirer: Inquirer
+  readonly checks: { vitalsOf(client: PeerClient): Vitals }
 }
 
 /** How often it looks. A statement is asked about when it has waited for a whole interval without a byte. */
@@ -54,14 +53,9 @@ export class InFlightWatch {
 
   constructor(host: WatchHost) {
     this.#host = host
-    this.#inquirer = new Inquirer(host)
+    this.#inquirer = host.inquirer
     this.#clock = host.settings.clock
     this.#lookedAt = read(this.#clock)
-  }
-
-  /** There is a connection beside the pool's own. */
-  get isAsking(): boolean {
-    return this.#inquirer.isAsking
   }
 
   /** A client is in use. Costs nothing while the timer runs anyway. */
@@ -81,7 +75,7 @@ export class InFlightWatch {
 
   #look(): void {
     this.#timer = undefined
-    const inUse = this.#host.pool._clients.filter((client) => this.#host.vitalsOf(client).inUse)
+    const inUse = this.#host.pool._clients.filter((client) => this.#host.checks.vitalsOf(client).inUse)
     for (const client of this.#sights.keys()) if (!inUse.includes(client)) this.#sights.delete(client)
     if (inUse.length === 0) return
     const now = read(this.#clock)
@@ -160,7 +154,7 @@ export class InFlightWatch {
   }
 
   #witness({ client, sight }: Suspect) {
-    const { bornAt, readySince, provenAt } = this.#host.vitalsOf(client)
+    const { bornAt, readySince, provenAt } = this.#host.checks.vitalsOf(client)
     const { localPort } = client.connection.stream
     const dialMillis = (readySince ?? bornAt.mono) - bornAt.mono
     const readyAt: Reading = { mono: bornAt.mono + dialMillis, wall: bornAt.wall + dialMillis }

@@ -1,4 +1,7 @@
-/** Asks a server about our backends, over an extra connection. One query at a time for the whole pool, however many statements are silent. */
+/**
+ * The connections beside the pool's own. One asks a server about our backends: one query at a time for the whole pool, however many statements
+ * are silent. And each statement that is given up is cancelled on one, which takes the place of the statement's connection until it is closed.
+ */
 
 import { type Deadline, type Reading, read, startDeadline } from '@thaw/core'
 import type { Memory } from '../connection/pool-context.ts'
@@ -6,11 +9,12 @@ import type { Driver } from '../driver/driver.ts'
 import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import { type Address, aim } from './address.ts'
+import { requestCancel } from './cancel-request.ts'
 import type { Backend, Span } from './evidence.ts'
 
 /** What the inquirer needs of its pool. */
 export interface InquirerHost {
-  readonly driver: Pick<Driver, 'Client' | 'goesWhereTold'>
+  readonly driver: Pick<Driver, 'Client' | 'connectionFor' | 'goesWhereTold'>
   readonly settings: Settings
   readonly memory: Memory
   readonly pool: PeerPool<PendingItem>
@@ -48,20 +52,32 @@ interface Row {
 export class Inquirer {
   readonly #host: InquirerHost
   #asker: PeerClient | undefined
+  #cancels = 0
 
   constructor(host: InquirerHost) {
     this.#host = host
   }
 
-  /** There is an extra connection now. */
-  get isAsking(): boolean {
-    return this.#asker !== undefined
+  /** How many there are. */
+  get count(): number {
+    return this.#cancels + (this.#asker ? 1 : 0)
   }
 
-  /** May there be one? A pool never has more than one connection above `max`: not beside a hedge. */
+  /** May it ask? A pool never has more than one connection above `max`: not beside a hedge. */
   get mayAsk(): boolean {
     const { _clients, options } = this.#host.pool
-    return !this.isAsking && _clients.length <= options.max
+    return !this.#asker && _clients.length + this.count <= options.max
+  }
+
+  /** Asks the server to stop working on the client's statement. The client is about to be closed. */
+  cancel(client: PeerClient): void {
+    const { driver, settings, pool } = this.#host
+    this.#cancels++
+    requestCancel(client, settings.clock, driver, pool.options, () => {
+      this.#cancels--
+      // Callers for whom there was no room meanwhile.
+      pool._pulseQueue()
+    })
   }
 
   /** Resolves when the extra connection has been closed. Undefined: nothing is known. Never rejects. */
