@@ -38,6 +38,23 @@ function createPool(env: Env, config: PoolConfig = {}): Pool {
   return pool
 }
 
+/** From here on whoever waits for a connection gives up soon. Not from the start: opening one takes its time on a slow machine. */
+async function losePatience<P extends stock.Pool>(pool: P): Promise<P> {
+  const clients = await Promise.all(Array.from({ length: pool.options.max }, () => pool.connect()))
+  for (const client of clients) client.release()
+  Object.assign(pool.options, { connectionTimeoutMillis: 300 })
+  return pool
+}
+
+/** A statement that runs until it is told to end. */
+function runLong(pool: stock.Pool): () => Promise<void> {
+  const ended = pool.query('select pg_sleep(60)').catch((error: { code?: string }) => expect(error.code).toBe('57014'))
+  return async () => {
+    await server.query("select pg_cancel_backend(pid) from pg_stat_activity where query like 'select pg_sleep(60)%' and state = 'active'")
+    await ended
+  }
+}
+
 /** Holds a client, and wants something of the pool before giving it back. */
 async function nest(pool: stock.Pool, inner: () => Promise<unknown> = () => pool.query('select 1')): Promise<void> {
   const client = await pool.connect()
@@ -103,9 +120,10 @@ describe('with the default of the platform', () => {
   })
 
   test('it grows to what plain pg has by default, and no further', async () => {
-    const pool = createPool(LAMBDA, { connectionTimeoutMillis: 1500 })
+    const pool = createPool(LAMBDA)
     const clients = await Promise.all(Array.from({ length: 10 }, () => pool.connect()))
     expect(pool.options.max).toBe(10)
+    Object.assign(pool.options, { connectionTimeoutMillis: 300 })
     await expect(pool.query('select 1')).rejects.toBeInstanceOf(AcquireTimeoutError)
     for (const client of clients) client.release()
     await expect.poll(() => pool.idleCount, PATIENCE).toBe(10)
@@ -114,12 +132,12 @@ describe('with the default of the platform', () => {
 
 describe('with max given', () => {
   test('plain pg waits for itself; so does Thaw, and says what it looks like', async () => {
-    const config = { connectionString: server.url, max: 1, connectionTimeoutMillis: 300 }
-    const plain = new stock.Pool(config)
+    const plain = new stock.Pool({ connectionString: server.url, max: 1 })
     pools.push(plain)
+    await losePatience(plain)
     await expect(nest(plain)).rejects.toThrow('timeout exceeded when trying to connect')
     for (const given of [{ max: 1 }, { max: '1' as never }, { poolSize: 1 } as PoolConfig]) {
-      const pool = createPool(LAMBDA, { ...given, connectionTimeoutMillis: 300 })
+      const pool = await losePatience(createPool(LAMBDA, given))
       const error = await nest(pool).catch((reason) => reason)
       expect(error).toBeInstanceOf(AcquireTimeoutError)
       expect(error.stage).toBe('wait')
@@ -132,21 +150,21 @@ describe('with max given', () => {
   })
 
   test('where some connections are held by callers that run nothing, the error says so', async () => {
-    const pool = createPool({}, { max: 2, connectionTimeoutMillis: 200 })
+    const pool = await losePatience(createPool({}, { max: 2 }))
     const client = await pool.connect()
-    const slow = pool.query('select pg_sleep(0.6)')
+    const cancel = runLong(pool)
     await expect(pool.query('select 1')).rejects.toThrow(
       'in use, 1 of them by callers that ran nothing on them. Is such a caller itself waiting',
     )
     client.release()
-    await slow
+    await cancel()
   })
 
   test('connections that run statements are told as ever', async () => {
-    const pool = createPool({}, { max: 1, connectionTimeoutMillis: 200 })
-    const slow = pool.query('select pg_sleep(0.6)')
+    const pool = await losePatience(createPool({}, { max: 1 }))
+    const cancel = runLong(pool)
     await expect(pool.query('select 1')).rejects.toThrow('the only connection to the database was in use')
-    await slow
+    await cancel()
   })
 })
 

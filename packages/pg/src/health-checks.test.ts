@@ -1,23 +1,15 @@
-import type { Clock, ThawEvent } from '@thaw/core'
+import type { ThawEvent } from '@thaw/core'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createTimerClock } from '../test/timer-clock.ts'
 import { Pool, type PoolConfig } from './index.ts'
 
 let server: PostgresServer
 let proxy: FaultProxy
 let pool: Pool
 let events: ThawEvent[]
-/** Time that the pool believes to have passed, beyond what really did. */
-let skipped = { wall: 0, mono: 0 }
 
-const clock: Clock = {
-  wall: () => Date.now() + skipped.wall,
-  mono: () => performance.now() + skipped.mono,
-  setTimer: (callback, millis) => setTimeout(callback, millis),
-  clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
-  random: () => 0.5,
-  turn: (callback) => void setImmediate(callback),
-}
+const clock = createTimerClock()
 
 function createPool(config: PoolConfig = {}): Pool {
   pool = new Pool({
@@ -38,11 +30,6 @@ async function warm(count: number): Promise<void> {
   for (const client of clients) client.release()
 }
 
-function pass(millis: number): void {
-  skipped.wall += millis
-  skipped.mono += millis
-}
-
 /** What crossed the wire, by the proxy's count, while `work` ran. */
 async function roundTrips(work: () => Promise<unknown>): Promise<number> {
   const before = proxy.counters.roundTrips
@@ -55,7 +42,7 @@ beforeAll(async () => {
 })
 beforeEach(async () => {
   proxy = await startFaultProxy(server)
-  skipped = { wall: 0, mono: 0 }
+  clock.reset()
   events = []
 })
 afterEach(async () => {
@@ -74,7 +61,7 @@ describe('round trips at acquire', () => {
   test('a silent one is asked: one more', async () => {
     createPool()
     await warm(1)
-    pass(600)
+    clock.skip(600)
     expect(await roundTrips(() => pool.query('select 1'))).toBe(2)
     expect(await roundTrips(() => pool.query('select 1'))).toBe(1)
     expect(pool.stats()).toMatchObject({ probed: 1, connected: 1 })
@@ -90,7 +77,7 @@ describe('round trips at acquire', () => {
   test('one that the kernel knows to be dead is not asked', async () => {
     createPool()
     await warm(3)
-    pass(600)
+    clock.skip(600)
     proxy.cut('rst')
     await pool.query('select 1')
     expect(pool.stats()).toMatchObject({ probed: 0, stale: 3, connected: 4 })
@@ -107,7 +94,7 @@ describe('what makes a connection suspect', () => {
     createPool()
     await warm(2)
     await pool.query('select 1')
-    skipped = jump
+    Object.assign(clock.skipped, jump)
     await pool.query('select 1')
     await expect.poll(() => pool.stats()).toMatchObject({ probed: 2, connected: 2, thawed })
   })
@@ -134,7 +121,7 @@ describe('what is destroyed unasked', () => {
   test('idle for too long by the clock, though no timer has fired', async () => {
     createPool({ idleTimeoutMillis: 30_000 })
     await warm(2)
-    pass(31_000)
+    clock.skip(31_000)
     await pool.query('select 1')
     expect(pool.stats()).toMatchObject({ stale: 2, probed: 0, connected: 3 })
     expect(events.filter((event) => event.type === 'stale').map((event) => event.reason)).toEqual(['idle', 'idle'])
@@ -144,12 +131,12 @@ describe('what is destroyed unasked', () => {
     createPool({ maxLifetimeSeconds: 100 })
     await warm(1)
     for (let i = 0; i < 9; i++) {
-      pass(10_000)
+      clock.skip(10_000)
       await pool.query('select 1')
     }
     expect(pool.stats().connected).toBe(1)
     // The clock draws 0.5, so the share is 0.95.
-    pass(6000)
+    clock.skip(6000)
     await pool.query('select 1')
     expect(pool.stats().connected).toBe(2)
   })
@@ -158,12 +145,12 @@ describe('what is destroyed unasked', () => {
 test('one that was silent for longer than another that died is asked, not destroyed', async () => {
   createPool()
   await warm(1)
-  pass(60_000)
+  clock.skip(60_000)
   proxy.cut('fin-on-next-byte')
   await pool.query('select 1')
   expect(pool.stats()).toMatchObject({ connected: 2, stale: 1 })
   for (let i = 0; i < 3; i++) {
-    pass(59_000)
+    clock.skip(59_000)
     await pool.query('select 1')
   }
   expect(pool.stats()).toMatchObject({ probed: 4, connected: 2, stale: 1 })
@@ -172,7 +159,7 @@ test('one that was silent for longer than another that died is asked, not destro
 test('ten silently dropped connections cost one probe deadline, not ten', async () => {
   createPool({ probeTimeoutMillis: 200 })
   await warm(10)
-  pass(600)
+  clock.skip(600)
   expect(proxy.cut('drop')).toBe(10)
   await Promise.all(Array.from({ length: 20 }, () => pool.query('select 1')))
   const probes = events.filter((event) => event.type === 'probed')

@@ -3,10 +3,11 @@
  * Plain pg waits for it for minutes.
  */
 
-import type { Clock, ThawEvent } from '@thaw/core'
+import type { ThawEvent } from '@thaw/core'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createTimerClock } from '../test/timer-clock.ts'
 import { Pool, type PoolConfig } from './index.ts'
 
 /** Longer than any test: who would wait for it has found no other way. */
@@ -19,25 +20,19 @@ let proxy: FaultProxy
 let pool: Pool
 let events: ThawEvent[]
 let stopped: number[]
-let skipped = 0
 /** Timers that were set, and that have rung, of those that are short and alone keep no process alive: hedges. 250 ms is how often a long wait looks at the clock. */
 let hedgesSet = 0
 let hedgesDue = 0
 
-const clock: Clock = {
-  wall: () => Date.now() + skipped,
-  mono: () => performance.now() + skipped,
-  setTimer: (callback, millis, background) => {
-    const isHedge = background === true && millis < 250
-    if (isHedge) hedgesSet++
-    return setTimeout(() => {
-      callback()
-      if (isHedge) setImmediate(() => setImmediate(() => setImmediate(() => setImmediate(() => hedgesDue++))))
-    }, millis)
-  },
-  clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
-  random: () => 0.5,
-  turn: (callback) => void setImmediate(callback),
+const clock = createTimerClock()
+const { setTimer } = clock
+clock.setTimer = (callback, millis, background) => {
+  const isHedge = background === true && millis < 250
+  if (isHedge) hedgesSet++
+  return setTimer(() => {
+    callback()
+    if (isHedge) setImmediate(() => setImmediate(() => setImmediate(() => setImmediate(() => hedgesDue++))))
+  }, millis)
 }
 
 function createPool(config: PoolConfig = {}): Pool {
@@ -71,7 +66,7 @@ function resume(): void {
 
 /** A second in which nothing is heard: long enough to be asked. */
 function fallSilent(): void {
-  skipped += 1000
+  clock.skip(1000)
 }
 
 const hedges = () => events.filter((event) => event.type === 'connected' && event.hedge)
@@ -81,7 +76,7 @@ beforeAll(async () => {
 })
 beforeEach(async () => {
   proxy = await startFaultProxy(server)
-  skipped = 0
+  clock.reset()
   hedgesSet = 0
   hedgesDue = 0
   events = []
@@ -224,7 +219,7 @@ describe('a connection that is slow', () => {
       const pid = await pidOf(pool)
       for (const { pid: other } of await others(pid)) stop(other)
       stop(pid)
-      skipped += silence
+      clock.skip(silence)
       const before = hedgesDue
       const answer = pool.query('select 1')
       await vi.waitFor(() => expect(hedgesDue).toBeGreaterThan(before), PATIENCE)

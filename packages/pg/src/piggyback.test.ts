@@ -1,10 +1,11 @@
 /** Reads that take the proof with them: what crosses the wire, by the proxy's count, and who is told what. */
 
 import { Socket } from 'node:net'
-import type { Clock, ThawEvent } from '@thaw/core'
+import type { ThawEvent } from '@thaw/core'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createTimerClock } from '../test/timer-clock.ts'
 import { Pool, type PoolConfig } from './index.ts'
 
 /** A second, which is the default, is little on a busy machine. */
@@ -20,17 +21,9 @@ let server: PostgresServer
 let proxy: FaultProxy
 let pool: Pool
 let events: ThawEvent[]
-let skipped = 0
 const stopped: number[] = []
 
-const clock: Clock = {
-  wall: () => Date.now() + skipped,
-  mono: () => performance.now() + skipped,
-  setTimer: (callback, millis) => setTimeout(callback, millis),
-  clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
-  random: () => 0.5,
-  turn: (callback) => void setImmediate(callback),
-}
+const clock = createTimerClock()
 
 function createPool(config: PoolConfig = {}): Pool {
   const connectionString = proxy.urlFor(server.url)
@@ -58,7 +51,7 @@ beforeAll(async () => {
 })
 beforeEach(async () => {
   proxy = await startFaultProxy(server, { record: true })
-  skipped = 0
+  clock.reset()
   events = []
 })
 afterEach(async () => {
@@ -72,12 +65,12 @@ test(
   'with a listener of acquire that runs a statement the connection is probed, and that statement goes out behind the probe',
   PATIENCE,
   async () => {
-    createPool({ probeTimeoutMillis: 100 })
+    createPool({ probeTimeoutMillis: 500 })
     pool.on('acquire', (client) => void client.query("set app.user_id = '7'"))
     await pool.query('select 1')
-    skipped += 1000
+    clock.skip(1000)
     const { text } = await sent(async () => {
-      const { rows } = await pool.query("select current_setting('app.user_id') as id, pg_sleep(0.5)")
+      const { rows } = await pool.query("select current_setting('app.user_id') as id, pg_sleep(0.8)")
       expect(rows[0].id).toBe('7')
     })
     expect(text.startsWith(SYNC)).toBe(true)
@@ -90,7 +83,7 @@ test(
 test('connections that are handed out with the proof on its way are not counted as dead', PATIENCE, async () => {
   createPool({ max: 3 })
   await Promise.all([1, 2, 3].map(() => pool.query('select pg_sleep(0.05)')))
-  skipped += 1000
+  clock.skip(1000)
   await Promise.all([1, 2, 3].map(() => pool.query('select n from read_me')))
   expect(events.filter(({ type }) => type === 'socketsPolled')).toEqual([{ type: 'socketsPolled', idle: 3, dead: 0 }])
   expect(ways().slice(3)).toEqual(['piggybacked', 'piggybacked', 'piggybacked'])
@@ -105,7 +98,7 @@ describe('a read on a connection that was silent', () => {
   ])('costs its own round trip and no other: %s', async (_form, query) => {
     createPool()
     await pool.query('select 1')
-    skipped += 1000
+    clock.skip(1000)
     const answers: stock.QueryResult[] = []
     const { text, roundTrips } = await sent(async () => answers.push(await pool.query(query as never)))
     expect(roundTrips).toBe(1)
@@ -126,13 +119,13 @@ describe('a read on a connection that was silent', () => {
     createPool({ keepOnSqlError: true })
     const named = { name: 'wrong', text: 'select n from not_there' }
     await pool.query('select 1')
-    skipped += 1000
+    clock.skip(1000)
     await expect(pool.query(named)).rejects.toMatchObject({ code: '42P01' })
     await server.query('create table not_there as select 7 as n')
-    skipped += 1000
+    clock.skip(1000)
     // Had pg taken the proof's answer for the statement's, it would not parse it now.
     expect((await pool.query(named)).rows).toEqual([{ n: 7 }])
-    skipped += 1000
+    clock.skip(1000)
     const { text } = await sent(() => pool.query(named))
     expect(text).not.toContain('not_there')
     expect(ways()).toEqual(['new', 'piggybacked', 'piggybacked', 'piggybacked'])
@@ -157,7 +150,7 @@ describe('a read on a connection that was silent', () => {
   ])('is asked first if it is %s', async (_what, text, values?: unknown[]) => {
     createPool()
     await pool.query('select 1')
-    skipped += 1000
+    clock.skip(1000)
     await pool.query(text as string, values).catch((error) => expect(error).toMatchObject({ code: '42P02' }))
     expect(ways().slice(0, 2)).toEqual(['new', 'probed'])
   })
@@ -167,7 +160,7 @@ describe('a read on a connection that was silent', () => {
       events = []
       createPool(config)
       await pool.query('select 1')
-      skipped += 1000
+      clock.skip(1000)
       await pool.query('select 1')
       expect(ways()).toEqual(['new', 'probed'])
       await pool.end()
@@ -192,7 +185,7 @@ describe('a read on a connection that was silent', () => {
       }
       createPool({ connectionString: undefined, stream, ...configOf(new URL(proxy.urlFor(server.url))), ...given } as PoolConfig)
       await pool.query('select 1')
-      skipped += 1000
+      clock.skip(1000)
       await pool.query('select 1')
       const bytes = proxy.flows.at(-1)?.chunks.map(({ data }) => data.toString('latin1')) ?? []
       expect([ways(), bytes.join('').includes(PROOF)]).toEqual([['new', way], way === 'piggybacked'])
@@ -203,7 +196,7 @@ describe('a read on a connection that was silent', () => {
   test('an ordinary error of it is an ordinary error', async () => {
     createPool({ keepOnSqlError: true })
     await pool.query('select 1')
-    skipped += 1000
+    clock.skip(1000)
     await expect(pool.query('select 1 / n from read_me where n = 0 or 1 / (n - 1) = 1')).rejects.toMatchObject({ code: '22012' })
     expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
     expect(pool.totalCount).toBe(1)
@@ -213,7 +206,7 @@ describe('a read on a connection that was silent', () => {
     createPool({ max: 10 })
     const clients = await Promise.all(Array.from({ length: 10 }, () => pool.connect()))
     for (const client of clients) client.release()
-    skipped += 1000
+    clock.skip(1000)
     const before = proxy.counters.roundTrips
     await Promise.all(Array.from({ length: 10 }, () => pool.query('select n from read_me')))
     expect(proxy.counters.roundTrips - before).toBe(10)
@@ -223,7 +216,7 @@ describe('a read on a connection that was silent', () => {
   test('a slow one is told from a dead connection: the proof is there before its answer', async () => {
     createPool({ hedge: true, probeTimeoutMillis: 20_000 })
     await pool.query('select 1')
-    skipped += 1000
+    clock.skip(1000)
     const before = proxy.flows[0]?.chunks.length ?? 0
     const blocker = new stock.Client(server.url)
     await blocker.connect()
@@ -245,7 +238,7 @@ describe('a piggybacked probe without an answer', () => {
   test('on a dropped connection: another one serves, and the statement runs where it can change nothing', async () => {
     createPool({ hedge: true, probeTimeoutMillis: FOREVER_MILLIS })
     await pool.query('select 1')
-    skipped += 1000
+    clock.skip(1000)
     proxy.cut('drop')
     expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
     expect(ways()).toEqual(['new', 'piggybacked', 'new'])
@@ -257,7 +250,7 @@ describe('a piggybacked probe without an answer', () => {
     createPool({ max: 20 })
     const clients = await Promise.all(Array.from({ length: 20 }, () => pool.connect()))
     for (const client of clients) client.release()
-    skipped += 1000
+    clock.skip(1000)
     expect(proxy.cut('rst-on-next-byte')).toBe(20)
     await Promise.all(Array.from({ length: 20 }, () => pool.query('select n from read_me')))
     expect(pool.stats()).toMatchObject({ retried: 20, stale: 20 })
@@ -266,7 +259,7 @@ describe('a piggybacked probe without an answer', () => {
   test('nor does session state that a caller has left: that is reported', async () => {
     createPool()
     await pool.query('set application_name to mine')
-    skipped += 1000
+    clock.skip(1000)
     proxy.cut('rst-on-next-byte')
     expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
     expect(pool.stats()).toMatchObject({ sessionLost: 1 })
@@ -275,7 +268,7 @@ describe('a piggybacked probe without an answer', () => {
   test('costs nothing either where the pool is ended meanwhile', async () => {
     createPool()
     await pool.query('select 1')
-    skipped += 1000
+    clock.skip(1000)
     proxy.cut('rst-on-next-byte')
     const answer = pool.query('select n from read_me where n = 2')
     const ended = pool.end()
@@ -289,7 +282,7 @@ describe('a piggybacked probe without an answer', () => {
     await pool.query('select 1')
     const connect = pool.connect.bind(pool)
     pool.connect = ((callback: never) => connect(callback)) as never
-    skipped += 1000
+    clock.skip(1000)
     proxy.cut('drop')
     expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
   })
@@ -299,7 +292,7 @@ describe('a piggybacked probe without an answer', () => {
     const pid = await pidOf()
     process.kill(pid, 'SIGSTOP')
     stopped.push(pid)
-    skipped += 1000
+    clock.skip(1000)
     expect(await pidOf()).not.toBe(pid)
     for (const one of stopped.splice(0)) process.kill(one, 'SIGCONT')
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ total: 2, idle: 2, stale: 0 }), PATIENCE)
@@ -313,7 +306,7 @@ describe('a piggybacked probe without an answer', () => {
     const pid = await pidOf()
     process.kill(pid, 'SIGSTOP')
     stopped.push(pid)
-    skipped += 1000
+    clock.skip(1000)
     const answer = pool.query('select n from watched')
     answer.catch(() => {})
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ connected: 2, total: 1 }), PATIENCE)
@@ -325,7 +318,7 @@ describe('a piggybacked probe without an answer', () => {
   test('without hedging it is destroyed at the hard stop, and the statement is sent again', async () => {
     createPool({ probeTimeoutMillis: 200 })
     await pool.query('select 1')
-    skipped += 1000
+    clock.skip(1000)
     proxy.cut('drop')
     expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
     expect(pool.stats()).toMatchObject({ total: 1, retried: 1 })
@@ -335,9 +328,9 @@ describe('a piggybacked probe without an answer', () => {
     [true, 'raced'],
     [false, 'not raced'],
   ])('under a short query_timeout of the pool, whose time begins with the proof (hedge: %s)', async (hedge) => {
-    createPool({ query_timeout: 150, probeTimeoutMillis: 400, hedge })
+    createPool({ query_timeout: 500, probeTimeoutMillis: 700, hedge })
     await pool.query('select 1')
-    skipped += 1000
+    clock.skip(1000)
     proxy.cut('drop')
     expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
   })
@@ -345,7 +338,7 @@ describe('a piggybacked probe without an answer', () => {
   test('that lives keeps to the query_timeout of the pool all the same', async () => {
     createPool({ query_timeout: 150, probeTimeoutMillis: 10_000 })
     await pool.query('select 1')
-    skipped += 1000
+    clock.skip(1000)
     await expect(pool.query('select pg_sleep(60)')).rejects.toMatchObject({ kind: 'deadline' })
     expect(ways()).toContain('piggybacked')
   })
@@ -353,11 +346,11 @@ describe('a piggybacked probe without an answer', () => {
   test('that dies is sent again, and teaches nothing about other silences', async () => {
     createPool()
     await pool.query('select 1')
-    skipped += 1000
+    clock.skip(1000)
     proxy.cut('rst-on-next-byte')
     expect((await pool.query('select n from read_me where n = 2')).rows).toEqual([{ n: 2 }])
     expect(pool.stats()).toMatchObject({ total: 1, retried: 1, stale: 1 })
-    skipped += 6000
+    clock.skip(6000)
     await pool.query('select 1')
     expect(events.filter((event) => event.type === 'stale').map((event) => event.reason)).toEqual(['broken'])
     expect(pool.stats()).toMatchObject({ connected: 2 })
@@ -380,7 +373,7 @@ test('a tracing tool that wraps query and connect sees one of each', async () =>
     return Reflect.apply(connect, this, values)
   } as typeof connect
   await pool.query('select 1')
-  skipped += 1000
+  clock.skip(1000)
   await pool.query('select 2')
   expect(seen).toEqual(['connect', 'select 1', 'connect', 'select 2'])
   expect(ways()).toEqual(['new', 'piggybacked'])
@@ -392,7 +385,7 @@ test('a wrapper of connect that takes its time does not mistake one statement fo
   for (const client of clients) client.release()
   const connect = pool.connect.bind(pool)
   pool.connect = ((callback: never) => void setImmediate(() => connect(callback))) as never
-  skipped += 1000
+  clock.skip(1000)
   const several = pool.query('insert into read_me select 9 where false; select 4 as n')
   expect((await pool.query('select 5 as n')).rows).toEqual([{ n: 5 }])
   expect(await several).toMatchObject([{ command: 'INSERT' }, { rows: [{ n: 4 }] }])

@@ -1,24 +1,17 @@
 /** Whoever is told of something may use the pool at once: its state is right before anybody hears of it. */
 
-import type { Clock, ThawEvent } from '@thaw/core'
+import type { ThawEvent } from '@thaw/core'
 import { illegalMoves } from '@thaw/pool'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { createTimerClock } from '../test/timer-clock.ts'
 import { Pool } from './index.ts'
 
 let server: PostgresServer
 let proxy: FaultProxy
-let skippedMillis = 0
 let pool: Pool
 
-const clock: Clock = {
-  wall: () => Date.now() + skippedMillis,
-  mono: () => performance.now(),
-  setTimer: (callback, millis) => setTimeout(callback, millis),
-  clearTimer: (timer) => clearTimeout(timer as NodeJS.Timeout),
-  random: () => 0.5,
-  turn: (callback) => void setImmediate(callback),
-}
+const clock = createTimerClock()
 
 beforeAll(async () => {
   server = await startPostgres()
@@ -40,7 +33,7 @@ test('a listener that writes each event down with the same pool hears of one tha
   pool.subscribe(({ type }) => {
     if (type === 'thawed') written.push(pool.query('insert into seen values ($1)', [type]))
   })
-  skippedMillis += 60_000
+  clock.skipped.wall += 60_000
   await pool.query('select 1')
   await Promise.all(written)
   expect(pool.stats().thawed).toBe(1)
@@ -85,10 +78,10 @@ test.each(['a client', 'a read'])(
     const { rows } = await pool.query('select pg_backend_pid() as pid')
     process.kill(rows[0].pid, 'SIGSTOP')
     const served = what === 'a client' ? pool.connect().then((client) => client.release()) : pool.query('select 1')
-    await vi.waitFor(() => expect(events.some((event) => event.type === 'connected' && event.hedge)).toBe(true), { timeout: 5000 })
+    await expect.poll(() => events.some((event) => event.type === 'connected' && event.hedge)).toBe(true)
     process.kill(rows[0].pid, 'SIGCONT')
     await served
-    await vi.waitFor(() => expect([pool.totalCount, pool.idleCount]).toEqual([1, 1]), { timeout: 5000 })
+    await expect.poll(() => [pool.totalCount, pool.idleCount]).toEqual([1, 1])
     expect((await pool.query('select pg_backend_pid() as pid')).rows).toEqual(rows)
     expect(pool.stats().sessionLost).toBe(0)
   },
