@@ -15,9 +15,6 @@ hostssl all certified 127.0.0.1/32 cert
 host    all postgres  127.0.0.1/32 scram-sha-256
 `
 const PASSWORD = 'only for a test'
-/** Beyond it a failure would have been retried for as long as a connection is waited for. */
-const AT_ONCE_MILLIS = 5_000
-
 let server: PostgresServer
 let proxy: FaultProxy
 let folder: string
@@ -86,10 +83,9 @@ test.each([
   ['a certificate for another name', () => ({ ca: String(server.ca), servername: 'elsewhere.example' }), 'ERR_TLS_CERT_ALTNAME_INVALID'],
   ['a certificate that nobody has signed', () => ({}), 'DEPTH_ZERO_SELF_SIGNED_CERT'],
 ] as const)('%s is refused at once, and no retry is made', async (_, ssl, code) => {
-  const pool = new Pool({ ...address('scram'), password: PASSWORD, ssl: ssl() })
-  const begin = performance.now()
+  // Longer than a test: whoever retried would not be told in time.
+  const pool = new Pool({ ...address('scram'), password: PASSWORD, ssl: ssl(), connectionTimeoutMillis: 600_000 })
   await expect(pool.query('SELECT 1')).rejects.toMatchObject({ code })
-  expect(performance.now() - begin).toBeLessThan(AT_ONCE_MILLIS)
   expect(proxy.counters.flowsOpened).toBe(1)
   await pool.end()
 })

@@ -265,7 +265,7 @@ test("Thaw's own events, each on its channel, with the pool, which is not printe
 })
 
 test('a channel is listened to when the pool has long been there, and no longer', async () => {
-  const pool = newPool()
+  const pool = newPool({ trustMillis: 60_000 })
   await pool.query('select 1')
   const told: unknown[] = []
   const listener = (message: unknown) => void told.push(message)

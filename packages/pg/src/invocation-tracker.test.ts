@@ -14,21 +14,14 @@ import {
   trackedPoolOf,
   trackedPools,
 } from '@thaw/core'
-import {
-  createStoppableClock,
-  type FaultProxy,
-  type PostgresServer,
-  type StoppableClock,
-  startFaultProxy,
-  startPostgres,
-  waitForSessions,
-} from '@thaw/testkit'
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres, waitForSessions } from '@thaw/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createTimerClock } from '../test/timer-clock.ts'
 import { Pool, type PoolConfig } from './index.ts'
 
 let server: PostgresServer
 let proxy: FaultProxy
-let clock: StoppableClock
+const clock = createTimerClock()
 let pool: Pool
 
 const createStorage = () => new AsyncLocalStorage<Invocation>()
@@ -52,7 +45,7 @@ beforeAll(async () => {
 })
 beforeEach(async () => {
   proxy = await startFaultProxy(server)
-  clock = createStoppableClock()
+  clock.reset()
 })
 afterEach(async () => {
   await pool.end({ timeoutMillis: 1000 })
@@ -80,7 +73,7 @@ describe('when an invocation begins', () => {
     const clients = await Promise.all([pool.connect(), pool.connect(), pool.connect()])
     for (const client of clients) client.release()
     endInvocation(open())
-    clock.addWall(60_000)
+    clock.skipped.wall += 60_000
     const asked = await roundTrips(async () => {
       beginInvocation(open(), { newInvocation: true })
       await expect.poll(() => pool.stats()).toMatchObject({ thawed: 1, probed: 1 })
@@ -109,7 +102,7 @@ describe('when an invocation begins', () => {
   test('where nothing is idle nothing is asked', async () => {
     createPool()
     const client = await pool.connect()
-    clock.addWall(60_000)
+    clock.skipped.wall += 60_000
     beginInvocation(open(), { newInvocation: true })
     client.release()
     expect(pool.stats()).toMatchObject({ socketsPolled: 0, probed: 0 })
@@ -118,8 +111,7 @@ describe('when an invocation begins', () => {
   test('right after one that took long, there was no freeze', async () => {
     createPool()
     await pool.query('select 1')
-    clock.addWall(5000)
-    clock.subtractMono(-5000)
+    clock.skip(5000)
     endInvocation(open())
     beginInvocation(open(), { newInvocation: true })
     expect(pool.stats().thawed).toBe(0)

@@ -98,7 +98,7 @@ describe('a client whose connection was lost while it was held', () => {
   }
 
   test('that does not answer: found dead, with the code of a socket', async () => {
-    const [error, next] = await held({ trustMillis: 0, probeTimeoutMillis: 100 }, () => proxy.cut('drop'))
+    const [error, next] = await held({ trustMillis: 0, probeTimeoutMillis: 400 }, () => proxy.cut('drop'))
     expect(error).toMatchObject({ kind: 'connection-lost', reason: 'unsent', code: 'ETIMEDOUT', syscall: 'read' })
     expect(error).toHaveProperty('errno', expect.any(Number))
     expect(next).toMatchObject({ kind: 'connection-lost', reason: 'unsent', code: 'EPIPE', syscall: 'write' })
@@ -122,7 +122,7 @@ describe.each([
         return super.query(...values)
       }
     }
-    const pool = new PoolClass({ connectionString: server.url, max: 1, Client: Waiting, query_timeout: 200 } as object)
+    const pool = new PoolClass({ connectionString: server.url, max: 1, Client: Waiting, query_timeout: 600 } as object)
     pool.on('error', () => {})
     await expect(pool.query('select pg_sleep(20)')).rejects.toThrow('Query read timeout')
     expect((await pool.query('select 1 as n')).rows).toEqual([{ n: 1 }])
