@@ -12,7 +12,7 @@ import type { AsleepOrder } from './asleep-child.ts'
 
 /** How long the process is frozen: longer than a caller may wait, which is 1.5 s. */
 const FROZEN_MILLIS = 2000
-const DELAY_MILLIS = 100
+const DELAY_MILLIS = 150
 
 let server: PostgresServer
 let proxy: FaultProxy
@@ -43,11 +43,11 @@ describe.each([
   ['@thaw/pg', /^ok$/],
 ] as const)('%s', (driver, said) => {
   test('frozen in the queue, for longer than its caller may wait', async () => {
-    expect(await frozenWhileItWaits({ driver, isHeldForMillis: 600 })).toMatch(said)
+    expect(await frozenWhileItWaits({ driver, isHeldForMillis: 1000 })).toMatch(said)
   })
 
   test('frozen in the first connection attempt, for longer than that may take', async () => {
-    // Four messages of a login, one after the other: 0.4 s.
+    // Four messages of a login, one after the other: 0.6 s.
     proxy.setDelay({ toServerMillis: DELAY_MILLIS })
     expect(await frozenWhileItWaits({ driver })).toMatch(said)
   })

@@ -45,7 +45,7 @@ describe('query_timeout', () => {
 
   test('of a statement that was still waiting for its turn: it was not executed, and the one before goes on', async () => {
     const client = await setting.thaw().connect()
-    const first = client.query('SELECT 1 FROM pg_sleep(0.3)')
+    const first = client.query('SELECT 1 FROM pg_sleep(1)')
     const second = client.query({ text: INSERT, values: ['queued'], query_timeout: 50 })
     expect(await failure(second)).toBeInstanceOf(DeadlineError)
     expect((await first).rowCount).toBe(1)

@@ -44,9 +44,9 @@ const MINUTE_MILLIS = 60_000
 /** Above all ages in a cell: a connection that is dropped for its age proves nothing about the fault. */
 const IDLE_TIMEOUT_MILLIS = 120_000
 /** For plain pg long enough to call it hanging; for Thaw beyond each of its own limits. */
-const CAP_MILLIS: Readonly<Record<Driver, number>> = { pg: 2_000, thaw: 12_000 }
-const END_MILLIS: Readonly<Record<Driver, number>> = { pg: 500, thaw: 4_000 }
-const FAREWELL_MILLIS = 3_000
+const CAP_MILLIS: Readonly<Record<Driver, number>> = { pg: 2_000, thaw: 40_000 }
+const END_MILLIS: Readonly<Record<Driver, number>> = { pg: 500, thaw: 20_000 }
+const FAREWELL_MILLIS = 20_000
 
 /** Creates what cells write to. Once per server. */
 export async function createLedger(server: PostgresServer): Promise<void> {
@@ -68,7 +68,7 @@ export async function runCell(cell: Cell, stage: Stage): Promise<Observations> {
     const flying = cell.fault.midQuery ? await child.call<CallReport[]>('landed') : []
     await struck.prove()
     const dials = proxy.counters.flowsOpened - cell.idle
-    const audit = await child.call<Audit>('audit', driver === 'pg' ? 500 : 5_000)
+    const audit = await child.call<Audit>('audit', driver === 'pg' ? 500 : 20_000)
     const end = await child.call<CallReport>('end', END_MILLIS[driver])
     const sessionsLeft = (await countSessions(scene, driver, struck.orphans ?? 0)) - (struck.orphans ?? 0)
     const uncaught = child.uncaught.slice(uncaughtBefore).map(({ error }) => `${error.name}: ${error.message}`)

@@ -131,17 +131,15 @@ test('while dials are refused, and callers wait for the next', async () => {
 })
 
 test('a connection that is no longer wanted is not waited for', async () => {
-  const pool = openPool('thaw') as ThawPool
+  // Longer than a test: whoever waited for it would not end in time.
+  const pool = openPool('thaw', { connectionTimeoutMillis: 600_000 }) as ThawPool
   const gone = new AbortController()
   await proxy.deafen()
   const waiting = pool.connect({ signal: gone.signal })
   await until('the pool opens a connection', () => pool.totalCount === 1)
   gone.abort(new Error('no longer wanted'))
   await expect(waiting).rejects.toThrow('no longer wanted')
-  const began = performance.now()
   await pool.end()
-  // Otherwise as long as opening a connection may take.
-  expect(performance.now() - began).toBeLessThan(5000)
 })
 
 describe('without a timeout', () => {

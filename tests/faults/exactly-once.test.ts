@@ -6,8 +6,8 @@
  */
 
 import { ConnectionLostError, OutcomeUnknownError, type Pool, type PoolConfig } from '@thaw/pg'
-import type pg from 'pg'
-import { beforeEach, describe, expect, test, vi } from 'vitest'
+import pg from 'pg'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { failure, INSERT, useSetting } from './setting.ts'
 
 const setting = useSetting()
@@ -336,14 +336,16 @@ describe('a batch', () => {
     const slow = { text: 'INSERT INTO slow_at_commit VALUES ($1)', values: ['broken-off'] }
     await setting.server.query(`
       CREATE TABLE slow_at_commit (token text);
-      CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END';
+      CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NULL; END';
       CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON slow_at_commit DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slowly()`)
+    const locker = new pg.Client(setting.server.url)
+    await locker.connect()
+    await locker.query('SELECT pg_advisory_lock(1)')
     const sent = pool.batch([slow])
-    await vi.waitFor(async () => {
-      const { rowCount } = await setting.server.query("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'")
-      expect(rowCount).toBe(1)
-    }, 5_000)
+    const waiting = "SELECT FROM pg_stat_activity WHERE wait_event = 'advisory'"
+    await expect.poll(async () => (await setting.server.query(waiting)).rowCount).toBe(1)
     setting.proxy.cut('rst')
+    await locker.end()
     const [result] = await sent
     expect(result?.rowCount).toBe(1)
     expect((await setting.server.query("SELECT FROM slow_at_commit WHERE token = 'broken-off'")).rowCount).toBe(1)

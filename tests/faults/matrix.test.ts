@@ -18,7 +18,7 @@ import { type Cell, selectCells } from './matrix.ts'
 import { complaints, outcomeOf, summary } from './verdict.ts'
 
 const LANES = 4
-const CELL_TIMEOUT_MILLIS = 60_000
+const CELL_TIMEOUT_MILLIS = 120_000
 
 const lanes = createLanes(LANES)
 const exclusively = createMutex()

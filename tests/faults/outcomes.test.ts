@@ -126,8 +126,10 @@ describe('a write', () => {
     ['dies before it is sent', (pool: pg.Pool) => void pool.on('acquire', () => void setting.proxy.cut('rst'))],
     ['cannot be dialled', () => setting.proxy.refuse()],
   ])('declared idempotent whose second try %s is unknown: the first may be stored', async (what, hurt) => {
-    const pool = setting.thaw({ max: 1, connectionTimeoutMillis: 500 })
+    const pool = setting.thaw({ max: 1 })
     await pool.query('SELECT 1')
+    // Only now: opening a connection may take longer on a busy machine.
+    Object.assign(pool.options, { connectionTimeoutMillis: 500 })
     const lost = setting.proxy.loseNextAnswer({ containing: 'ledger' })
     const call = failure(pool.query({ text: INSERT, values: [what], idempotent: true }))
     await lost.struck
@@ -138,7 +140,7 @@ describe('a write', () => {
 
   test('whose backend is ended casts doubt on the other connections', async () => {
     const pool = setting.thaw({ max: 2, trustMillis: 60_000 })
-    await Promise.all([pool.query('SELECT pg_sleep(0.1)'), pool.query('SELECT pg_sleep(0.1)')])
+    for (const client of await Promise.all([pool.connect(), pool.connect()])) client.release()
     const running = failure(pool.query(`DO $$BEGIN PERFORM pg_sleep(60); END$$`))
     const [pid] = await activeBackends(setting.server, 1, 'pg_sleep(60)')
     await setting.server.query('SELECT pg_terminate_backend($1)', [pid])

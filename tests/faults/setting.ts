@@ -107,5 +107,5 @@ export async function activeBackends(server: PostgresServer, count: number, cont
     const { rows } = await server.query<{ pid: number }>(find, [containing])
     if (rows.length !== count) throw new Error(`${rows.length} backends are at work, not ${count}`)
     return rows.map(({ pid }) => pid)
-  }, 10_000)
+  }, 30_000)
 }

@@ -5,7 +5,7 @@ import pg from 'pg'
 import type { Driver } from './child.ts'
 
 /** For plain pg long enough to call it hanging; for Thaw beyond each of its own limits. */
-const CAP_MILLIS: Readonly<Record<Driver, number>> = { pg: 1_000, thaw: 30_000 }
+const CAP_MILLIS: Readonly<Record<Driver, number>> = { pg: 1_500, thaw: 30_000 }
 
 /** A pool, with the listener that node-postgres tells its users to add. */
 export function createPool(driver: Driver, config: PoolConfig): pg.Pool {

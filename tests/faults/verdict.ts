@@ -7,8 +7,8 @@ import type { Cell } from './matrix.ts'
 /** What plain `pg` did, in the words of the fault. */
 export type Outcome = 'passes' | 'fails' | 'hangs'
 
-/** The longest that a call may take on Thaw: four probe deadlines, or the two seconds of a database that is away and the last pause. */
-const PATIENCE_MILLIS = 5_000
+/** The longest that a call may take on Thaw: four probe deadlines, or the two seconds of a database that is away and the last pause; five times as much on a slow machine. */
+const PATIENCE_MILLIS = 20_000
 
 /** A read is asked again; of a write that was sent nothing is known; a transaction by hand is rolled back, or lost at its end. */
 const MAY_BE_TOLD: Readonly<Record<Cell['kind'], readonly (string | undefined)[]>> = {

@@ -30,7 +30,7 @@ async function main() {
   const pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 3, idleTimeoutMillis: 0, ...(name !== 'pg' && { clock }) })
   pool.on('error', () => {})
   if (name !== 'pg') observe(pool, { name: 'orders' })
-  await Promise.all([1, 2, 3].map(() => pool.query('select pg_sleep(0.05)')))
+  for (const client of await Promise.all([1, 2, 3].map(() => pool.connect()))) client.release()
   await pool.query('select 1')
   exporter.reset()
 

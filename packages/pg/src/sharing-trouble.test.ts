@@ -109,12 +109,14 @@ describe('slow ones', () => {
   )
 
   test('what usually takes long has a connection of its own', PATIENCE, async () => {
-    const SLOW = 'select $1::int as n, pg_sleep(0.2), pg_backend_pid() as pid'
+    const SLOW = 'select $1::int as n, pg_sleep(0.2), pg_backend_pid() as pid, (select count(*) from read_me) as all'
     createPool({ max: 3 })
     await teach(1)
     for (let turn = 0; turn < 2; turn++) await pool.query(SLOW, [0])
+    const unlock = await lock()
     const slow = [pool.query(SLOW, [0]), pool.query(SLOW, [1])]
     const quick = await Promise.all(TEN.map(ask))
+    await unlock()
     const slowPids = (await Promise.all(slow)).map(({ rows }) => rows[0].pid)
     for (const { rows } of quick) expect(slowPids).not.toContain(rows[0].pid)
     expect(new Set(slowPids).size).toBe(2)

@@ -44,7 +44,7 @@ test('a listener of dead connections that uses the pool is served', async () => 
   pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 2, trustMillis: 0 })
   const mine = pool
   const served: Promise<unknown>[] = []
-  await Promise.all([pool.query('select pg_sleep(0.01)'), pool.query('select pg_sleep(0.01)')])
+  for (const client of await Promise.all([pool.connect(), pool.connect()])) client.release()
   const use = () => void (mine.ending || served.push(mine.query('select 1')))
   pool.on('remove', use)
   pool.subscribe(({ type }) => {

@@ -5,7 +5,7 @@ import stock from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, onTestFinished } from 'vitest'
 import { Pool, type PoolConfig } from '../src/index.ts'
 
-export const PATIENCE: { readonly timeout: number } = { timeout: 15_000 }
+export const PATIENCE: { readonly timeout: number } = { timeout: 60_000 }
 export const TEN: readonly number[] = Array.from({ length: 10 }, (_, index) => index)
 
 export let server: PostgresServer
@@ -14,7 +14,7 @@ export let pool: Pool
 
 /** One connection: all that is asked at once shares it. */
 export function createPool(config: PoolConfig & { share?: unknown } = {}): Pool {
-  pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 1, share: true, ...config } as PoolConfig)
+  pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 1, share: true, trustMillis: 60_000, ...config } as PoolConfig)
   return pool
 }
 
