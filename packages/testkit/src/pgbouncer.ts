@@ -25,6 +25,10 @@ export interface PgBouncerOptions {
 export interface PgBouncer extends AsyncDisposable {
   readonly host: string
   readonly port: number
+  /** Runs a command of its console, such as `PAUSE`. Resolves when the command has ended. */
+  admin(command: string): Promise<void>
+  /** Writes into its configuration where the database is from now on. `admin('RELOAD')` makes it known. */
+  pointTo(server: { readonly host: string; readonly port: number }): Promise<void>
   /** The same URL, through PgBouncer. Its user has to be one that the server has. */
   urlFor(url: string): string
   /** Ends it, and with it every connection. Safe to call twice. */
@@ -46,10 +50,12 @@ export async function startPgBouncer(target: { readonly url: string }, options: 
   const port = await findFreePort()
   const users = join(folder, 'users.txt')
   await writeFile(users, `"${decodeURIComponent(username)}" "${decodeURIComponent(password)}"\n`, { mode: 0o644 })
-  await writeFile(
-    join(folder, 'pgbouncer.ini'),
-    `[databases]
-${database} = host=${hostname} port=${itsPort} dbname=${database}
+  // A connection to the server that PAUSE meets while it logs in counts as a failed login, after which PgBouncer by default makes no other for 15 s.
+  const pointTo = (server: { readonly host: string; readonly port: number | string }) =>
+    writeFile(
+      join(folder, 'pgbouncer.ini'),
+      `[databases]
+${database} = host=${server.host} port=${server.port} dbname=${database}
 [pgbouncer]
 listen_addr = 127.0.0.1
 listen_port = ${port}
@@ -61,8 +67,11 @@ pool_mode = ${mode}
 default_pool_size = ${sessions}
 max_client_conn = ${clients}
 ignore_startup_parameters = extra_float_digits
+server_login_retry = 1
+admin_users = ${decodeURIComponent(username)}
 `,
-  )
+    )
+  await pointTo({ host: hostname, port: itsPort })
   // It refuses to run as root.
   const isRoot = process.getuid?.() === 0
   const child = spawn(process.env['THAW_PGBOUNCER'] ?? 'pgbouncer', [...(isRoot ? ['-u', 'nobody'] : []), join(folder, 'pgbouncer.ini')], {
@@ -80,13 +89,19 @@ ignore_startup_parameters = extra_float_digits
     await rm(folder, { recursive: true, force: true })
   }
   const urlFor = (url: string) => Object.assign(new URL(url), { hostname: '127.0.0.1', port: String(port) }).href
+  const admin = async (command: string) => {
+    const client = new pg.Client(Object.assign(new URL(urlFor(target.url)), { pathname: '/pgbouncer' }).href)
+    client.on('error', () => {})
+    await client.connect()
+    await client.query(command).finally(() => client.end())
+  }
   try {
     await Promise.race([isUp(urlFor(target.url)), ended.then((why) => Promise.reject(new Error(why)))])
   } catch (error) {
     await close()
     throw error
   }
-  return { host: '127.0.0.1', port, urlFor, close, [Symbol.asyncDispose]: close }
+  return { host: '127.0.0.1', port, admin, pointTo, urlFor, close, [Symbol.asyncDispose]: close }
 }
 
 async function isUp(url: string): Promise<void> {
