@@ -38,6 +38,11 @@ const USES: Readonly<Record<string, Use>> = {
     await pool.query('select $1::int', [1])
     return []
   },
+  async 'reads at once, which share'(pool) {
+    const answers = await Promise.all([1, 2, 3, 4].map((n) => pool.query('select $1::int as n', [n])))
+    if (answers.some(({ rows }, i) => rows[0].n !== i + 1)) throw new Error(`An answer was another's: ${JSON.stringify(answers)}`)
+    return []
+  },
   async write(pool, id) {
     await pool.query(`${INSERT} ('${id}')`)
     return [id]
@@ -60,6 +65,17 @@ const USES: Readonly<Record<string, Use>> = {
     } finally {
       client.release()
     }
+    return [`${id}a`, `${id}b`]
+  },
+  async 'transaction of the pool'(pool, id) {
+    await pool.transaction(async (tx) => {
+      await tx.query(`${INSERT} ($1)`, [`${id}a`])
+      await tx.query(`${INSERT} ($1)`, [`${id}b`])
+    })
+    return [`${id}a`, `${id}b`]
+  },
+  async batch(pool, id) {
+    await pool.batch([`${INSERT} ('${id}a')`, { text: `${INSERT} ($1)`, values: [`${id}b`] }])
     return [`${id}a`, `${id}b`]
   },
   async 'transaction with a pause'(pool, id, pauseMillis) {

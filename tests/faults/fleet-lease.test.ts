@@ -82,7 +82,7 @@ test(`${EVICTIONS} sessions that sleep are ended, and no statement is lost to on
     const { rows } = await server.query<{ id: string }>('select id from ledger order by id')
     expect(rows.map(({ id }) => id).sort()).toEqual(told.flatMap(({ confirmed }) => confirmed).sort())
     // Each way of using it has met those who end sessions.
-    expect(Object.keys(calls)).toHaveLength(9)
+    expect(Object.keys(calls)).toHaveLength(12)
     expect(spared).toBeGreaterThan(0)
   } finally {
     await Promise.all(children.map((child) => child.kill()))

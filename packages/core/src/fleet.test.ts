@@ -7,6 +7,7 @@ import {
   FLEET_TRUST_MILLIS,
   fleetNames,
   isCrowded,
+  isEviction,
   LATE_ANSWER_MILLIS,
   poolerAt,
   troubleOf,
@@ -66,10 +67,13 @@ describe('the names', () => {
     const { message } = refusal(() => fleetNames({ name: 'x'.repeat(57) }, undefined))
     expect(message).toContain('too long for PostgreSQL by 1 byte')
     expect(message).not.toContain('Shorten application_name')
-    // Bytes, and not letters.
-    expect(refusal(() => fleetNames({ name: 'orders' }, 'é'.repeat(25))).message).toContain(
-      'by 1 byte: it keeps 63 of application_name. Shorten application_name',
+    // Bytes, and not letters; and of each that is not ASCII PostgreSQL makes four.
+    const front = 'é'.repeat(6)
+    expect(fleetNames({ name: 'orders' }, front).held).toBe(`${front} fleet:orders*`)
+    expect(refusal(() => fleetNames({ name: 'orders' }, `${front}aa`)).message).toContain(
+      'by 1 byte: it keeps 63 of application_name, and spells each byte that is not ASCII with four (\\xc3). Shorten application_name',
     )
+    expect(() => fleetNames({ name: 'orders' }, '\t'.repeat(13))).toThrow(OptionError)
   })
 
   test('one fleet never takes those of another one for its own', () => {
@@ -115,6 +119,16 @@ test.each([
   ['localhost', undefined, undefined],
 ])('%s at %s: %s', (host, port, pooler) => {
   expect(poolerAt(host, port)?.pooler).toBe(pooler)
+})
+
+test.each([
+  ['57P01', true],
+  ['57P05', true],
+  ['57P02', false],
+  ['ECONNRESET', false],
+  [undefined, false],
+])('an idle session of the fleet that ends with %s was evicted: %s', (code, evicted) => {
+  expect(isEviction(Object.assign(new Error('ended'), { code }))).toBe(evicted)
 })
 
 test.each([

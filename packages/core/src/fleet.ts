@@ -59,6 +59,10 @@ export function wasSentInTime(sentMillis: number): boolean {
 
 /** What PostgreSQL keeps of an `application_name` (NAMEDATALEN less one). */
 const NAME_BYTES = 63
+/** Since 16 it writes every other byte of it as `\\xc3`, and cuts off what is then too long: the name of the fleet. Before 16, `?`. */
+const FIRST_PLAIN = 0x20
+const LAST_PLAIN = 0x7e
+const ESCAPE_BYTES = 4
 const NAME = /^[A-Za-z0-9._-]+$/
 
 const ALLOWED = 'a name, or { name, sessions?, keep? }'
@@ -114,13 +118,19 @@ export function fleetSuffixes({ name }: Pick<Fleet, 'name'>): FleetNames {
 export function fleetNames(fleet: Pick<Fleet, 'name'>, applicationName: string | undefined): FleetNames {
   const { resting, held } = fleetSuffixes(fleet)
   const front = applicationName ? `${applicationName} ` : ''
-  const tooMany = new TextEncoder().encode(front + held).length - NAME_BYTES
+  const escapes = bytesOf(front).filter((byte) => byte < FIRST_PLAIN || byte > LAST_PLAIN).length * (ESCAPE_BYTES - 1)
+  const tooMany = bytesOf(front + held).length + escapes - NAME_BYTES
   if (tooMany <= 0) return { resting: front + resting, held: front + held }
+  const spells = escapes > 0 ? ', and spells each byte that is not ASCII with four (\\xc3)' : ''
   throw new OptionError({
     option: 'fleet',
     allowed: `a name that fits into ${NAME_BYTES} bytes with application_name`,
-    message: `Option "fleet": "${front}${held}" is too long for PostgreSQL by ${tooMany} ${tooMany === 1 ? 'byte' : 'bytes'}: it keeps ${NAME_BYTES} of application_name. Shorten ${front ? 'application_name, or ' : ''}the name of the fleet.`,
+    message: `Option "fleet": "${front}${held}" is too long for PostgreSQL by ${tooMany} ${tooMany === 1 ? 'byte' : 'bytes'}: it keeps ${NAME_BYTES} of application_name${spells}. Shorten ${front ? 'application_name, or ' : ''}the name of the fleet.`,
   })
+}
+
+function bytesOf(text: string): Uint8Array {
+  return new TextEncoder().encode(text)
 }
 
 /** A pooler, recognised by its address. Its sessions are its own, and it does what a fleet is for. */
@@ -169,15 +179,23 @@ export function isCrowded({ wanted, ended }: Census): boolean {
   return wanted > ended
 }
 
+/** How the server ends an idle session: by `pg_terminate_backend`, or by its `idle_session_timeout`. */
+const ENDED_IDLE: ReadonlySet<string | undefined> = new Set(['57P01', '57P05'])
+
+/** Is that how a session of the fleet ends that may be ended? Then it is no error. */
+export function isEviction(error: unknown): boolean {
+  return ENDED_IDLE.has(codeOf(error))
+}
+
 /** Why a fleet continues without ending sessions. */
 export type FleetTrouble =
   /** There is a pooler in between: the sessions are its own. */
   | 'pooler'
-  /** The role may not look, or may not end sessions. */
+  /** The role may not look, or may not end sessions: any, or those of other roles in the fleet. */
   | 'no-right'
   /** The server has no such view or function: it is not PostgreSQL itself. */
   | 'no-function'
-  /** Sessions of the fleet belong to roles whose state this role may not see. */
+  /** Of sessions of the fleet, this role may not see whether they are idle; or `track_activities` is off. */
   | 'hidden'
   /** `sessions` is more than the server, the database or the role allow. The smaller one counts. */
   | 'sessions-above-limit'

@@ -62,6 +62,7 @@ export {
   fleetNames,
   fleetSuffixes,
   isCrowded,
+  isEviction,
   LATE_ANSWER_MILLIS,
   poolerAt,
   ROOMY_SHARE,

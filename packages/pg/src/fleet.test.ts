@@ -65,6 +65,14 @@ async function knowAddress(): Promise<void> {
   events.splice(0)
 }
 
+async function lockOrders(): Promise<AsyncDisposable & { release(): Promise<unknown> }> {
+  const client = new stock.Client({ connectionString: server.url })
+  await client.connect()
+  await client.query('begin')
+  await client.query('lock table orders')
+  return { release: () => client.query('rollback'), [Symbol.asyncDispose]: () => client.end() }
+}
+
 const evicted = () => events.flatMap((event) => (event.type === 'evicted' ? [event] : []))
 const troubles = () => events.flatMap((event) => (event.type === 'fleetTrouble' ? [event.reason] : []))
 
@@ -90,7 +98,8 @@ describe('the name', () => {
     await createPool({ application_name: 'shop' }).query('select 1')
     await createPool({}, `${server.url}?application_name=desk`).query('select 1')
     await createPool({ fleet: { name: 'orders', sessions: 10 } }).query('select 1')
-    await expect.poll(names).toEqual(['shop fleet:orders', 'desk fleet:orders', 'fleet:orders'])
+    // The first look of a process goes out behind the first statement.
+    await vi.waitFor(async () => expect(await names()).toEqual(['shop fleet:orders', 'desk fleet:orders', 'fleet:orders']), PATIENCE)
   })
 
   test('spares a client that somebody has, and nobody else', async () => {
@@ -279,6 +288,26 @@ describe('a proof', () => {
     expect(pool.stats()).toMatchObject({ outcome: 0, connected: 2 })
     expect((await sessions()).map(({ pid }) => pid)).not.toContain(old?.pid)
     await server.query('truncate orders')
+  })
+
+  test('is not asked for inside a transaction, which nobody ends: a read that is sent again survives late answers', {
+    timeout: 60_000,
+  }, async () => {
+    await knowAddress()
+    const pool = createPool({ connectionTimeoutMillis: 60_000 }, proxy.urlFor(server.url))
+    await pool.query('select 1')
+    await using other = await lockOrders()
+    const answer = pool.query('select count(*)::int as n from orders')
+    await vi.waitFor(async () => {
+      const { rowCount } = await server.query("select from pg_stat_activity where wait_event_type = 'Lock' and query like '%orders%'")
+      expect(rowCount).toBe(1)
+    }, PATIENCE)
+    // It may not have been a read after all, so it is sent inside READ ONLY; and its BEGIN is answered late.
+    pool.subscribe((event) => event.type === 'connected' && proxy.setDelay({ toClientMillis: 900 }))
+    proxy.cut('rst')
+    await other.release()
+    expect((await answer).rows).toEqual([{ n: 0 }])
+    expect(pool.stats()).toMatchObject({ connected: 2, outcome: 1 })
   })
 
   test('asks for the lock of those who end sessions, in its own flight', async () => {

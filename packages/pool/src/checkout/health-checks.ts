@@ -334,9 +334,12 @@ export class HealthChecks implements StatementHost {
     if (client._ending) return
     const vitals = this.vitalsOf(client)
     const now = read(this.#host.settings.clock)
-    this.ended(error, vitals.askedAt ?? now.mono)
     const isNobodys = vitals.state === 'idle' || vitals.state === 'probing' || vitals.state === 'draining'
-    if (isNobodys) this.#host.died(client, error)
+    // It had to be reckoned with, and says nothing about the others.
+    const wasEvicted = isNobodys && this.membership?.wasEvicted(vitals, error) === true
+    if (wasEvicted) this.#host.remove(client)
+    else this.ended(error, vitals.askedAt ?? now.mono)
+    if (isNobodys && !wasEvicted) this.#host.died(client, error)
     this.#sessionLost(vitals)
     // A caller learns of the loss of its connection; unless it was handed out with the probe on its way, for which the caller must not pay.
     if (!isNobodys && vitals.owed?.to !== 'piggybacked') return

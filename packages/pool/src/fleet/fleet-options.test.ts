@@ -1,6 +1,11 @@
 import { OptionError } from '@thaw/core'
-import { expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { fleetOf, refuseFleetOnWorkers } from './fleet-options.ts'
+import { ownName } from './own-name.ts'
+
+afterEach(() => {
+  vi.unstubAllEnvs()
+})
 
 test('on Workers it is refused, with what to use instead', () => {
   expect(() => refuseFleetOnWorkers({ fleet: 'orders' })).toThrow(OptionError)
@@ -27,4 +32,27 @@ test.each([
 test('without the option the pool is in no fleet', () => {
   expect(fleetOf({ trustMillis: 5000 }, 5000)).toBeUndefined()
   expect(fleetOf({ fleet: 'orders', connectionString: 'not a URL' }, 500)).toMatchObject({ name: 'orders' })
+})
+
+test("the user's own name is the one that pg and the server would take", () => {
+  const all = { application_name: 'a', fallback_application_name: 'b', options: '-c application_name=c' }
+  expect(ownName(all)).toBe('a')
+  expect(ownName({ ...all, application_name: '' })).toBe('b')
+  expect(ownName({ options: all.options })).toBe('c')
+  expect(ownName({ options: '-capplication_name=one --application-name=my\\ shop -c search_path=x' })).toBe('my shop')
+  expect(ownName({ options: '-c my.application_name=x' })).toBeUndefined()
+  expect(ownName({})).toBeUndefined()
+})
+
+test('what is said in the environment counts, too', () => {
+  const long = 'x'.repeat(50)
+  for (const [name, value] of Object.entries({ PGAPPNAME: long, PGOPTIONS: `-c application_name=${long}` })) {
+    vi.stubEnv(name, value)
+    expect(() => fleetOf({ fleet: 'orders' }, 500)).toThrow(/too long for PostgreSQL/)
+    vi.unstubAllEnvs()
+  }
+  expect(() => fleetOf({ fleet: 'orders', connectionString: `postgres://h/d?fallback_application_name=${long}` }, 500)).toThrow(/too long/)
+  vi.stubEnv('PGHOST', 'db.abc.supabase.co')
+  vi.stubEnv('PGPORT', '6543')
+  expect(() => fleetOf({ fleet: 'orders' }, 500)).toThrow(/is PgBouncer/)
 })

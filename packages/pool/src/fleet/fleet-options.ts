@@ -1,15 +1,23 @@
 /** The option `fleet` in its surroundings: the name of the application, and what the pool leads to. */
 
 import { checkFleet, FLEET_TRUST_MILLIS, type Fleet, fleetNames, OptionError, poolerAt } from '@thaw/core'
+import { ownName } from './own-name.ts'
 
 /** The options that matter to it. */
 interface Surroundings {
   readonly fleet?: unknown
   readonly trustMillis?: unknown
   readonly application_name?: unknown
+  readonly fallback_application_name?: unknown
+  readonly options?: unknown
   readonly connectionString?: unknown
   readonly host?: unknown
   readonly port?: unknown
+}
+
+/** The option, and what the user calls the application. */
+export interface JoinedFleet extends Fleet {
+  readonly called: string | undefined
 }
 
 /**
@@ -17,7 +25,7 @@ interface Surroundings {
  *
  * @throws {OptionError} naming what is wrong, or what to use instead.
  */
-export function fleetOf(config: Surroundings, trustMillis: number): Fleet | undefined {
+export function fleetOf(config: Surroundings, trustMillis: number): JoinedFleet | undefined {
   if (config.fleet === undefined || config.fleet === null) return undefined
   const fleet = checkFleet(config.fleet)
   if (trustMillis > FLEET_TRUST_MILLIS) {
@@ -28,10 +36,17 @@ export function fleetOf(config: Surroundings, trustMillis: number): Fleet | unde
     })
   }
   const url = urlOf(config.connectionString)
-  const { PGAPPNAME, PGHOST } = environment()
-  fleetNames(fleet, textOf(url?.searchParams.get('application_name')) ?? textOf(config.application_name) ?? PGAPPNAME)
+  const { PGAPPNAME, PGOPTIONS, PGHOST, PGPORT } = environment()
+  const given = (name: 'application_name' | 'fallback_application_name' | 'options') =>
+    textOf(url?.searchParams.get(name)) ?? textOf(config[name])
+  const called = ownName({
+    application_name: given('application_name') ?? PGAPPNAME,
+    fallback_application_name: given('fallback_application_name'),
+    options: given('options') ?? PGOPTIONS,
+  })
+  fleetNames(fleet, called)
   const host = textOf(url?.hostname) ?? textOf(config.host) ?? PGHOST ?? ''
-  const found = poolerAt(host, Number(url?.port || config.port) || undefined)
+  const found = poolerAt(host, Number(url?.port || config.port || PGPORT) || undefined)
   if (found) {
     throw new OptionError({
       option: 'fleet',
@@ -39,7 +54,7 @@ export function fleetOf(config: Surroundings, trustMillis: number): Fleet | unde
       message: `Option "fleet" needs PostgreSQL itself at the other end, and ${host} is ${found.pooler}. ${found.instead}`,
     })
   }
-  return fleet
+  return { ...fleet, called }
 }
 
 /** @throws {OptionError} on Workers, where connections last for one request. */
@@ -61,6 +76,6 @@ function urlOf(text: unknown): URL | undefined {
   return typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined
 }
 
-function environment(): { readonly PGAPPNAME?: string; readonly PGHOST?: string } {
+function environment(): Readonly<Partial<Record<'PGAPPNAME' | 'PGOPTIONS' | 'PGHOST' | 'PGPORT', string>>> {
   return (globalThis as { process?: { env?: object } }).process?.env ?? {}
 }

@@ -11,9 +11,11 @@ import { type Census, FLEET_LEASE_MILLIS, type Fleet, FULL_SHARE, fleetSuffixes,
  * - `$1`: the backend, as the login told it. A pooler's is another one: then nothing is done.
  * - `$2`, `$3`: how the names of the fleet end. Of others nothing is touched.
  * - Only of this database, only idle, only for longer than the lease, and only those that the role may end: its own, or any with `pg_signal_backend`.
+ * - None that holds an advisory lock, which a function may have taken unseen: that dies with its session.
  * - Each session is claimed first, by an advisory lock of this transaction, and looked at again. A runtime that wakes up takes the same lock before it trusts its session: either
  *   before the claim, and then the second look sees it; or after the end.
- * - A session that could not free enough ends by itself, where the server can do that (since 14); with `keep: 0` each one does.
+ * - A session that could not free enough ends by itself, where the server can do that (since 14); with `keep: 0` each one does. Unless the user's own
+ *   `idle_session_timeout` is shorter.
  *
  * A role that may not see the state of a session sees its name, its database and its owner all the same, so they are counted.
  */
@@ -34,23 +36,27 @@ WITH me AS MATERIALIZED (
 ), counted AS MATERIALIZED (
   SELECT count(*) AS used, count(*) FILTER (WHERE near) AS used_of_database, count(*) FILTER (WHERE mine) AS used_of_role,
     count(*) FILTER (WHERE resting OR held) AS used_of_fleet, count(*) FILTER (WHERE resting AND near) AS resting,
-    count(*) FILTER (WHERE held AND near AND pid <> $1::int) AS held,
-    count(*) FILTER (WHERE resting AND near AND state IS NULL) AS hidden
+    count(*) FILTER (WHERE held AND near AND pid <> $1::int) AS held
   FROM there
+), sleepers AS MATERIALIZED (
+  SELECT t.pid, t.state_change, t.state, t.state IS NULL OR t.state = 'disabled' AS hidden,
+    t.mine OR pg_has_role(t.usesysid, 'USAGE') OR (me.signals AND
+      (me.super OR NOT coalesce((SELECT rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = t.usesysid), true))) AS endable
+  FROM there t, me WHERE me.direct AND t.near AND t.resting AND t.pid <> $1::int
 ), bounds AS MATERIALIZED (
   SELECT used, most FROM counted, me UNION ALL SELECT used_of_database, most_of_database FROM counted, me
   UNION ALL SELECT used_of_role, most_of_role FROM counted, me UNION ALL SELECT used_of_fleet, $5::int FROM counted
 ), wanted AS MATERIALIZED (
   SELECT greatest((SELECT max(used - floor(most * $8::float8)) FROM bounds WHERE used > most * $7::float8),
     (SELECT resting - $6::int FROM counted), 0)::int AS sessions FROM me WHERE direct
+), locked AS MATERIALIZED (
+  SELECT DISTINCT l.pid FROM pg_catalog.pg_locks l WHERE (SELECT sessions FROM wanted) > 0 AND l.locktype = 'advisory'
 ), claimed AS MATERIALIZED (
   SELECT pid FROM (
-    SELECT t.pid FROM there t, me WHERE me.direct AND t.near AND t.resting AND t.pid <> $1::int AND t.state = 'idle'
-      AND t.state_change < clock_timestamp() - $4::float8 * interval '1 second'
-      AND (t.mine OR pg_has_role(t.usesysid, 'USAGE') OR (me.signals AND
-        (me.super OR NOT coalesce((SELECT rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = t.usesysid), true))))
-    ORDER BY t.state_change LIMIT (SELECT sessions FROM wanted)
-  ) AS sleepers WHERE pg_try_advisory_xact_lock($11::int, pid)
+    SELECT pid FROM sleepers WHERE endable AND state = 'idle' AND state_change < clock_timestamp() - $4::float8 * interval '1 second'
+      AND pid NOT IN (SELECT pid FROM locked)
+    ORDER BY state_change LIMIT (SELECT sessions FROM wanted)
+  ) AS longest WHERE pg_try_advisory_xact_lock($11::int, pid)
 ), ended AS MATERIALIZED (
   SELECT count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(s.pid)) AS sessions
   FROM (SELECT count(*), pg_stat_clear_snapshot()::text AS cleared FROM claimed) AS c,
@@ -62,10 +68,13 @@ WITH me AS MATERIALIZED (
   SELECT set_config('application_name', $9, false) FROM me WHERE direct AND $9 IS NOT NULL
 ), ending AS MATERIALIZED (
   SELECT set_config('idle_session_timeout', $10, false) FROM me, wanted, ended
-  WHERE direct AND $9 IS NOT NULL AND current_setting('idle_session_timeout', true) = '0' AND ($6::int = 0 OR wanted.sessions > ended.sessions)
+  WHERE direct AND $9 IS NOT NULL AND ($6::int = 0 OR wanted.sessions > ended.sessions)
+    AND current_setting('idle_session_timeout', true)::interval NOT BETWEEN interval '1 us' AND $10::int * interval '1 ms'
 )
-SELECT direct::int, nearest.used, nearest.most, coalesce((SELECT sessions FROM wanted), 0), (SELECT sessions FROM ended), held, hidden,
-  ($5::int > least(me.most, most_of_database, most_of_role))::int, (SELECT count(*) FROM named), (SELECT count(*) FROM ending)
+SELECT direct::int, nearest.used, nearest.most, coalesce((SELECT sessions FROM wanted), 0), (SELECT sessions FROM ended),
+  held + (SELECT count(*) FROM sleepers WHERE pid IN (SELECT pid FROM locked)), (SELECT count(*) FROM sleepers WHERE hidden),
+  (SELECT count(*) FROM sleepers WHERE NOT endable AND NOT hidden), ($5::int > least(me.most, most_of_database, most_of_role))::int,
+  (SELECT count(*) FROM named), (SELECT count(*) FROM ending)
 FROM me, counted, nearest`
 
 /** The first key of the advisory lock, beside the backend. Any number that is not used otherwise would do; this one is "thaw". */
@@ -100,8 +109,9 @@ export interface Found extends Census {
   readonly isDirect: boolean
   /** Sessions of the fleet that are spared. */
   readonly spared: number
-  /** Sessions of the fleet whose state cannot be seen. */
+  /** Sessions of the fleet whose state cannot be seen; and those that this role may not end. */
   readonly hidden: number
+  readonly barred: number
   /** More sessions were wanted than are allowed. */
   readonly isAboveLimit: boolean
   /** Its own session ends by itself from now on. */
@@ -110,8 +120,8 @@ export interface Found extends Census {
 
 /** Undefined: it returned nothing, or something else. */
 export function foundIn(row: readonly (string | null)[] | undefined): Found | undefined {
-  if (row?.length !== 10) return undefined
-  const [direct, used, limit, wanted, ended, spared, hidden, above, , ending] = row.map((field) => Number(field ?? 0))
+  if (row?.length !== 11) return undefined
+  const [direct, used, limit, wanted, ended, spared, hidden, barred, above, , ending] = row.map((field) => Number(field ?? 0))
   return {
     isDirect: direct === 1,
     used: used ?? 0,
@@ -120,6 +130,7 @@ export function foundIn(row: readonly (string | null)[] | undefined): Found | un
     ended: ended ?? 0,
     spared: spared ?? 0,
     hidden: hidden ?? 0,
+    barred: barred ?? 0,
     isAboveLimit: above === 1,
     endsItself: ending === 1,
   }
@@ -127,5 +138,6 @@ export function foundIn(row: readonly (string | null)[] | undefined): Found | un
 
 /** Changes the name of its session. */
 export const RENAME = "SELECT set_config('application_name', $1, false)"
-/** And it no longer ends by itself: its caller may take a while. */
-export const RENAME_AND_STAY = "SELECT set_config('application_name', $1, false), set_config('idle_session_timeout', '0', false)"
+/** And it no longer ends by itself, but as the user has it: its caller may take a while. */
+export const RENAME_AND_STAY = `SELECT set_config('application_name', $1, false), set_config(name, reset_val, false)
+FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'`

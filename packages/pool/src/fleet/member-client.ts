@@ -12,7 +12,7 @@ import { type PeerClient, type PeerQuery, queuedQueriesOf } from '../driver/peer
 type WatchedClass = new (...values: unknown[]) => PeerClientBase
 
 /** What a member's client reports to its fleet. */
-export interface InvocationTrackerHost {
+export interface MemberHost {
   /** A client has been created. Before its first byte. */
   made(client: object): void
   /** The server is ready for the next statement, whosever the one before was. */
@@ -24,7 +24,7 @@ export interface InvocationTrackerHost {
 }
 
 /** Extends the class. A factory of something else is left as it is: we cannot send anything on what it makes. */
-export function memberClient(Client: object, host: InvocationTrackerHost): object {
+export function memberClient(Client: object, host: MemberHost): object {
   const prototype = (Client as { prototype?: object }).prototype
   if (!prototype || !isWatched(prototype)) return Client
   const Base = Client as WatchedClass

@@ -12,11 +12,11 @@ import {
   type Events,
   elapsedMillis,
   FLEET_LEASE_MILLIS,
-  type Fleet,
   type FleetNames,
   type FleetTrouble,
   fleetNames,
   isCrowded,
+  isEviction,
   LATE_ANSWER_MILLIS,
   read,
   troubleOf,
@@ -29,16 +29,17 @@ import { targetOf } from '../driver/endpoints.ts'
 import { wireError } from '../driver/errno.ts'
 import { activeQueryOf, type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
 import type { FleetStats } from '../stats.ts'
+import type { JoinedFleet } from './fleet-options.ts'
 import { type Found, foundIn, LOOK, lookValues, RENAME, RENAME_AND_STAY, WAKE, WAKE_VALUES } from './look.ts'
-import type { InvocationTrackerHost } from './member-client.ts'
+import type { MemberHost } from './member-client.ts'
 
 /** pg's own: what a client says of itself in its first message. */
 interface Named {
   readonly connectionParameters?: { application_name?: string }
 }
 
-export class Membership implements InvocationTrackerHost {
-  readonly #fleet: Fleet
+export class Membership implements MemberHost {
+  readonly #fleet: JoinedFleet
   readonly #clock: Clock
   readonly #memory: Memory
   readonly #names = new WeakMap<object, FleetNames>()
@@ -51,7 +52,7 @@ export class Membership implements InvocationTrackerHost {
   #nextLookAt = Number.POSITIVE_INFINITY
   #stats: FleetStats = { looks: 0, evicted: 0, spared: 0, used: 0, limit: 0 }
 
-  constructor(fleet: Fleet, clock: Clock, memory: Memory) {
+  constructor(fleet: JoinedFleet, clock: Clock, memory: Memory) {
     this.#fleet = fleet
     this.#clock = clock
     this.#memory = memory
@@ -66,7 +67,7 @@ export class Membership implements InvocationTrackerHost {
   made(client: Named): void {
     const { connectionParameters } = client
     if (!connectionParameters) return
-    const names = fleetNames(this.#fleet, connectionParameters.application_name)
+    const names = fleetNames(this.#fleet, connectionParameters.application_name || this.#fleet.called)
     this.#names.set(client, names)
     connectionParameters.application_name = names.held
   }
@@ -118,7 +119,7 @@ export class Membership implements InvocationTrackerHost {
     const mayBeSentAgain = vitals.isPoolQuery && vitals.sessionState === 'none'
     // The process stood still between the decision and now. Nothing has been sent, so the statement is sent elsewhere.
     const isLate = vitals.leaseFrom !== undefined && !wasSentInTime(elapsedMillis(vitals.leaseFrom, now))
-    if (isLate && mayBeSentAgain && vitals.fleetName === 'resting' && vitals.owed === undefined)
+    if (isLate && vitals.status === 'I' && mayBeSentAgain && vitals.fleetName === 'resting' && vitals.owed === undefined)
       return void client.connection.stream.destroy(wireError('ETIMEDOUT', TOO_LATE))
     vitals.askedFrom ??= now
     // A read that carries a probe.
@@ -146,6 +147,11 @@ export class Membership implements InvocationTrackerHost {
     const mustEndItself = this.#fleet.keep === 0 || this.#nextLookAt !== Number.POSITIVE_INFINITY
     if (this.#mayLook && (mustEndItself || !vitals.hasLooked)) this.#look(client, vitals, 'resting')
     else this.#rename(client, vitals, 'resting')
+  }
+
+  /** Has another member ended it, or has it ended by itself? Its pool opens another one when it needs it. */
+  wasEvicted(vitals: Vitals, error: Error): boolean {
+    return !this.#isOff && vitals.fleetName === 'resting' && isEviction(error)
   }
 
   /** Is the trust over, although the server has been heard from since? */
@@ -190,7 +196,13 @@ export class Membership implements InvocationTrackerHost {
     // A caller has it, so it was certain to last when it was handed out.
     const isHeld = vitals.fleetName === 'held' && vitals.state === 'in use'
     if (isHeld || vitals.status !== 'I' || !this.#mayName(client, vitals)) return
-    this.#send(client, vitals, new OwnStatement(WAKE, WAKE_VALUES))
+    this.#send(client, vitals, new OwnStatement(WAKE, WAKE_VALUES, ({ error }) => error && this.#unproven(client, error)))
+  }
+
+  /** Without the lock, which may have taken longer than the user's `lock_timeout`, it may be about to be ended. Nothing but a read has been sent. */
+  #unproven(client: PeerClient, error: Error): void {
+    this.#trouble(troubleOf(error), false, codeOf(error))
+    client.connection.stream.destroy(wireError('ETIMEDOUT', UNPROVEN))
   }
 
   #rename(client: PeerClient, vitals: Vitals, next: 'resting' | 'held'): void {
@@ -198,8 +210,16 @@ export class Membership implements InvocationTrackerHost {
     if (name === undefined) return
     const stays = next === 'held' && vitals.endsItself === true
     if (stays) vitals.endsItself = false
+    const former = vitals.fleetName
     vitals.fleetName = next
-    this.#send(client, vitals, new OwnStatement(stays ? RENAME_AND_STAY : RENAME, [name]))
+    const renamed = ({ error }: OwnAnswer): void => {
+      if (!error) return
+      // Cancelled, or too late for the user's `statement_timeout`. What is sent next has it in front again.
+      if (stays) vitals.endsItself = true
+      if (vitals.fleetName === next && former) vitals.fleetName = former
+      this.#trouble(troubleOf(error), false, codeOf(error))
+    }
+    this.#send(client, vitals, new OwnStatement(stays ? RENAME_AND_STAY : RENAME, [name], renamed))
   }
 
   #look(client: PeerClient, vitals: Vitals, next: 'resting' | 'held'): void {
@@ -207,10 +227,11 @@ export class Membership implements InvocationTrackerHost {
     const name = next === 'resting' ? this.#names.get(client)?.resting : undefined
     if (next === 'held' && vitals.fleetName === 'resting') this.#rename(client, vitals, 'held')
     vitals.hasLooked = true
+    const former = vitals.fleetName
     vitals.fleetName = next
     this.#nextLookAt = Number.POSITIVE_INFINITY
     const values = lookValues(this.#fleet, Number(client.processID), name)
-    this.#send(client, vitals, new OwnStatement(LOOK, values, (answer) => this.#looked(client, vitals, answer)))
+    this.#send(client, vitals, new OwnStatement(LOOK, values, (answer) => this.#looked(client, vitals, answer, former)))
   }
 
   #send(client: PeerClient, vitals: Vitals, statement: OwnStatement): void {
@@ -220,11 +241,11 @@ export class Membership implements InvocationTrackerHost {
     client.connection.stream.write(statement.bytes)
   }
 
-  #looked(client: PeerClient, vitals: Vitals, { row, error }: OwnAnswer): void {
+  #looked(client: PeerClient, vitals: Vitals, { row, error }: OwnAnswer, former: Vitals['fleetName']): void {
     const found = foundIn(row)
     if (!found) {
-      // Its session still has its former name.
-      vitals.fleetName = 'held'
+      // Its session still has its former name, unless it has got another one since.
+      if (vitals.fleetName === 'resting' && former) vitals.fleetName = former
       const reason = troubleOf(error)
       if (reason !== 'failed') this.#isBlind = true
       return this.#trouble(reason, reason === 'no-function', codeOf(error))
@@ -237,11 +258,12 @@ export class Membership implements InvocationTrackerHost {
     if (isCrowded(found)) this.#nextLookAt = this.#clock.mono() + FLEET_LEASE_MILLIS
   }
 
-  #note({ ended, spared, used, limit, hidden, isAboveLimit }: Found, events: Events): void {
+  #note({ ended, spared, used, limit, hidden, barred, isAboveLimit }: Found, events: Events): void {
     const { looks, evicted } = this.#stats
     this.#stats = { looks: looks + 1, evicted: evicted + ended, spared, used, limit }
     if (ended > 0) events.emit({ type: 'evicted', sessions: ended, spared, used, limit })
     if (hidden > 0) this.#trouble('hidden', false)
+    if (barred > 0) this.#trouble('no-right', false)
     if (isAboveLimit) this.#trouble('sessions-above-limit', false)
   }
 
@@ -265,5 +287,6 @@ function addressOf(client: PeerClient): string {
   return `${host}:${port}`
 }
 
+const UNPROVEN = 'Connection was given up before a statement was sent: the server did not say in time that nobody is ending its session'
 const TOO_LATE =
   'Connection was given up before a statement was sent: the process stood still, and others may have ended the session meanwhile'

@@ -1,0 +1,259 @@
+/** A fleet among roles, settings and habits that it did not expect. Each test is a fleet of its own, so that all leases run out at once. */
+
+import type { ThawEvent } from '@thaw/core'
+import { type PostgresServer, sessionsOf, startPostgres, waitForSessions } from '@thaw/testkit'
+import stock from 'pg'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { Pool, type PoolConfig } from './index.ts'
+
+const PATIENCE = { timeout: 20_000, interval: 50 }
+const PATIENT = 60_000
+
+let server: PostgresServer
+
+beforeAll(async () => {
+  server = await startPostgres({ settings: { max_connections: 100 } })
+  await server.query("create function lead() returns void language sql as 'select pg_advisory_lock(7)'")
+  await server.query('create table guests (id int)')
+  await server.query('create database walled')
+  for (const role of ['app', 'watcher', 'signaller', 'ender', 'blind', 'patient'])
+    await server.query(`create role ${role} login password 'x'`)
+  await server.query('grant pg_read_all_stats to watcher, ender')
+  await server.query('grant pg_signal_backend to signaller, ender')
+  await server.query('alter role blind set track_activities = off')
+  await server.query("alter role patient set idle_session_timeout = '10min'")
+})
+afterAll(() => server.close())
+
+interface Scene extends AsyncDisposable {
+  readonly fleet: string
+  readonly events: readonly ThawEvent[]
+  /** Of this fleet, as that role, in that database. */
+  member(config?: PoolConfig & { readonly sessions?: number; readonly keep?: number }, role?: string, database?: string): Pool
+  troubles(): string[]
+  evicted(): number
+  /** The names of all its sessions. */
+  names(): Promise<string[]>
+  /** Until every session of that name may be ended. */
+  asleep(name?: string): Promise<void>
+}
+
+let scenes = 0
+
+function open(): Scene {
+  const fleet = `f${++scenes}`
+  const events: ThawEvent[] = []
+  const pools: Pool[] = []
+  const names = async () => {
+    const { rows } = await server.query<{ name: string }>(
+      'select application_name as name from pg_stat_activity where application_name ~ $1 order by backend_start',
+      [`(^| )fleet:${fleet}[*]?$`],
+    )
+    return rows.map(({ name }) => name)
+  }
+  return {
+    fleet,
+    events,
+    names,
+    member({ sessions, keep, ...config } = {}, role = 'postgres', database = 'postgres') {
+      const url = new URL(server.url)
+      if (role !== 'postgres') Object.assign(url, { username: role, password: 'x' })
+      url.pathname = database
+      const options = { connectionString: url.href, max: 1, idleTimeoutMillis: 0, hedge: false as const }
+      const pool = new Pool({ ...options, fleet: { name: fleet, sessions, keep }, ...config })
+      pool.subscribe((event) => events.push(event))
+      pools.push(pool)
+      return pool
+    },
+    troubles: () => events.flatMap((event) => (event.type === 'fleetTrouble' ? [event.reason] : [])),
+    evicted: () => events.reduce((all, event) => all + (event.type === 'evicted' ? event.sessions : 0), 0),
+    async asleep(name = `fleet:${fleet}`) {
+      await vi.waitFor(async () => {
+        const { rows } = await server.query<{ fresh: number; all: number }>(
+          `select count(*) filter (where state_change > clock_timestamp() - interval '1.5 seconds')::int as fresh, count(*)::int as all
+           from pg_stat_activity where application_name = $1`,
+          [name],
+        )
+        expect(rows[0]?.all).toBeGreaterThan(0)
+        expect(rows[0]?.fresh).toBe(0)
+      }, PATIENCE)
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(pools.map((pool) => pool.end({ timeoutMillis: 1000 })))
+    },
+  }
+}
+
+// At once: what takes time is that each lease has to run out.
+describe.concurrent('a fleet', () => {
+  describe('the name', () => {
+    test.each([
+      ['fallback_application_name', { fallback_application_name: 'shop' }],
+      ['the options of the server', { options: '-c search_path=public -c application_name=shop' }],
+    ])('of the user is kept in front, wherever it is said: %s', { timeout: PATIENT }, async (_where, config) => {
+      await using scene = open()
+      await scene.member(config).query('select 1')
+      // The first look of a process goes out behind the first statement.
+      await vi.waitFor(async () => expect(await scene.names()).toEqual([`shop fleet:${scene.fleet}`]), PATIENCE)
+    })
+
+    test('may have odd bytes, of which PostgreSQL makes four each: they are counted, and its session is known', {
+      timeout: PATIENT,
+    }, async () => {
+      await using scene = open()
+      expect(() => scene.member({ application_name: 'é'.repeat(10) })).toThrow(/too long for PostgreSQL by \d+ bytes.*spells each byte/)
+      const sleeper = scene.member({ application_name: 'café' })
+      await sleeper.query('select 1')
+      await scene.asleep(`caf\\xc3\\xa9 fleet:${scene.fleet}`)
+      await scene.member({ sessions: 1 }).query('select 1')
+      expect(scene.evicted()).toBe(1)
+    })
+  })
+
+  describe('of what a session has', () => {
+    test('an advisory lock is seen by the server, if a function has taken it', { timeout: PATIENT }, async () => {
+      await using scene = open()
+      const leader = scene.member()
+      await leader.query('select lead()')
+      await scene.member().query('select 1')
+      await scene.asleep()
+      await scene.member({ sessions: 2 }).query('select 1')
+      expect(scene.events).toContainEqual({ type: 'evicted', sessions: 1, spared: 1, used: 3, limit: 2 })
+      const { rows } = await server.query("select from pg_locks where locktype = 'advisory' and objid = 7 and granted")
+      expect(rows).toHaveLength(1)
+      await leader.query('select 1')
+    })
+  })
+
+  describe('the right', () => {
+    test.each([
+      // It sees who sleeps.
+      ['watcher', 'no-right', 0],
+      // It might end them, and does not see whether they sleep.
+      ['signaller', 'hidden', 0],
+      ['ender', undefined, 1],
+    ])('of a role that is another one, %s: %s', { timeout: PATIENT }, async (role, trouble, ended) => {
+      await using scene = open()
+      await scene.member({}, 'app').query('select 1')
+      await scene.asleep()
+      for (let i = 0; i < 2; i++) await scene.member({ sessions: 1 }, role).query('select 1')
+      expect([...new Set(scene.troubles())]).toEqual(trouble ? [trouble] : [])
+      expect(scene.evicted()).toBe(ended)
+    })
+
+    test('is of no use where activities are not tracked, and it says so', { timeout: PATIENT }, async () => {
+      await using scene = open()
+      const sleeper = scene.member({}, 'blind')
+      await sleeper.query('select 1')
+      await waitForSessions(server, `fleet:${scene.fleet}`, 1)
+      await scene.member({ sessions: 1 }, 'blind').query('select 1')
+      expect(scene.troubles()).toEqual(['hidden'])
+      await sleeper.query('select 1')
+    })
+  })
+
+  describe('the time after which a session ends by itself', () => {
+    const timeout = async (on: Pick<Pool, 'query'>) => (await on.query('show idle_session_timeout')).rows[0].idle_session_timeout
+
+    test.each([
+      ['postgres', '0'],
+      // Functions that use a database with a long one are those that let it sleep.
+      ['patient', '10min'],
+    ])("is three seconds with keep: 0, and the role's own while a caller has it: %s", { timeout: PATIENT }, async (role, own) => {
+      await using scene = open()
+      const pool = scene.member({ keep: 0 }, role)
+      await pool.query('select 1')
+      expect(await timeout(pool)).toBe('3s')
+      const client = await pool.connect()
+      expect(await timeout(client)).toBe(own)
+      client.release()
+    })
+
+    test("is the user's own if that is shorter", { timeout: PATIENT }, async () => {
+      await using scene = open()
+      const pool = scene.member({ keep: 0, options: '-c idle_session_timeout=2s' })
+      await pool.query('select 1')
+      expect(await timeout(pool)).toBe('2s')
+    })
+  })
+
+  describe('an eviction', () => {
+    test("is no error of the pool, on which node-postgres' own example ends the process; and casts no doubt on others", {
+      timeout: PATIENT,
+    }, async () => {
+      await using scene = open()
+      const pool = scene.member({ max: 2 })
+      const errors: Error[] = []
+      pool.on('error', (error) => errors.push(error))
+      const [first, second] = [await pool.connect(), await pool.connect()]
+      await first.query('select 1')
+      await second.query('select 1')
+      first.release()
+      await waitForSessions(server, `fleet:${scene.fleet}`, 1)
+      await scene.asleep()
+      await scene.member({ sessions: 1 }).query('select 1')
+      await vi.waitFor(() => expect(pool.totalCount).toBe(1), PATIENCE)
+      expect(scene.events).toContainEqual(expect.objectContaining({ type: 'stale', reason: 'broken', code: '57P01' }))
+      expect(errors).toEqual([])
+      // The end of a session that is spared is one.
+      await second.query("set search_path to 'x'")
+      second.release()
+      const [spared] = await sessionsOf(server, `fleet:${scene.fleet}*`)
+      await server.query('select pg_terminate_backend($1)', [spared?.pid])
+      await vi.waitFor(() => expect(errors).toHaveLength(1), PATIENCE)
+      expect(errors[0]).toMatchObject({ code: '57P01' })
+    })
+  })
+
+  describe('what may fail', () => {
+    test('is the lock that proves that nobody ends the session: then nothing is sent on it', { timeout: PATIENT }, async () => {
+      await using scene = open()
+      const pool = scene.member({ lock_timeout: 50 })
+      await pool.query('select 1')
+      const [old] = await sessionsOf(server, `fleet:${scene.fleet}`)
+      await scene.asleep()
+      // As somebody who has claimed the session, and is about to end it.
+      const evictor = new stock.Client({ connectionString: server.url })
+      await evictor.connect()
+      await evictor.query('begin')
+      await evictor.query('select pg_advisory_xact_lock(1952997751, $1)', [old?.pid])
+      const { rows } = await pool.query('insert into guests values (1) returning pg_backend_pid() as pid')
+      expect(rows[0].pid).not.toBe(old?.pid)
+      const client = await pool.connect()
+      client.release()
+      await evictor.end()
+      expect(scene.troubles()).toEqual(['failed'])
+    })
+
+    test('is a new name, or a look: the session is known by the one that it has, and a client is spared again', {
+      timeout: PATIENT,
+    }, async () => {
+      const admin = new stock.Client({ connectionString: server.url.replace(/postgres$/, 'walled') })
+      await admin.connect()
+      await using scene = open()
+      const renaming = scene.member({}, 'app', 'walled')
+      await renaming.query('select 1')
+      // Its second look is due when the lease is over.
+      const looking = scene.member({ sessions: 1 }, 'app', 'walled')
+      await looking.query('select 1')
+      await admin.query('revoke execute on function set_config from public')
+      const client = await renaming.connect()
+      await vi.waitFor(() => expect(scene.troubles()).toEqual(['no-right']), PATIENCE)
+      expect(await scene.names()).toContain(`fleet:${scene.fleet}`)
+      await admin.query('grant execute on function set_config to public')
+      await client.query('select 1')
+      expect((await scene.names()).filter((name) => name.endsWith('*'))).toHaveLength(1)
+
+      await admin.query('revoke execute on function pg_terminate_backend from public')
+      await vi.waitFor(async () => {
+        await looking.query('select 1')
+        expect(scene.troubles()).toHaveLength(2)
+      }, PATIENCE)
+      const other = await looking.connect()
+      await vi.waitFor(async () => expect((await scene.names()).filter((name) => name.endsWith('*'))).toHaveLength(2), PATIENCE)
+      client.release()
+      other.release()
+      await admin.end()
+    })
+  })
+})
