@@ -27,7 +27,7 @@ import type { Memory } from '../connection/pool-context.ts'
 import { isBroken, isWatched, type ReadyMessage, VITALS, type Vitals } from '../connection/vitals.ts'
 import { targetOf } from '../driver/endpoints.ts'
 import { wireError } from '../driver/errno.ts'
-import { activeQueryOf, type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient, queuedQueriesOf, sentQueriesOf } from '../driver/peer.ts'
 import type { FleetStats } from '../stats.ts'
 import type { JoinedFleet } from './fleet-options.ts'
 import { type Found, foundIn, LOOK, lookValues, RENAME, RENAME_AND_STAY, WAKE, WAKE_VALUES } from './look.ts'
@@ -93,8 +93,8 @@ export class Membership implements MemberHost {
    */
   ended(client: PeerClient, vitals: Vitals, { status }: ReadyMessage): void {
     const isLogin = vitals.status === undefined
-    // The replies to reads that share the connection come first.
-    const isShared = vitals.ledger !== undefined && vitals.ledger.length > 1
+    // The replies to reads that share the connection come first, and to what pg has sent in pipeline mode.
+    const isShared = (vitals.ledger !== undefined && vitals.ledger.length > 1) || sentQueriesOf(client).length > 0
     if (
       isLogin ||
       isShared ||
