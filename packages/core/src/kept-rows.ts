@@ -1,5 +1,5 @@
 /**
- * Which statements return rows that can be kept beside an idempotency key, for whoever sends them again? Those that PostgreSQL takes as a part of another one, in a WITH: it then stores
+ * Which statements return rows that can be kept beside an idempotency key, for the caller who sends them again? Those that PostgreSQL takes as a part of another one, in a WITH: it then stores
  * their rows in the same breath. What it refuses after all is sent as it is.
  */
 

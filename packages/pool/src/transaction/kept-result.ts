@@ -1,6 +1,6 @@
 /**
  * What the second caller of a key is answered: the rows of the first, which his statement has kept beside the key in the same breath. They are kept as PostgreSQL writes them, so that
- * whoever reads them does so by his own types, as he reads an answer of the server.
+ * the second caller reads them by his own types, as he reads an answer of the server.
  */
 
 import { columnsOfRow, rowSourceOf } from '@thaw/core'
