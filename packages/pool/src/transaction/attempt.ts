@@ -3,7 +3,7 @@
  * write the transaction's id is asked for, until there is one.
  */
 
-import { CommitRolledBackError, TransactionUseError } from '@thaw/core'
+import { CommitRolledBackError, controlsTransaction, TransactionUseError } from '@thaw/core'
 import { isBroken } from '../connection/vitals.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import { ASK_WHO, ASK_XID, type Backend, backendOf, knownBackend, noteBackend, vitalsOf, xidOf } from './backend.ts'
@@ -93,7 +93,9 @@ export class Attempt {
     while (this.#state === 'beginning') await this.#opening
     const { text } = statement
     const { kind, mayCommit } = text === undefined ? WRITE : this.#host.classify(text)
-    if (kind === 'transaction' && (mayCommit || !SAVEPOINTS.test(text ?? ''))) throw new TransactionUseError({ message: BY_HAND })
+    const isByHand =
+      kind === 'transaction' ? mayCommit || !SAVEPOINTS.test(text ?? '') : kind === 'unknown' && controlsTransaction(text ?? '')
+    if (isByHand) throw new TransactionUseError({ message: BY_HAND })
     const writes = kind !== 'read'
     if (kind === 'unknown' || OWN_PROTOCOL.test(text ?? '') || this.client.pipeline || hasPortal(statement.config)) {
       if (this.#state === 'unbegun') await this.#beginAlone()

@@ -6,7 +6,7 @@ import type { Memory } from '../connection/pool-context.ts'
 import { batchOnWire } from './batch.ts'
 import { IDEMPOTENCY_SQL } from './key-table.ts'
 import { askKey, type LostKey, runKeyed, unknownKey } from './keyed.ts'
-import { type BatchOptions, checkBatch, checkKey, checkSingle, checkTransaction, type TransactionOptions } from './rules.ts'
+import { type BatchOptions, checkBatch, checkKey, checkOne, checkSingle, checkTransaction, type TransactionOptions } from './rules.ts'
 import { type LostCommit, settle, unknownError } from './settle.ts'
 import { checkTimeLeft, runTransaction, type TransactionHost } from './transaction.ts'
 import type { TransactionClient } from './transaction-client.ts'
@@ -81,9 +81,10 @@ export class ExactlyOnce {
       throw new OptionError({
         option: 'once',
         allowed: 'true or false',
-        message: `Option "once" is a ${typeof once}, but must be true or false.`,
+        message: `Option "once" is ${once === null ? 'null' : `of type ${typeof once}`}, but must be true or false.`,
       })
     }
+    checkOne(config)
     checkSingle(config, `A statement with "${option}"`, option, this.#host.classify)
     if (idempotencyKey === undefined) {
       return runTransaction(this.#host, (_client, attempt) => attempt.run(without(config), values), signal ? { signal } : {})

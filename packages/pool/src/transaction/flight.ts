@@ -183,7 +183,8 @@ class Flight implements PeerQuery {
     const asking: FlightConnection = Object.create(draft, { execute: IGNORED })
     for (const [at, part] of this.#parts.entries()) {
       if (!isParsed(part, connection)) parsing.push(part)
-      part.submit(this.#statements[at]?.answer ? asking : draft)
+      const refused = part.submit(this.#statements[at]?.answer ? asking : draft)
+      if (refused) this.#failure ??= { error: refused, at }
     }
     const forget = () => {
       for (const { name } of parsing) if (name && connection.submittedNamedStatements) delete connection.submittedNamedStatements[name]

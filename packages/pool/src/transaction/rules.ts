@@ -47,7 +47,33 @@ export function checkTransaction(work: unknown, options: TransactionOptions): vo
       message: `pool.transaction() takes a function, but was given ${work === null ? 'null' : `a ${typeof work}`}. Write pool.transaction(async (client) => { await client.query(…) }).`,
     })
   }
+  checkObject(options, 'pool.transaction(fn, { retries: 5 })')
   checkOptions(options, RULES, 'refuse')
+}
+
+function checkObject(options: unknown, example: string): void {
+  if (typeof options === 'object' && options !== null) return
+  throw new OptionError({
+    option: 'options',
+    allowed: 'an object',
+    message: `The options are ${named(options)}, but must be an object: ${example}.`,
+  })
+}
+
+function named(value: unknown): string {
+  if (value === null) return 'null'
+  return `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`
+}
+
+/** @throws {OptionError} Each promises more than the other, so it is not known which of them was meant. */
+export function checkOne({ once, idempotencyKey }: { readonly once?: unknown; readonly idempotencyKey?: unknown }): void {
+  if (!once || idempotencyKey === undefined) return
+  throw new OptionError({
+    option: 'once',
+    allowed: 'without an idempotencyKey',
+    message:
+      'Options "once" and "idempotencyKey" were given together. A key does all that "once" does, and holds across processes: leave out "once".',
+  })
 }
 
 /** BEGIN with its modes. */
@@ -70,7 +96,9 @@ const BATCH_RULES: OptionRules = { idempotencyKey: { type: 'any' }, once: { type
 
 /** @throws {OptionError} */
 export function checkBatch(statements: unknown, options: BatchOptions, classify: StatementCache): void {
+  checkObject(options, 'pool.batch([…], { once: true })')
   checkOptions(options, BATCH_RULES, 'refuse')
+  checkOne(options)
   if (!Array.isArray(statements) || statements.length === 0) {
     throw new OptionError({
       option: 'statements',
@@ -78,9 +106,32 @@ export function checkBatch(statements: unknown, options: BatchOptions, classify:
       message: `pool.batch() was given ${Array.isArray(statements) ? 'no statement' : `a ${typeof statements}, not an array`}. Write pool.batch([{ text, values }, …]).`,
     })
   }
-  for (const [index, statement] of statements.entries())
-    checkSingle(statement, `Statement ${index + 1} of pool.batch()`, 'statements', classify)
+  const texts = new Map<unknown, unknown>()
+  for (const [index, statement] of statements.entries()) {
+    const what = `Statement ${index + 1} of pool.batch()`
+    checkSingle(statement, what, 'statements', classify)
+    checkPart(statement, what, texts)
+  }
   if (options.idempotencyKey !== undefined) checkKey(options.idempotencyKey)
+}
+
+/** What is no error of one statement alone. `texts`: of each name, as far as has been seen. */
+function checkPart(statement: unknown, what: string, texts: Map<unknown, unknown>): void {
+  if (typeof statement === 'string') return
+  const { text, name, values, once, idempotencyKey } = statement as Readonly<Record<string, unknown>>
+  const refuse = (why: string) => {
+    throw new OptionError({ option: 'statements', allowed: '{ text, values, name }', message: `${what} ${why}` })
+  }
+  if (once || idempotencyKey !== undefined)
+    refuse('has an option of its own, "once" or "idempotencyKey". A batch is stored as a whole: write pool.batch([…], { idempotencyKey }).')
+  if (values !== undefined && values !== null && !Array.isArray(values))
+    refuse(`has values that are ${named(values)}, but must be an array.`)
+  if (!name) return
+  if (texts.has(name) && texts.get(name) !== text)
+    refuse(
+      `has the name "${name}", which stands for another text in the same batch. A name is of one prepared statement: give it another one.`,
+    )
+  texts.set(name, text)
 }
 
 const LONGEST_KEY = 255
@@ -100,7 +151,7 @@ export function checkKey(key: unknown): string {
           : HALF.test(key)
             ? 'a text with half of a character (a lone surrogate)'
             : `${key.length} characters long`
-      : `a ${typeof key}`
+      : named(key)
   throw new OptionError({
     option: 'idempotencyKey',
     allowed: `a text of 1 to ${LONGEST_KEY} characters`,

@@ -18,6 +18,8 @@ export class Session {
   readonly #attempt: Attempt
   readonly #unawaited = new Set<Promise<unknown>>()
   #isOver = false
+  /** A part of it is open: what is sent now would be undone with that part, if it fails. */
+  #hasOpenPart = false
 
   constructor(attempt: Attempt) {
     this.#attempt = attempt
@@ -62,14 +64,21 @@ export class Session {
   }
 
   #whyNot(config: unknown): Error | undefined {
-    if (this.#isOver) return new TransactionUseError({ message: AFTER_ITS_END })
+    const misused = this.#misuse()
+    if (misused) return misused
     if (config === null || config === undefined) return new TypeError('Client was passed a null or undefined query')
     return typeof config === 'object' ? refusesOnce(config) : undefined
   }
 
+  #misuse(): TransactionUseError | undefined {
+    if (this.#isOver) return new TransactionUseError({ message: AFTER_ITS_END })
+    return this.#hasOpenPart ? new TransactionUseError({ message: PART_IS_OPEN }) : undefined
+  }
+
   /** A part that may fail without the rest: a savepoint. */
   async #nested<Result>(work: (client: TransactionClient) => Promise<Result> | Result): Promise<Result> {
-    if (this.#isOver) throw new TransactionUseError({ message: AFTER_ITS_END })
+    const misused = this.#misuse()
+    if (misused) throw misused
     if (typeof work !== 'function')
       throw new OptionError({
         option: 'fn',
@@ -77,9 +86,13 @@ export class Session {
         message: 'client.transaction() takes a function: client.transaction(async (inner) => { … }).',
       })
     const name = `thaw_${nextName++ % LAST_NAME}`
+    this.#hasOpenPart = true
     const nested = this.#savepoint(name, work)
     this.#unawaited.add(nested)
-    const settled = () => void this.#unawaited.delete(nested)
+    const settled = () => {
+      this.#hasOpenPart = false
+      this.#unawaited.delete(nested)
+    }
     nested.then(settled, settled)
     return nested
   }
@@ -133,5 +146,7 @@ function refused(why: string): TransactionUseError {
 
 export const UNAWAITED =
   'The function of pool.transaction() ended before its statements did, so nothing was stored. Await each client.query() (or return its promise), and each client.transaction().'
+const PART_IS_OPEN =
+  'The client of pool.transaction() was used while a part of its transaction, begun by client.transaction(), was open. Nothing was sent: it would be undone with that part. Inside of the part use the client that its function is given; otherwise await client.transaction() first.'
 const AFTER_ITS_END =
   'The client of pool.transaction() was used after its function had ended. Nothing was sent. Await everything that uses the client before the function returns.'
