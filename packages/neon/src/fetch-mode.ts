@@ -75,7 +75,7 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
 /** For the pool to refuse, by its own rules. */
 function isUnfit(statement: string | Config): boolean {
   const text = typeof statement === 'string' ? statement : statement?.text
-  return typeof text !== 'string' || ['transaction', 'unknown'].includes(classifyStatement(text).kind)
+  return wantsOnce(statement) || typeof text !== 'string' || ['transaction', 'unknown'].includes(classifyStatement(text).kind)
 }
 
 /** What can be checked before there is a request: nothing that comes from a binding. */

@@ -78,4 +78,5 @@ test('a batch by HTTP is one request and one transaction', async () => {
   await expect(pool.batch([{ text: INSERT, values: ['half'] }, 'SELECT 1/0'])).rejects.toMatchObject({ code: '22012' })
   expect(await rows('half')).toBe(0)
   await expect(pool.batch(['COMMIT'])).rejects.toMatchObject({ kind: 'option' })
+  await expect(pool.batch([{ text: INSERT, values: ['half'], once: true } as never])).rejects.toMatchObject({ kind: 'option' })
 })

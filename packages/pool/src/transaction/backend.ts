@@ -4,6 +4,7 @@ import { type Clock, elapsedMillis, type Incarnation, read } from '@thaw/core'
 import { sendUnseen } from '../connection/unseen.ts'
 import { VITALS, type Vitals } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
+import { KEY_TABLE } from './key-table.ts'
 
 export interface Backend {
   /** Its real process id. A pooler invents the one that is told at login. */
@@ -13,6 +14,8 @@ export interface Backend {
   /** Undefined where the server does not tell all of it: then nothing can be concluded from transaction ids. */
   readonly incarnation: Incarnation | undefined
   readonly isStandby: boolean
+  /** Of idempotency keys: see `key-table.ts`. */
+  readonly hasKeyTable: boolean
 }
 
 /** Text as the server sends it, whatever parsers the user has: nothing of ours depends on them. A pool that reads in binary is given bytes, which are those of the text. */
@@ -26,6 +29,7 @@ export const BACKEND_START: string = stamp('backend_start')
 const WHO = `SELECT pg_backend_pid()::text AS pid,
   (SELECT ${BACKEND_START} FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS started,
   pg_is_in_recovery()::text AS standby,
+  (to_regclass('${KEY_TABLE}') IS NOT NULL)::text AS keys,
   (SELECT system_identifier::text FROM pg_control_system()) AS system,
   CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END AS timeline,
   (SELECT ${stamp('stats_reset')} FROM pg_stat_bgwriter) AS stats,
@@ -43,9 +47,9 @@ interface Answer {
 export function backendOf(answer: unknown): Backend | undefined {
   const row = (answer as Answer | undefined)?.rows?.[0]
   if (!row?.['pid'] || !row['started']) return undefined
-  const { pid, started, standby, system, timeline, stats, postmaster } = row
+  const { pid, started, standby, keys, system, timeline, stats, postmaster } = row
   const incarnation = system && timeline && stats && postmaster ? { system, timeline, statsSince: stats, startedAt: postmaster } : undefined
-  return { pid, startedAt: started, incarnation, isStandby: standby === 'true' }
+  return { pid, startedAt: started, incarnation, isStandby: standby === 'true', hasKeyTable: keys === 'true' }
 }
 
 /** Reads the answer to {@link ASK_XID}. */

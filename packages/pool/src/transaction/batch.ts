@@ -52,7 +52,11 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   const landing = await fly(client, host, [...statements, ...after], { text, signal, flushes: asks })
   const { error, results, failedAt } = landing
   const end = statements.length
-  if (asksWho && results[end] !== undefined) noteBackend(client, backendOf(results[end]))
+  if (asksWho && results[end] !== undefined) {
+    const backend = backendOf(results[end])
+    host.hasKeyTable ??= backend?.hasKeyTable
+    noteBackend(client, backend)
+  }
   if (!error) {
     client.release()
     return landing

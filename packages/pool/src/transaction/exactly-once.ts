@@ -6,6 +6,7 @@ import type { Memory } from '../connection/pool-context.ts'
 import { batchOnWire } from './batch.ts'
 import { IDEMPOTENCY_SQL } from './key-table.ts'
 import { askKey, type LostKey, runKeyed, unknownKey } from './keyed.ts'
+import { batchUnderOwnKey } from './own-key.ts'
 import { type BatchOptions, checkBatch, checkKey, checkOne, checkSingle, checkTransaction, type TransactionOptions } from './rules.ts'
 import { type LostCommit, settle, unknownError } from './settle.ts'
 import { checkTimeLeft, runTransaction, type TransactionHost } from './transaction.ts'
@@ -70,7 +71,7 @@ export class ExactlyOnce {
       return runKeyed(this.#host, { key: idempotencyKey, statements: configs, signal })
     }
     if (once) return runTransaction(this.#host, (_client, attempt) => attempt.runAll(configs), { signal })
-    return batchOnWire(this.#host, configs, signal)
+    return once === undefined ? batchUnderOwnKey(this.#host, configs, signal) : batchOnWire(this.#host, configs, signal)
   }
 
   /** @throws {OptionError} before anything is sent, if the statement cannot be applied once. */
@@ -121,6 +122,7 @@ export class ExactlyOnce {
     try {
       await client.query(IDEMPOTENCY_SQL)
       this.#host.keeper.forget()
+      this.#host.hasKeyTable = true
     } catch (error) {
       failure = error as Error
       throw error

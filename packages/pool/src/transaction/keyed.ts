@@ -36,6 +36,8 @@ export interface KeyedCall {
   readonly key: string
   readonly statements: readonly FlightStatement[]
   readonly signal: AbortSignal | undefined
+  /** What to do instead where the server refuses the row of the key. Undefined: it is an error. */
+  readonly withoutKey?: () => Promise<unknown[]>
 }
 
 /** A key whose write was lost, for `pool.outcome()`. */
@@ -90,6 +92,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     if (refusal && sent !== call.statements && !loss && failedAt > 0) continue
     const trouble = failedAt === 0 && !loss ? keyTrouble(error) : undefined
     const isTaken = trouble === 'taken' || (failedAt === 0 && codeOf(error) === NOT_TAKEN && generation !== undefined)
+    if (failedAt === 0 && !loss && !isTaken && call.withoutKey && rerunReason(error) !== 'conflict') return call.withoutKey()
     if (isTaken) row = look
     else if (loss) row = await afterLoss(host, { key: call.key, fingerprint, where: loss.where, cause: loss.cause }, loss)
     else if (rerunReason(error) !== 'conflict') throw trouble ? keyError(trouble, call.key, error) : error

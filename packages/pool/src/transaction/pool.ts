@@ -55,6 +55,7 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
         clock: settings.clock,
         classify: createStatementCache(),
         tells: undefined,
+        hasKeyTable: undefined,
         keeper: new Keeper(),
         connect: (signal?: AbortSignal) => (signal ? this.connect({ signal }) : this.connect()) as Promise<PeerClient>,
         isEnding: () => this.ending,

@@ -86,7 +86,10 @@ export function beginOf({ isolation, readOnly, deferrable }: TransactionOptions)
 export interface BatchOptions {
   /** Stored with the statements, see the page on exactly once. Then a lost answer is always resolved. Default: none. */
   readonly idempotencyKey?: string | undefined
-  /** Takes one more round trip, in which the server tells what is needed to resolve a lost answer. Default: false. */
+  /**
+   * Takes one more round trip, in which the server tells what is needed to resolve a lost answer. Default: none; but where the table of idempotency keys is there, a batch that writes is put
+   * under a key of its own, which resolves it too. `false`: not even that.
+   */
   readonly once?: boolean | undefined
   /** Ends the wait for a connection, or the statements. Default: none. */
   readonly signal?: AbortSignal | undefined

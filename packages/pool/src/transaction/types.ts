@@ -52,7 +52,7 @@ export interface Transactions<Client, Result> {
   /**
    * Sends several statements as one transaction, in one flight: one round trip, all or nothing. Their results come in the same order.
    *
-   * @throws {OutcomeUnknownError} when the answer was lost and the server cannot tell: with `once` for one more round trip, or an `idempotencyKey`, it can.
+   * @throws {OutcomeUnknownError} when the answer was lost and the server cannot tell. It can where the table of idempotency keys is there, or with `once` for one more round trip.
    * @throws {OptionError} for a batch of nothing, and for what cannot be part of a transaction. And the server's error for the statement that failed.
    */
   batch(statements: readonly (string | BatchStatement)[], options?: BatchOptions): Promise<(Result & Repeated)[]>

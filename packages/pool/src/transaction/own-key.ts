@@ -1,0 +1,34 @@
+/**
+ * A batch without a key is put under one of its own, where the table of keys is there: it can be asked after although its whole answer is lost, for no round trip more. Nobody else
+ * will come with that key, and it carries its time, so that its row is forgotten in eight days.
+ */
+
+import type { Clock } from '@thaw/core'
+import { textOf } from './attempt.ts'
+import { batchOnWire } from './batch.ts'
+import type { FlightStatement } from './flight.ts'
+import { runKeyed } from './keyed.ts'
+import type { TransactionHost } from './transaction.ts'
+
+/** A UUIDv7 (RFC 9562): the time in milliseconds, and 74 bits of chance. */
+function keyNow(clock: Clock): string {
+  const hex = (value: number, digits: number) => Math.floor(value).toString(16).padStart(digits, '0')
+  const chance = (digits: number) => hex(clock.random() * 16 ** digits, digits)
+  const time = hex(Math.max(0, clock.wall()), 12)
+  return `${time.slice(0, 8)}-${time.slice(8, 12)}-7${chance(3)}-${hex(8 + clock.random() * 4, 1)}${chance(3)}-${chance(12)}`
+}
+
+export async function batchUnderOwnKey(
+  host: TransactionHost,
+  statements: readonly FlightStatement[],
+  signal: AbortSignal | undefined,
+): Promise<unknown[]> {
+  const plain = () => batchOnWire(host, statements, signal)
+  if (!host.hasKeyTable || statements.every(({ config }) => host.classify(textOf(config) ?? '').kind === 'read')) return plain()
+  // Whatever the server has against its row (no right to write it, a standby, another clock) is nothing that the batch has to do with.
+  const withoutKey = () => {
+    host.hasKeyTable = false
+    return plain()
+  }
+  return runKeyed(host, { key: keyNow(host.clock), statements, signal, withoutKey })
+}

@@ -1,0 +1,76 @@
+/**
+ * A batch without a key or `once`, where the table of keys is there.
+ *
+ * What breaks: its answer is lost as a whole. With plain `pg` nobody knows whether it is stored. With Thaw it is under a key of its own, and is stored once.
+ */
+
+import { beforeEach, describe, expect, test } from 'vitest'
+import { failure, INSERT, useSetting } from './setting.ts'
+
+const setting = useSetting()
+const two = (token: string) => [
+  { text: `${INSERT} RETURNING token`, values: [token] },
+  { text: INSERT, values: [token] },
+]
+const keys = async () => (await setting.server.query('SELECT FROM thaw_idempotency')).rowCount
+
+beforeEach(async () => {
+  await setting.server.query('DROP TABLE IF EXISTS thaw_idempotency; TRUNCATE ledger')
+  await setting.thaw().createIdempotencyTable()
+})
+
+describe('a batch, where the table of keys is there', () => {
+  for (const cut of ['rst', 'fin', 'drop'] as const) {
+    test.each(['loseNextRequest', 'loseNextAnswer'] as const)(`whose %s, by ${cut}: stored once, with its rows`, async (lose) => {
+      const pool = setting.thaw()
+      // The first one finds out that the table is there.
+      await pool.batch(['SELECT 1'])
+      const lost = setting.proxy[lose]({ containing: 'own-key', cut })
+      const [first] = await pool.batch(two('own-key'))
+      await lost.struck
+      expect(first?.rows).toEqual([{ token: 'own-key' }])
+      expect(await setting.rows('own-key')).toBe(2)
+    })
+  }
+
+  test('takes no round trip more, and a key that the table forgets by itself', async () => {
+    const pool = setting.thaw({ trustMillis: 60_000 })
+    await pool.batch(['SELECT 1'])
+    const before = setting.proxy.counters.roundTrips
+    await pool.batch(two('counted'))
+    await pool.batch(['SELECT 1'])
+    expect(setting.proxy.counters.roundTrips - before).toBe(2)
+    const { rows } = await setting.server.query(
+      "SELECT key ~ '^[0-9a-f]{8}-[0-9a-f]{4}-7' AS v7, abs(extract(epoch FROM now() - key_time)) < 3600 AS young FROM thaw_idempotency",
+    )
+    expect(rows).toEqual([{ v7: true, young: true }])
+  })
+
+  test('has none with once: false, and none where it only reads', async () => {
+    const pool = setting.thaw()
+    await pool.batch(['SELECT 1'])
+    await pool.batch(two('plain'), { once: false })
+    await pool.batch(['SELECT 1', 'SELECT 2'])
+    expect([await keys(), await setting.rows('plain')]).toEqual([0, 2])
+  })
+
+  test.each([
+    ['is gone', 'DROP TABLE thaw_idempotency'],
+    ['refuses the row', 'ALTER TABLE thaw_idempotency ADD CHECK (false)'],
+  ])('and the table %s meanwhile: the batch has nothing to do with that', async (_name, sql) => {
+    const pool = setting.thaw()
+    await pool.batch(['SELECT 1'])
+    await setting.server.query(sql)
+    for (const n of [1, 2]) {
+      expect(await pool.batch(two('meanwhile'))).toHaveLength(2)
+      expect(await setting.rows('meanwhile')).toBe(2 * n)
+    }
+  })
+
+  test('fails with the error of its own statement, of which nothing is stored', async () => {
+    const pool = setting.thaw()
+    await pool.batch(['SELECT 1'])
+    expect(await failure(pool.batch([...two('failing'), 'SELECT 1/0']))).toMatchObject({ code: '22012' })
+    expect([await keys(), await setting.rows('failing')]).toEqual([0, 0])
+  })
+})
