@@ -61,13 +61,15 @@ export async function runCell(cell: Cell, stage: Stage): Promise<Observations> {
   const uncaughtBefore = child.uncaught.length
   try {
     await child.call('open', await openOrder(cell, stage, proxy))
+    await until('only idle connections are left', () => proxy.flows.filter(({ state }) => state !== 'closed').length === cell.idle)
+    proxy.counters.reset()
     const tokens = Array.from({ length: cell.idle + 1 }, (_, index) => `${id}-${index}`)
     const order: BurstOrder = { kind: cell.kind, tokens, capMillis: CAP_MILLIS[driver] }
     const letGo = cell.fault.midQuery ? await launch(scene, { ...order, tokens: [`${id}-flying`] }) : undefined
     const { calls, struck } = await (cell.fault.frozen ? strikeFrozen : strikeAwake)(cell, scene, order, letGo)
     const flying = cell.fault.midQuery ? await child.call<CallReport[]>('landed') : []
     await struck.prove()
-    const dials = proxy.counters.flowsOpened - cell.idle
+    const dials = proxy.counters.flowsOpened
     const audit = await child.call<Audit>('audit', driver === 'pg' ? 500 : 20_000)
     const end = await child.call<CallReport>('end', END_MILLIS[driver])
     const sessionsLeft = (await countSessions(scene, driver, struck.orphans ?? 0)) - (struck.orphans ?? 0)

@@ -65,6 +65,9 @@ let clock: StoppableClock | undefined
 let dns: FlakyDns | undefined
 let flying: Promise<CallReport[]> | undefined
 
+/** Between two looks at what is still being opened. */
+const SETTLE_MILLIS = 5
+
 serve({
   async open({ driver, config, idle, ownClock, listens = true }: OpenOrder) {
     clock = ownClock ? createStoppableClock() : undefined
@@ -72,6 +75,11 @@ serve({
     if (driver === 'pg' && listens) pool.on('error', () => {})
     const clients = await Promise.all(Array.from({ length: idle }, () => pool.connect()))
     for (const client of clients) client.release()
+    // On a busy machine Thaw dials beside what is late.
+    while (pool.totalCount > idle || pool.idleCount < pool.totalCount) {
+      if (pool.idleCount > idle) (await pool.connect()).release(true)
+      else await new Promise((resolve) => setTimeout(resolve, SETTLE_MILLIS))
+    }
   },
   async fallSilent({ wallMillis, monoMillis, stopMono }: Silence) {
     // A socket that was ready in the last turn may come before the request in the first turn after the freeze.
