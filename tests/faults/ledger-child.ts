@@ -194,7 +194,7 @@ serve({
 async function run({ driver, config, seed, id, callers, capMillis, once = false }: RunOrder): Promise<RunReport> {
   const random = createSeededRandom(seed)
   // A proxy that swallows everything also swallows the end of a session whose server crashes meanwhile. The server then has no such backend, which
-  // proves nothing (decision 60): the statement waits for this bound, which the documents advise, and is told as unknown.
+  // proves nothing unless it is known to be the same server (decisions 60 and 156): the statement waits for this bound, which the documents advise, and is told as unknown.
   const pool = driver === 'pg' ? new pg.Pool(config) : new ThawPool({ ...config, query_timeout: LAST_RESORT_MILLIS })
   if (driver === 'pg') pool.on('error', () => {})
   const entries: LedgerEntry[] = []

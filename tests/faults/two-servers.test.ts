@@ -21,13 +21,15 @@ afterAll(() => other.close())
 
 test('a slow write is left alone, whichever server is asked about it', async () => {
   const slow = 'INSERT INTO ledger SELECT $1::text FROM pg_sleep(4)'
-  const pools = [setting.plain({ max: 1 }), setting.thaw({ max: 1 })]
+  const acquainted = setting.thaw({ max: 1 })
+  await acquainted.transaction((tx) => tx.query('SELECT 1'))
+  const pools = [setting.plain({ max: 1 }), setting.thaw({ max: 1 }), acquainted]
   const writes = Promise.all(pools.map((pool) => pool.query(slow, ['slow'])))
-  await activeBackends(setting.server, 2, 'ledger')
+  await activeBackends(setting.server, 3, 'ledger')
   const opened = setting.proxy.counters.flowsOpened
   setting.proxy.moveTo(other)
-  expect((await writes).map(({ rowCount }) => rowCount)).toEqual([1, 1])
-  expect(setting.proxy.counters.flowsOpened).toBeGreaterThan(opened)
+  expect((await writes).map(({ rowCount }) => rowCount)).toEqual([1, 1, 1])
+  expect(setting.proxy.counters.flowsOpened).toBeGreaterThan(opened + 1)
   expect(setting.outcomes()).toEqual([])
 }, 20_000)
 
@@ -47,4 +49,17 @@ test('a lost one is found as soon as the right server is asked', async () => {
   expect(await error).toBeInstanceOf(OutcomeUnknownError)
   expect(asked).toHaveLength(2)
   expect(await setting.rows('lost')).toBe(1)
+}, 20_000)
+
+test('a backend that is gone is missed, if it is known which server it was on', async () => {
+  const pool = setting.thaw({ max: 1, probeTimeoutMillis: 200 })
+  // Its first flight asks.
+  await pool.transaction((tx) => tx.query('SELECT 1'))
+  const error = failure(pool.query('INSERT INTO ledger SELECT $1::text FROM pg_sleep(60)', ['gone']))
+  const [pid] = await activeBackends(setting.server, 1, 'ledger')
+  // What lies between swallows the end of the session.
+  expect(setting.proxy.cut('drop')).toBe(1)
+  await setting.server.query('SELECT pg_terminate_backend($1)', [pid])
+  expect(await error).toBeInstanceOf(OutcomeUnknownError)
+  expect(await setting.rows('gone')).toBe(0)
 }, 20_000)

@@ -4,6 +4,7 @@ import type { EventEmitter } from 'node:events'
 import { type Clock, elapsedMillis, type IdleConnection, type Reading, read } from '@thaw/core'
 import type { IdleItem, PeerClient, PeerQuery, Release } from '../driver/peer.ts'
 import type { ConnectionState } from './connection-state.ts'
+import type { KnownBackend } from './known-backend.ts'
 import type { OwnStatement } from './own-statement.ts'
 import { guardParser } from './parser-guard.ts'
 import type { Reader, SharedConnection } from './shared-connection.ts'
@@ -94,6 +95,8 @@ export interface Vitals {
   lateProofs?: number
   /** Its server ends it when it has been idle for long: it has been told so. */
   endsItself?: boolean
+  /** Which backend it leads to. Undefined: that was not asked on it, or a pooler is in between. */
+  backend?: KnownBackend | undefined
   /** The next statement has the question in front of it which backend answers; see `pid-question.ts`. */
   askPid?: ((pid: number) => void) | undefined
   /** Does a caller's statement leave session state (SET, LISTEN, PREPARE, …), which dies with the connection? And has one done so? */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Backend, isDone, type Span, type Witness } from './evidence.ts'
+import { type Backend, isDone, isGone, type Span, type Witness } from './evidence.ts'
 
 /** Our connection is 100 s old, was last ready 10 s ago, and has waited for its statement for 5 s. */
 const NOW = 200_000
@@ -47,4 +47,19 @@ test('one clock that was set, or that stood still, does not hide a loss', () => 
   expect(isDone(BACKEND, WITNESS, shift(ASKED, 'wall'))).toBe(true)
   expect(isDone(BACKEND, WITNESS, shift(ASKED, 'mono'))).toBe(true)
   expect(isDone(BACKEND, WITNESS, shift(shift(ASKED, 'mono'), 'wall'))).toBe(false)
+})
+
+const INCARNATION = { system: '7', timeline: '00000001', statsSince: '1', startedAt: '20260101000000000001' }
+const KNOWN = { pid: '70', startedAt: '20260102000000000002', incarnation: INCARNATION, isStandby: false }
+const PRESENCE = { server: INCARNATION.startedAt, began: new Map<string, string | null>([['71', '20260103000000000003']]) }
+
+test.each([
+  ['it is not there', {}, {}, true],
+  ['another one has its PID', {}, { began: new Map([['70', '20260103000000000003']]) }, true],
+  ['it is there', {}, { began: new Map([['70', KNOWN.startedAt]]) }, false],
+  ['one that has its PID is there, and nothing is told of when it began', {}, { began: new Map([['70', null]]) }, false],
+  ['another server was asked, a replica or one that was restarted', {}, { server: '20260101000000000009' }, false],
+  ['nothing is known of its server', { incarnation: undefined }, {}, false],
+])('gone from its server: %s', (_, known, presence, gone) => {
+  expect(isGone({ ...KNOWN, ...known }, { ...PRESENCE, ...presence })).toBe(gone)
 })

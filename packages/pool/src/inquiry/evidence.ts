@@ -1,10 +1,11 @@
 /**
  * Has the backend finished with a silent statement? A rule over what the server says about a backend, and what we know of our connection.
- * There may be several servers behind one address, so a backend that is not found proves nothing: only one that is there, is ours, and is
- * idle, does.
+ * There may be several servers behind one address, so a backend that is not found proves nothing, unless it is known which server it was on:
+ * only one that is there, is ours, and is idle, does.
  */
 
 import type { Reading } from '@thaw/core'
+import type { KnownBackend } from '../connection/known-backend.ts'
 
 /** What the server reports, as ages: two machines' clocks differ. NaN: it does not report it. */
 export interface Backend {
@@ -66,4 +67,19 @@ function fitsAge(ageMillis: number, { from, to }: Span, asked: Span): boolean {
     const most = asked.to[clock] - from[clock] + TOLERANCE_MILLIS
     return ageMillis >= least && ageMillis <= most
   })
+}
+
+/** Which backends there are, of those asked after. */
+export interface Presence {
+  /** When the server's postmaster began. */
+  readonly server: string
+  /** When each began, by its PID. Null: the server does not tell. */
+  readonly began: ReadonlyMap<string, string | null>
+}
+
+/** Has it left its server? The moments are told to the microsecond, so two servers, or two backends with one PID, do not share them. */
+export function isGone({ pid, startedAt, incarnation }: KnownBackend, { server, began }: Presence): boolean {
+  if (incarnation?.startedAt !== server) return false
+  const found = began.get(pid)
+  return found === undefined || (found !== null && found !== startedAt)
 }

@@ -8,8 +8,8 @@ import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { wireError } from '../driver/errno.ts'
 import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf } from '../driver/peer.ts'
 import { type Address, addressOf } from './address.ts'
-import { isDone, type Span } from './evidence.ts'
-import type { Inquirer, InquirerHost } from './inquirer.ts'
+import { isDone, isGone, type Span } from './evidence.ts'
+import type { Answer, Inquirer, InquirerHost } from './inquirer.ts'
 
 /** What the watch needs of its pool. */
 export interface WatchHost extends Pick<InquirerHost, 'settings' | 'memory' | 'pool'> {
@@ -132,16 +132,24 @@ export class InFlightWatch {
     const answer = await this.#inquirer.ask(
       suspects[0]?.address,
       suspects.map(({ client }) => client.processID ?? 0),
+      suspects.some(({ client }) => this.#host.checks.vitalsOf(client).backend),
     )
     if (!answer) return
     for (const suspect of suspects) {
-      const backend = answer.backends.get(suspect.client.processID ?? 0)
-      if (!backend || !this.#isAlone(suspect.client) || !isDone(backend, this.#witness(suspect), answer.asked)) continue
+      if (!this.#isLost(suspect, answer)) continue
       // The answer may be on its way: a lost packet is resent after 200 ms. A probe's timeout is enough for that.
       startDeadline(this.#clock, this.#host.settings.probeTimeoutMillis, () => {
         if (this.#isSilent(suspect)) suspect.client.connection.stream.destroy(fellSilent())
       })
     }
+  }
+
+  #isLost(suspect: Suspect, { backends, presence, asked }: Answer): boolean {
+    const { client } = suspect
+    const known = this.#host.checks.vitalsOf(client).backend
+    if (known && presence && isGone(known, presence)) return true
+    const backend = backends.get(client.processID ?? 0)
+    return backend !== undefined && this.#isAlone(client) && isDone(backend, this.#witness(suspect), asked)
   }
 
   #isSilent({ client, sight }: Suspect): boolean {

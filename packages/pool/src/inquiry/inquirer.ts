@@ -4,13 +4,14 @@
  */
 
 import { type Deadline, type Reading, read, startDeadline } from '@thaw/core'
+import { BACKEND_START, POSTMASTER_START } from '../connection/known-backend.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import type { Driver } from '../driver/driver.ts'
 import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import { type Address, aim } from './address.ts'
 import { requestCancel } from './cancel-request.ts'
-import type { Backend, Span } from './evidence.ts'
+import type { Backend, Presence, Span } from './evidence.ts'
 
 /** What the inquirer needs of its pool. */
 export interface InquirerHost {
@@ -24,6 +25,8 @@ export interface InquirerHost {
 export interface Answer {
   readonly backends: ReadonlyMap<number, Backend>
   readonly asked: Span
+  /** Undefined: not asked, or not told. */
+  readonly presence: Presence | undefined
 }
 
 /** How long this may take, connecting included. Without an answer nothing is known, and nothing is done. */
@@ -37,6 +40,18 @@ const FIND = `
     extract(epoch FROM clock_timestamp() - query_start)::text AS query_age
   FROM (SELECT) AS one LEFT JOIN pg_stat_activity
     ON pid = ANY ($1::int[]) AND usename = session_user AND datname = current_database()`
+
+/** Whosever they are: who is not seen here is not there. That the asker sees itself shows that it would see them. */
+const PRESENT = `
+  SELECT pg_backend_pid()::text AS asker, ${POSTMASTER_START} AS server, pid::text, ${BACKEND_START} AS began
+  FROM pg_stat_activity WHERE pid = ANY ($1::int[]) OR pid = pg_backend_pid()`
+
+interface PresentRow {
+  readonly asker: string
+  readonly server: string
+  readonly pid: string
+  readonly began: string | null
+}
 
 interface Row {
   readonly asker: string
@@ -80,8 +95,12 @@ export class Inquirer {
     })
   }
 
-  /** Resolves when the extra connection has been closed. Undefined: nothing is known. Never rejects. */
-  async ask(address: Address | undefined, pids: readonly number[]): Promise<Answer | undefined> {
+  /**
+   * Resolves when the extra connection has been closed. Undefined: nothing is known. Never rejects.
+   *
+   * @param isAcquainted is it known of one of them which server it is on?
+   */
+  async ask(address: Address | undefined, pids: readonly number[], isAcquainted: boolean): Promise<Answer | undefined> {
     const { driver, settings, pool } = this.#host
     const { stream } = pool.options as { readonly stream?: unknown }
     // A stream that the user made, as opposed to a function that makes them, is already in use.
@@ -102,7 +121,7 @@ export class Inquirer {
         deadline = startDeadline(settings.clock, ASK_MILLIS, giveUp, true)
       })
       aim(asker.connection, address, (made) => stream === undefined || driver.goesWhereTold(made))
-      const answer = await this.#question(asker, pids).catch(() => undefined)
+      const answer = await this.#question(asker, pids, isAcquainted).catch(() => undefined)
       // Closing it is bounded as well, and does not keep the process alive.
       asker.unref?.()
       asker.end().catch(() => {})
@@ -123,7 +142,7 @@ export class Inquirer {
     this.#asker?.connection.stream.destroy()
   }
 
-  async #question(asker: PeerClient, pids: readonly number[]): Promise<Answer | undefined> {
+  async #question(asker: PeerClient, pids: readonly number[], isAcquainted: boolean): Promise<Answer | undefined> {
     const { settings, memory } = this.#host
     await asker.connect()
     const from: Reading = read(settings.clock)
@@ -132,7 +151,15 @@ export class Inquirer {
     // A pooler makes up the PIDs that it reports.
     memory.isDirect = Number(rows[0]?.asker) === asker.processID
     if (!memory.isDirect) return undefined
-    return { backends: new Map(rows.map((row) => [Number(row.pid), backendOf(row)])), asked: { from, to } }
+    const presence = isAcquainted ? await this.#presence(asker, pids).catch(() => undefined) : undefined
+    return { backends: new Map(rows.map((row) => [Number(row.pid), backendOf(row)])), asked: { from, to }, presence }
+  }
+
+  async #presence(asker: PeerClient, pids: readonly number[]): Promise<Presence | undefined> {
+    const { rows } = await asker.query<PresentRow>(PRESENT, [pids])
+    const itself = rows.find(({ asker: own, pid }) => own === pid && Number(own) === asker.processID)
+    if (!itself?.began || !itself.server) return undefined
+    return { server: itself.server, began: new Map(rows.map(({ pid, began }) => [pid, began])) }
   }
 }
 

@@ -1,29 +1,16 @@
 /** Who is at the other end of a connection: the backend, and the incarnation of its server. Asked once for each connection, in the flight of its first transaction. */
 
-import { type Clock, elapsedMillis, type Incarnation, read } from '@thaw/core'
+import { type Clock, elapsedMillis, read } from '@thaw/core'
+import { BACKEND_START, type KnownBackend, POSTMASTER_START, stamp } from '../connection/known-backend.ts'
 import { sendUnseen } from '../connection/unseen.ts'
 import { VITALS, type Vitals } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { KEY_TABLE } from './key-table.ts'
 
-export interface Backend {
-  /** Its real process id. A pooler invents the one that is told at login. */
-  readonly pid: string
-  /** When it began, as an opaque text: process ids are used again. */
-  readonly startedAt: string
-  /** Undefined where the server does not tell all of it: then nothing can be concluded from transaction ids. */
-  readonly incarnation: Incarnation | undefined
-  readonly isStandby: boolean
-  /** Of idempotency keys: see `key-table.ts`. */
-  readonly hasKeyTable: boolean
-}
+export type Backend = KnownBackend
 
 /** Text as the server sends it, whatever parsers the user has: nothing of ours depends on them. A pool that reads in binary is given bytes, which are those of the text. */
 export const RAW: { getTypeParser(): (value: unknown) => unknown } = { getTypeParser: () => String }
-
-/** Not the server's own output of times, which depends on the session's TimeZone and DateStyle. */
-const stamp = (time: string) => `to_char(${time} AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS')`
-export const BACKEND_START: string = stamp('backend_start')
 
 /** As an ordinary user, on PostgreSQL 13 and later. The timeline cannot be asked of a standby. */
 const WHO = `SELECT pg_backend_pid()::text AS pid,
@@ -33,7 +20,7 @@ const WHO = `SELECT pg_backend_pid()::text AS pid,
   (SELECT system_identifier::text FROM pg_control_system()) AS system,
   CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END AS timeline,
   (SELECT ${stamp('stats_reset')} FROM pg_stat_bgwriter) AS stats,
-  ${stamp('pg_postmaster_start_time()')} AS postmaster`
+  ${POSTMASTER_START} AS postmaster`
 
 export const ASK_WHO: { readonly config: object } = { config: { text: WHO, types: RAW } }
 /** Null as long as the transaction has changed nothing. `pg_current_xact_id()` would give it one, even if it only reads. */
@@ -59,17 +46,16 @@ export function xidOf(answer: unknown): bigint | null | undefined {
   return row['xid'] == null ? null : BigInt(row['xid'])
 }
 
-const known = new WeakMap<object, Backend>()
-
 /** What is known of this connection from before. Undefined: ask, with the next transaction. */
-export function knownBackend(client: PeerClient): Backend | undefined {
-  return known.get(client)
+export function knownBackend(client: PeerClient): KnownBackend | undefined {
+  return vitalsOf(client)?.backend
 }
 
 export function noteBackend(client: PeerClient, backend: Backend | undefined): void {
+  const vitals = vitalsOf(client)
   // Behind a pooler each transaction may have another backend. A standby may have been promoted by the next one.
-  if (backend && !backend.isStandby && backend.pid === String(client.processID)) known.set(client, backend)
-  else known.delete(client)
+  const isLasting = backend && !backend.isStandby && backend.pid === String(client.processID)
+  if (vitals) vitals.backend = isLasting ? backend : undefined
 }
 
 /** A backend of which nothing was asked before it was lost: by what its login told, and by its age. */

@@ -1,8 +1,9 @@
 /** Ending a backend that was lost, so that nothing of its transaction can be stored later, and its locks are free for the next try. */
 
 import type { Clock } from '@thaw/core'
+import { BACKEND_START } from '../connection/known-backend.ts'
 import type { PeerClient } from '../driver/peer.ts'
-import { ageMillis, BACKEND_START, type Backend, question, type UnaskedBackend } from './backend.ts'
+import { ageMillis, type Backend, question, type UnaskedBackend } from './backend.ts'
 
 /** What is known of the session that was lost. */
 export interface LostSession {

@@ -1,0 +1,21 @@
+/** Which backend of which server a connection leads to, where that was asked on the connection itself. */
+
+import type { Incarnation } from '@thaw/core'
+
+export interface KnownBackend {
+  /** Its real process id. A pooler invents the one that is told at login. */
+  readonly pid: string
+  /** When it began, as an opaque text: process ids are used again. */
+  readonly startedAt: string
+  /** Of its server. Undefined where the server does not tell all of it: then nothing can be concluded from transaction ids. */
+  readonly incarnation: Incarnation | undefined
+  readonly isStandby: boolean
+  /** Is the table of idempotency keys there? See `transaction/key-table.ts`. */
+  readonly hasKeyTable: boolean
+}
+
+/** Not the server's own output of times, which depends on the session's TimeZone and DateStyle. */
+export const stamp = (time: string): string => `to_char(${time} AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS')`
+
+export const BACKEND_START: string = stamp('backend_start')
+export const POSTMASTER_START: string = stamp('pg_postmaster_start_time()')
