@@ -6,6 +6,7 @@
  * Thaw nothing is seen.
  */
 
+import { IDEMPOTENCY_SQL } from '@thaw/pg'
 import {
   type FaultProxy,
   type PostgresServer,
@@ -37,6 +38,7 @@ beforeAll(async () => {
   server = await startPostgres({ tls: true, settings: { max_connections: 300 } })
   proxy = await startFaultProxy(server)
   await server.query('CREATE TABLE done (token text NOT NULL)')
+  await server.query(IDEMPOTENCY_SQL)
   worker = await startWorker('app.ts', bindings())
   hibernated = hibernate('thaw-sleeping')
 })
@@ -66,6 +68,7 @@ function bindings(): Parameters<typeof startWorker>[1] {
     },
     migrations: [{ tag: 'v1', new_sqlite_classes: ['Counter', 'WrappedCounter'] }],
     services: [{ binding: 'REPORT', service: 'thaw', entrypoint: 'Report' }],
+    workflows: [{ name: 'ordering', binding: 'ORDERING', class_name: 'Ordering' }],
     queues: { producers: [{ binding: 'QUEUE', queue: 'jobs' }], consumers: [{ queue: 'jobs', max_batch_timeout: 0 }] },
   }
 }
@@ -202,6 +205,14 @@ describe('withThaw', () => {
     const raw = 'From: sender@example.com\r\nTo: to@example.com\r\nMessage-ID: <1@example.com>\r\n\r\nHello'
     await email({ from: 'sender@example.com', to: 'to@example.com', raw })
     await isDone('sender@example.com')
+  })
+
+  test('wraps a workflow: run() is an invocation, and its steps, which the runtime calls outside of it, use the pool too, and write once with a key', async () => {
+    const output = { id: expect.stringMatching(/^thaw-/), inStep: 'none' }
+    const state = async () => (await worker.get('/order/ice')).body
+    await expect.poll(state, { timeout: 30_000 }).toMatchObject({ status: 'complete', output })
+    const { rows } = await server.query("SELECT token FROM done WHERE token LIKE 'ice %' ORDER BY token")
+    expect(rows.map(({ token }) => token)).toEqual(['ice charged', 'ice reserved', 'ice sent'])
   })
 
   test('leaves to a task the client that it has', async () => {

@@ -3,7 +3,7 @@
  * `withThaw`. The second says what to do.
  */
 
-import { DurableObject, WorkerEntrypoint } from 'cloudflare:workers'
+import { DurableObject, WorkerEntrypoint, WorkflowEntrypoint, type WorkflowEvent, type WorkflowStep } from 'cloudflare:workers'
 import { invocation, thawMiddleware, withThaw } from '@thaw/cloudflare'
 import { Client, ThawError } from '@thaw/pg'
 import { drizzle } from 'drizzle-orm/node-postgres'
@@ -17,6 +17,12 @@ interface Env extends DatabaseEnv {
   readonly WRAPPED_COUNTER: DurableObjectNamespace<CountingObject>
   readonly REPORT: Service<typeof Report>
   readonly QUEUE: Queue<string>
+  readonly ORDERING: Workflow<OrderPayload>
+}
+
+/** What a workflow is started with. */
+interface OrderPayload {
+  readonly token: string
 }
 
 const PID = 'SELECT pg_backend_pid() AS pid'
@@ -190,6 +196,33 @@ class ReportEntrypoint extends WorkerEntrypoint<Env> {
 }
 export const Report: typeof ReportEntrypoint = withThaw(ReportEntrypoint)
 
+/** Each step writes what it has done; one of them is run twice. Between steps a workflow may sleep for days. */
+class OrderingWorkflow extends WorkflowEntrypoint<Env, OrderPayload> {
+  override async run({ payload: { token }, instanceId }: WorkflowEvent<OrderPayload>, step: WorkflowStep): Promise<unknown> {
+    const write = (what: string) =>
+      thaw.query({ text: 'INSERT INTO done VALUES ($1)', values: [`${token} ${what}`], idempotencyKey: `${instanceId} ${what}` })
+    const inStep = await step.do('reserve', async () => {
+      await write('reserved')
+      return { id: invocation()?.id ?? 'none' }
+    })
+    await step.sleep('a moment', 50)
+    let tries = 0
+    await step.do('charge', { retries: { limit: 1, delay: 1 } }, async () => {
+      await write('charged')
+      if (++tries === 1) throw new Error('The first try fails when its work is done.')
+    })
+    await write('sent')
+    return { id: invocation()?.id, inStep: inStep.id }
+  }
+}
+export const Ordering: typeof OrderingWorkflow = withThaw(OrderingWorkflow)
+
+/** Starts a workflow of that name, unless there is one, and says how it is. */
+async function order(env: Env, id: string): Promise<Response> {
+  const instance = await env.ORDERING.get(id).catch(() => env.ORDERING.create({ id, params: { token: id } }))
+  return Response.json(await instance.status())
+}
+
 const handlers: ExportedHandler<Env, string> = withThaw({
   fetch: answer,
   async scheduled() {
@@ -211,6 +244,7 @@ async function route(request: Request, env: Env, ctx: ExecutionContext): Promise
   if (first === 'wrapped-object') return Response.json(await env.WRAPPED_COUNTER.getByName('one').count())
   if (first === 'wrapped-object-later') return Response.json((await env.WRAPPED_COUNTER.getByName('one').countLater()) ?? null)
   if (first === 'entrypoint') return Response.json(await env.REPORT.pid())
+  if (first === 'order') return order(env, second)
   if (first === 'send') return env.QUEUE.send(second).then(() => Response.json({}))
   return answer(request, env, ctx)
 }
