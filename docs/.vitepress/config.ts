@@ -15,9 +15,11 @@ const SECTIONS: readonly { readonly text: string; readonly files: readonly strin
   { text: 'Thaw', files: ['README.md'] },
   {
     text: 'Start',
-    files: ['node', 'vercel', 'next', 'lambda', 'cloudflare', 'nitro', 'platforms', 'neon', 'observe'].map(
-      (name) => `docs/start/${name}.md`,
-    ),
+    files: [
+      ...['node', 'bun-deno', 'vercel', 'next', 'lambda', 'cloudflare', 'platforms'],
+      ...['sveltekit', 'react-router', 'astro', 'hono', 'nitro'],
+      ...['neon', 'observe'],
+    ].map((name) => `docs/start/${name}.md`),
   },
   { text: 'Concepts', files: pagesIn('docs/concepts/*.md') },
   { text: 'Reference', files: pagesIn('docs/reference/*.md') },

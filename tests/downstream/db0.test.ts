@@ -3,9 +3,10 @@
  * a live one each time. In the version of today, and in the one that Nitro 2 and 3 depend on.
  */
 
+import { Pool as NeonPool, neonConfig } from '@thaw/neon'
 import { Pool } from '@thaw/pg'
 import { db0Connector } from '@thaw/pg/db0'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres, terminateSessions } from '@thaw/testkit'
+import { type FaultProxy, type PostgresServer, startFaultProxy, startNeon, startPostgres, terminateSessions } from '@thaw/testkit'
 import * as db0 from 'db0'
 import postgresql from 'db0/connectors/postgresql'
 import * as db0OfNitro from 'db0-of-nitro'
@@ -94,4 +95,19 @@ describe.for(VERSIONS)('db0 $version', ({ createDatabase, own }) => {
     await db.dispose()
     expect(pool.ended).toBe(true)
   })
+})
+
+test('on a pool of @thaw/neon, whose connections are WebSockets, it notices none of them die', async () => {
+  await using neon = await startNeon()
+  Object.assign(neonConfig, neon.driver)
+  await neon.postgres.query('CREATE TABLE notes (id serial PRIMARY KEY, text text)')
+  await using db = db0.createDatabase(db0Connector(new NeonPool({ connectionString: neon.url, trustMillis: 0 })))
+  const write = (text: string) => db.sql`INSERT INTO notes (text) VALUES (${text})`
+  await write('before')
+  for (const kind of ['fin', 'rst', 'rst-on-next-byte'] as const) {
+    expect(neon.network.cut(kind)).toBeGreaterThan(0)
+    await write(kind)
+  }
+  const { rows } = await db.sql`SELECT text FROM notes ORDER BY id`
+  expect(rows).toEqual(['before', 'fin', 'rst', 'rst-on-next-byte'].map((text) => ({ text })))
 })

@@ -15,6 +15,11 @@ const run = promisify(execFile)
 const PLACE = join(ROOT, 'tests/node_modules/.snippets')
 /** Languages that nothing here compiles. TypeScript under another name would escape the compiler. */
 const UNCOMPILED = ['', 'diff', 'json', 'mermaid', 'sh', 'sql', 'text', 'yaml']
+/** What Deno calls its own, as far as a document uses it. */
+const DENO = `declare const Deno: {
+  readonly env: { get(name: string): string | undefined }
+  serve(handler: (request: Request) => Response | Promise<Response>): unknown
+}`
 /** A fragment cannot be copied and run. */
 const MOST_FRAGMENTS = 3
 
@@ -137,7 +142,8 @@ async function compile(wanted: readonly Snippet[]): Promise<string[]> {
     declaration: false,
     jsx: 'preserve',
   }
-  const config = { extends: join(ROOT, 'tsconfig.base.json'), compilerOptions, files: wanted.map(fileOf) }
+  const config = { extends: join(ROOT, 'tsconfig.base.json'), compilerOptions, files: ['deno.d.ts', ...wanted.map(fileOf)] }
+  await writeFile(join(PLACE, 'deno.d.ts'), DENO)
   await writeFile(join(PLACE, 'tsconfig.json'), JSON.stringify(config))
   await writeFile(join(PLACE, 'package.json'), JSON.stringify({ type: 'module' }))
   try {

@@ -62,7 +62,7 @@ export async function install(
   return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) }
 }
 
-async function pnpm(cwd: string, ...args: string[]): Promise<void> {
+export async function pnpm(cwd: string, ...args: string[]): Promise<void> {
   try {
     await run('pnpm', args, { cwd })
   } catch (cause) {

@@ -50,7 +50,7 @@ test('one clock that was set, or that stood still, does not hide a loss', () => 
 })
 
 const INCARNATION = { system: '7', timeline: '00000001', statsSince: '1', startedAt: '20260101000000000001' }
-const KNOWN = { pid: '70', startedAt: '20260102000000000002', incarnation: INCARNATION, isStandby: false }
+const KNOWN = { pid: '70', startedAt: '20260102000000000002', incarnation: INCARNATION, isStandby: false, hasKeyTable: false }
 const PRESENCE = { server: INCARNATION.startedAt, began: new Map<string, string | null>([['71', '20260103000000000003']]) }
 
 test.each([
