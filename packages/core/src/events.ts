@@ -39,15 +39,16 @@ export type ThawEvent =
       readonly code?: string
     }
   /**
-   * A statement lost its connection: what became of it, what it was, and whether it was sent again or reported to its caller. `code` if the
-   * server or the socket gave one.
+   * A statement lost its connection: what became of it, what it was, and whether it was sent again, reported to its caller, or found to have
+   * been executed by asking the server, so that its caller got the result. `code` if the server or the socket gave one.
    */
   | {
       readonly type: 'outcome'
       readonly outcome: Outcome
-      readonly reason: OutcomeReason
+      /** `committed`: the server said so when it was asked. */
+      readonly reason: OutcomeReason | 'committed'
       readonly statement: LostStatement['kind']
-      readonly action: 'retried' | 'reported'
+      readonly action: 'retried' | 'reported' | 'resolved'
       readonly code?: string
     }
   /** A connection was lost that had session state: SET, LISTEN, PREPARE, temporary tables, session locks. */

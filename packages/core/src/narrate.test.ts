@@ -83,6 +83,15 @@ test('without a thaw: what is dead, what is tried again, what was lost; nothing 
   ])
 })
 
+test('a transaction that is retried, and one that was found to be stored, are no failures', async () => {
+  const resolved: ThawEvent = { type: 'outcome', outcome: 'executed', reason: 'committed', statement: 'transaction', action: 'resolved' }
+  expect(await linesOf(thawed, { type: 'retried', what: 'transaction', delayMillis: 5, code: '40001' }, resolved, released)).toEqual([
+    'a transaction was retried (40001)',
+    'a statement (transaction) lost its connection, and was found to have been executed',
+    'thawed after 6 min: 0 dead, 0 failed',
+  ])
+})
+
 test('a line has its figures', () => {
   const lines: Line[] = []
   narrate((line) => void lines.push(line))({ type: 'timedOut', waitedMillis: 1500 })

@@ -100,8 +100,9 @@ export function narrate(tell: (line: Line) => void): ThawListener {
     } else if (event.type === 'outcome' && event.action === 'retried') {
       if (thaw) thaw.isServed = false
       say(lineOf(event))
-    } else if (event.type === 'outcome' || event.type === 'timedOut') failed(lineOf(event))
-    else if (event.type === 'sessionLost' || (event.type === 'retried' && event.what === 'connect')) say(lineOf(event))
+    } else if (event.type === 'outcome' && event.action === 'resolved') say(lineOf(event))
+    else if (event.type === 'outcome' || event.type === 'timedOut') failed(lineOf(event))
+    else if (event.type === 'sessionLost' || (event.type === 'retried' && event.what !== 'statement')) say(lineOf(event))
     else if (event.type === 'drained') {
       finish()
       if (event.destroyed > 0) say(lineOf(event))
@@ -124,10 +125,16 @@ function lineOf(event: Told): Line {
         text: `an idle connection was dead after ${inWords(event.silenceMillis)}: ${event.reason}${code}`,
       }
     case 'retried':
+      // The loss of a statement on a transaction's client is told before, as the failure that its function has seen.
+      if (event.what === 'transaction') return { level: 'info', about, facts, text: `a transaction was retried${code}` }
       return { level: 'info', about, facts, text: `connecting again in ${inWords(event.delayMillis)}${code}` }
     case 'outcome':
       if (event.action === 'retried')
         return { level: 'info', about, facts, text: `a statement (${event.statement}) lost its connection${code} and was retried` }
+      if (event.action === 'resolved') {
+        const text = `a statement (${event.statement}) lost its connection${code}, and was found to have been executed`
+        return { level: 'info', about, facts, text }
+      }
       return {
         level: 'warn',
         about,

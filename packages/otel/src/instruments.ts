@@ -67,7 +67,11 @@ class Instruments {
     this.#useTime = times('use_time', 'Time between borrowing a connection and returning it to the pool')
     this.#thaws = counter('thaw.thaws', 'thaw', 'Freezes of the process that the pool has noticed')
     this.#dead = counter('thaw.connections.dead', 'connection', 'Idle connections that were found dead before a statement was sent')
-    this.#retried = counter('thaw.statements.retried', 'statement', 'Statements that lost their connection and were sent again')
+    this.#retried = counter(
+      'thaw.statements.retried',
+      'statement',
+      'Statements that lost their connection, and transactions, that were retried',
+    )
     this.#unknown = counter(
       'thaw.statements.unknown',
       'statement',
@@ -93,6 +97,9 @@ class Instruments {
         // The others were healthy.
         if (event.reason === 'idle' || event.reason === 'lifetime') return
         return this.#dead.add(1, { ...attributes, 'thaw.reason': event.reason })
+      case 'retried':
+        if (event.what === 'transaction') this.#retried.add(1, { ...attributes, 'thaw.statement': 'transaction' })
+        return
       case 'outcome':
         if (event.action === 'retried') this.#retried.add(1, { ...attributes, 'thaw.statement': event.statement })
         else if (event.outcome === 'unknown') this.#unknown.add(1, { ...attributes, 'thaw.statement': event.statement })

@@ -1,4 +1,4 @@
-/** Adds events to a request's span: that the process had been frozen before, and that a statement was retried for it. */
+/** Adds events to a request's span: that the process had been frozen before, that something was retried for it, that a lost answer was found out. */
 
 import { type Attributes, type Span, trace } from '@opentelemetry/api'
 import { currentInvocation, isColdStart, type Line, narrate, type ThawListener } from '@thaw/core'
@@ -9,8 +9,10 @@ export function spanEvents(attributes: Attributes): ThawListener {
   let atThaw: Span | undefined
   const tell = narrate((line) => {
     // Anything else happens in no request's context, or in the one in which the connection was opened.
-    if (line.about === 'thawed') add(atThaw, line, attributes)
-    else if (line.about === 'outcome' && line.facts['action'] === 'retried') add(trace.getActiveSpan(), line, attributes)
+    if (line.about === 'thawed') add(atThaw, line, attributes, 'thaw.thawed')
+    else if (line.facts['action'] === 'retried' || line.facts['what'] === 'transaction')
+      add(trace.getActiveSpan(), line, attributes, 'thaw.retried')
+    else if (line.facts['action'] === 'resolved') add(trace.getActiveSpan(), line, attributes, 'thaw.resolved')
   })
   return (event) => {
     if (event.type !== 'thawed') return tell(event)
@@ -20,10 +22,10 @@ export function spanEvents(attributes: Attributes): ThawListener {
   }
 }
 
-function add(span: Span | undefined, { about, text, facts }: Line, attributes: Attributes): void {
+function add(span: Span | undefined, { text, facts }: Line, attributes: Attributes, name: string): void {
   if (!span?.isRecording()) return
   const figures = Object.entries(facts).map(([name, value]) => [`thaw.${snake(name)}`, value])
-  span.addEvent(about === 'thawed' ? 'thaw.thawed' : 'thaw.retried', {
+  span.addEvent(name, {
     ...attributes,
     'thaw.summary': text,
     ...Object.fromEntries(figures),

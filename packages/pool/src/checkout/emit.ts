@@ -1,6 +1,7 @@
 /** Emits events that are frequent, or come from several places. */
 
-import { type Clock, codeOf, type Events } from '@thaw/core'
+import { type Clock, codeOf, type Events, type ThawEvent } from '@thaw/core'
+import type { Loss } from '../connection/lost-statement.ts'
 import { tellReleased } from '../connection/traced-client.ts'
 import type { Vitals } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
@@ -27,6 +28,20 @@ export function emitReleased(events: Events, client: PeerClient, vitals: Vitals,
   tellReleased(client, error)
   if (acquiredAt > 0 && events.hears('released')) events.emit({ type: 'released', usedMillis: clock.mono() - acquiredAt })
   else events.counts.released++
+}
+
+type Settled = Pick<Extract<ThawEvent, { type: 'outcome' }>, 'outcome' | 'reason'>
+
+/** A statement lost its connection. `settled`: what was found out about it since. */
+export function emitOutcome(
+  events: Events,
+  { verdict, evidence, cause }: Loss,
+  action: 'retried' | 'reported' | 'resolved',
+  settled: Settled = verdict,
+): void {
+  const code = codeOf(cause)
+  const { kind: statement } = evidence.statement
+  events.emit({ type: 'outcome', ...settled, statement, action, ...(code !== undefined && { code }) })
 }
 
 /** Something is tried again. */

@@ -31,6 +31,7 @@ import { attach } from '../connection/watched-client.ts'
 import type { IdleItem, PeerClient } from '../driver/peer.ts'
 import type { Membership } from '../fleet/membership.ts'
 import type { Settings } from '../options/options.ts'
+import { emitOutcome } from './emit.ts'
 import type { Hedging } from './hedging.ts'
 
 /** What the health checks need of its pool. */
@@ -235,15 +236,8 @@ export class HealthChecks implements StatementHost {
     this.tellOutcome(loss, 'reported')
   }
 
-  tellOutcome({ verdict, evidence, cause }: Loss, action: 'retried' | 'reported'): void {
-    const code = codeOf(cause)
-    this.#host.memory.events.emit({
-      type: 'outcome',
-      ...verdict,
-      statement: evidence.statement.kind,
-      action,
-      ...(code !== undefined && { code }),
-    })
+  tellOutcome(loss: Loss, action: 'retried' | 'reported'): void {
+    emitOutcome(this.#host.memory.events, loss, action)
   }
 
   /** The client's record. The first call begins to watch it: make it before the client's first byte. */

@@ -71,6 +71,8 @@ export interface Vitals {
   readonly inUse: boolean
   /** In use by a `pool.query()`, which learns of a loss first and may send its statement again. */
   isPoolQuery: boolean
+  /** The end of a transaction is on it: should its answer be lost, the server is asked, and what became of it is told then. */
+  isFoundOut?: boolean
   /** When the probe on its way was sent, on the monotonic clock. Undefined: there is none. */
   askedAt: number | undefined
   /** It has answered a probe since it was last handed out. */

@@ -329,7 +329,7 @@ function extend(Base: ClientClass): ClientClass {
       const { classify, isDirect } = host
       const error = loseSent(this.#self, vitals, { query, classify, isPipelined, isDirect }, cause)
       const loss = lossOf(error)
-      if (loss && !vitals.isPoolQuery) host.reported(loss)
+      if (loss && !vitals.isPoolQuery && !vitals.isFoundOut) host.reported(loss)
       return error
     }
 

@@ -197,7 +197,7 @@ export class Attempt {
     if (status === 'E') throw new CommitRolledBackError(FAILED_BEFORE)
     if (status === 'I') throw new TransactionUseError({ message: ENDED_BY_HAND })
     if (this.#mayHaveXid && this.#asksXid) await this.#askXid()
-    const { results, error } = await fly(this.client, this.#host, [{ config: 'COMMIT' }], { text: 'COMMIT' })
+    const { results, error } = await fly(this.client, this.#host, [{ config: 'COMMIT' }], { text: 'COMMIT', ends: true })
     if (error) throw error
     if ((results[0] as { command?: string }).command === 'ROLLBACK') throw new CommitRolledBackError(FAILED_BEFORE)
   }

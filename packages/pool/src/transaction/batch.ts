@@ -4,7 +4,7 @@
  */
 
 import { backoffMillis, ConnectionLostError, codeOf, earn, mayRerun, rerunReason, spend } from '@thaw/core'
-import { emitRetried } from '../checkout/emit.ts'
+import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
 import { lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
@@ -12,7 +12,7 @@ import { textOf } from './attempt.ts'
 import { ASK_WHO, ASK_XID, backendOf, knownBackend, noteBackend, unaskedBackend, xidOf } from './backend.ts'
 import { type FlightStatement, fly, type Landing } from './flight.ts'
 import { DEFAULT_RETRIES } from './rules.ts'
-import { type LostCommit, pause, settle, unknownError } from './settle.ts'
+import { emitSettled, type LostCommit, pause, settle, unknownError } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
 
 export async function batchOnWire(
@@ -38,7 +38,7 @@ export async function batchOnWire(
       throw error
     memory.budget = budget ?? memory.budget
     const delayMillis = backoffMillis(tries, Number.POSITIVE_INFINITY, clock.random())
-    emitRetried(memory.events, 'statement', delayMillis, error)
+    emitRetried(memory.events, 'transaction', delayMillis, error)
     await pause(clock, delayMillis)
   }
 }
@@ -49,7 +49,7 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   const asksWho = asks && !knownBackend(client)
   const after = asks ? [...(asksWho ? [ASK_WHO] : []), ASK_XID] : []
   const text = statements.map(({ config }) => textOf(config)).join('; ')
-  const landing = await fly(client, host, [...statements, ...after], { text, signal, flushes: asks })
+  const landing = await fly(client, host, [...statements, ...after], { text, signal, flushes: asks, ends: true })
   const { error, results, failedAt } = landing
   const end = statements.length
   if (asksWho && results[end] !== undefined) {
@@ -70,8 +70,12 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
     return sendOnce(host, statements, signal)
   }
   client.release(error)
-  if (loss.verdict.outcome !== 'unknown' || statements.every(({ config }) => host.classify(textOf(config) ?? '').kind === 'read'))
+  const isKnown =
+    loss.verdict.outcome !== 'unknown' || statements.every(({ config }) => host.classify(textOf(config) ?? '').kind === 'read')
+  if (isKnown) {
+    emitOutcome(host.memory.events, loss, 'reported')
     return asRead(landing, loss.verdict.outcome)
+  }
   const backend = knownBackend(client) ?? (asksWho ? backendOf(results[end]) : undefined)
   const isDirect = host.memory.isDirect !== false && (!backend || backend.pid === String(client.processID))
   const lost: LostCommit = {
@@ -86,6 +90,7 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
     statement: loss.evidence.statement.kind,
   }
   const { outcome, reason } = await settle(host, lost)
+  emitSettled(host.memory.events, loss, outcome)
   if (outcome === 'executed') return { results, failedAt: -1 }
   const message = `${loss.cause.message}: the connection to ${loss.where} was lost, and the server has been asked: nothing of the batch is stored. Send it again.`
   const verdict = { outcome: 'not-executed', reason: 'transaction-rolled-back' } as const

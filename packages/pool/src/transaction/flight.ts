@@ -45,6 +45,8 @@ export interface FlightOptions {
   readonly query_timeout?: unknown
   /** What was answered is to be let out at once, not when the last statement is done: in front of the last Sync goes a Flush. */
   readonly flushes?: boolean
+  /** It ends its transaction. Should that answer be lost, whoever sends it finds out what became of it, and tells. */
+  readonly ends?: boolean
 }
 
 /** pg's Query, with the members that it shares with its client. */
@@ -87,6 +89,8 @@ export async function fly(
   // pg's own words for that say nothing of what became of the statements.
   if (client._queryable === false || client._ending)
     return { results: [], failedAt: 0, error: loseQueued(client, wireError('EPIPE', NOT_QUERYABLE)) }
+  const vitals = vitalsOf(client)
+  if (vitals && options.ends) vitals.isFoundOut = true
   const landing = await new Promise<Landing>((resolve) => {
     const flight = new Flight(client, host.driver, statements, options, resolve)
     flight.text = options.shown ?? options.text
@@ -94,11 +98,11 @@ export async function fly(
     ;(client.query as (flight: PeerQuery, values: undefined, callback: () => void) => unknown)(flight, undefined, () => {})
     flight.text = options.text
   })
+  if (vitals) vitals.isFoundOut = false
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error) || !isBusy(client)) return landing
   // The server sends an error at once, and is ready a moment later. If the connection ends instead it was no answer: a proxy that loses its server may say ERROR, too.
   const isReady = await new Promise<boolean>((resolve) => whenFinished(client, host.settings, resolve))
-  const vitals = vitalsOf(client)
   if (isReady || !vitals || !isBroken(client)) return landing
   const lost = { query: { text: options.text, handleError() {}, requiresPreparation: () => true }, isPipelined: false }
   return {

@@ -18,7 +18,7 @@ import {
   rerunReason,
   spend,
 } from '@thaw/core'
-import { emitRetried } from '../checkout/emit.ts'
+import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
@@ -28,7 +28,7 @@ import { question, RAW } from './backend.ts'
 import { type FlightStatement, fly, type Landing } from './flight.ts'
 import { keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
 import { CLAIM, FORGET, KEY_TABLE, keyTimeOf, keyTrouble, LOOK, NOT_TAKEN, TAKE_OVER, TOMBSTONE } from './key-table.ts'
-import { pause, SETTLE_MILLIS } from './settle.ts'
+import { emitSettled, pause, SETTLE_MILLIS } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
 
 /** One call with a key. */
@@ -102,7 +102,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
       throw loss ? notStored(loss) : error
     memory.budget = budget
     const delayMillis = backoffMillis(sends - 1, Number.POSITIVE_INFINITY, clock.random())
-    emitRetried(memory.events, 'statement', delayMillis, error)
+    emitRetried(memory.events, 'transaction', delayMillis, error)
     await pause(clock, delayMillis)
   }
 }
@@ -125,7 +125,7 @@ async function send(
   const text = call.statements.map(({ config }) => textOf(config)).join('; ')
   const timeouts = call.statements.map(({ config }) => Number((config as { query_timeout?: unknown } | null)?.query_timeout) || 0)
   const query_timeout = Math.max(...timeouts) || undefined
-  const landing = await fly(client, host, [first, ...call.statements, ...last], { text, signal: call.signal, query_timeout })
+  const landing = await fly(client, host, [first, ...call.statements, ...last], { text, signal: call.signal, query_timeout, ends: true })
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error)) {
     client.release(error && (lossOf(error) || isBroken(client)) ? error : undefined)
@@ -145,8 +145,12 @@ async function send(
 /** What became of it. A row that is void says that it was not stored, and from now on cannot be. */
 async function afterLoss(host: TransactionHost, lost: LostKey, loss: Loss): Promise<FoundRow | undefined> {
   // Nothing of it has left, or the server has said that it had not begun.
-  if (loss.verdict.outcome === 'not-executed') return undefined
+  if (loss.verdict.outcome === 'not-executed') {
+    emitOutcome(host.memory.events, loss, 'reported')
+    return undefined
+  }
   const row = await askKey(host, lost)
+  emitSettled(host.memory.events, loss, row ? (row.state === 'done' ? 'executed' : 'not-executed') : 'unknown')
   if (row) return row
   const unknown = unknownKey(lost)
   host.unknownKey(unknown, lost)

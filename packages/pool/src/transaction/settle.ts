@@ -7,6 +7,7 @@ import {
   type CommitVerdict,
   codeOf,
   currentInvocation,
+  type Events,
   type Incarnation,
   isSameIncarnation,
   judgeCommit,
@@ -14,6 +15,8 @@ import {
   type UnknownReason,
   type XactStatus,
 } from '@thaw/core'
+import { emitOutcome } from '../checkout/emit.ts'
+import type { Loss } from '../connection/lost-statement.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { ASK_WHO, backendOf, question } from './backend.ts'
 import { fence, type LostSession } from './fence.ts'
@@ -45,6 +48,13 @@ const QUESTION_MILLIS = 3_000
 const NO_FUNCTIONS: ReadonlySet<string | undefined> = new Set(['42883', '42501', '0A000', '42P01', '42703', '42704'])
 /** invalid_parameter_value: "transaction ID … is in the future". */
 const IN_THE_FUTURE = '22023'
+
+/** Tells what was found out of a loss, in place of what was known when it happened. */
+export function emitSettled(events: Events, loss: Loss, outcome: CommitVerdict['outcome']): void {
+  if (outcome === 'executed') emitOutcome(events, loss, 'resolved', { outcome, reason: 'committed' })
+  else if (outcome === 'not-executed') emitOutcome(events, loss, 'reported', { outcome, reason: 'transaction-rolled-back' })
+  else emitOutcome(events, loss, 'reported')
+}
 
 /** Asks until there is an answer, or the time is up: then the last that is known. */
 export async function settle(host: SettleHost, lost: LostCommit): Promise<CommitVerdict> {

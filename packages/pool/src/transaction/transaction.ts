@@ -13,9 +13,9 @@ import {
   spend,
   TransactionUseError,
 } from '@thaw/core'
-import { emitRetried } from '../checkout/emit.ts'
+import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
-import { lossOf } from '../connection/lost-statement.ts'
+import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { Attempt, type AttemptHost } from './attempt.ts'
@@ -23,7 +23,7 @@ import { unaskedBackend } from './backend.ts'
 import { fence, type LostSession } from './fence.ts'
 import type { Keeper } from './kept-result.ts'
 import { beginOf, DEFAULT_RETRIES, type TransactionOptions } from './rules.ts'
-import { type LostCommit, type SettleHost, settle, unknownError } from './settle.ts'
+import { emitSettled, type LostCommit, type SettleHost, settle, unknownError } from './settle.ts'
 import { Session, type TransactionClient, UNAWAITED } from './transaction-client.ts'
 
 /** What transactions need of their pool. */
@@ -169,6 +169,7 @@ async function commit<Result>(host: TransactionHost, attempt: Attempt, result: R
   } catch (thrown) {
     const error = thrown as Error
     const loss = lossOf(error)
+    if (loss && loss.verdict.outcome !== 'unknown') emitOutcome(host.memory.events, loss, 'reported')
     if (loss?.verdict.outcome !== 'unknown') return notCommitted(host, attempt, error)
     client.release(error)
     const lost: LostCommit = {
@@ -178,12 +179,13 @@ async function commit<Result>(host: TransactionHost, attempt: Attempt, result: R
       cause: loss.cause,
       statement: loss.evidence.statement.kind,
     }
-    return settled(host, lost, result)
+    return settled(host, lost, loss, result)
   }
 }
 
-async function settled<Result>(host: TransactionHost, lost: LostCommit, result: Result): Promise<Ended<Result>> {
+async function settled<Result>(host: TransactionHost, lost: LostCommit, loss: Loss, result: Result): Promise<Ended<Result>> {
   const { outcome, reason } = await settle(host, lost)
+  emitSettled(host.memory.events, loss, outcome)
   if (outcome === 'executed') return { is: 'stored', result }
   if (outcome === 'not-executed') return { is: 'failed', error: lostBeforeCommit(lost) }
   const unknown = unknownError(lost, reason)
