@@ -118,6 +118,22 @@ test('a logger is called as its method, and may throw', async () => {
   expect(logger.lines).toHaveLength(1)
 })
 
+test('a logger that writes later, and fails then, is no unhandled rejection', async () => {
+  const unhandled = vi.fn()
+  process.on('unhandledRejection', unhandled)
+  // No mock: Vitest's own handles what its functions reject with.
+  let lines = 0
+  const info = async () => {
+    lines++
+    throw new Error('the collector is away')
+  }
+  logTo({ info, warn: info })(stale('broken'))
+  await new Promise((resolve) => setImmediate(resolve))
+  process.off('unhandledRejection', unhandled)
+  expect(lines).toBe(1)
+  expect(unhandled).not.toHaveBeenCalled()
+})
+
 test.each([[undefined], [null], [{}], [() => {}], [{ info() {} }]])('%s is no logger', (logger) => {
   expect(() => logTo(logger as never)).toThrow(expect.objectContaining({ kind: 'option', option: 'logger' }))
 })

@@ -32,7 +32,7 @@ const DEAD: readonly StaleReason[] = ['broken', 'unanswered', 'generation']
  * pool.subscribe(logTo(console))
  * ```
  *
- * @param logger - `console`, or a logger with `info` and `warn`. What it throws is dropped.
+ * @param logger - `console`, or a logger with `info` and `warn`. What it throws, or rejects with, is dropped.
  * @returns the listener. Each pool needs its own.
  * @throws {OptionError} if the logger has no `info` or no `warn`.
  */
@@ -44,7 +44,11 @@ export function logTo(logger: LineLogger): ThawListener {
       allowed: 'an object with the methods info and warn',
       message: `logTo() received ${logger === null ? 'null' : `a ${typeof logger}`} without the methods info and warn. Loggers have them, and so has the runtime's own.`,
     })
-  return narrate(({ level, text }) => logger[level](`thaw: ${text}`))
+  // One that writes asynchronously may fail later: that must not end the process either.
+  return narrate(({ level, text }) => {
+    const written: unknown = logger[level](`thaw: ${text}`)
+    if (written instanceof Promise) written.catch(() => {})
+  })
 }
 
 /** One thaw, and its consequences so far. */
