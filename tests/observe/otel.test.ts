@@ -238,6 +238,44 @@ test('the global meter provider, also if it comes later than the pool', async ()
   })
 })
 
+test('the global meter provider, registered when the pool has long been connected', async () => {
+  const pool = newPool()
+  await pool.query('select 1')
+  observe(pool, { name: 'warm' })
+  const { reader, meterProvider } = newMeters()
+  metrics.setGlobalMeterProvider(meterProvider)
+  undo.push(() => metrics.disable())
+  await pool.query('select 1')
+  expect(await reader.read('warm')).toMatchObject({
+    'db.client.connection.wait_time': { count: 1 },
+    'db.client.connection.count idle': 1,
+  })
+})
+
+test('a pool that is made again has the name of the one before it, and no two pools have one name at once', async () => {
+  const { reader, meterProvider } = newMeters()
+  for (let made = 0; made < 3; made++) {
+    const pool = newPool({ max: 1 })
+    observe(pool, { meterProvider, name: 'again' })
+    await pool.query('select 1')
+    await pool.end()
+  }
+  expect(await reader.read('again')).toMatchObject({ 'db.client.connection.wait_time': { count: 3 } })
+  expect(await reader.read('again (2)')).toEqual({})
+  observe(newPool({ max: 1 }), { meterProvider, name: 'again' })
+  observe(newPool({ max: 2 }), { meterProvider, name: 'again' })
+  expect(await reader.read('again')).toMatchObject({ 'db.client.connection.max': 1 })
+  expect(await reader.read('again (2)')).toMatchObject({ 'db.client.connection.max': 2 })
+})
+
+test('a pool that has ended is not observed', async () => {
+  const { reader, meterProvider } = newMeters()
+  const pool = newPool()
+  await pool.end()
+  observe(pool, { meterProvider, name: 'ended' })
+  expect(await reader.read('ended')).toEqual({})
+})
+
 test('a pool is observed once, until it ends or is stopped, and pools that share an address get names of their own', async () => {
   const { reader, meterProvider } = newMeters()
   const pool = newPool()

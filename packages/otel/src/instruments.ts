@@ -9,7 +9,8 @@ import type { ObservablePool } from './observable-pool.ts'
 
 /** A pool, and the attributes of its measurements. */
 export interface Observed {
-  readonly pool: ObservablePool
+  /** Weak: a pool that is dropped without an end would be kept forever. */
+  readonly pool: WeakRef<ObservablePool>
   readonly attributes: Attributes
 }
 
@@ -116,7 +117,13 @@ class Instruments {
     const idleMin = gauge('idle.min', 'connection', 'Idle open connections kept at least')
     const pending = gauge('pending_requests', 'request', 'Callers that wait for a connection')
     const observe = (result: BatchObservableResult) => {
-      for (const { pool, attributes } of this.pools) {
+      for (const observed of this.pools) {
+        const { attributes } = observed
+        const pool = observed.pool.deref()
+        if (!pool) {
+          this.pools.delete(observed)
+          continue
+        }
         const { total, idle, waiting } = pool.stats()
         const { max: most, min } = pool.options as { max?: unknown; min?: unknown }
         result.observe(count, idle, { ...attributes, 'db.client.connection.state': 'idle' })

@@ -8,7 +8,7 @@ import { spanEvents } from './span-events.ts'
 export interface ObserveOptions {
   /** Where the metrics go. Default: the global one, as soon as there is one. */
   readonly meterProvider?: MeterProvider
-  /** `db.client.connection.pool.name`. Default: `host:port/database`, followed by a number where pools would share it. */
+  /** `db.client.connection.pool.name`. Default: `host:port/database`. Either is followed by a number where pools would have it at the same time. */
   readonly name?: string
   /** On each measurement and span event, beside the pool's name. Default: none. */
   readonly attributes?: Attributes
@@ -22,8 +22,8 @@ const OBSERVED = Symbol.for('thaw.otel')
 interface Registry {
   /** How to stop, by where the metrics of a pool go to. */
   readonly pools: WeakMap<object, Map<object, () => void>>
-  /** Names in use, and for how many pools each has been requested. */
-  readonly names: Map<string, number>
+  /** Names in use, and by which pool: it is free again when the pool is no longer observed, or no longer there. */
+  readonly names: Map<string, WeakRef<object>>
 }
 
 function registry(): Registry {
@@ -52,16 +52,17 @@ export function observe(pool: ObservablePool, options: ObserveOptions = {}): () 
   const known = pools.get(pool) ?? new Map<object, () => void>()
   const stopKnown = known.get(meterProvider ?? GLOBAL)
   if (stopKnown) return stopKnown
-  const attributes = { 'db.client.connection.pool.name': options.name ?? unshared(nameOf(pool.options), names), ...given }
-
   let provider = meterProvider ?? metrics.getMeterProvider()
   let instruments = instrumentsOf(provider)
-  const observed = { pool, attributes }
+  if ((pool as { ended?: boolean }).ended === true) return () => {}
+  const name = unshared(options.name ?? nameOf(pool.options), pool, names)
+  const attributes = { 'db.client.connection.pool.name': name, ...given }
+  const observed = { pool: new WeakRef(pool), attributes }
   const tellSpans = wantsSpans && known.size === 0 ? spanEvents(attributes) : undefined
   instruments.pools.add(observed)
   const leave = pool.subscribe((event) => {
-    // An app may create its pool before its meter provider.
-    if (!meterProvider && event.type === 'connected' && provider !== metrics.getMeterProvider()) {
+    // An app may create its pool, and use it, before its meter provider.
+    if (!meterProvider && provider !== metrics.getMeterProvider()) {
       instruments.pools.delete(observed)
       provider = metrics.getMeterProvider()
       instruments = instrumentsOf(provider)
@@ -75,14 +76,20 @@ export function observe(pool: ObservablePool, options: ObserveOptions = {}): () 
     leave()
     instruments.pools.delete(observed)
     known.delete(meterProvider ?? GLOBAL)
+    if (known.size === 0) for (const [one, holder] of names) if (holder.deref() === pool) names.delete(one)
   }
   known.set(meterProvider ?? GLOBAL, stop)
   pools.set(pool, known)
   return stop
 }
 
-function unshared(name: string, names: Map<string, number>): string {
-  const count = (names.get(name) ?? 0) + 1
-  names.set(name, count)
-  return count === 1 ? name : `${name} (${count})`
+/** The name, with the lowest number that no other pool has. */
+function unshared(name: string, pool: object, names: Map<string, WeakRef<object>>): string {
+  for (let number = 1; ; number++) {
+    const numbered = number === 1 ? name : `${name} (${number})`
+    const holder = names.get(numbered)?.deref()
+    if (holder && holder !== pool) continue
+    names.set(numbered, new WeakRef(pool))
+    return numbered
+  }
 }
