@@ -134,6 +134,50 @@ describe('a statement that is sent again', () => {
   })
 })
 
+test.each<[name: string, use: (pool: stock.Pool, tell: () => void) => void, config: (tell: () => undefined) => object]>([
+  ['connect and acquire listeners', (pool, tell) => pool.on('connect', tell).on('acquire', tell), () => ({})],
+  ['onConnect', () => {}, (onConnect) => ({ onConnect })],
+  ['a password that is asked for', () => {}, (tell) => ({ password: () => tell() ?? decodeURIComponent(new URL(server.url).password) })],
+  [
+    'a class with a query of its own',
+    () => {},
+    (tell) => ({
+      Client: class extends stock.Client {
+        override query(...values: unknown[]): never {
+          tell()
+          return (super.query as (...all: unknown[]) => unknown)(...values) as never
+        }
+      },
+    }),
+  ],
+])(
+  'what is called for a statement that is sent again, is called in the context of its caller, though nobody watches the pool: %s',
+  async (_name, use, config) => {
+    const told: (string | undefined)[] = []
+    const tell = () => {
+      told.push(request.getStore())
+      return undefined
+    }
+    const { hostname: host, port, username: user, pathname } = new URL(proxy.urlFor(server.url))
+    const address = {
+      connectionString: undefined,
+      host,
+      port: Number(port),
+      user,
+      password: decodeURIComponent(new URL(server.url).password),
+    }
+    const pool = await opened(Pool as unknown as typeof stock.Pool, { ...address, database: pathname.slice(1), ...config(tell) })
+    use(pool, tell)
+    told.length = 0
+    const { struck } = proxy.loseNextAnswer({ containing: 'called for it' })
+    await request.run('caller', () => pool.query("select 'called for it'"))
+    await struck
+    expect(told.length).toBeGreaterThan(0)
+    expect([...new Set(told)]).toEqual(['caller'])
+    await pool.end()
+  },
+)
+
 test('a connection is opened in the context of the caller that needs it, not of the one whose release makes room', async () => {
   const opens: (string | undefined)[] = []
   class Client extends stock.Client {

@@ -24,7 +24,7 @@ import { createPoolContext, type PoolContext } from './connection/pool-context.t
 import { watchQuery } from './connection/unseen.ts'
 import { runIn } from './driver/async-context.ts'
 import type { Driver } from './driver/driver.ts'
-import { tellListeners } from './driver/listeners.ts'
+import { callsUserCode, tellListeners } from './driver/listeners.ts'
 import { nextTick } from './driver/next-tick.ts'
 import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem, Release } from './driver/peer.ts'
 import { type Callback, promisify, refuse } from './driver/promisify.ts'
@@ -152,7 +152,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         checks: this.#checks,
         isEnding: () => this.ending,
         isQueryWrapped,
-        isObserved: () => this.#events.hears('outcome') || acquires.isHeard || wrappers.connect() !== undefined,
+        isObserved: () => this.#events.hears('outcome') || acquires.isHeard || wrappers.connect() !== undefined || callsUserCode(this),
         hedging: this.#hedging,
         sharing: this.#sharing,
         waiting: () => this._pendingQueue.length,

@@ -32,6 +32,20 @@ export function tellListeners(
   }
 }
 
+/** What of the user's is called on the way of a statement to the server, beside its callback. */
+interface UserOptions {
+  readonly Client?: unknown
+  readonly onConnect?: unknown
+  readonly password?: unknown
+}
+
+/** Is the user's own code called for a statement that is sent again? It may look at its async context, for a tenant or a trace. */
+export function callsUserCode(pool: Pick<EventEmitter, 'listenerCount'> & { readonly options: object }): boolean {
+  const { Client, onConnect, password } = pool.options as UserOptions
+  if (Client !== undefined || onConnect !== undefined || typeof password === 'function') return true
+  return pool.listenerCount('acquire') > 0 || pool.listenerCount('connect') > 0
+}
+
 /** The error of a `connect` listener that threw. */
 export function refusalOf(client: PeerClient): Error | undefined {
   return refusals.get(client)

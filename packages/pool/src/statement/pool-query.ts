@@ -55,7 +55,7 @@ export interface PoolQueryHost {
   waiting(): number
   /** Is `query` of the driver's Client wrapped? */
   isQueryWrapped(client: PeerClient): boolean
-  /** Does a tracing tool or an invocation watch what the pool does? Then it matters in whose async context it is done. */
+  /** Does a tracing tool watch what the pool does, or is code of the user's called on the way? Then it matters in whose async context it is done. */
   isObserved(): boolean
   /** Returns the function that withdraws the request; a connection that arrives anyway is released. */
   connect(callback: ConnectCallback, wish: Wish): () => void
