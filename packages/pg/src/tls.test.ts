@@ -60,7 +60,10 @@ async function offered(PoolClass: typeof stock.Pool): Promise<{ readonly groups:
   const server = net.createServer((socket) => {
     socket.on('error', () => {})
     socket.once('data', () => {
-      if (isWhole()) return socket.destroy()
+      if (isWhole()) {
+        socket.destroy()
+        return
+      }
       hello = Buffer.alloc(0)
       socket.write('S')
       socket.on('data', (chunk) => {
