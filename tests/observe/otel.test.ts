@@ -204,6 +204,40 @@ test('the span of the request that came after a thaw, and of one whose statement
   })
 })
 
+test.each<[name: string, use: (pool: Pool, end: () => void) => unknown]>([
+  [
+    'in a callback',
+    (pool, end) =>
+      new Promise<void>((resolve) =>
+        pool.query('select 1', () => {
+          end()
+          resolve()
+        }),
+      ),
+  ],
+  [
+    'behind the release',
+    async (pool, end) => {
+      const client = await pool.connect()
+      await client.query('select 1')
+      client.release()
+      end()
+    },
+  ],
+])('the span of the request that came after a thaw, if it ends %s', async (_name, use) => {
+  const exporter = new InMemorySpanExporter()
+  const tracer = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).getTracer('test')
+  const clock = createStoppableClock()
+  const pool = newPool({ max: 1, clock })
+  for (const text of ['select 1', 'select 2']) await pool.query(text)
+  observe(pool)
+  proxy.cut('rst')
+  clock.addWall(6 * 60_000)
+  await tracer.startActiveSpan('request', (span) => use(pool, () => span.end()))
+  const [span] = exporter.getFinishedSpans()
+  expect(span?.events.map(({ attributes }) => attributes?.['thaw.summary'])).toEqual(['thawed after 6 min: 1 dead, 0 failed'])
+})
+
 test('what a wrapper knows: the invocation, and whether it was a cold start', async () => {
   const exporter = new InMemorySpanExporter()
   const tracer = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).getTracer('test')

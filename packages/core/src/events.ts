@@ -25,10 +25,10 @@ export type ThawEvent =
    */
   | { readonly type: 'acquired'; readonly how: 'trusted' | 'piggybacked' | 'probed' | 'new'; readonly waitedMillis: number }
   /**
-   * A caller released its connection, or lost it. `usedMillis`: since it was acquired. Not emitted for a connection that was acquired
+   * A caller released its connection, or lost it (`lost`). `usedMillis`: since it was acquired. Not emitted for a connection that was acquired
    * before there was a listener.
    */
-  | { readonly type: 'released'; readonly usedMillis: number }
+  | { readonly type: 'released'; readonly usedMillis: number; readonly lost?: true }
   /** A caller waited for a connection, and got none in time. */
   | { readonly type: 'timedOut'; readonly waitedMillis: number }
   /** A connection attempt, a statement that was certainly not executed, or a transaction of which nothing is stored, is retried. */

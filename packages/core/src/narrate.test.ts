@@ -14,6 +14,7 @@ const outcome = (action: 'retried' | 'reported', known: 'unknown' | 'not-execute
 })
 const thawed: ThawEvent = { type: 'thawed', gapMillis: 6 * MINUTE }
 const released: ThawEvent = { type: 'released', usedMillis: 3 }
+const lost: ThawEvent = { ...released, lost: true }
 
 async function linesOf(...events: readonly (ThawEvent | 'turn')[]): Promise<string[]> {
   const lines: string[] = []
@@ -37,14 +38,14 @@ test('a thaw is one line, once somebody was served', async () => {
 })
 
 test('a statement that is sent again is served when it was answered', async () => {
-  expect(await linesOf(thawed, released, outcome('retried', 'not-executed'), 'turn', stale('broken'), released)).toEqual([
+  expect(await linesOf(thawed, lost, outcome('retried', 'not-executed'), 'turn', stale('broken'), released)).toEqual([
     'a statement (write) lost its connection (ECONNRESET) and was retried',
     'thawed after 6 min: 1 dead, 0 failed',
   ])
 })
 
 test('a failure is counted, and told by itself', async () => {
-  expect(await linesOf(thawed, released, outcome('reported'))).toEqual([
+  expect(await linesOf(thawed, lost, outcome('reported'))).toEqual([
     '! a statement (write) lost its connection (ECONNRESET): whether it was executed is unknown',
     '! thawed after 6 min: 0 dead, 1 failed',
   ])

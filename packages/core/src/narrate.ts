@@ -58,7 +58,7 @@ interface Thaw {
   /** Evicted while healthy, as far as is known: idle for too long, or too old. */
   expired: number
   failed: number
-  /** A caller has had a connection and released it: unless its statement is retried, the thaw is over. */
+  /** A caller has had a connection and lost it, or has failed: unless its statement is retried, the thaw is over. */
   isServed: boolean
 }
 
@@ -96,8 +96,11 @@ export function narrate(tell: (line: Line) => void): ThawListener {
     if (event.type === 'thawed') {
       finish()
       thaw = { gapMillis: event.gapMillis, dead: 0, expired: 0, failed: 0, isServed: false }
-    } else if (event.type === 'released') served()
-    else if (event.type === 'stale') {
+    } else if (event.type === 'released') {
+      // At once: whoever released it may end the span of its request next.
+      if (event.lost) served()
+      else finish()
+    } else if (event.type === 'stale') {
       const isDead = DEAD.includes(event.reason)
       if (thaw) thaw[isDead ? 'dead' : 'expired']++
       else if (isDead) say(lineOf(event))

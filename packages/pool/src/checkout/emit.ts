@@ -3,7 +3,7 @@
 import { type Clock, codeOf, type Events, type ThawEvent } from '@thaw/core'
 import type { Loss } from '../connection/lost-statement.ts'
 import { tellReleased } from '../connection/traced-client.ts'
-import type { Vitals } from '../connection/vitals.ts'
+import { isBroken, type Vitals } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 
 /** A caller got a connection, for which it has waited since then, on the monotonic clock. Undefined: it has not waited. */
@@ -26,7 +26,8 @@ export function emitReleased(events: Events, client: PeerClient, vitals: Vitals,
   if (acquiredAt === undefined) return
   vitals.acquiredAt = undefined
   tellReleased(client, error)
-  if (acquiredAt > 0 && events.hears('released')) events.emit({ type: 'released', usedMillis: clock.mono() - acquiredAt })
+  if (acquiredAt > 0 && events.hears('released'))
+    events.emit({ type: 'released', usedMillis: clock.mono() - acquiredAt, ...((error || isBroken(client)) && { lost: true }) })
   else events.counts.released++
 }
 
