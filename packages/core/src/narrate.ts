@@ -97,7 +97,7 @@ export function narrate(tell: (line: Line) => void): ThawListener {
       finish()
       thaw = { gapMillis: event.gapMillis, dead: 0, expired: 0, failed: 0, isServed: false }
     } else if (event.type === 'released') {
-      // At once: whoever released it may end the span of its request next.
+      // At once: the caller may end the span of its request next.
       if (event.lost) served()
       else finish()
     } else if (event.type === 'stale') {

@@ -1,4 +1,4 @@
-/** Adds events to a request's span: that the process had been frozen before, that something was retried for it, that a lost answer was found out. */
+/** Adds events to a request's span: that the process had been frozen before, that something was retried for it, that the server told the outcome of a lost answer. */
 
 import { type Attributes, type Span, trace } from '@opentelemetry/api'
 import { currentInvocation, isColdStart, type Line, narrate, type ThawListener } from '@thaw/core'

@@ -33,7 +33,7 @@ export function emitReleased(events: Events, client: PeerClient, vitals: Vitals,
 
 type Settled = Pick<Extract<ThawEvent, { type: 'outcome' }>, 'outcome' | 'reason'>
 
-/** A statement lost its connection. `settled`: what was found out about it since. */
+/** A statement lost its connection. `settled`: what the server has told of it since. */
 export function emitOutcome(
   events: Events,
   { verdict, evidence, cause }: Loss,

@@ -45,7 +45,7 @@ export interface FlightOptions {
   readonly query_timeout?: unknown
   /** What was answered is to be let out at once, not when the last statement is done: in front of the last Sync goes a Flush. */
   readonly flushes?: boolean
-  /** It ends its transaction. Should that answer be lost, whoever sends it finds out what became of it, and tells. */
+  /** It ends its transaction. Should that answer be lost, its sender asks the server what became of it, and tells. */
   readonly ends?: boolean
 }
 

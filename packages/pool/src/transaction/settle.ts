@@ -49,7 +49,7 @@ const NO_FUNCTIONS: ReadonlySet<string | undefined> = new Set(['42883', '42501',
 /** invalid_parameter_value: "transaction ID … is in the future". */
 const IN_THE_FUTURE = '22023'
 
-/** Tells what was found out of a loss, in place of what was known when it happened. */
+/** Tells what the server said of a loss, in place of what was known when it happened. */
 export function emitSettled(events: Events, loss: Loss, outcome: CommitVerdict['outcome']): void {
   if (outcome === 'executed') emitOutcome(events, loss, 'resolved', { outcome, reason: 'committed' })
   else if (outcome === 'not-executed') emitOutcome(events, loss, 'reported', { outcome, reason: 'transaction-rolled-back' })
