@@ -31,7 +31,7 @@ afterEach(async () => {
 })
 
 async function adapterOn(driver: 'pg' | 'thaw'): Promise<Adapter> {
-  const config = { connectionString: proxy.urlFor(server.url), max: 1, connectionTimeoutMillis: 1000 }
+  const config = { connectionString: proxy.urlFor(server.url), max: 1, connectionTimeoutMillis: 2000 }
   const pool = driver === 'pg' ? new pg.Pool(config) : new Pool(config)
   const adapter = await new PrismaPg(pool, { disposeExternalPool: true }).connect()
   adapters.push(adapter)

@@ -18,7 +18,7 @@ type Pool = InstanceType<typeof PlainPool>
 
 const CLASSES = { plain: PlainPool, thaw: ThawPool as unknown as typeof PlainPool } as const
 /** Waiting callers that are not served are rejected by then. */
-const PATIENCE_MILLIS = 8000
+const PATIENCE_MILLIS = 20_000
 /** Long enough to be lost. Where its session was ended by an administrator Thaw knows that nothing was stored, and sends it again. */
 const SLOWLY = 'INSERT INTO orders SELECT 1 FROM (SELECT pg_sleep(3)) s'
 
@@ -84,7 +84,7 @@ describe.for(Object.keys(LOSSES))('lost by %s', (kind) => {
     })
 
     test('under a transaction of Drizzle', async () => {
-      const own = createPool(driver, 1, 1000)
+      const own = createPool(driver, 1, driver === 'plain' ? 2000 : PATIENCE_MILLIS)
       const database = drizzle({ client: own })
       const lost = told(database.transaction((transaction) => transaction.execute(sql.raw(SLOWLY))))
       await until('the statement runs', async () => (await running()) === 1)

@@ -38,7 +38,7 @@ test.for([
   await using proxy = await startFaultProxy(server)
   await child.call('open', { driver, config: { connectionString: proxy.urlFor(server.url) }, idle: 1, ownClock: true })
   try {
-    const order = { kind: 'write', tokens: TOKENS, capMillis: 12_000 }
+    const order = { kind: 'write', tokens: TOKENS, capMillis: 40_000 }
     await child.call<CallReport[]>('burst', order)
     expect(proxy.counters.flowsOpened).toBe(connections)
     await child.call('fallSilent', SILENCE)

@@ -82,7 +82,7 @@ async function hibernate(name: string): Promise<number> {
 const repeat = <Value>(times: number, work: () => Promise<Value>): Promise<Value[]> => Promise.all(Array.from({ length: times }, work))
 
 async function isDone(token: string): Promise<void> {
-  await expect.poll(async () => (await server.query('SELECT FROM done WHERE token = $1', [token])).rowCount, { timeout: 10_000 }).toBe(1)
+  await expect.poll(async () => (await server.query('SELECT FROM done WHERE token = $1', [token])).rowCount).toBe(1)
 }
 
 test('plain pg: a pool for all requests answers the first, and hangs on the second', async () => {
@@ -169,7 +169,7 @@ describe('a Durable Object', () => {
 
   test('closes an idle connection: with one open the object could not hibernate', async () => {
     const pid = await pidOf('/object/brief')
-    await expect.poll(async () => (await sessionsOf(server, APP)).some((session) => session.pid === pid), { timeout: 10_000 }).toBe(false)
+    await expect.poll(async () => (await sessionsOf(server, APP)).some((session) => session.pid === pid)).toBe(false)
     expect(await worker.get('/object/brief')).toMatchObject({ status: 200, body: { idle: 1 } })
   })
 
@@ -246,7 +246,7 @@ describe('a database that is away', () => {
     const retries = async () => ((await worker.get('/thaw/stats')).body as { retried: number }).retried
     const before = await retries()
     const answer = worker.get('/thaw/ping')
-    await expect.poll(retries, { timeout: 10_000 }).toBeGreaterThan(before)
+    await expect.poll(retries).toBeGreaterThan(before)
     await proxy.accept()
     expect(await answer).toEqual({ status: 200, body: { pid: expect.any(Number) } })
   })

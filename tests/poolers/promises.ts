@@ -84,7 +84,7 @@ export const PROMISES: Readonly<Record<string, Kept>> = {
   },
 
   async 'a pooler that is busy is not taken for dead: no connection is given up, and at most one is made'(pooler, server) {
-    await using scene = await open(pooler, server)
+    await using scene = await open(pooler, server, { probeTimeoutMillis: 10_000 })
     const clients = await Promise.all([scene.pool.connect(), scene.pool.connect(), scene.pool.connect()])
     for (const client of clients) client.release()
     const busy = new pg.Client(pooler.urlFor(server.url))

@@ -21,7 +21,7 @@ const SLEEP = 'SELECT pg_sleep(60)'
 const COUNT = `SELECT FROM pg_stat_activity WHERE query = '${SLEEP}' AND state = 'active'`
 
 async function atWork(count: number): Promise<void> {
-  await vi.waitFor(async () => expect((await neon.postgres.query(COUNT)).rowCount).toBe(count), 5000)
+  await vi.waitFor(async () => expect((await neon.postgres.query(COUNT)).rowCount).toBe(count), 30_000)
 }
 
 test('by query_timeout', async () => {

@@ -26,4 +26,4 @@ test('a lost read is sent again, and a slow one beside it is left alone', async 
   expect((await read).rows[0].v).toMatch(/^PostgreSQL/)
   expect((await slow).rowCount).toBe(1)
   await pool.end({ timeoutMillis: 1000 })
-}, 15_000)
+})
