@@ -5,7 +5,7 @@
 
 import { type PostgresServer, startNeon, startPostgres } from '@thaw/testkit'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Modules, type Run, type Tool, traced } from './traced.ts'
+import { type Modules, type Run, type Tool, type Trace, traced as trace } from './traced.ts'
 
 let server: PostgresServer
 let config: Readonly<Record<string, unknown>>
@@ -16,6 +16,16 @@ beforeAll(async () => {
   config = { host: hostname, port: Number(port), user: username, password, database: pathname.slice(1) }
 })
 afterAll(() => server.close())
+
+const traces = new Map<string, Promise<Trace>>()
+
+/** The same run is made once: each is a process that loads its tool. */
+function traced(run: Run): Promise<Trace> {
+  const key = JSON.stringify(run)
+  const made = traces.get(key) ?? trace(run)
+  traces.set(key, made)
+  return made
+}
 
 const both = async (run: Pick<Run, 'tool' | 'modules' | 'options'>) => {
   const [stock, thaw, hurt] = await Promise.all([

@@ -144,8 +144,8 @@ describe.each(Object.entries(found))('%s', (_, program) => {
 })
 
 /** About 1.3 ms for each on one core. */
-const PROGRAMS = 5000
-const PATIENCE_MILLIS = 180_000
+const PROGRAMS = 2500
+const PATIENCE_MILLIS = 360_000
 
 describe('no caller ever gets the rows of another, and the rest of it', () => {
   test.each([
