@@ -38,7 +38,7 @@ export async function initDataDirectory(
   const { exited } = await run(directory, [
     binaries.initdb,
     ...['-D', directory.data, '-U', 'postgres', `--auth=${authentication}`, `--pwfile=${passwordFile}`],
-    ...['--locale=C', '-E', 'UTF8', '--no-sync', '--no-instructions'],
+    ...['--locale=C', '-E', 'UTF8', '--no-sync'],
   ])
   const end = await within(exited, INITDB_LIMIT_MILLIS)
   if (!end) throw await startFailure(directory, `initdb was not done within ${INITDB_LIMIT_MILLIS} ms`)

@@ -30,6 +30,7 @@ export {
 export { type PgBouncer, type PgBouncerOptions, startPgBouncer } from './pgbouncer.ts'
 export { type Pooler, type PoolerOptions, startPooler } from './pooler.ts'
 export { type AdminResult, type PostgresOptions, type PostgresServer, type StandbyServer, startPostgres } from './postgres.ts'
+export type { PostgresBinaries } from './postgres-binaries.ts'
 export type { StopMode } from './postmaster.ts'
 export {
   createScriptedServer,

