@@ -41,7 +41,7 @@ export interface FleetResult {
   readonly evicted: number
   /** Writes that were told to be stored, and are not there. */
   readonly astray: number
-  /** Errors that nobody could catch: each would have ended its process. */
+  /** Errors that could not be caught: each would have ended its process. */
   readonly crashes: number
 }
 
@@ -83,19 +83,21 @@ export async function playFleet(server: PostgresServer, driver: FleetDriver, ses
   let interrupted = 0
   let next = 0
   let downAt = 0
+  const began = performance.now()
+  const isTimeUp = () => performance.now() - began > MOST_MILLIS
   const wake = async (): Promise<void> => {
-    while (next < calls) {
+    while (next < calls && !isTimeUp()) {
       const call = next++
       const [i = 0] = asleep.splice(Math.floor(random() * asleep.length), 1)
-      const began = performance.now()
+      const since = performance.now()
       try {
-        stored.push(...(await crowd.use(i, `${i}-${call}`, call % 3)))
+        stored.push(...(await answerOf(crowd.use(i, `${i}-${call}`, call % 3))))
       } catch (error) {
         const { name, code = (error as Error).message } = error as Error & { code?: string }
         failures[`${name} ${code}`] = (failures[`${name} ${code}`] ?? 0) + 1
-        if (began < downAt && call % 3 > 0 && INTERRUPTED.has(name)) interrupted++
+        if (since < downAt && call % 3 > 0 && INTERRUPTED.has(name)) interrupted++
       }
-      times.push(performance.now() - began)
+      times.push(performance.now() - since)
       asleep.push(i)
     }
   }
@@ -108,8 +110,8 @@ export async function playFleet(server: PostgresServer, driver: FleetDriver, ses
     }
   }
   const strike = async (): Promise<void> => {
-    while (outage && next < calls / 2) await sleep(20)
-    if (!outage) return
+    while (outage && next < calls / 2 && !isTimeUp()) await sleep(20)
+    if (!outage || isTimeUp()) return
     downAt = Number.POSITIVE_INFINITY
     await server.stop('fast')
     downAt = performance.now()
@@ -117,7 +119,6 @@ export async function playFleet(server: PostgresServer, driver: FleetDriver, ses
     await server.start()
   }
   const before = proxy.counters.flowsOpened
-  const began = performance.now()
   const watching = watch()
   await Promise.all([...Array.from({ length: awake }, wake), strike()])
   const seconds = (performance.now() - began) / 1000
@@ -126,7 +127,7 @@ export async function playFleet(server: PostgresServer, driver: FleetDriver, ses
   const dials = proxy.counters.flowsOpened - before
   const evicted = await crowd.evicted()
   await Promise.allSettled(held.map((client) => client.end()))
-  await crowd.end()
+  await Promise.race([crowd.end(), sleep(5000)])
   const { rows } = await server.query<{ id: string }>('select id from ledger')
   const there = new Set(rows.map(({ id }) => id))
   times.sort((a, b) => a - b)
@@ -134,16 +135,32 @@ export async function playFleet(server: PostgresServer, driver: FleetDriver, ses
     failed: Object.values(failures).reduce((all, one) => all + one, 0),
     failures,
     interrupted,
-    calls,
+    calls: times.length,
     p50: times[Math.floor(times.length * 0.5)] ?? 0,
     p99: times[Math.floor(times.length * 0.99)] ?? 0,
     seconds,
     mostSessions: watched.most(),
-    dialsPerCall: dials / calls,
+    dialsPerCall: dials / times.length,
     mostDialsPerSecond,
     evicted,
     astray: stored.filter((id) => !there.has(id)).length,
     crashes: crashes.count(),
+  }
+}
+
+/** Each of them, and each call of it: one of the peers may wait forever. */
+const MOST_MILLIS = 40_000
+
+async function answerOf<Answer>(answer: Promise<Answer>): Promise<Answer> {
+  const over = new AbortController()
+  const late = sleep(MOST_MILLIS, undefined, { signal: over.signal }).then(() => {
+    throw Object.assign(new Error('no answer'), { name: 'NoAnswer', code: `after ${MOST_MILLIS / 1000} s` })
+  })
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    late.catch(() => {})
+    over.abort()
   }
 }
 

@@ -29,7 +29,7 @@ export interface FleetRuntime {
 type Query = (text: string, values?: unknown[]) => Promise<unknown>
 
 /** For how long any of them waits for a connection. */
-const PATIENCE_MILLIS = 60_000
+const PATIENCE_MILLIS = 30_000
 const RETRY_MILLIS = 50
 const INSERT = 'insert into ledger values ($1)'
 

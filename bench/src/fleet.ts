@@ -22,7 +22,7 @@ interface Played extends FleetCase {
 }
 
 function cases(quick: boolean): readonly Played[] {
-  const calls = quick ? 200 : 1000
+  const calls = quick ? 200 : 500
   const crowd = (runtimes: number, awake = 40): Played => ({ says: `${runtimes} runtimes, ${awake} awake`, runtimes, awake, calls })
   if (quick) return [crowd(100), crowd(300)]
   const crowds = [100, 300, 1000, 3000].flatMap((runtimes) => [10, 40, 90].map((awake) => crowd(runtimes, awake)))
@@ -132,7 +132,7 @@ function told({ failed, failures, interrupted, astray, crashes }: FleetResult): 
     failed === 0 ? 'none failed' : `${failed} failed (${which.join('; ')})`,
     interrupted > 0 && `${interrupted} of them under way when the server stopped`,
     astray > 0 && `${astray} writes that were confirmed are missing`,
-    crashes > 0 && `${crashes} errors that nobody could catch`,
+    crashes > 0 && `${crashes} errors that could not be caught`,
   ]
   return parts.filter(Boolean).join(', ')
 }

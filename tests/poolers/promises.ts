@@ -107,4 +107,21 @@ export const PROMISES: Readonly<Record<string, Kept>> = {
     assert.equal(scene.pool.stats().stale, 0)
     assert.ok(scene.proxy.counters.flowsOpened - flows <= 1)
   },
+
+  async 'a fleet is switched off, says so once, and loses nothing'(pooler, server) {
+    await using scene = await open(pooler, server, { max: 2, fleet: 'orders' })
+    for (let n = 0; n < 5; n++) assert.deepEqual((await scene.pool.query('select $1::int as n', [n])).rows, [{ n }])
+    const client = await scene.pool.connect()
+    await client.query('begin')
+    await client.query('commit')
+    client.release()
+    scene.fallSilent()
+    await scene.pool.query('select 1')
+    const troubles = scene.events.flatMap((event) => (event.type === 'fleetTrouble' ? [event.reason] : []))
+    assert.deepEqual(troubles, ['pooler'])
+    assert.deepEqual(
+      { ...scene.pool.stats().fleet, stale: scene.pool.stats().stale },
+      { looks: 0, evicted: 0, spared: 0, used: 0, limit: 0, stale: 0 },
+    )
+  },
 }

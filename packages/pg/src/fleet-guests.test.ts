@@ -152,6 +152,25 @@ describe.concurrent('a fleet', () => {
     })
   })
 
+  test('a server that lacks a function that it needs is told of once, and all goes on without it', { timeout: PATIENT }, async () => {
+    await server.query('create database other_engine')
+    const admin = new stock.Client({ connectionString: server.url.replace(/postgres$/, 'other_engine') })
+    await admin.connect()
+    await admin.query('set allow_system_table_mods = on')
+    await admin.query('alter function pg_stat_get_activity(int) rename to no_such_function')
+    await admin.end()
+    await using scene = open()
+    const pools = [scene.member({}, 'app', 'other_engine'), scene.member({}, 'app', 'other_engine')]
+    for (const pool of pools) {
+      for (let i = 0; i < 3; i++) expect((await pool.query('select $1::int as i', [i])).rows).toEqual([{ i }])
+      const client = await pool.connect()
+      await client.query('select 1')
+      client.release()
+      expect(pool.stats()).toMatchObject({ connected: 1, fleetTrouble: 1, fleet: { looks: 0 } })
+    }
+    expect(scene.events).toContainEqual({ type: 'fleetTrouble', reason: 'no-function', code: '42883' })
+  })
+
   describe('the time after which a session ends by itself', () => {
     const timeout = async (on: Pick<Pool, 'query'>) => (await on.query('show idle_session_timeout')).rows[0].idle_session_timeout
 
@@ -256,4 +275,13 @@ describe.concurrent('a fleet', () => {
       await admin.end()
     })
   })
+})
+
+test('on Workers it is refused, with what to use instead', async () => {
+  vi.stubGlobal('WebSocketPair', class {})
+  vi.resetModules()
+  const workers = await import('./index.ts')
+  vi.unstubAllGlobals()
+  const options = { connectionString: server.url, fleet: 'orders' }
+  expect(() => new workers.Pool(options)).toThrow(/"fleet" does not work on Cloudflare Workers.*Use Hyperdrive/)
 })
