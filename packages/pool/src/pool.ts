@@ -19,14 +19,14 @@ import { WaitLimit } from './checkout/wait-limit.ts'
 import { createWaiter, WaitQueue } from './checkout/wait-queue.ts'
 import { WrappedPool, wrappersOf } from './checkout/wrapped-pool.ts'
 import { type Dial, Dialer } from './connect/dialer.ts'
-import { openClient } from './connect/new-client.ts'
+import { type Hand, openClient } from './connect/new-client.ts'
 import { createPoolContext, type PoolContext } from './connection/pool-context.ts'
 import { watchQuery } from './connection/unseen.ts'
 import { runIn } from './driver/async-context.ts'
 import type { Driver } from './driver/driver.ts'
 import { callsUserCode, tellListeners } from './driver/listeners.ts'
 import { nextTick } from './driver/next-tick.ts'
-import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem, Release } from './driver/peer.ts'
+import type { ConnectCallback, PeerClient, PeerPool, Release } from './driver/peer.ts'
 import { type Callback, promisify, refuse } from './driver/promisify.ts'
 import { callBack, type Waiter } from './driver/waiter.ts'
 import { joinFleet } from './fleet/join-fleet.ts'
@@ -172,6 +172,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         idleTimer: this.#idleTimer,
         isOverfull: () => this.#isOverfull,
         serve: (now) => this.#serve(now),
+        release: (client, error) => this.#returning.release(client, error),
         keep: (client, error) => this.#returning.keep(client, error),
       })
       this.#returning = new Returning({
@@ -265,13 +266,6 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       return this.#checkout.takeNow(acquires.isHeard ? traceAtOnce(this, callback) : callback)
     }
 
-    /** pg-pool calls this for each new connection, and for an idle one that has outlived `maxLifetimeSeconds`. */
-    override _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void {
-      client.off('error', idleListener)
-      if (isNew) this.#checkout.handNew(client, item)
-      else this.#checkout.hand(client, item)
-    }
-
     // --------------------------------------------------------------------- dial
 
     #dial(): void {
@@ -291,7 +285,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     #open(done: ConnectCallback): PeerClient {
-      const client = openClient(this, this.#settings.clock, done)
+      const hand: Hand = (opened, item, isNew) => (isNew ? this.#checkout.handNew(opened, item) : this.#checkout.hand(opened, item))
+      const client = openClient(this, this.#settings.clock, hand, done)
       this.#checks.vitalsOf(client)
       return client
     }
@@ -328,10 +323,6 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     // ------------------------------------------------------------------ release
-
-    override _release(client: PeerClient, _idleListener: IdleListener, error?: Error | boolean): void {
-      this.#returning.release(client, error)
-    }
 
     #idleTimeoutMillis(): number {
       return (this._clients.length > Number(this.options.min ?? 0) && Number(this.options.idleTimeoutMillis)) || Number.POSITIVE_INFINITY

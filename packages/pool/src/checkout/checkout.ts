@@ -7,15 +7,12 @@ import type { Events, Reading } from '@thaw/core'
 import { enter } from '../connection/connection-state.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy } from '../connection/when-finished.ts'
-import type { ConnectCallback, IdleItem, IdleListener, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+import type { ConnectCallback, IdleItem, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import { callBack, type Waiter } from '../driver/waiter.ts'
 import type { InFlightWatch } from '../inquiry/in-flight-watch.ts'
 import { emitAcquired, emitReleased } from './emit.ts'
 import type { HealthChecks } from './health-checks.ts'
 import type { IdleTimer } from './idle-timer.ts'
-
-/** The health checks learn of a dead connection, in use or not: pg-pool's listener, added and removed with each use, is not needed. */
-export const NO_LISTENER: IdleListener = () => {}
 
 /** node-postgres' own message. */
 const RELEASED_TWICE = 'Release called on client which has already been released to the pool.'
@@ -36,6 +33,8 @@ export interface CheckoutHost {
   serve(now: Reading): void
   /** Is there one connection too many? */
   isOverfull(): boolean
+  /** The caller that acquired the client gives it back. */
+  release(client: PeerClient, error: Error | boolean | undefined): void
   /** Takes a new connection for which no caller waits any more. */
   keep(client: PeerClient, error: Error | boolean | undefined): void
 }
@@ -76,7 +75,7 @@ export class Checkout {
     client.release = (error?: Error | boolean) => {
       if (isReleased) throw new Error(RELEASED_TWICE)
       isReleased = true
-      if (isWanted) pool._release(client, NO_LISTENER, error)
+      if (isWanted) this.#host.release(client, error)
       else this.#host.keep(client, error)
     }
     const { release } = client
@@ -160,7 +159,7 @@ export class Checkout {
     const isQuiet = !error && vitals.status === 'I' && !isBusy(client) && !isBroken(client)
     const item = vitals.item
     if (!isQuiet || !item || pool.ending || !isPlain(pool) || this.#host.isOverfull() || !enter(client, vitals, 'idle'))
-      return pool._release(client, NO_LISTENER, error)
+      return this.#host.release(client, error)
     emitReleased(events, client, vitals, checks.clock)
     vitals.isPoolQuery = false
     vitals.idleSince = vitals.provenAt

@@ -13,7 +13,6 @@ import type { PeerClient, PeerPool } from '../driver/peer.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import { isAtWork } from '../inquiry/cancel-request.ts'
 import type { Settings } from '../options/options.ts'
-import { NO_LISTENER } from './checkout.ts'
 import { emitReleased } from './emit.ts'
 import type { HealthChecks } from './health-checks.ts'
 
@@ -144,7 +143,7 @@ export class Returning {
       return this.remove(client)
     if (!enter(client, vitals, 'idle')) return this.remove(client)
     if (allowExitOnIdle) client.unref?.()
-    vitals.item ??= { client, idleListener: NO_LISTENER, timeoutId: undefined }
+    vitals.item ??= { client }
     pool._idle.push(vitals.item)
     if (pool._pendingQueue.length === 0) this.#host.checks.membership?.rest(client, vitals)
   }

@@ -4,7 +4,7 @@
  */
 
 import { type Clock, startDeadline } from '@thaw/core'
-import type { ConnectCallback, IdleListener, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 
 /** The options of pg-pool's that concern a new client. */
 interface DialOptions {
@@ -13,13 +13,16 @@ interface DialOptions {
   readonly onConnect?: (client: PeerClient) => unknown
 }
 
+/** How a connection is handed to a caller: a new one, or one that is idle. */
+export type Hand = (client: PeerClient, item: PendingItem, isNew: boolean) => void
+
 /** Calls back once, with a client that is handed out, or with an error. Throws if no client can be made at all. */
-export function openClient(pool: PeerPool<PendingItem>, clock: Clock, done: ConnectCallback): PeerClient {
+export function openClient(pool: PeerPool<PendingItem>, clock: Clock, hand: Hand, done: ConnectCallback): PeerClient {
   const { connectionTimeoutMillis, onConnect } = pool.options as DialOptions
   const client = new pool.Client(pool.options)
   client._connectionTimeoutMillis = 0
   pool._clients.push(client)
-  const idleListener = idleListenerFor(pool, client)
+  const died = (error: Error) => diedMeanwhile(pool, client, error)
   const forget = () => {
     pool._clients = pool._clients.filter((one) => one !== client)
   }
@@ -36,12 +39,12 @@ export function openClient(pool: PeerPool<PendingItem>, clock: Clock, done: Conn
     done(error, undefined, () => {})
   }
   const handOut = () => {
-    limitLifetime(pool, clock, client, idleListener)
-    pool._acquireClient(client, { callback: done }, idleListener, true)
+    client.off('error', died)
+    limitLifetime(pool, clock, client, hand)
+    hand(client, { callback: done }, true)
   }
   const connected = (error: Error | null | undefined) => {
     timeout?.cancel()
-    client.on('error', idleListener)
     if (error) {
       pool.log('client failed to connect', error)
       forget()
@@ -50,6 +53,7 @@ export function openClient(pool: PeerPool<PendingItem>, clock: Clock, done: Conn
     }
     pool.log('new client connected')
     if (!onConnect) return handOut()
+    client.once('error', died)
     new pool.Promise((resolve) => resolve(onConnect(client))).then(handOut, (refused: Error) => {
       forget()
       client.end(() => fail(refused))
@@ -66,27 +70,23 @@ export function openClient(pool: PeerPool<PendingItem>, clock: Clock, done: Conn
   return client
 }
 
-/** As pg-pool's own: an idle client that dies is removed, and the pool emits an error. */
-function idleListenerFor(pool: PeerPool<PendingItem>, client: PeerClient): IdleListener {
-  const listener: IdleListener = (error) => {
-    Object.assign(error, { client })
-    client.removeListener('error', listener)
-    client.on('error', () => pool.log('additional client error after disconnection due to error', error))
-    pool._remove(client)
-    pool.emit('error', error, client)
-  }
-  return listener
+/** As with pg-pool, a client that dies while `onConnect` runs is removed, and the pool emits an error. */
+function diedMeanwhile(pool: PeerPool<PendingItem>, client: PeerClient, error: Error): void {
+  Object.assign(error, { client })
+  client.on('error', () => pool.log('additional client error after disconnection due to error', error))
+  pool._remove(client)
+  pool.emit('error', error, client)
 }
 
 /** As pg-pool's own timer: a connection that is idle by then is acquired and released, which ends it. The others end when they are released. */
-function limitLifetime(pool: PeerPool<PendingItem>, clock: Clock, client: PeerClient, idleListener: IdleListener): void {
+function limitLifetime(pool: PeerPool<PendingItem>, clock: Clock, client: PeerClient, hand: Hand): void {
   const { maxLifetimeSeconds } = pool.options as DialOptions
   if (!maxLifetimeSeconds) return
   const expire = () => {
     pool.log('ending client due to expired lifetime')
     pool._expired.add(client)
     if (!pool._idle.some((item) => item.client === client)) return
-    pool._acquireClient(client, { callback: (_error, _client, release) => release() }, idleListener, false)
+    hand(client, { callback: (_error, _client, release) => release() }, false)
   }
   const timer = clock.setTimer(expire, maxLifetimeSeconds * 1000, true)
   client.once('end', () => clock.clearTimer(timer))

@@ -115,13 +115,10 @@ export interface PendingItem {
 
 export type Release = (error?: Error | boolean) => void
 export type ConnectCallback = (error: Error | undefined, client: PeerClient | undefined, release: Release) => void
-export type IdleListener = (error: Error) => void
 
 /** A client in pg-pool's list of idle ones, newest last. */
 export interface IdleItem {
   readonly client: PeerClient
-  readonly idleListener: IdleListener
-  readonly timeoutId: NodeJS.Timeout | undefined
 }
 
 /** pg-pool's Pool, with its private members. */
@@ -141,8 +138,6 @@ export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'optio
   _endCallback: (() => void) | undefined
   _pulseQueue(): void
   _remove(client: PeerClient, callback?: () => void): void
-  _acquireClient(client: PeerClient, item: PendingItem, idleListener: IdleListener, isNew: boolean): void
-  _release(client: PeerClient, idleListener: IdleListener, error?: Error | boolean): void
 }
 
 /**
