@@ -129,10 +129,9 @@ export class Returning {
     // A statement of the pool's own is released at the moment when it is answered.
     vitals.idleSince = vitals.isPoolQuery ? vitals.provenAt : read(settings.clock)
     vitals.isPoolQuery = false
-    const counted = client as { _poolUseCount?: number }
-    counted._poolUseCount = (counted._poolUseCount ?? 0) + 1
+    client._poolUseCount = (client._poolUseCount ?? 0) + 1
     const isInTransaction = vitals.status === 'T' || vitals.status === 'E'
-    const isExpended = counted._poolUseCount >= maxUses
+    const isExpended = client._poolUseCount >= maxUses
     const isExpired = pool._expired.has(client)
     // pg-pool's own message, which people look for in their logs.
     if (isExpended) pool.log('remove expended client')

@@ -4,19 +4,7 @@
  * with the pool.
  */
 
-/** pg's state of a SCRAM login: what it remembers between the server's messages. Read in pg 8.11 to 8.23. */
-export interface ScramSession {
-  readonly mechanism: string
-  readonly clientNonce: string
-  /** The most rounds that the user allows, since pg 8.21. 0: any number. */
-  readonly scramMaxIterations?: number
-  /** `SASLInitialResponse` once the first message is sent, `SASLResponse` once the second one is made. */
-  message: string
-  /** What goes to the server. */
-  response: string
-  /** What the server has to answer in the end. pg compares it. */
-  serverSignature?: string
-}
+import type { ScramSession } from '../driver/peer.ts'
 
 type Subtle = typeof globalThis.crypto.subtle
 type Key = Awaited<ReturnType<Subtle['importKey']>>

@@ -2,21 +2,13 @@
 
 import type { EventEmitter } from 'node:events'
 import { type Clock, elapsedMillis, type IdleConnection, type Reading, read } from '@thaw/core'
-import type { IdleItem, PeerClient, PeerQuery, Release } from '../driver/peer.ts'
+import type { IdleItem, PeerClient, PeerQuery, ReadyMessage, Release, TransactionStatus } from '../driver/peer.ts'
 import type { ConnectionState } from './connection-state.ts'
 import type { KnownBackend } from './known-backend.ts'
 import type { OwnStatement } from './own-statement.ts'
 import { guardParser } from './parser-guard.ts'
 import type { Reader, SharedConnection } from './shared-connection.ts'
 import { preferP256 } from './tls.ts'
-
-/** The transaction status in each ReadyForQuery: idle, in a transaction, in a failed one. Undefined before the first. */
-export type TransactionStatus = 'I' | 'T' | 'E' | undefined
-
-/** ReadyForQuery, as pg passes it on. */
-export interface ReadyMessage {
-  readonly status?: TransactionStatus
-}
 
 /** Has a class of ours, which records by itself what the server sends. */
 export const WATCHED: unique symbol = Symbol.for('thaw.pg.watched')

@@ -5,20 +5,23 @@
  */
 
 import { CommitRolledBackError, currentScope, pollSockets, type Scope, ScopeError } from '@thaw/core'
+import { keepCaller } from '../driver/async-context.ts'
 import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import {
   activeQueryOf,
+  type ClientClass,
   forgetActiveQuery,
   isSubmittable,
   type PeerClient,
+  type PeerClientBase,
   type PeerQuery,
   queuedQueriesOf,
+  type ReadyMessage,
   sentQueriesOf,
   textOf,
 } from '../driver/peer.ts'
 import { answerWith, isCommit, isUnreplicated } from './answer-to-commit.ts'
-import { type ClientClass, isOpen, keepCaller, type PeerClientBase } from './base-client.ts'
 import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds, withoutTimeout } from './interruption.ts'
@@ -30,7 +33,7 @@ import type { StatementHost } from './statement-host.ts'
 import { converse, withoutTimer } from './submittable.ts'
 import { connects, statements, traceConnect, traceStatement } from './traced-client.ts'
 import { type Answer, makeQuery, UNSEEN } from './unseen.ts'
-import { isBroken, noteReady, type ReadyMessage, type Vitals, WATCHED } from './vitals.ts'
+import { isBroken, noteReady, type Vitals, WATCHED } from './vitals.ts'
 
 interface Attached {
   readonly vitals: Vitals
@@ -163,7 +166,7 @@ function extend(Base: ClientClass): ClientClass {
         // Its bounds are inside: they end with each attempt.
         attached.vitals.sent?.(query)
         if (bounds) this.#bind(attached, query, bounds)
-      } else if (bounds && isOpen(this)) this.#unbound.push({ bounds, before })
+      } else if (bounds && this._queryable !== false && !this._ending) this.#unbound.push({ bounds, before })
       return result
     }
 

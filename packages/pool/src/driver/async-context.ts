@@ -49,3 +49,8 @@ export function bindCaller<Values extends unknown[]>(callback: (...values: Value
   // If there is a context, the invocation is in it.
   return context ? (...values) => context.runInAsyncScope(callback, undefined, ...values) : bindInvocation(callback)
 }
+
+/** The same for what may be a callback: pg's `query` has it in one of several places. */
+export function keepCaller(callback: unknown): unknown {
+  return typeof callback === 'function' ? bindCaller(callback as () => void) : callback
+}

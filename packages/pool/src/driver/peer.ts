@@ -63,9 +63,59 @@ export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   /** Its own bound on a connection attempt, in milliseconds. 0: none. */
   _connectionTimeoutMillis?: number
   readonly connectionParameters?: { query_timeout?: number | string | undefined }
+  /** How often it was released. pg-pool's. */
+  _poolUseCount?: number
   ref?(): void
   unref?(): void
 }
+
+/** The transaction status in each ReadyForQuery: idle, in a transaction, in a failed one. Undefined before the first. */
+export type TransactionStatus = 'I' | 'T' | 'E' | undefined
+
+/** ReadyForQuery, as pg passes it on. */
+export interface ReadyMessage {
+  readonly status?: TransactionStatus
+}
+
+/** pg's state of a SCRAM login: what it remembers between the server's messages. */
+export interface ScramSession {
+  readonly mechanism: string
+  readonly clientNonce: string
+  /** The most rounds that the user allows, since pg 8.21. 0: any number. */
+  readonly scramMaxIterations?: number
+  /** `SASLInitialResponse` once the first message is sent, `SASLResponse` once the second one is made. */
+  message: string
+  /** What goes to the server. */
+  response: string
+  /** What the server has to answer in the end. pg compares it. */
+  serverSignature?: string
+}
+
+/** The same, with the private members that we override. */
+export interface PeerClientBase {
+  readonly connection: PeerConnection
+  _queryable: boolean
+  _ending: boolean
+  readyForQuery: boolean
+  readonly pipeline?: boolean
+  readonly connectionParameters: { query_timeout?: number | string | undefined }
+  connect(callback?: (error: Error) => void): unknown
+  query(config: unknown, values?: unknown, callback?: unknown): unknown
+  _pulseQueryQueue(): void
+  _errorAllQueries(error: Error): void
+  _handleErrorMessage(message: Error): void
+  _handleCommandComplete(message: { text: string }): void
+  _handleDataRow(message: { readonly fields: readonly unknown[] }): void
+  _handleNotice(message: object): void
+  _handleParseComplete(message: object): void
+  readonly password: unknown
+  readonly saslSession?: ScramSession | null
+  readonly enableChannelBinding?: boolean
+  _handleAuthSASLContinue(message: { readonly data: string }): Promise<void>
+  _handleReadyForQuery(message: ReadyMessage): void
+}
+
+export type ClientClass = new (config?: unknown) => PeerClientBase
 
 /** What a client keeps of its statements. Renamed in pg 8.19, where the old names warn. */
 interface Statements {

@@ -4,10 +4,9 @@
  */
 
 import { mayEndSession } from '@thaw/core'
-import type { PeerClientBase } from '../connection/base-client.ts'
 import type { OwnStatement } from '../connection/own-statement.ts'
-import { isWatched, type ReadyMessage, VITALS, type Vitals } from '../connection/vitals.ts'
-import { type PeerClient, type PeerQuery, queuedQueriesOf } from '../driver/peer.ts'
+import { isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
+import { type PeerClient, type PeerClientBase, type PeerQuery, queuedQueriesOf, type ReadyMessage } from '../driver/peer.ts'
 
 type WatchedClass = new (...values: unknown[]) => PeerClientBase
 
