@@ -61,11 +61,14 @@ export async function runCell(cell: Cell, stage: Stage): Promise<Observations> {
   const uncaughtBefore = child.uncaught.length
   try {
     await child.call('open', await openOrder(cell, stage, proxy))
-    await until('only idle connections are left', () => proxy.flows.filter(({ state }) => state !== 'closed').length === cell.idle)
+    const isAlone = () => proxy.flows.filter(({ state }) => state !== 'closed').length === cell.idle
+    await until('only idle connections are left', isAlone)
     proxy.counters.reset()
     const tokens = Array.from({ length: cell.idle + 1 }, (_, index) => `${id}-${index}`)
     const order: BurstOrder = { kind: cell.kind, tokens, capMillis: CAP_MILLIS[driver] }
     const letGo = cell.fault.midQuery ? await launch(scene, { ...order, tokens: [`${id}-flying`] }) : undefined
+    // The statement may have been asked after, on a connection of its own.
+    await until('no other connection is open', isAlone)
     const { calls, struck } = await (cell.fault.frozen ? strikeFrozen : strikeAwake)(cell, scene, order, letGo)
     const flying = cell.fault.midQuery ? await child.call<CallReport[]>('landed') : []
     await struck.prove()
