@@ -3,7 +3,6 @@
 import { type Clock, startDeadline } from '@thaw/core'
 import { asInterruption } from '../connection/interruption.ts'
 import type { PeerPool, PendingItem } from '../driver/peer.ts'
-import { isAtWork } from '../inquiry/cancel-request.ts'
 import type { HealthChecks } from './health-checks.ts'
 
 const DESTROYED = 'Connection destroyed by pool.end({ timeoutMillis })'
@@ -27,7 +26,7 @@ export function startEnding<Item extends PendingItem>(pool: PeerPool<Item>, host
     const clients = [...pool._clients]
     host.turnAway()
     for (const client of clients) {
-      if (isAtWork(client)) host.checks.requestCancel(client)
+      host.checks.requestCancel(client)
       client.connection?.stream.destroy(asInterruption(new Error(DESTROYED)))
       // A connection that is still being opened leaves by its own failure, which also stops pg-pool's timer.
       if (!client.connection || host.checks.vitalsOf(client).status !== undefined) pool._remove(client)

@@ -52,7 +52,7 @@ export interface HealthChecksHost {
   drain(client: PeerClient): void
   /** An idle connection has died: removes it from the pool, and calls the listeners for the pool's errors. */
   died(client: PeerClient, error: Error): void
-  /** Asks the server to stop working on the client's statement. */
+  /** The client is about to be closed: asks the server to stop working on its statement, if there is one. */
   requestCancel(client: PeerClient): void
   /** Hands the unchecked client to the caller at this place in the queue, if its statement carries a probe. */
   handOutForPiggyback(client: PeerClient, place: number): boolean

@@ -11,7 +11,6 @@ import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy, whenQuiet } from '../connection/when-finished.ts'
 import type { PeerClient, PeerPool } from '../driver/peer.ts'
 import type { Waiter } from '../driver/waiter.ts'
-import { isAtWork } from '../inquiry/cancel-request.ts'
 import type { Settings } from '../options/options.ts'
 import { emitReleased } from './emit.ts'
 import type { HealthChecks } from './health-checks.ts'
@@ -97,8 +96,7 @@ export class Returning {
     enter(client, vitals, 'closed')
     this.#host.returned(client)
     this.#given(client, vitals)
-    // A statement that is no longer needed is stopped at the server too.
-    if (isAtWork(client)) checks.requestCancel(client)
+    checks.requestCancel(client)
     tellRemoved(client)
     close(client, settings.clock, () => {
       pool.emit('remove', client)

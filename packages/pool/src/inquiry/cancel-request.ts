@@ -1,19 +1,13 @@
 /** Asks the server to stop working on a statement that is no longer needed. */
 
 import { type Clock, startDeadline } from '@thaw/core'
-import { isBroken } from '../connection/vitals.ts'
 import type { CancelConnection, Driver } from '../driver/driver.ts'
 import { nextTick } from '../driver/next-tick.ts'
-import { activeQueryOf, type PeerClient } from '../driver/peer.ts'
+import type { PeerClient } from '../driver/peer.ts'
 import { type Address, addressOf, aim } from './address.ts'
 
 /** How long the request may take. Nothing waits for it: the statement's caller has already been answered. */
 const CANCEL_MILLIS = 2000
-
-/** Would closing the connection leave a statement running at the server? */
-export function isAtWork(client: PeerClient): boolean {
-  return activeQueryOf(client) !== undefined && !isBroken(client)
-}
 
 /** What a request is made with. */
 type Means = Pick<Driver, 'connectionFor' | 'goesWhereTold'>

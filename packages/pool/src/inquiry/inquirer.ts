@@ -6,8 +6,9 @@
 import { type Deadline, type Reading, read, startDeadline } from '@thaw/core'
 import { BACKEND_START, POSTMASTER_START } from '../connection/known-backend.ts'
 import type { Memory } from '../connection/pool-context.ts'
+import { isBroken } from '../connection/vitals.ts'
 import type { Driver } from '../driver/driver.ts'
-import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient, type PeerPool, type PendingItem } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import { type Address, aim } from './address.ts'
 import { requestCancel } from './cancel-request.ts'
@@ -84,8 +85,9 @@ export class Inquirer {
     return !this.#asker && _clients.length + this.count <= options.max
   }
 
-  /** Asks the server to stop working on the client's statement. The client is about to be closed. */
+  /** The client is about to be closed: asks the server to stop working on its statement, if there is one. */
   cancel(client: PeerClient): void {
+    if (!activeQueryOf(client) || isBroken(client)) return
     const { driver, settings, pool } = this.#host
     this.#cancels++
     requestCancel(client, settings.clock, driver, pool.options, () => {
