@@ -6,7 +6,7 @@ import { type Settings, settingsOf, type ThawOptions } from './options.ts'
 
 /** A handler that is a function: of the request, of a queue's batch, of a Pages Function's context. */
 export type AnyFunction = (...args: never[]) => unknown
-/** A class that extends `WorkerEntrypoint` or `DurableObject`. */
+/** A class that extends `WorkerEntrypoint`, `DurableObject` or `WorkflowEntrypoint`. */
 export type AnyClass = abstract new (...args: never[]) => object
 /** What a Worker module exports by default. `ExportedHandler<Env>` fits, and so does a Hono app. */
 export type WorkerHandlers = { readonly [Name in (typeof HANDLERS)[number]]?: unknown }
@@ -15,7 +15,7 @@ const HANDLERS = ['fetch', 'scheduled', 'queue', 'email', 'tail', 'trace', 'test
 
 /**
  * Wraps what a Worker exports, and returns the same type: an object of handlers (`fetch`, `scheduled`, `queue`, `email`, `tail`), one
- * handler, or a class that extends `WorkerEntrypoint` or `DurableObject`.
+ * handler, or a class that extends `WorkerEntrypoint`, `DurableObject` or `WorkflowEntrypoint`.
  *
  * - A Thaw pool finds the connections of the request, or of the Durable Object, at once. Without the wrapper it has to ask the runtime,
  *   which takes longer.
