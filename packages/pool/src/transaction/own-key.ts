@@ -1,5 +1,5 @@
 /**
- * A batch without a key is put under one of its own, where the table of keys is there: it can be asked after although its whole answer is lost, for no round trip more. Nobody else
+ * A batch without a key is put under one of its own, where the table of keys is there: it can be asked after although its whole answer is lost, for no round trip more. No caller else
  * will come with that key, and it carries its time, so that its row is forgotten in eight days.
  */
 
