@@ -9,8 +9,8 @@ const config: ViteUserConfig = defineConfig({
   test: {
     include: ['*/**/*.test.ts'],
     maxWorkers: MOST_FILES,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 300_000,
     expect: { poll: { timeout: 30_000 } },
     maxConcurrency: 3,
   },
