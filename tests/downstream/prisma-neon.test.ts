@@ -82,10 +82,14 @@ test('transactions, and errors of the server, as ever', async () => {
 
 test('a write that is lost: the truth', async () => {
   const adapter = await adapterOf(PrismaThaw)
-  const lost = adapter.executeRaw(statement("INSERT INTO notes SELECT 'b' FROM (SELECT pg_sleep(0.5)) s"))
+  const lost = adapter.executeRaw(statement("INSERT INTO notes SELECT 'b' FROM (SELECT pg_sleep(20)) s"))
   await expect.poll(() => neon.network.counters.flowsOpened).toBeGreaterThan(0)
   await expect
-    .poll(async () => (await neon.postgres.query("SELECT FROM pg_stat_activity WHERE query LIKE 'INSERT INTO notes SELECT%'")).rowCount)
+    .poll(
+      async () =>
+        (await neon.postgres.query("SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'INSERT INTO notes SELECT%'"))
+          .rowCount,
+    )
     .toBe(1)
   neon.network.cut('rst')
   await expect(lost).rejects.toBeInstanceOf(OutcomeUnknownError)

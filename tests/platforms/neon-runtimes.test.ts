@@ -23,7 +23,8 @@ const handle = (poolOf: 'module' | 'request') => `
   Object.assign(neonConfig, ${JSON.stringify(neon.driver)})
   const url = ${JSON.stringify(neon.url)}
   const sql = neon(url)
-  const createPool = () => new Pool({ connectionString: url, application_name: 'runtime', max: 1, trustMillis: 0 })
+  // Without hedges, of which a slow machine sees some: connections are counted.
+  const createPool = () => new Pool({ connectionString: url, application_name: 'runtime', max: 1, trustMillis: 0, hedge: false })
   const modulePool = ${poolOf === 'module' ? 'createPool()' : 'undefined'}
   const failed = (error) => [error.kind, error.code ?? null]
   async function handle(request) {
