@@ -7,7 +7,7 @@ useSharingWorld()
 
 describe('reads that are asked at once', () => {
   test('are one flight on one connection, and each gets its own answer', async () => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query('select 1')
     const before = { trips: proxy.counters.roundTrips, chunks: proxy.flows[0]?.chunks.length ?? 0 }
     proxy.setDelay({ toServerMillis: 20, toClientMillis: 20 })
@@ -22,7 +22,7 @@ describe('reads that are asked at once', () => {
   })
 
   test('are answered in the order of asking, whatever form they have', async () => {
-    createPool({ types: { getTypeParser: () => (text: string) => `parsed ${text}` } } as never)
+    createPool({ hedge: false, types: { getTypeParser: () => (text: string) => `parsed ${text}` } } as never)
     const order: number[] = []
     const note =
       (place: number) =>
@@ -52,7 +52,7 @@ describe('reads that are asked at once', () => {
   })
 
   test("an error in the middle is its own and nobody else's, and the connection stays", async () => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query('select 1')
     const answers = await Promise.allSettled(
       TEN.map((index) =>
@@ -67,7 +67,7 @@ describe('reads that are asked at once', () => {
   })
 
   test('the first one fails: the others stay', async () => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query('select 1')
     const [first, ...others] = await Promise.allSettled([pool.query('select nonsense'), ...TEN.map(ask)])
     expect(first).toMatchObject({ reason: { code: '42703' } })
@@ -76,7 +76,7 @@ describe('reads that are asked at once', () => {
   })
 
   test("a value that cannot be sent is its own caller's error", async () => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query('select 1')
     const bad = {
       toPostgres: () => {
@@ -94,7 +94,7 @@ describe('reads that are asked at once', () => {
   })
 
   test('statement_timeout ends one of them', async () => {
-    createPool({ statement_timeout: 100 })
+    createPool({ hedge: false, statement_timeout: 100 })
     await pool.query('select 1')
     const answers = await Promise.allSettled([ask(0), pool.query('select pg_sleep(5)'), ask(2)])
     expect(answers).toMatchObject([{ value: { rows: [{ n: 0 }] } }, { reason: { code: '57014' } }, { value: { rows: [{ n: 2 }] } }])
@@ -103,7 +103,7 @@ describe('reads that are asked at once', () => {
   test("notices and parameters in between are nobody's rows", async () => {
     await server.query(`create or replace function pg_temp_notice() returns int language plpgsql stable as $$ begin raise notice 'heard'; return 5; end $$;
       create or replace view noticed as select pg_temp_notice() as n`)
-    createPool()
+    createPool({ hedge: false })
     const heard: unknown[] = []
     pool.on('connect', (client) => client.on('notice', ({ message }) => heard.push(message)))
     await pool.query('select 1')
@@ -113,7 +113,7 @@ describe('reads that are asked at once', () => {
   })
 
   test('a burst of errors and answers from callbacks that ask again', async () => {
-    createPool()
+    createPool({ hedge: false })
     const told: unknown[] = []
     await new Promise<void>((resolve) => {
       const next = (left: number) => {
@@ -136,7 +136,7 @@ describe('named statements', () => {
   const named = (n: number) => ({ name: 'mine', text: 'select $1::int as n', values: [n] })
 
   test('are parsed once, and two of one name may be on their way', async () => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query('select 1')
     const before = proxy.flows[0]?.chunks.length ?? 0
     const answers = await Promise.all(TEN.map((index) => pool.query(named(index))))
@@ -150,7 +150,7 @@ describe('named statements', () => {
   })
 
   test('the first of them cannot be parsed: each is told of its own error', async () => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query('select 1')
     const wrong = { name: 'wrong', text: 'select n from not_there' }
     const answers = await Promise.allSettled([ask(0), pool.query(wrong), pool.query(wrong), ask(3)])
@@ -163,7 +163,7 @@ describe('named statements', () => {
   })
 
   test('the same name for another text is refused by the driver, as ever', async () => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query(named(1))
     const answers = await Promise.allSettled([ask(0), pool.query({ ...named(1), text: 'select 2 as n, $1::int' }), ask(2)])
     expect(answers).toMatchObject([
@@ -175,7 +175,7 @@ describe('named statements', () => {
 
   test('a DDL in between is heard of by those that it concerns', async () => {
     await server.query('create table changing as select 1 as n')
-    createPool()
+    createPool({ hedge: false })
     const changing = { name: 'changing', text: 'select * from changing' }
     await pool.query(changing)
     await server.query('alter table changing add column m int default 2')
@@ -191,7 +191,7 @@ describe('named statements', () => {
 
 describe('large ones', () => {
   test('megabytes come to whom they are for', async () => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query('select 1')
     const answers = await Promise.all(
       TEN.map((index) => (index % 2 ? pool.query(`select repeat('${index}', 3000000) as text`) : ask(index))),
@@ -203,7 +203,7 @@ describe('large ones', () => {
   })
 
   test('parameters against results: nobody waits for the other for ever', PATIENCE, async () => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query('select 1')
     const large = 'x'.repeat(16_000)
     const answers = await Promise.all(
@@ -218,7 +218,7 @@ describe('large ones', () => {
   })
 
   test('more than 16 kB of parameters do not share', async () => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query('select 1')
     const before = proxy.flows[0]?.chunks.length ?? 0
     proxy.setDelay({ toServerMillis: 20, toClientMillis: 20 })
@@ -239,7 +239,7 @@ describe('who shares nothing', () => {
     ['a row lock', 'select n from read_me for update'],
     ['a session lock', 'select pg_advisory_lock(1), pg_advisory_unlock(1)'],
   ])('%s waits for a connection of its own, and nobody goes out behind it', async (_what, text) => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query('select 1')
     const before = proxy.flows[0]?.chunks.length ?? 0
     await Promise.all([ask(0), ask(1), pool.query(text), ask(3), ask(4)])
@@ -250,7 +250,7 @@ describe('who shares nothing', () => {
   })
 
   test('a transaction, and whoever holds a client', async () => {
-    createPool({ max: 2 })
+    createPool({ hedge: false, max: 2 })
     await teach(1)
     const client = await pool.connect()
     await client.query('begin; create table mine (n int)')
@@ -262,7 +262,7 @@ describe('who shares nothing', () => {
   })
 
   test('a connection with state of its session', async () => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query("set application_name to 'mine'")
     const before = proxy.counters.roundTrips
     await Promise.all(TEN.map(ask))
@@ -270,7 +270,7 @@ describe('who shares nothing', () => {
   })
 
   test('whoever waits for a connection of his own gets one, however many read', async () => {
-    createPool({ max: 2 })
+    createPool({ hedge: false, max: 2 })
     await teach(1)
     let isOver = false
     const read = async (index: number): Promise<void> => {
@@ -288,7 +288,7 @@ describe('who shares nothing', () => {
   })
 
   test('a statement of somebody who has given his client back is served in order, and nobody goes out behind it', async () => {
-    createPool()
+    createPool({ hedge: false })
     const client = await pool.connect()
     await client.query('select 1')
     client.release()
@@ -304,14 +304,14 @@ describe('who shares nothing', () => {
 
 describe('bounds', () => {
   test('the time of a statement runs from when the server may begin with it', async () => {
-    createPool({ query_timeout: 1900 })
+    createPool({ hedge: false, query_timeout: 1900 })
     await pool.query('select 1')
     const answers = await Promise.all([pool.query('select pg_sleep(1)'), pool.query('select pg_sleep(1)'), ask(2)])
     expect(answers[2]?.rows[0].n).toBe(2)
   })
 
   test('one that is at the head takes its connection with it, and the others go out again', PATIENCE, async () => {
-    createPool()
+    createPool({ hedge: false })
     await pool.query('select 1')
     const answers = await Promise.allSettled([
       ask(0),

@@ -126,13 +126,18 @@ class Callers {
     if (this.#open.size > 0) this.#complain(`still waiting: ${[...this.#open].join(', ')}`)
     const { max } = this.#program
     const last: Held[] = []
-    for (let place = 0; place < max; place++) {
-      this.#acquire('last', (held) => {
+    let isAsking = true
+    const ask = (place: number) => {
+      const got = (held: Held) => {
         last.push(held)
         this.#statement(`last ${place}`, held.client, { kind: 'simple', sleep: 0 }, true)
-      })
+      }
+      // On a slow machine opening a connection may take longer than a caller waits.
+      this.#acquire('last', got, () => this.#world.later(100, () => isAsking && ask(place)))
     }
+    for (let place = 0; place < max; place++) ask(place)
     await this.#passUntil(() => last.length === max && this.#open.size === 0, this.#world.patienceMillis)
+    isAsking = false
     if (last.length < max || this.#open.size > 0)
       this.#complain(`lost places: ${last.length} of ${max} served, ${[...this.#open].join(', ')}`)
     for (const held of last) held.release()
@@ -239,7 +244,7 @@ class Callers {
     for (const statement of of) await this.#statement(label, client, statement, false)
   }
 
-  #acquire(label: string, got: (held: Held) => void): void {
+  #acquire(label: string, got: (held: Held) => void, failed: () => void = ignore): void {
     const { name, told } = this.#begin(label)
     this.#pool.connect().then(
       (client) => {
@@ -253,6 +258,7 @@ class Callers {
       (error: Error) => {
         told()
         if (this.#isCalm) this.#complain(`${name} got no client, and nothing was the matter: ${error.message}`)
+        else failed()
       },
     )
   }
