@@ -21,17 +21,24 @@ interface Played extends FleetCase {
   readonly says: string
 }
 
-function cases(quick: boolean): readonly Played[] {
-  const calls = quick ? 200 : 500
+/** The first ones are in the pictures. */
+function cases(quick: boolean): { readonly first: readonly Played[]; readonly more: readonly Played[] } {
+  const calls = quick ? 200 : 400
   const crowd = (runtimes: number, awake = 40): Played => ({ says: `${runtimes} runtimes, ${awake} awake`, runtimes, awake, calls })
-  if (quick) return [crowd(100), crowd(300)]
-  const crowds = [100, 300, 1000, 3000].flatMap((runtimes) => [10, 40, 90].map((awake) => crowd(runtimes, awake)))
-  return [
-    ...crowds,
-    { ...crowd(1000), says: '1000 runtimes, 40 awake, a stranger holds 30 sessions', strangers: 30 },
-    { ...crowd(1000), says: '1000 runtimes, 40 awake, in two fleets', fleets: ['one', 'two'] },
-    { ...crowd(1000), says: '1000 runtimes, 40 awake, the server restarts in the middle', outage: true },
+  if (quick) return { first: [crowd(100), crowd(300)], more: [] }
+  const each = (awake: number) => [100, 300, 1000, 3000].map((runtimes) => crowd(runtimes, awake))
+  const special = (says: string, what: Partial<FleetCase>): Played => ({
+    ...crowd(1000),
+    says: `1000 runtimes, 40 awake, ${says}`,
+    ...what,
+  })
+  const first = [
+    ...each(40),
+    special('a stranger holds 30 sessions', { strangers: 30 }),
+    special('in two fleets', { fleets: ['one', 'two'] }),
+    special('the server restarts in the middle', { outage: true }),
   ]
+  return { first, more: [...each(10), ...each(90)] }
 }
 
 type Results = Partial<Record<FleetDriver, FleetResult>>
@@ -44,30 +51,30 @@ export const fleet: Scenario = {
     const all: { readonly played: Played; readonly results: Results }[] = []
     const notes: string[] = []
     if (!drivers.includes('PgBouncer')) notes.push('PgBouncer is not on this machine (Debian: apt-get install pgbouncer): it is left out.')
-    const play = async (server: PostgresServer, most: number, played: Played, by: readonly FleetDriver[] = drivers): Promise<void> => {
+    const play: Play = async (server, most, played, by = drivers) => {
       const results: Results = {}
       for (const driver of by) {
         progress(`${played.says}: ${driver}`)
         const result = await playFleet(server, driver, sessionsFor(most), played)
         results[driver] = result
+        progress(`${played.says}: ${driver}: ${JSON.stringify(result)}`)
         notes.push(`${played.says}, ${driver}: ${told(result)}.`)
       }
       all.push({ played, results })
     }
     await using server = await startPostgres({ settings: { max_connections: SESSIONS } })
     await prepareFleet(server)
-    for (const played of cases(quick)) await play(server, SESSIONS, played)
+    const { first, more } = cases(quick)
+    for (const played of first) await play(server, SESSIONS, played)
     if (!quick) {
-      await using small = await startPostgres({ settings: { max_connections: FEW_SESSIONS } })
-      await prepareFleet(small)
-      const says = `${PROCESSES} processes, stopped between their calls, on a server of ${FEW_SESSIONS}, 6 awake`
-      await play(small, FEW_SESSIONS, { says, runtimes: PROCESSES, awake: 6, calls: 240, areProcesses: true })
-      const atOnce = { says: '1000 runtimes wake at once', runtimes: 1000, awake: 1000, calls: 1000 }
-      await play(server, SESSIONS, atOnce, ['pg, retrying', ...drivers.filter((driver) => driver !== 'pg')])
       const points = all.flatMap(({ played, results }) => point(played, results))
       await writeFile(join(PICTURES, 'fleet.svg'), plotFailures(points, SESSIONS))
       await writeFile(join(PICTURES, 'fleet-waits.svg'), plotWaits(points, SESSIONS))
+      await playProcesses(play)
+      const atOnce = { says: '1000 runtimes wake at once', runtimes: 1000, awake: 1000, calls: 1000 }
+      await play(server, SESSIONS, atOnce, ['pg, retrying', ...drivers.filter((driver) => driver !== 'pg')])
     }
+    for (const played of more) await play(server, SESSIONS, played)
     notes.push(
       `Load of this machine at the end, over 1, 5 and 15 minutes: ${loadavg()
         .map((load) => load.toFixed(0))
@@ -75,6 +82,15 @@ export const fleet: Scenario = {
     )
     return { rows: all.flatMap(({ played, results }) => rowsOf(played, results)), comparison: compare(all), notes }
   },
+}
+
+type Play = (server: PostgresServer, most: number, played: Played, by?: readonly FleetDriver[]) => Promise<void>
+
+async function playProcesses(play: Play): Promise<void> {
+  await using small = await startPostgres({ settings: { max_connections: FEW_SESSIONS } })
+  await prepareFleet(small)
+  const says = `${PROCESSES} processes, stopped between their calls, on a server of ${FEW_SESSIONS}, 6 awake`
+  await play(small, FEW_SESSIONS, { says, runtimes: PROCESSES, awake: 6, calls: 240, areProcesses: true })
 }
 
 function hasPgBouncer(): boolean {

@@ -61,7 +61,7 @@ function settingFor({ name }: Scenario): Setting {
       return server
     },
     progress(text) {
-      if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${name}: ${text}`)
+      process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${name}: ${text}` : `${name}: ${text}\n`)
     },
   }
 }
