@@ -3,6 +3,7 @@
  * be measured.
  *
  *     pnpm bench [name …] [--quick] [--json file]
+ *     pnpm bench ledger [--minutes N] [--history file]
  */
 
 import { writeFile } from 'node:fs/promises'
@@ -15,8 +16,18 @@ import { scenarios } from './scenarios.ts'
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'string' }, quick: { type: 'boolean', default: false } },
+  options: {
+    json: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    minutes: { type: 'string' },
+    history: { type: 'string' },
+  },
 })
+const minutes = values.minutes === undefined ? undefined : Number(values.minutes)
+if (minutes !== undefined && !(minutes > 0)) {
+  console.error(`--minutes is "${values.minutes}", but must be a number above 0.`)
+  process.exit(1)
+}
 
 const chosen = choose(positionals)
 const reports: (Report & { readonly name: string })[] = []
@@ -56,6 +67,8 @@ function choose(names: readonly string[]): readonly Scenario[] {
 function settingFor({ name }: Scenario): Setting {
   return {
     quick: values.quick,
+    ...(minutes !== undefined && { minutes }),
+    ...(values.history !== undefined && { history: values.history }),
     postgres() {
       server ??= startPostgres({ settings: { max_connections: 100 } })
       return server

@@ -43,6 +43,10 @@ export interface Report {
 export interface Setting {
   /** A fraction of the samples: to see that everything runs, not to quote. */
   readonly quick: boolean
+  /** For how long, where a scenario can run as long as one likes. Undefined: its own default. */
+  readonly minutes?: number
+  /** Where to keep what happened. */
+  readonly history?: string
   /** The PostgreSQL that the scenarios share. Started at the first call. */
   postgres(): Promise<PostgresServer>
   /** Reports progress to the person who waits. */

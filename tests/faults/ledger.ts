@@ -6,7 +6,6 @@ import { type PostgresServer, spawnFreezable, startFaultProxy, startPostgres } f
 import type { Driver } from './child.ts'
 import type { LedgerEntry, RunOrder, RunReport, Told } from './ledger-child.ts'
 import { type Runtime, strike } from './ledger-faults.ts'
-import { writeHistory } from './ledger-history.ts'
 
 export interface LedgerOptions {
   readonly driver: Driver
@@ -24,6 +23,8 @@ export interface LedgerResult {
   readonly struck: Readonly<Record<string, number>>
   /** Everything that is wrong, one line each. */
   readonly violations: readonly string[]
+  /** The tokens that are in the table. */
+  readonly stored: readonly string[]
   /** How often callers were told what. */
   readonly told: Readonly<Partial<Record<Told, number>>>
 }
@@ -61,8 +62,6 @@ export async function runLedger({ driver, seed, faults, once = false, staysUp = 
   const rows = await readTable(server)
   if (driver === 'thaw') await sleep(LATER_MILLIS)
   const later = await readTable(server)
-  const file = process.env['THAW_LEDGER_HISTORY']
-  if (file !== undefined && driver === 'thaw') await writeHistory(file, entries, [...later.keys()])
   const violations = [
     ...entries.flatMap((entry) => [...wrong(entry, rows), ...wrong(entry, later).map((line) => `later: ${line}`)]),
     ...(staysUp
@@ -71,7 +70,7 @@ export async function runLedger({ driver, seed, faults, once = false, staysUp = 
     ...reports.flatMap(leaks),
     ...runtimes.flatMap(({ id, child }) => child.uncaught.map(({ error }) => `${id} crashes: ${error.name}: ${error.message}`)),
   ]
-  return { entries, struck, violations, told: tally(entries) }
+  return { entries, struck, violations, stored: [...later.keys()], told: tally(entries) }
 }
 
 async function begin(
@@ -123,7 +122,7 @@ function leaks({ last, total, idle, waiting }: RunReport): string[] {
   ]
 }
 
-function tally(entries: readonly LedgerEntry[]): Partial<Record<Told, number>> {
+export function tally(entries: readonly LedgerEntry[]): Partial<Record<Told, number>> {
   const counts: Partial<Record<Told, number>> = {}
   for (const { told } of entries) counts[told] = (counts[told] ?? 0) + 1
   return counts

@@ -51,8 +51,8 @@ RETURNING fingerprint, state, generation::text`
 export const LOOK: string = `SELECT fingerprint, state, generation::text, to_jsonb(it) ->> 'results' AS results FROM ${KEY_TABLE} AS it WHERE key = $1`
 
 /** So much is kept of the rows of one statement, and not a part of them: a table of keys is no place for more. */
-export const MOST_KEPT_ROWS = 1_000
-export const MOST_KEPT_BYTES = 65_536
+const MOST_KEPT_ROWS = 1_000
+const MOST_KEPT_BYTES = 65_536
 
 /**
  * A statement, and keeping its rows, as one. What refers to `thaw_rows` reads the rows that there are: the statement itself runs once. Nothing of ours is a parameter: should there be
