@@ -6,6 +6,7 @@
 import { randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { IDEMPOTENCY_SQL } from '@thaw/pg'
 import { startPostgres } from '@thaw/testkit'
 import pg from 'pg'
 import { LabError } from './lab-error.ts'
@@ -60,6 +61,7 @@ export async function startOwnDatabase(): Promise<Database> {
   const server = await startPostgres()
   try {
     const url = new URL(`${server.url}?sslmode=disable`)
+    await server.query(IDEMPOTENCY_SQL)
     const database = await createDatabase(url, OWN_HOST, 'public', server.version)
     return { ...database, restart: () => server.restart(), [Symbol.asyncDispose]: () => server.close() }
   } catch (error) {

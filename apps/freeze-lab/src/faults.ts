@@ -14,8 +14,10 @@ export interface Fault {
   readonly name: string
   /** What happens in the real world, in one sentence. */
   readonly happens: string
-  /** What a database must be for it: the lab's own, or one that is reached by name. Default: any. */
-  readonly needs?: 'own-server' | 'host-name'
+  /** What a database must be for it: the lab's own (to restart it, or for the table of keys), or one that is reached by name. Default: any. */
+  readonly needs?: 'own-server' | 'own-tables' | 'host-name'
+  /** A write is lost that was sent: here a retry by hand, plain `pg`'s third lane, shows what it does. */
+  readonly losesWrite?: true
   /** How many of the pool's ten connections are open when it strikes. Default 8: a pool can show what it does with new ones. */
   readonly warmCalls?: number
   /** Freezes the instance, strikes, thaws it, and makes sure that the fault struck. Two more calls follow. */
@@ -114,6 +116,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'request-lost',
+    losesWrite: true,
     happens: 'A connection breaks under a statement that was sent: the server never sees it, and the client cannot know that.',
     async play({ freeze, burst, settle, proxy, requests, call, mustStrike, database }) {
       await freeze()
@@ -128,6 +131,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'answer-lost',
+    losesWrite: true,
     happens: 'A connection breaks after the server has stored an order and before its answer arrives: who repeats it stores it twice.',
     async play({ freeze, burst, settle, proxy, requests, call, mustStrike, database }) {
       await freeze()
@@ -143,13 +147,29 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'request-lost-transaction',
+    losesWrite: true,
     happens: 'A connection breaks under the COMMIT of an order: the server never sees it, and the client cannot know that unless it asks.',
     play: (scene) => playLostCommit('loseNextRequest', scene),
   },
   {
     name: 'answer-lost-transaction',
+    losesWrite: true,
     happens: 'A connection breaks after the server has committed an order and before its answer arrives.',
     play: (scene) => playLostCommit('loseNextAnswer', scene),
+  },
+  {
+    name: 'request-lost-key',
+    needs: 'own-tables',
+    losesWrite: true,
+    happens: 'A connection breaks under an order that has an idempotency key: the server never sees it.',
+    play: (scene) => playLostKey('loseNextRequest', scene),
+  },
+  {
+    name: 'answer-lost-key',
+    needs: 'own-tables',
+    losesWrite: true,
+    happens: 'A connection breaks after the server has stored an order that has an idempotency key, and before its answer arrives.',
+    play: (scene) => playLostKey('loseNextAnswer', scene),
   },
   {
     name: 'frozen-mid-query',
@@ -197,6 +217,19 @@ async function playLostCommit(lose: 'loseNextRequest' | 'loseNextAnswer', scene:
   ambush.cancel()
   const struck = proxy.counters.struck[lose === 'loseNextRequest' ? 'lost-request' : 'lost-answer']
   mustStrike('COMMITs lost', struck, 1)
+}
+
+async function playLostKey(lose: 'loseNextRequest' | 'loseNextAnswer', scene: Scene): Promise<void> {
+  const { freeze, burst, settle, proxy, requests, call, mustStrike, database } = scene
+  await freeze()
+  await burst()
+  await settle()
+  const order = { ...requests.place(), keyed: true } as const
+  const ambush = proxy[lose](aimAt(order.id, database))
+  await call(order, true)
+  ambush.cancel()
+  const struck = proxy.counters.struck[lose === 'loseNextRequest' ? 'lost-request' : 'lost-answer']
+  mustStrike('orders lost', struck, 1)
 }
 
 function playCut(kind: CutKind): Fault['play'] {

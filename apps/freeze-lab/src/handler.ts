@@ -6,8 +6,10 @@ import type pg from 'pg'
 /** A request. `id` is the client's token for it: each order is stored with it, so that an order stored twice can be seen. */
 export type OrderEvent =
   | { readonly action: 'read' }
-  /** `whole`: in a transaction that must be stored once. Thaw has one for that; with plain `pg` it is written by hand. */
-  | { readonly action: 'place'; readonly id: string; readonly item: string; readonly whole?: true }
+  /**
+   * `whole`: in a transaction that must be stored once. Thaw has one for that; with plain `pg` it is written by hand. `keyed`: under the client's token, of which plain `pg` knows nothing.
+   */
+  | { readonly action: 'place'; readonly id: string; readonly item: string; readonly whole?: true; readonly keyed?: true }
   | { readonly action: 'place-all'; readonly id: string; readonly items: readonly string[] }
 
 /** Answers one request. */
@@ -27,6 +29,10 @@ export function createHandler(pool: pg.Pool, table: string): Handler {
     }
     if (event.action === 'place' && event.whole && 'transaction' in pool) {
       await (pool as ThawPool).transaction((client) => client.query(insert, [event.id, 1, event.item]))
+      return { orders: 1 }
+    }
+    if (event.action === 'place' && event.keyed && 'transaction' in pool) {
+      await (pool as ThawPool).query({ text: insert, values: [event.id, 1, event.item], idempotencyKey: event.id })
       return { orders: 1 }
     }
     if (event.action === 'place' && !event.whole) {

@@ -7,7 +7,7 @@ import { type Figures, total } from './figures.ts'
 import { LabError } from './lab-error.ts'
 import { plural } from './plural.ts'
 import type { Recording } from './record/recording.ts'
-import { type Driver, playRound } from './round.ts'
+import { type Driver, type Lane, playRound, type RoundResult } from './round.ts'
 
 /** What to run. */
 export interface LabOptions {
@@ -23,6 +23,8 @@ export interface FaultResult {
   readonly happens: string
   readonly pg: Figures
   readonly thaw: Figures
+  /** Plain pg with a retry by hand, where a write is lost. */
+  readonly retried?: Figures
   /** What happened when, for each driver. */
   readonly recordings: Readonly<Record<Driver, Recording>>
 }
@@ -77,18 +79,23 @@ export async function runLab({ faults, seed, url }: LabOptions, listener: LabLis
   const results: FaultResult[] = []
   for (const fault of planned) {
     listener.begun(fault)
-    const play = (driver: Driver, stop: AbortSignal) =>
-      playRound(fault, { driver, seed, database: databases[driver], signal: stop, tell: (step) => listener.stepped(driver, step) })
-    const [pg, thaw] = await bothOrNeither(
+    const play = (driver: Lane, stop: AbortSignal) => {
+      const database = databases[driver === 'retry' ? 'pg' : driver]
+      const tell = (step: string) => (driver === 'retry' ? undefined : listener.stepped(driver, step))
+      return playRound(fault, { driver, seed, database, signal: stop, tell })
+    }
+    const lanes = ['pg', 'thaw', ...(fault.losesWrite ? (['retry'] as const) : [])] as const
+    const played = await allOrNone(
       signal,
-      (stop) => play('pg', stop),
-      (stop) => play('thaw', stop),
+      lanes.map((driver) => (stop: AbortSignal) => play(driver, stop)),
     )
+    const [pg, thaw, retried] = played as readonly [RoundResult, RoundResult, RoundResult?]
     const result = {
       name: fault.name,
       happens: fault.happens,
       pg: pg.figures,
       thaw: thaw.figures,
+      ...(retried && { retried: retried.figures }),
       recordings: { pg: pg.recording, thaw: thaw.recording },
     }
     results.push(result)
@@ -109,6 +116,7 @@ export async function runLab({ faults, seed, url }: LabOptions, listener: LabLis
 
 function reasonToSkip({ needs }: Fault, database: Database): string | undefined {
   if (needs === 'own-server' && !database.restart) return 'the lab restarts no server but its own'
+  if (needs === 'own-tables' && !database.restart) return 'the lab makes no table of idempotency keys but in its own database'
   if (needs === 'host-name' && !database.isNamed) return 'the URL has no host name that could fail to resolve'
   return undefined
 }
@@ -142,8 +150,8 @@ async function openDatabases(open: () => Promise<Database>): Promise<Record<Driv
 
 type Play<T> = (stop: AbortSignal) => Promise<T>
 
-/** Waits for both even if one fails, which stops the other: neither may be left running. Throws what failed first. */
-async function bothOrNeither<T>(signal: AbortSignal, one: Play<T>, other: Play<T>): Promise<[T, T]> {
+/** Waits for all even if one fails, which stops the others: none may be left running. Throws what failed first. */
+async function allOrNone<T>(signal: AbortSignal, plays: readonly Play<T>[]): Promise<readonly T[]> {
   const failure = new AbortController()
   const stop = AbortSignal.any([signal, failure.signal])
   // Every sleep and poll listens to it; that is no leak.
@@ -152,8 +160,9 @@ async function bothOrNeither<T>(signal: AbortSignal, one: Play<T>, other: Play<T
     work.catch((error: unknown) => failure.abort(error))
     return work
   }
-  const [first, second] = await Promise.allSettled([stopping(one(stop)), stopping(other(stop))])
-  if (first.status === 'fulfilled' && second.status === 'fulfilled') return [first.value, second.value]
+  const ended = await Promise.allSettled(plays.map((play) => stopping(play(stop))))
+  const results = ended.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
+  if (results.length === plays.length) return results
   signal.throwIfAborted()
   throw failure.signal.reason
 }

@@ -33,13 +33,21 @@ describe('a run', () => {
       'answer-lost',
       '--fault',
       'answer-lost-transaction',
+      '--fault',
+      'answer-lost-key',
     )
     // The lab ends with 2 if a fault did not strike, so 0 says that they did.
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     const result: LabResult = JSON.parse(stdout)
     expect(result.complaints).toEqual([])
-    expect(result.faults.map(({ name }) => name)).toEqual(['rst-on-next-byte', 'database-away', 'answer-lost', 'answer-lost-transaction'])
-    const [reset, away, lost, whole] = result.faults as [FaultResult, FaultResult, FaultResult, FaultResult]
+    expect(result.faults.map(({ name }) => name)).toEqual([
+      'rst-on-next-byte',
+      'database-away',
+      'answer-lost',
+      'answer-lost-transaction',
+      'answer-lost-key',
+    ])
+    const [reset, away, lost, whole, keyed] = result.faults as [FaultResult, FaultResult, FaultResult, FaultResult, FaultResult]
     for (const { pg, thaw } of [reset, away]) {
       expect(pg.failed).toBeGreaterThan(0)
       expect(thaw).toMatchObject({ calls: 12, failed: 0, unknown: 0, isCapped: false })
@@ -47,8 +55,13 @@ describe('a run', () => {
     expect(away.thaw.worstWaitMillis).toBeGreaterThan(1_500)
     expect(lost.pg).toMatchObject({ calls: 13, failed: 0, unknown: 1 })
     expect(lost.thaw).toMatchObject({ calls: 13, failed: 0, rowsTwice: 0 })
-    expect(whole.pg).toMatchObject({ calls: 13, failed: 0, unknown: 1 })
-    expect(whole.thaw).toMatchObject({ calls: 13, failed: 0, unknown: 0, rowsTwice: 0, rowsMissing: 0 })
+    for (const { pg, thaw } of [whole, keyed]) {
+      expect(pg).toMatchObject({ calls: 13, failed: 0, unknown: 1 })
+      expect(thaw).toMatchObject({ calls: 13, failed: 0, unknown: 0, rowsTwice: 0, rowsMissing: 0 })
+    }
+    // As blogs have it: no error, and the order is there twice.
+    for (const { retried } of [lost, whole, keyed]) expect(retried).toMatchObject({ failed: 0, unknown: 0, rowsTwice: 1 })
+    expect(reset.retried).toBeUndefined()
     expect(result.total.thaw).toMatchObject({ failed: 0, rowsTwice: 0, rowsMissing: 0, crashes: 0 })
     for (const { recordings } of result.faults) for (const recording of [recordings.pg, recordings.thaw]) expectSound(recording)
     expect(away.recordings.thaw.troubles).toMatchObject([{ kind: 'refusing' }])
@@ -95,9 +108,9 @@ describe('a run', () => {
 })
 
 test('ends with 1 when Thaw fails: here both lanes are plain pg', async () => {
-  // Importing @thaw/pg gives pg.
+  // Importing @thaw/pg gives pg, to the instances.
   const hook =
-    "import { registerHooks } from 'node:module'; registerHooks({ resolve: (name, context, next) => next(name === '@thaw/pg' ? 'pg' : name, context) })"
+    "import { registerHooks } from 'node:module'; registerHooks({ resolve: (name, context, next) => next(name === '@thaw/pg' && context.parentURL.endsWith('/instance.ts') ? 'pg' : name, context) })"
   const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(hook)}` }
   const { code, stdout } = await startWith(env, '--fault', 'fin-on-next-byte', '--no-report').ended
   expect(code).toBe(1)

@@ -38,8 +38,9 @@ export function createLineReporter({ seed }: LabOptions): Reporter {
     },
     begun() {},
     stepped() {},
-    finished({ name, pg, thaw }) {
-      console.log(`${++done}/${count} ${name}: plain pg ${describe(pg)}; Thaw ${describe(thaw)}`)
+    finished({ name, pg, thaw, retried }) {
+      const byHand = retried ? `; plain pg and a retry by hand ${describe(retried)}` : ''
+      console.log(`${++done}/${count} ${name}: plain pg ${describe(pg)}; Thaw ${describe(thaw)}${byHand}`)
     },
     ended: (result) => console.log(`\n${summarize(result)}`),
     [Symbol.dispose]() {},

@@ -15,6 +15,9 @@ import { createScene, settleProxy } from './scene.ts'
 /** The two drivers that are compared. */
 export type Driver = 'pg' | 'thaw'
 
+/** `retry`: plain pg, and what blogs advise. */
+export type Lane = Driver | 'retry'
+
 /** What came of a round. */
 export interface RoundResult {
   readonly figures: Figures
@@ -23,7 +26,7 @@ export interface RoundResult {
 
 /** What a round needs. */
 export interface RoundSetting {
-  readonly driver: Driver
+  readonly driver: Lane
   readonly database: Database
   readonly seed: number
   readonly signal: AbortSignal
@@ -40,7 +43,7 @@ export async function playRound(fault: Fault, { driver, seed, signal, tell, ...s
   signal.throwIfAborted()
   tell('starting')
   const calls: Promise<Call>[] = []
-  const requests = createRequests(seed, fault.name)
+  const requests = createRequests(seed, driver === 'retry' ? `${fault.name}, retried` : fault.name)
   const witness = createWitness()
   // Recorded, because the last thing that a server says on a connection is when it ended it.
   await using proxy = witness.proxy(await startFaultProxy(setting.database.target, { record: true }))

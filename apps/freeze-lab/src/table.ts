@@ -13,6 +13,8 @@ interface Cell {
 }
 
 const MARK = '*'
+/** Below the fault that it belongs to. */
+const RETRIED = '  and a retry'
 
 /** Failed calls: those that should not have failed, and those whose outcome no client can know, with a mark. */
 export function showFailed({ failed, unknown }: Summed): string {
@@ -29,10 +31,9 @@ export function showWait({ worstWaitMillis, isCapped }: Summed): string {
 /** The table in Markdown, with one line per fault and one for all of them. */
 export function markdownTable(results: readonly FaultResult[], pg: Summed, thaw: Summed): string {
   const heads = ['fault', ...['pg', 'Thaw'].flatMap((name) => [`${name}: failed`, 'worst wait', 'rows twice', 'crashes'])]
-  const body = [
-    ...results.map((result) => [result.name, ...cellsOf(result.pg), ...cellsOf(result.thaw)]),
-    ['**all**', ...cellsOf(pg), ...cellsOf(thaw)],
-  ].map((row) => row.map((cell) => (typeof cell === 'string' ? cell : cell.text)))
+  const body = [...results.flatMap(linesOf), ['**all**', ...cellsOf(pg), ...cellsOf(thaw)]].map((row) =>
+    row.map((cell) => (typeof cell === 'string' ? cell : cell.text)),
+  )
   const widths = heads.map((head, column) => Math.max(head.length, ...body.map((row) => row[column]?.length ?? 0)))
   const line = (cells: readonly string[]): string =>
     `| ${cells.map((cell, column) => pad(cell, widths[column] ?? 0, column)).join(' | ')} |`
@@ -55,10 +56,10 @@ const WIDTHS = [17, 8, 7, 6, 8, 10, 7, 6, 8]
 export function terminalTable(names: readonly string[], results: readonly FaultResult[], current: string | undefined): string {
   const heads = ['', ...['', ''].flatMap(() => ['failed', 'worst', 'twice', 'crashes'])]
   const over = `${' '.repeat((WIDTHS[0] ?? 0) + 2)}${'plain pg'.padEnd(31)}Thaw`
-  const rows = names.map((name) => {
+  const rows = names.flatMap((name): Cell[][] => {
     const result = results.find((known) => known.name === name)
-    if (result) return [{ text: name }, ...cellsOf(result.pg), ...cellsOf(result.thaw)]
-    return [{ text: name === current ? `${name} …` : name, style: name === current ? 'bold' : 'dim' } satisfies Cell]
+    if (result) return linesOf(result).map((line) => line.map((cell) => (typeof cell === 'string' ? { text: cell } : cell)))
+    return [[{ text: name === current ? `${name} …` : name, style: name === current ? 'bold' : 'dim' } satisfies Cell]]
   })
   return [paint('bold', over), paint('dim', render(heads.map((text) => ({ text })))), ...rows.map(render)].join('\n')
 }
@@ -70,6 +71,12 @@ function render(cells: readonly Cell[]): string {
       return style ? paint(style, padded) : padded
     })
     .join('')
+}
+
+/** One for each fault, and one below it where a retry by hand was tried. */
+function linesOf({ name, pg, thaw, retried }: FaultResult): (string | Cell)[][] {
+  const line = [name, ...cellsOf(pg), ...cellsOf(thaw)]
+  return retried ? [line, [RETRIED, ...cellsOf(retried), ...cellsOf(thaw).map(() => '')]] : [line]
 }
 
 function cellsOf(figures: Summed): Cell[] {
