@@ -1,5 +1,6 @@
 /** Reads that share a connection, on real PostgreSQL: whose each answer is, and what goes over the wire. */
 
+import { setFlagsFromString } from 'node:v8'
 import { describe, expect, test, vi } from 'vitest'
 import { ask, createPool, PATIENCE, pool, proxy, sentSince, server, TEN, teach, useSharingWorld } from '../test/sharing-world.ts'
 
@@ -228,6 +229,23 @@ describe('large ones', () => {
     expect(chunks.findIndex(({ direction }) => direction === 'to-client')).toBeLessThan(
       chunks.findIndex(({ data }) => data.includes('yyyy')),
     )
+  })
+})
+
+describe('what it costs', () => {
+  test('a socket that was shared stays an ordinary object: it is looked at with each statement', async () => {
+    setFlagsFromString('--allow-natives-syntax')
+    const isFast = new Function('object', 'return %HasFastProperties(object)') as (object: object) => boolean
+    createPool()
+    let stream: object | undefined
+    pool.on('connect', (client) => {
+      stream = (client as unknown as { connection: { stream: object } }).connection.stream
+    })
+    await pool.query('select 1')
+    expect(stream && isFast(stream)).toBe(true)
+    await Promise.all(TEN.map(ask))
+    await Promise.all(TEN.map(ask))
+    expect(stream && isFast(stream)).toBe(true)
   })
 })
 

@@ -10,17 +10,9 @@ import { type Clock, type Deadline, startDeadline } from '@thaw/core'
 import type { QueryResult } from 'pg'
 import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
-import {
-  activeQueryOf,
-  type PeerClient,
-  type PeerConnection,
-  type PeerQuery,
-  queuedQueriesOf,
-  type Release,
-  setActiveQuery,
-} from '../driver/peer.ts'
-import { join } from './extended-query.ts'
+import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, type Release, setActiveQuery } from '../driver/peer.ts'
 import type { Bounds } from './interruption.ts'
+import { inOneWrite } from './one-write.ts'
 import type { Expected, Reader, SharedConnection } from './shared-connection.ts'
 import { isBroken, type Vitals } from './vitals.ts'
 
@@ -143,7 +135,7 @@ export class Ledger implements SharedConnection {
   #sendAhead(): void {
     const { connection } = this.client
     const waiting = this.#entries.filter(({ state }) => state === 'waiting')
-    inOneWrite(connection.stream, () => {
+    inOneWrite(connection, () => {
       for (const expected of waiting) {
         const refused = expected.query?.submit?.(connection)
         if (refused) this.#refuse(expected, refused)
@@ -252,23 +244,5 @@ export class Ledger implements SharedConnection {
   #stopWatching(): void {
     this.#late?.cancel()
     this.#late = undefined
-  }
-}
-
-/** What is written meanwhile goes to the socket as one: for each of them Node keeps books, and there are five to a statement. */
-function inOneWrite(stream: PeerConnection['stream'], work: () => void): void {
-  const own = Object.getOwnPropertyDescriptor(stream, 'write')
-  const parts: Uint8Array[] = []
-  const write = (part: Uint8Array): boolean => {
-    parts.push(part)
-    return true
-  }
-  Object.defineProperty(stream, 'write', { value: write, configurable: true, writable: true })
-  try {
-    work()
-  } finally {
-    if (own) Object.defineProperty(stream, 'write', own)
-    else Reflect.deleteProperty(stream, 'write')
-    if (parts.length > 0) stream.write(join(...parts))
   }
 }
