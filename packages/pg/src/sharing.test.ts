@@ -1,6 +1,7 @@
 /** Reads that share a connection, on real PostgreSQL: whose each answer is, and what goes over the wire. */
 
 import { setFlagsFromString } from 'node:v8'
+import { type Clock, systemClock } from '@thaw/core'
 import { describe, expect, test, vi } from 'vitest'
 import { ask, createPool, PATIENCE, pool, proxy, sentSince, server, TEN, teach, useSharingWorld } from '../test/sharing-world.ts'
 
@@ -233,6 +234,23 @@ describe('large ones', () => {
 })
 
 describe('what it costs', () => {
+  test('reads of one tick go out in one write, and are not spread over all connections', async () => {
+    let now = 0
+    const clock: Clock = { ...systemClock, mono: () => (now += 0.001) }
+    createPool({ max: 2, clock } as never)
+    await teach(2)
+    // The server works on it for a while, as far as the pool can tell.
+    for (const index of TEN) {
+      const answer = ask(index)
+      now += 0.3
+      await answer
+    }
+    const pids = (await Promise.all(TEN.map(ask))).map(({ rows }) => rows[0].pid)
+    const first = pids.filter((pid) => pid === pids[0]).length
+    // Each idle connection takes one, and the rest goes out together.
+    expect([first, TEN.length - first].sort()).toEqual([1, 9])
+  })
+
   test('a socket that was shared stays an ordinary object: it is looked at with each statement', async () => {
     setFlagsFromString('--allow-natives-syntax')
     const isFast = new Function('object', 'return %HasFastProperties(object)') as (object: object) => boolean

@@ -58,6 +58,9 @@ const MOST_LOOKED_AT = 16
 /** Until a dial was seen: what one across a continent takes. */
 const DIAL_MILLIS = 100
 const ALPHA = 1 / 8
+/** So much goes out in one write, on one connection, before another is looked for: a write costs our thread, and the server's, more than a quick read does. */
+const MOST_IN_A_WRITE = 16
+const MOST_MILLIS_IN_A_WRITE = 4
 /** An answer that has not come by then was lost with its connection. */
 const ASK_AGAIN_MILLIS = 1000
 
@@ -69,6 +72,10 @@ export class Sharing implements LedgerHost {
   #isServing = false
   #wantsProof = false
   #askedAt = Number.NEGATIVE_INFINITY
+  /** The connection on which a write goes out at the end of this tick, and what is in it. */
+  #gathering: PeerClient | undefined
+  #gathered = 0
+  #gatheredMillis = 0
 
   constructor(host: SharingHost) {
     this.#host = host
@@ -109,12 +116,30 @@ export class Sharing implements LedgerHost {
   }
 
   /** Others will share it in a moment, perhaps, as they did the last time: what is sent until then goes to the socket in one write. */
-  #delay(reader: Reader, { connection: { stream } }: PeerClient, vitals: Vitals): void {
+  #delay(reader: Reader, client: PeerClient, vitals: Vitals): void {
+    const { stream } = client.connection
     vitals.wasShared = false
     if (!stream.cork || !shareableOf(reader, this.#host.checks.classify, this.paces)) return
     stream.cork()
+    this.gathers(client)
     // Behind the ticks that are asked for until this one has ended.
-    nextTick(() => nextTick(() => stream.uncork()))
+    nextTick(() =>
+      nextTick(() => {
+        this.hasSent(client)
+        stream.uncork()
+      }),
+    )
+  }
+
+  gathers(client: PeerClient): void {
+    if (this.#gathering === client) return
+    this.#gathering = client
+    this.#gathered = 1
+    this.#gatheredMillis = 0
+  }
+
+  hasSent(client: PeerClient): void {
+    if (this.#gathering === client) this.#gathering = undefined
   }
 
   /** The call that had the connection for itself was answered. */
@@ -226,6 +251,8 @@ export class Sharing implements LedgerHost {
   #lane(read: Shareable, but: number, now: number): Lane | undefined {
     const lateMillis = this.#host.pool.options.max === 1 ? Number.POSITIVE_INFINITY : this.lateMillis()
     const others: Lane[] = []
+    const gathering = but === 0 ? this.#gatheringLane(read, now, lateMillis) : undefined
+    if (gathering) return gathering
     let least: Lane | undefined
     for (const client of this.#host.pool._clients) {
       const vitals = (client as { [VITALS]?: Vitals })[VITALS]
@@ -235,6 +262,18 @@ export class Sharing implements LedgerHost {
       if (but > 0) others.push(least)
     }
     return but > 0 ? others.sort((one, other) => one.aheadMillis - other.aheadMillis)[but] : least
+  }
+
+  /** The one on which a write is still to go out, unless much is in it already. */
+  #gatheringLane(read: Shareable, now: number, lateMillis: number): Lane | undefined {
+    const client = this.#gathering
+    const vitals = client && (client as { [VITALS]?: Vitals })[VITALS]
+    if (!vitals || this.#gathered >= MOST_IN_A_WRITE || this.#gatheredMillis >= MOST_MILLIS_IN_A_WRITE) return undefined
+    const aheadMillis = this.#aheadMillis(client, vitals, read, now, lateMillis)
+    if (aheadMillis === undefined) return undefined
+    this.#gathered++
+    this.#gatheredMillis += read.pace.millis ?? MOST_MILLIS_IN_A_WRITE
+    return { client, vitals, aheadMillis }
   }
 
   /** Undefined: it may not be shared, or not by this one. */

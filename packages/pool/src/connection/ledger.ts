@@ -23,6 +23,9 @@ export interface LedgerHost {
   lateMillis(): number
   /** Is there another connection that could be faster? And may those behind be sent a second time? */
   mayRace(client: PeerClient): boolean
+  /** A write on the connection is due at the end of this tick, and may take more until then. Then: it has gone out. */
+  gathers(client: PeerClient): void
+  hasSent(client: PeerClient): void
   /** `behindMillis`: since the answer before it. Infinity: there was none. */
   answered(expected: Expected, tookMillis: number, behindMillis: number): void
 }
@@ -123,8 +126,10 @@ export class Ledger implements SharedConnection {
     if (!isWaiting) this.#start(expected)
     else if (!this.#isScheduled) {
       this.#isScheduled = true
+      this.#host.gathers(client)
       nextTick(() => {
         this.#isScheduled = false
+        this.#host.hasSent(client)
         if (!isBroken(client)) this.#sendAhead()
       })
     }
