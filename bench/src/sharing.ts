@@ -17,6 +17,7 @@ const LEAST = 0.97
 const WANTED: Readonly<Record<number, number>> = { 0: 2.5, 1: 6, 5: 7 }
 const CELL_MILLIS = 1500
 const MOST_ROUNDS = 12
+const WARM_TURNS = 20
 const TEXT = 'select $1::int + 1 as n'
 
 /** Somebody who answers. */
@@ -97,8 +98,9 @@ async function measureCell(url: string, { distance, max, atOnce }: Where, isQuic
   const statements = Math.max(atOnce, distance === 0 ? 200 : max * 8)
   const peers = NAMES.map((name) => [name, OPEN[name](url, max)] as const)
   const cell: Record<Name, Cost[]> = { pg: [], thaw: [], 'postgres.js': [] }
-  // Warm: connections are open, texts are known, and the compiler has seen it.
-  for (const [, peer] of peers) for (let turn = 0; turn < (distance === 0 ? 3 : 1); turn++) await runChunk(peer, atOnce, statements)
+  // Warm: connections are open, texts are known, and the compiler has done its work: thousands of statements until then, more for more code.
+  for (const [, peer] of peers)
+    for (let turn = 0; turn < (distance === 0 ? WARM_TURNS : 1); turn++) await runChunk(peer, atOnce, statements)
   const began = performance.now()
   const most = isQuick ? 2 : MOST_ROUNDS
   for (let round = 0; round < most && (round < 2 || performance.now() - began < CELL_MILLIS); round++) {
