@@ -25,7 +25,7 @@ const BAR = 32
 
 export function plotFailures(points: readonly FleetPoint[], sessions: number): string {
   const percent = ({ failed, calls }: FleetResult) => (100 * failed) / calls
-  const label = (value: number) => (value > 0 && value < 1 ? '<1 %' : `${Math.round(value)} %`)
+  const label = (value: number) => (value > 0 && value < 1 ? '&lt;1 %' : `${Math.round(value)} %`)
   return plot(points, { title: `Failed calls on a server of ${sessions} sessions`, value: percent, most: 100, label })
 }
 
