@@ -6,30 +6,23 @@
 import { Pool as NeonPool, neonConfig } from '@thaw/neon'
 import { Pool } from '@thaw/pg'
 import { db0Connector } from '@thaw/pg/db0'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startNeon, startPostgres, terminateSessions } from '@thaw/testkit'
+import { startNeon, terminateSessions } from '@thaw/testkit'
 import * as db0 from 'db0'
 import postgresql from 'db0/connectors/postgresql'
 import * as db0OfNitro from 'db0-of-nitro'
 import postgresqlOfNitro from 'db0-of-nitro/connectors/postgresql'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { proxy, server, useFreshProxy } from '../faults/fresh-proxy.ts'
 import { until } from '../faults/until.ts'
+
+useFreshProxy()
 
 const APP = 'db0'
 
-let server: PostgresServer
-let proxy: FaultProxy
-
-beforeAll(async () => {
-  server = await startPostgres()
-})
-afterAll(() => server.close())
-
 beforeEach(async () => {
-  proxy = await startFaultProxy(server)
   await server.query('DROP TABLE IF EXISTS notes')
   await server.query('CREATE TABLE notes (id serial PRIMARY KEY, text text)')
 })
-afterEach(() => proxy.close())
 
 const url = () => `${proxy.urlFor(server.url)}?application_name=${APP}`
 const createPool = () => new Pool({ connectionString: url(), trustMillis: 0 })

@@ -6,13 +6,15 @@
  */
 
 import { ConnectionLostError, OutcomeUnknownError, Pool } from '@thaw/pg'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { sql as sqlRc } from 'drizzle-orm-rc'
 import { drizzle as drizzleRc } from 'drizzle-orm-rc/node-postgres'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { proxy, server, useFreshProxy } from '../faults/fresh-proxy.ts'
+
+useFreshProxy()
 
 /** A database on the pool, as one of them makes it. The classes of the other differ in type alone. */
 const VERSIONS = [
@@ -25,21 +27,12 @@ const VERSIONS = [
   },
 ] as const
 
-let server: PostgresServer
-let proxy: FaultProxy
 let pool: pg.Pool
 
-beforeAll(async () => {
-  server = await startPostgres()
-})
-afterAll(() => server.close())
-
 beforeEach(async () => {
-  proxy = await startFaultProxy(server)
   await server.query('DROP TABLE IF EXISTS notes')
   await server.query('CREATE TABLE notes (text text)')
 })
-afterEach(() => proxy.close())
 
 const config = () => ({ connectionString: proxy.urlFor(server.url), max: 1, connectionTimeoutMillis: 2_000 })
 

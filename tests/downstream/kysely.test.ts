@@ -2,28 +2,22 @@
 
 import { once } from 'node:events'
 import { Pool } from '@thaw/pg'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import { Kysely, PostgresDialect } from 'kysely'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { proxy, server, useFreshProxy } from '../faults/fresh-proxy.ts'
+
+useFreshProxy()
 
 interface Database {
   readonly notes: { readonly text: string }
 }
 
-let server: PostgresServer
-let proxy: FaultProxy
 let db: Kysely<Database>
 let uncaught: unknown[]
 const catchIt = (error: unknown) => void uncaught.push(error)
 
-beforeAll(async () => {
-  server = await startPostgres()
-})
-afterAll(() => server.close())
-
 beforeEach(async () => {
-  proxy = await startFaultProxy(server)
   await server.query('DROP TABLE IF EXISTS notes')
   await server.query('CREATE TABLE notes (text text)')
   db = kysely(new Pool({ connectionString: proxy.urlFor(server.url), max: 1, connectionTimeoutMillis: 5_000, trustMillis: 0 }))
@@ -33,7 +27,6 @@ beforeEach(async () => {
 afterEach(async () => {
   process.off('uncaughtException', catchIt)
   await db.destroy()
-  await proxy.close()
 })
 
 function kysely(pool: pg.Pool): Kysely<Database> {

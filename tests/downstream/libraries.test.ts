@@ -6,28 +6,23 @@
  */
 
 import * as thaw from '@thaw/pg'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres, terminateSessions } from '@thaw/testkit'
+import { terminateSessions } from '@thaw/testkit'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { proxy, server, useFreshProxy } from '../faults/fresh-proxy.ts'
 import { discard } from '../faults/side-by-side.ts'
 import { until } from '../faults/until.ts'
 import { type Behind, LIBRARIES, type Library, SEQUELIZE } from './libraries.ts'
 
+useFreshProxy()
+
 const APP = 'libraries'
 
-let server: PostgresServer
-let proxy: FaultProxy
 let pools: pg.Pool[]
 let uncaught: unknown[]
 const catchIt = (error: unknown) => void uncaught.push(error)
 
-beforeAll(async () => {
-  server = await startPostgres()
-})
-afterAll(() => server.close())
-
 beforeEach(async () => {
-  proxy = await startFaultProxy(server)
   pools = []
   uncaught = []
   process.on('uncaughtException', catchIt)
@@ -38,7 +33,6 @@ beforeEach(async () => {
 afterEach(async () => {
   process.off('uncaughtException', catchIt)
   await Promise.all(pools.map((pool) => (pool.ended || pool.ending ? undefined : pool.end())))
-  await proxy.close()
 })
 
 function behind(name: 'pg' | 'Thaw'): Behind {

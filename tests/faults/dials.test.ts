@@ -7,17 +7,18 @@
  */
 
 import net from 'node:net'
-import { createFakeClock, type FaultProxy, failDns, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import { createFakeClock, failDns } from '@thaw/testkit'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import type { Driver } from './child.ts'
+import { proxy, server, useFreshProxy } from './fresh-proxy.ts'
 import { createDialLog, createPool, discard, outcome } from './side-by-side.ts'
 import { until } from './until.ts'
 
+useFreshProxy()
+
 const HOST = 'db.thaw.test'
 
-let server: PostgresServer
-let proxy: FaultProxy
 let log: ReturnType<typeof createDialLog>
 const pools: pg.Pool[] = []
 
@@ -29,17 +30,9 @@ function coldPool(driver: Driver, config: pg.PoolConfig = {}): pg.Pool {
   return pool
 }
 
-beforeAll(async () => {
-  server = await startPostgres()
-})
-beforeEach(async () => {
-  proxy = await startFaultProxy(server)
-})
 afterEach(async () => {
   await Promise.all(pools.splice(0).map(discard))
-  await proxy.close()
 })
-afterAll(() => server.close())
 
 describe('what passes', () => {
   test('the server shuts down, is gone, and starts up: 57P03', async () => {

@@ -6,17 +6,17 @@
  */
 
 import { Pool as ThawPool } from '@thaw/pg'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import type pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import type { Driver } from './child.ts'
+import { proxy, server, useFreshProxy } from './fresh-proxy.ts'
 import { createDialLog, createPool, discard, outcome, takeClient } from './side-by-side.ts'
 import { until } from './until.ts'
 
+useFreshProxy()
+
 const TIMEOUT_MILLIS = 50
 
-let server: PostgresServer
-let proxy: FaultProxy
 const pools: pg.Pool[] = []
 
 function openPool(driver: Driver, config: pg.PoolConfig = {}): pg.Pool {
@@ -29,17 +29,9 @@ function end(driver: Driver, pool: pg.Pool): Promise<string> {
   return outcome(driver, pool instanceof ThawPool ? (pool.end({ timeoutMillis: TIMEOUT_MILLIS }) as Promise<void>) : pool.end())
 }
 
-beforeAll(async () => {
-  server = await startPostgres()
-})
-beforeEach(async () => {
-  proxy = await startFaultProxy(server)
-})
 afterEach(async () => {
   await Promise.all(pools.splice(0).map(discard))
-  await proxy.close()
 })
-afterAll(() => server.close())
 
 /** Something that goes on, and the calls that wait because of it. */
 type Situation = (pool: pg.Pool, driver: Driver) => Promise<Promise<string>[]>

@@ -6,14 +6,14 @@
  * when the socket has closed, and a late `release()` does no harm.
  */
 
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import type pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import type { Driver } from './child.ts'
+import { proxy, server, useFreshProxy } from './fresh-proxy.ts'
 import { createPool, discard, outcome, takeClient } from './side-by-side.ts'
 
-let server: PostgresServer
-let proxy: FaultProxy
+useFreshProxy()
+
 const pools: pg.Pool[] = []
 
 function openPool(driver: Driver, max: number): pg.Pool {
@@ -31,17 +31,9 @@ async function loseAll(pool: pg.Pool, kind: 'fin' | 'rst'): Promise<pg.PoolClien
   return clients
 }
 
-beforeAll(async () => {
-  server = await startPostgres()
-})
-beforeEach(async () => {
-  proxy = await startFaultProxy(server)
-})
 afterEach(async () => {
   await Promise.all(pools.splice(0).map(discard))
-  await proxy.close()
 })
-afterAll(() => server.close())
 
 describe.each(['fin', 'rst'] as const)('cut by %s', (kind) => {
   test.each([1, 10])('the places of %i clients become free, though none is released', async (max) => {

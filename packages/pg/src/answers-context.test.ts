@@ -2,24 +2,15 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
 import Cursor from 'pg-cursor'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { proxy, server, useOneServer } from '../test/one-server.ts'
 import { Pool } from './index.ts'
 
-const request = new AsyncLocalStorage<string>()
-let server: PostgresServer
-let proxy: FaultProxy
+useOneServer()
 
-beforeAll(async () => {
-  server = await startPostgres()
-  proxy = await startFaultProxy(server)
-})
-afterAll(async () => {
-  await proxy.close()
-  await server.close()
-})
+const request = new AsyncLocalStorage<string>()
 
 /** One connection, opened by another request than those that use it. */
 async function opened(PoolClass: typeof stock.Pool, config: object = {}): Promise<stock.Pool> {

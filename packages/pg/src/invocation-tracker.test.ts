@@ -133,7 +133,7 @@ describe('when an invocation ends', () => {
     expect(trackedPoolOf(pool)?.holds(invocation)).toBe(false)
     expect(leaks).toHaveLength(1)
     expect(leaks[0]?.acquiredAt).toContain('forgetful')
-    expect(leaks[0]?.acquiredAt.split('\n')[0]).toContain('member.test.ts')
+    expect(leaks[0]?.acquiredAt.split('\n')[0]).toContain('invocation-tracker.test.ts')
     await waitForSessions(server, 'member', 0)
     expect((await pool.query('select count(*)::int as n from leaked')).rows).toEqual([{ n: 0 }])
   })
@@ -299,7 +299,7 @@ describe('a pool', () => {
       const { origin } = trackedPoolOf(made) ?? {}
       await made.end()
       expect(origin?.invocation).toBe(invocation)
-      expect(origin?.madeAt.split('\n')[0]).toContain('member.test.ts')
+      expect(origin?.madeAt.split('\n')[0]).toContain('invocation-tracker.test.ts')
     }
   })
 

@@ -1,18 +1,9 @@
 import { isStock, saysLost } from '@thaw/pool'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import pg from 'pg'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { proxy, server, useOneServer } from '../test/one-server.ts'
 
-let server: PostgresServer
-let proxy: FaultProxy
-beforeAll(async () => {
-  server = await startPostgres()
-  proxy = await startFaultProxy(server)
-})
-afterAll(async () => {
-  await proxy.close()
-  await server.close()
-})
+useOneServer()
 
 test('pg says in the words we know that a connection has ended', async () => {
   const client = new pg.Client(proxy.urlFor(server.url))

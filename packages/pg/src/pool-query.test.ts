@@ -1,21 +1,11 @@
 /** `pool.query()` as it may be called: what plain pg does with each call, and Thaw too. */
 
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { proxy, server, useOneServer } from '../test/one-server.ts'
 import { Pool } from './index.ts'
 
-let server: PostgresServer
-let proxy: FaultProxy
-
-beforeAll(async () => {
-  server = await startPostgres()
-  proxy = await startFaultProxy(server)
-})
-afterAll(async () => {
-  await proxy.close()
-  await server.close()
-})
+useOneServer()
 
 /** As sql-template-strings and its like make them. */
 class Tagged {

@@ -1,24 +1,16 @@
 /** Methods of pg that somebody has wrapped, as tracing tools do: each call goes through the wrapper once, whenever it was put there. */
 
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
+import { proxy, server, useOneServer } from '../test/one-server.ts'
 import { Pool } from './index.ts'
+
+useOneServer()
 
 type Method = (this: unknown, ...values: unknown[]) => unknown
 
-let server: PostgresServer
-let proxy: FaultProxy
 const undo: (() => void)[] = []
 
-beforeAll(async () => {
-  server = await startPostgres()
-  proxy = await startFaultProxy(server)
-})
-afterAll(async () => {
-  await proxy.close()
-  await server.close()
-})
 afterEach(() => {
   for (const restore of undo.splice(0)) restore()
 })
