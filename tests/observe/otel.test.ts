@@ -332,6 +332,30 @@ test('a pool is observed once, until it ends or is stopped, and pools that share
   expect(ending).not.toHaveBeenCalled()
 })
 
+test('measured by two providers, of which the first stops: one span event for each thaw, and none is lost', async () => {
+  const exporter = new InMemorySpanExporter()
+  const tracer = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] }).getTracer('test')
+  const clock = createStoppableClock()
+  const pool = newPool({ clock })
+  const stop = observe(pool, { meterProvider: newMeters().meterProvider })
+  observe(pool, { meterProvider: newMeters().meterProvider })
+  observe(pool, { meterProvider: newMeters().meterProvider, spanEvents: false })
+  const eventsOfOneThaw = async () => {
+    clock.addWall(6 * 60_000)
+    await tracer.startActiveSpan('request', async (span) => {
+      await pool.query(READ)
+      span.end()
+    })
+    const spans = exporter.getFinishedSpans().flatMap(({ events }) => events.map((event) => event.name))
+    exporter.reset()
+    return spans
+  }
+  await pool.query(READ)
+  expect(await eventsOfOneThaw()).toEqual(['thaw.thawed'])
+  stop()
+  expect(await eventsOfOneThaw()).toEqual(['thaw.thawed'])
+})
+
 test('a pool of @thaw/neon', async () => {
   await using neon = await startNeon()
   Object.assign(neonConfig, neon.driver)

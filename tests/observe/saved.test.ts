@@ -94,6 +94,16 @@ describe.each(['pg', 'neon'] as const)('with @thaw/%s', (name) => {
     expect(unknown).toEqual([])
   })
 
+  test('a batch of reads whose answer is lost', async () => {
+    const { events, counts, unknown } = await told(name, (pool) => {
+      proxies[name].loseNextAnswer({ containing: 'count(*)' })
+      return pool.batch(['SELECT count(*) FROM orders', 'SELECT count(*) FROM orders'])
+    })
+    expect(events).toEqual([expect.stringMatching(RETRIED)])
+    expect(counts).toEqual({ retried: 1 })
+    expect(unknown).toEqual([])
+  })
+
   test('a key whose write was stored, and its answer lost', async () => {
     const { events, counts, unknown } = await losing('INSERT', (pool) => pool.query({ text: INSERT, idempotencyKey: crypto.randomUUID() }))
     expect(events).toEqual([expect.stringMatching(RESOLVED)])

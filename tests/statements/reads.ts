@@ -159,6 +159,7 @@ export const OTHERS: readonly Asked[] = [
   ['select row_to_json(u) from (select id, name from users) u'],
   ["select row(1, 2), row_to_json(row(1, 2)), (1, 2) = (1, 2), (placed_at, interval '1 day') overlaps (now(), now()) from orders"],
   ["select current_user, session_user, current_schema(), current_database(), current_setting('search_path'), user"],
+  ['select current_query()'],
   ['show server_version'],
   ['SHOW TRANSACTION ISOLATION LEVEL'],
   ['SHOW ALL'],

@@ -17,6 +17,7 @@ const VOLATILE: Readonly<Record<string, string>> = {
   uuidv7: 'the clock and chance',
   random: 'chance; its state belongs to the session, and nobody can ask for it',
   pg_sleep: 'waits',
+  current_query: 'its own text',
   pg_is_in_recovery: 'changes when a standby is promoted',
   pg_relation_size: 'asks the file system',
   pg_table_size: 'asks the file system',

@@ -106,6 +106,10 @@ exports.run = async function run({ name, Pool, Query, neon, config, proxy, reque
   if (proxy) proxy.cut('drop')
   await request('hedged', () => byPromise("select 'hedged'"))
   await request('ended', () => pool.end(isThaw ? { timeoutMillis: 1000 } : undefined))
+  await request('after the end', async () => {
+    await pool.query("select 'after the end'").catch(() => {})
+    await pool.connect().catch(() => {})
+  })
   if (neon) await request('by HTTP', () => neon(config.connectionString)`select 'by HTTP'`)
   return { ...seen, struck: proxy?.counters.struck }
 }

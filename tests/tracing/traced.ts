@@ -94,6 +94,10 @@ function parentsOf({ parent }: Span, spans: readonly Span[]): Span[] {
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(plain)
   if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).map(([key, one]) => [key, VOLATILE.test(key) || key.endsWith('pool.name') ? 'varies' : plain(one)])
+  const entries = Object.entries(value).map(([key, one]) => {
+    // The frames beneath are those of the pool that it is.
+    if (key === 'error.stack') return [key, String(one).split('\n')[0]] as const
+    return [key, VOLATILE.test(key) || key.endsWith('pool.name') ? 'varies' : plain(one)] as const
+  })
   return Object.fromEntries(entries.sort(([one], [other]) => (String(one) < String(other) ? -1 : 1)))
 }

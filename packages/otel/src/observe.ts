@@ -1,6 +1,7 @@
 /** Which pool to observe, and with which provider: checks both, and observes each pool once. */
 
 import { type Attributes, type MeterProvider, metrics } from '@opentelemetry/api'
+import { checkObserveOptions } from './check-options.ts'
 import { instrumentsOf } from './instruments.ts'
 import { checkPool, nameOf, type ObservablePool } from './observable-pool.ts'
 import { spanEvents } from './span-events.ts'
@@ -24,11 +25,13 @@ interface Registry {
   readonly pools: WeakMap<object, Map<object, () => void>>
   /** Names in use, and by which pool: it is free again when the pool is no longer observed, or no longer there. */
   readonly names: Map<string, WeakRef<object>>
+  /** Who tells the spans of a pool's requests: the first, and the next when that one has stopped. */
+  readonly tellers: WeakMap<object, Set<object>>
 }
 
 function registry(): Registry {
   const holder = globalThis as { [OBSERVED]?: Registry }
-  holder[OBSERVED] ??= { pools: new WeakMap(), names: new Map() }
+  holder[OBSERVED] ??= { pools: new WeakMap(), names: new Map(), tellers: new WeakMap() }
   return holder[OBSERVED]
 }
 
@@ -43,12 +46,13 @@ const GLOBAL = {}
  * ```
  *
  * @returns the function that stops it. For a pool that is already observed, the same one.
- * @throws {OptionError} if it is not a Thaw pool, or the meter provider is not one of OpenTelemetry's API 1.3 or later.
+ * @throws {OptionError} if it is not a Thaw pool, an option is misspelt or has an impossible value, or the meter provider is not one of OpenTelemetry's API 1.3 or later.
  */
 export function observe(pool: ObservablePool, options: ObserveOptions = {}): () => void {
   checkPool(pool)
+  checkObserveOptions(options)
   const { meterProvider, attributes: given, spanEvents: wantsSpans = true } = options
-  const { pools, names } = registry()
+  const { pools, names, tellers } = registry()
   const known = pools.get(pool) ?? new Map<object, () => void>()
   const stopKnown = known.get(meterProvider ?? GLOBAL)
   if (stopKnown) return stopKnown
@@ -58,7 +62,10 @@ export function observe(pool: ObservablePool, options: ObserveOptions = {}): () 
   const name = unshared(options.name ?? nameOf(pool.options), pool, names)
   const attributes = { 'db.client.connection.pool.name': name, ...given }
   const observed = { pool: new WeakRef(pool), attributes }
-  const tellSpans = wantsSpans && known.size === 0 ? spanEvents(attributes) : undefined
+  const telling = tellers.get(pool) ?? new Set<object>()
+  tellers.set(pool, telling)
+  if (wantsSpans) telling.add(observed)
+  const tellSpans = wantsSpans ? spanEvents(attributes, () => telling.values().next().value === observed) : undefined
   instruments.pools.add(observed)
   const leave = pool.subscribe((event) => {
     // An app may create its pool, and use it, before its meter provider.
@@ -75,6 +82,7 @@ export function observe(pool: ObservablePool, options: ObserveOptions = {}): () 
   const stop = () => {
     leave()
     instruments.pools.delete(observed)
+    telling.delete(observed)
     known.delete(meterProvider ?? GLOBAL)
     if (known.size === 0) for (const [one, holder] of names) if (holder.deref() === pool) names.delete(one)
   }

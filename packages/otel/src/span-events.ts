@@ -3,11 +3,12 @@
 import { type Attributes, type Span, trace } from '@opentelemetry/api'
 import { currentInvocation, isColdStart, type Line, narrate, type ThawListener } from '@thaw/core'
 
-/** A listener that adds events to the span that is current when something happens. `attributes`: on each event. */
-export function spanEvents(attributes: Attributes): ThawListener {
+/** A listener that adds events to the span that is current when something happens. `attributes`: on each event. `speaks`: is it the one that does so for its pool? */
+export function spanEvents(attributes: Attributes, speaks: () => boolean): ThawListener {
   /** The span of the first request that used the pool after the thaw. */
   let atThaw: Span | undefined
   const tell = narrate((line) => {
+    if (!speaks()) return
     // Anything else happens in no request's context, or in the one in which the connection was opened.
     if (line.about === 'thawed') add(atThaw, line, attributes, 'thaw.thawed')
     else if (line.facts['action'] === 'retried' || line.facts['what'] === 'transaction')

@@ -315,3 +315,73 @@ test.each([
   const { stdout } = await promisify(execFile)(process.execPath, ['-e', script], { cwd: import.meta.dirname })
   expect(JSON.parse(stdout)).toEqual({ rows: [{ x: 1 }], channel: 0, events: ['connected', 'acquired', 'released', 'drained'] })
 })
+
+test('a statement that goes out with others of a transaction or batch has a result', async () => {
+  const pool = newPool()
+  await pool.query('select 1')
+  const told = listen('pg:query')
+  const results = () =>
+    told
+      .splice(0)
+      .flatMap(({ step, context: { query, result } }) => (step === 'asyncEnd' ? [[(query as { text: string }).text, result]] : []))
+  await pool.transaction((client) => client.query('insert into orders values (1), (2)'))
+  expect(results()).toEqual([
+    ['insert into orders values (1), (2)', { rowCount: 2, command: 'INSERT' }],
+    ['COMMIT', { rowCount: null, command: 'COMMIT' }],
+  ])
+  await pool.batch(['insert into orders values (3)', 'select 1'])
+  expect(results()).toEqual([['insert into orders values (3); select 1', { rowCount: 1, command: 'SELECT' }]])
+  await pool.query({ text: 'insert into orders values (4)', once: true })
+  expect(results()).toContainEqual(['insert into orders values (4)', { rowCount: 1, command: 'INSERT' }])
+})
+
+test('callbacks run between asyncStart and asyncEnd; those of a client in the stores that are bound to asyncStart', async () => {
+  const pool = newPool()
+  const storage = new AsyncLocalStorage<string>()
+  for (const name of ['pg:query', 'pg:pool:connect', 'pg:connection']) {
+    const { asyncStart } = tracingChannel(name)
+    asyncStart.bindStore(storage, () => name)
+    undo.push(() => asyncStart.unbindStore(storage))
+  }
+  const seen: (readonly [string, string | undefined])[] = []
+  const waits = listen('pg:pool:connect')
+  const told = listen('pg:query')
+  const client = await new Promise<pg.PoolClient>((resolve) =>
+    pool.connect((_, opened) => {
+      seen.push([steps(waits).join(), storage.getStore()])
+      resolve(opened as pg.PoolClient)
+    }),
+  )
+  await new Promise<void>((resolve) =>
+    client.query('select 1', () => {
+      seen.push([steps(told).join(), storage.getStore()])
+      resolve()
+    }),
+  )
+  client.release()
+  expect(steps(told)).toEqual(SUCCESS)
+  told.length = 0
+  await new Promise<void>((resolve) =>
+    pool.query('select 1', () => {
+      seen.push([steps(told).join(), storage.getStore()])
+      resolve()
+    }),
+  )
+  // The callbacks of the pool's own methods run in their caller's context.
+  expect(seen).toEqual([
+    ['start,end,asyncStart', undefined],
+    ['start,end,asyncStart', 'pg:query'],
+    ['start,end,asyncStart', undefined],
+  ])
+  expect(steps(told)).toEqual(SUCCESS)
+  const lone = new Client({ connectionString: server.url })
+  const connects = listen('pg:connection')
+  await new Promise<void>((resolve) =>
+    lone.connect(() => {
+      seen.push([steps(connects).join(), storage.getStore()])
+      resolve()
+    }),
+  )
+  expect(seen.at(-1)).toEqual(['start,end,asyncStart', 'pg:connection'])
+  await lone.end()
+})

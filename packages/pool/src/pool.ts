@@ -193,11 +193,12 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     connect(first?: ConnectCallback | ConnectOptions, second?: ConnectCallback): Promise<PeerClient> | undefined {
       const callback = (typeof first === 'function' ? first : second) as Callback<PeerClient> | undefined
-      if (this.ending) return refuse(this.Promise, callback, ENDED)
       const options = typeof first === 'object' ? first : undefined
       const wrapper = wrappers.connect()
       if (wrapper && this.#events.hears('thawed')) this.#checks.look() // While the caller's own span is the current one.
+      // After the end as well: pg-pool, beneath the wrapper, refuses in the same words.
       if (wrapper) return this.#wrapped.connect(wrapper, callback as ConnectCallback | undefined, options)
+      if (this.ending) return refuse(this.Promise, callback, ENDED)
       const promised = promisify<PeerClient>(this.Promise, callback)
       this.#acquire(promised.callback as ConnectCallback, options)
       return promised.result

@@ -248,6 +248,8 @@ export class HealthChecks implements StatementHost {
     const share = LEAST_LIFETIME_SHARE + (1 - LEAST_LIFETIME_SHARE) * clock.random()
     const vitals = watch(client, clock, this.#generation, this.#host.maxLifetimeMillis * share, this.#listener)
     attach(client, vitals, this)
+    // A pool that was empty opens its first connections without a look at the clocks: a freeze after that has to be noticed, too.
+    this.#lastLook ??= vitals.bornAt
     return vitals
   }
 

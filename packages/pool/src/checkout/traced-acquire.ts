@@ -26,9 +26,9 @@ export function traceAcquire<Result>(pool: CountedPool, callback: ConnectCallbac
   return acquires.begin(context, (end) =>
     acquire((error, client, release) => {
       if (client) context.client = { processID: client.processID, reused: wasIdle(client) }
-      end(error)
-      if (caller) caller.runInAsyncScope(callback, undefined, error, client, release)
-      else callback(error, client, release)
+      const served = () => end(error, undefined, () => callback(error, client, release))
+      if (caller) caller.runInAsyncScope(served, undefined)
+      else served()
     }),
   )
 }
@@ -38,9 +38,18 @@ export function traceAtOnce(pool: CountedPool, callback: ConnectCallback): Conne
   const context = contextOf(pool)
   return (error, client, release) => {
     if (client) context.client = { processID: client.processID, reused: wasIdle(client) }
-    acquires.begin(context, (end) => end(error))
-    callback(error, client, release)
+    traceServed(context, error, () => callback(error, client, release))
   }
+}
+
+/** What the caller does with its connection is not part of the wait. */
+function traceServed(context: AcquireContext, error: unknown, serve: () => void): void {
+  const caller = keepContext()
+  acquires.begin(context, (end) => {
+    const served = () => end(error, undefined, serve)
+    if (caller) caller.runInAsyncScope(served, undefined)
+    else served()
+  })
 }
 
 function contextOf({ totalCount, idleCount, waitingCount, options }: CountedPool): AcquireContext {

@@ -1,6 +1,6 @@
 /** Publishes what a client does, on the channels that node-postgres is to have: statements and connects. */
 
-import { type Channel, channelOf, type TraceContext, Tracing } from '../driver/diagnostics.ts'
+import { type Channel, channelOf, type End, type TraceContext, Tracing } from '../driver/diagnostics.ts'
 import { isSubmittable, type PeerClient, type PeerQuery, textOf } from '../driver/peer.ts'
 import type { Callback } from '../driver/promisify.ts'
 
@@ -40,13 +40,11 @@ export function traceStatement(client: PeerClient, config: unknown, values: unkn
   return statements.begin(context, (end) => sendTraced(end, config, values, callback, send), client.constructor)
 }
 
-function sendTraced(end: (error: unknown, result?: object) => void, config: unknown, values: unknown, callback: unknown, send: Send) {
+function sendTraced(end: End, config: unknown, values: unknown, callback: unknown, send: Send) {
   const told =
     (answer: Answer): Answer =>
-    (error, result) => {
-      end(error, resultFacts(result))
-      return answer(error, result)
-    }
+    (error, result) =>
+      end(error, resultFacts(result), () => answer(error, result))
   if (isSubmittable(config)) {
     endWith(config as PeerQuery, end)
     return send(config, values, callback)
@@ -65,12 +63,9 @@ export function traceConnect(
   callback: ((error: Error) => void) | undefined,
   connect: (callback?: never) => unknown,
 ): unknown {
-  const work = (end: (error: unknown) => void) => {
+  const work = (end: End) => {
     if (!callback) return awaited(connect(), end)
-    const told = (error: Error) => {
-      end(error)
-      callback(error)
-    }
+    const told = (error: Error) => end(error, undefined, () => callback(error))
     return connect(told as never)
   }
   return connects.begin({ connection: factsOf(client) }, work, client.constructor)
@@ -94,11 +89,8 @@ export function tracePoolStatement<Result>(
       context.client = factsOf(next, next.processID)
     },
   }
-  const begin = (end: (error: unknown, result?: object) => void) => {
-    const told: Callback<Result> = (error, result) => {
-      end(error, resultFacts(result))
-      done(error, result)
-    }
+  const begin = (end: End) => {
+    const told: Callback<Result> = (error, result) => end(error, resultFacts(result), () => done(error, result))
     run({ trace, done: told })
   }
   statements.begin(context, begin, client.constructor)
@@ -115,7 +107,7 @@ export function tellRemoved({ processID }: PeerClient): void {
 }
 
 /** The promise that the caller gets: the statement has ended when it settles. */
-function awaited(result: unknown, end: (error: unknown, result?: object) => void): unknown {
+function awaited(result: unknown, end: End): unknown {
   const { then } = (result ?? {}) as { then?: unknown }
   if (typeof then !== 'function') return result
   return (result as Promise<unknown>).then(
@@ -131,16 +123,14 @@ function awaited(result: unknown, end: (error: unknown, result?: object) => void
 }
 
 /** A cursor or a stream has ended when the server is ready for the next statement. */
-function endWith(query: PeerQuery, end: (error: unknown) => void): void {
+function endWith(query: PeerQuery & { readonly shownResult?: unknown }, end: End): void {
   const hooked = query as unknown as Record<'handleReadyForQuery' | 'handleError', ((...values: unknown[]) => unknown) | undefined>
   const { handleReadyForQuery, handleError } = hooked
   hooked.handleReadyForQuery = (...values) => {
-    end(undefined)
-    return handleReadyForQuery?.apply(query, values)
+    return end(undefined, resultFacts(query.shownResult), () => handleReadyForQuery?.apply(query, values))
   }
   hooked.handleError = (...values) => {
-    end(values[0])
-    return handleError?.apply(query, values)
+    return end(values[0], undefined, () => handleError?.apply(query, values))
   }
 }
 

@@ -46,6 +46,12 @@ export interface TraceContext {
   error?: unknown
 }
 
+/**
+ * Ends a piece of work: publishes its result or error, and runs `then`, which hands them to the caller. As with Node's `traceCallback`, that runs
+ * between `asyncStart` and `asyncEnd`, with the stores that are bound to `asyncStart`.
+ */
+export type End = <Value = void>(error: unknown, result?: object, then?: () => Value) => Value | undefined
+
 /** A channel for work that takes time (Node's TracingChannel): five channels, whose names end in what has happened. */
 export class Tracing<Context extends TraceContext> {
   readonly #start: Channel
@@ -81,9 +87,9 @@ export class Tracing<Context extends TraceContext> {
    * @param publisher - the object whose method `work` calls, if that may publish the same one day: then nothing is published twice. The
    *   first call detects it, and publishes the beginning a moment late.
    */
-  begin<Result>(context: Context, work: (end: (error: unknown, result?: object) => void) => Result, publisher?: object): Result {
+  begin<Result>(context: Context, work: (end: End) => Result, publisher?: object): Result {
     const isForeign = publisher && this.#publishesItself.get(publisher)
-    if (isForeign) return work(() => {})
+    if (isForeign) return work((_error, _result, then) => then?.())
     let isBegun = false
     let isEnded = false
     const begin = <Value>(then: () => Value): Value => {
@@ -92,15 +98,23 @@ export class Tracing<Context extends TraceContext> {
       this.#start.publish(context)
       return then()
     }
-    const end = (error: unknown, result?: object) => {
-      if (isEnded || (publisher && this.#publishesItself.get(publisher))) return
+    const end: End = (error, result, then) => {
+      if (isEnded || (publisher && this.#publishesItself.get(publisher))) return then?.()
       isEnded = true
       if (!isBegun) begin(() => {})
       if (result) context.result = result
       if (error) context.error = error
       if (error) this.#error.publish(context)
+      const handOver = () => {
+        try {
+          return then?.()
+        } finally {
+          this.#asyncEnd.publish(context)
+        }
+      }
+      if (then && this.#asyncStart.runStores) return this.#asyncStart.runStores(context, handOver)
       this.#asyncStart.publish(context)
-      this.#asyncEnd.publish(context)
+      return handOver()
     }
     if (publisher && isForeign === undefined) {
       const answer = this.#watch(publisher, () => work(end))

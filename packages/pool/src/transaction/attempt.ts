@@ -131,7 +131,12 @@ export class Attempt {
     // Should its answer be lost: nothing of it is stored before COMMIT.
     const judgedBy = begins ? 'BEGIN' : text
     const bounds = boundsOf(statements[0]?.config)
-    const flown = fly(this.client, this.#host, [...before, ...statements, ...after], { ...bounds, text: judgedBy, shown: text })
+    const flown = fly(this.client, this.#host, [...before, ...statements, ...after], {
+      ...bounds,
+      text: judgedBy,
+      shown: text,
+      shownAt: before.length + statements.length - 1,
+    })
     this.#opening = flown
     const landing = await flown
     const { results, error, failedAt } = landing

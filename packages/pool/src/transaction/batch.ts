@@ -6,7 +6,7 @@
 import { backoffMillis, ConnectionLostError, codeOf, earn, mayRerun, rerunReason, spend } from '@thaw/core'
 import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
-import { lossOf } from '../connection/lost-statement.ts'
+import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import { textOf } from './attempt.ts'
 import { ASK_WHO, ASK_XID, backendOf, knownBackend, noteBackend, unaskedBackend, xidOf } from './backend.ts'
@@ -24,7 +24,7 @@ export async function batchOnWire(
   for (let tries = 0; ; tries++) {
     const over = interruptedBefore({ timeoutMillis: 0, signal })
     if (over) throw over
-    const { error, results } = await sendOnce(host, statements, signal)
+    const { error, results, untold } = await sendOnce(host, statements, signal)
     if (!error) {
       memory.budget = earn(memory.budget)
       return results.slice(0, statements.length)
@@ -34,8 +34,10 @@ export async function batchOnWire(
     const retriesLeft = DEFAULT_RETRIES - tries
     if (
       !mayRerun({ reason, retriesLeft, isOver: signal?.aborted === true, isPoolEnding: host.isEnding(), hasBudget: budget !== undefined })
-    )
+    ) {
+      if (untold) emitOutcome(memory.events, untold, 'reported')
       throw error
+    }
     memory.budget = budget ?? memory.budget
     const delayMillis = backoffMillis(tries, Number.POSITIVE_INFINITY, clock.random())
     emitRetried(memory.events, 'transaction', delayMillis, error)
@@ -43,13 +45,22 @@ export async function batchOnWire(
   }
 }
 
-async function sendOnce(host: TransactionHost, statements: readonly FlightStatement[], signal: AbortSignal | undefined): Promise<Landing> {
+/** `untold`: a loss that is told only if the batch is not sent again. */
+type Sent = Landing & { readonly untold?: Loss }
+
+async function sendOnce(host: TransactionHost, statements: readonly FlightStatement[], signal: AbortSignal | undefined): Promise<Sent> {
   const client = await host.connect(signal)
   const asks = host.tells !== false
   const asksWho = asks && !knownBackend(client)
   const after = asks ? [...(asksWho ? [ASK_WHO] : []), ASK_XID] : []
   const text = statements.map(({ config }) => textOf(config)).join('; ')
-  const landing = await fly(client, host, [...statements, ...after], { text, signal, flushes: asks, ends: true })
+  const landing = await fly(client, host, [...statements, ...after], {
+    text,
+    shownAt: statements.length - 1,
+    signal,
+    flushes: asks,
+    ends: true,
+  })
   const { error, results, failedAt } = landing
   const end = statements.length
   if (asksWho && results[end] !== undefined) {
@@ -72,10 +83,7 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   client.release(error)
   const isKnown =
     loss.verdict.outcome !== 'unknown' || statements.every(({ config }) => host.classify(textOf(config) ?? '').kind === 'read')
-  if (isKnown) {
-    emitOutcome(host.memory.events, loss, 'reported')
-    return asRead(landing, loss.verdict.outcome)
-  }
+  if (isKnown) return { ...asRead(landing, loss.verdict.outcome), untold: loss }
   const backend = knownBackend(client) ?? (asksWho ? backendOf(results[end]) : undefined)
   const isDirect = host.memory.isDirect !== false && (!backend || backend.pid === String(client.processID))
   const lost: LostCommit = {

@@ -41,6 +41,8 @@ export interface FlightOptions {
   readonly text: string
   /** What tracing tools are shown. Default: the same. */
   readonly shown?: string | undefined
+  /** The place of the statement whose result they are shown. Default: the first. */
+  readonly shownAt?: number
   readonly signal?: unknown
   readonly query_timeout?: unknown
   /** What was answered is to be let out at once, not when the last statement is done: in front of the last Sync goes a Flush. */
@@ -119,6 +121,7 @@ class Flight implements PeerQuery {
   readonly signal: unknown
   readonly query_timeout: unknown
   readonly #flushes: boolean
+  readonly #shownAt: number
   readonly #statements: readonly FlightStatement[]
   readonly #parts: InnerQuery[]
   readonly #results: unknown[] = []
@@ -135,11 +138,12 @@ class Flight implements PeerQuery {
     options: FlightOptions,
     landed: (landing: Landing) => void,
   ) {
-    const { text, signal, query_timeout, flushes = false } = options
+    const { text, signal, query_timeout, flushes = false, shownAt = 0 } = options
     this.text = text
     this.signal = signal
     this.query_timeout = query_timeout
     this.#flushes = flushes
+    this.#shownAt = shownAt
     this.#landed = landed
     const Inner = Query as unknown as new (
       config: unknown,
@@ -209,6 +213,11 @@ class Flight implements PeerQuery {
     connection.sync()
     connection.stream.uncork?.()
     return null
+  }
+
+  /** What tracing tools are shown, once the server is ready: pg hands results over only then. */
+  get shownResult(): unknown {
+    return this.#failure || this.#at <= this.#shownAt ? undefined : this.#parts[this.#shownAt]?._result
   }
 
   get #current(): InnerQuery | undefined {

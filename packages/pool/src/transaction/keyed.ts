@@ -125,7 +125,13 @@ async function send(
   const text = call.statements.map(({ config }) => textOf(config)).join('; ')
   const timeouts = call.statements.map(({ config }) => Number((config as { query_timeout?: unknown } | null)?.query_timeout) || 0)
   const query_timeout = Math.max(...timeouts) || undefined
-  const landing = await fly(client, host, [first, ...call.statements, ...last], { text, signal: call.signal, query_timeout, ends: true })
+  const landing = await fly(client, host, [first, ...call.statements, ...last], {
+    text,
+    shownAt: call.statements.length,
+    signal: call.signal,
+    query_timeout,
+    ends: true,
+  })
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error)) {
     client.release(error && (lossOf(error) || isBroken(client)) ? error : undefined)
