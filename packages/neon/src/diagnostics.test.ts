@@ -31,10 +31,11 @@ test('statements, connects, waits and events', async () => {
   expect(told).toEqual([
     'pg:pool:connect start',
     'pg:connection start',
-    'pg:connection end',
     'acquired',
-    'pg:pool:connect end',
     'pg:query start',
+    // Once the callback has returned that got the connection, as with Node's traceCallback.
+    'pg:pool:connect end',
+    'pg:connection end',
     'pg:query end',
   ])
   const client = await pool.connect()
