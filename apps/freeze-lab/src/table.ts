@@ -45,7 +45,7 @@ export function markdownTable(results: readonly FaultResult[], pg: Summed, thaw:
 export function footnote(pg: Summed, thaw: Summed): string {
   if (pg.unknown + thaw.unknown === 0) return ''
   return (
-    `${MARK} The statement had been sent when its connection broke. Nobody on this side can know whether it was executed: ` +
+    `${MARK} The statement had been sent when its connection broke. No client can know whether it was executed: ` +
     'an error is the honest answer, and a blind retry could store the order twice.'
   )
 }
