@@ -64,8 +64,8 @@ function traceStatements(): void {
       spans.set(message as object, tracer.startSpan('pg.query', { kind: SpanKind.CLIENT, attributes }))
     },
     error: (message) => void spans.get(message)?.recordException(message.error as Error),
-    asyncEnd: (message) => void spans.get(message as object)?.end(),
+    asyncStart: (message) => void spans.get(message as object)?.end(),
     end: noop,
-    asyncStart: noop,
+    asyncEnd: noop,
   })
 }
