@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { type CommitEvidence, type Incarnation, judgeCommit } from './commit-outcome.ts'
 
-const BEFORE: Incarnation = { system: '7', timeline: '00000001', statsSince: '1', startedAt: '1' }
+const BEFORE: Incarnation = { system: '7', timeline: '00000001', statsSince: '1', archiverStatsSince: '1', startedAt: '1' }
+const NEW_STATS: Partial<Incarnation> = { statsSince: '2', archiverStatsSince: '2' }
 const SAME: CommitEvidence = { xid: 700n, before: BEFORE, now: BEFORE, isStandby: false, status: 'committed', checkpointXid: undefined }
 
 test.each<[string, Partial<CommitEvidence>, string, string]>([
@@ -21,9 +22,9 @@ test.each<[string, Partial<CommitEvidence>, string, string]>([
 })
 
 test.each<[string, Partial<Incarnation>]>([
-  ['crashed', { statsSince: '2' }],
+  ['crashed, and was started again', { ...NEW_STATS, startedAt: '2' }],
   ['was restarted', { startedAt: '2' }],
-  ['was replaced by its standby', { timeline: '00000002', statsSince: '2', startedAt: '2' }],
+  ['was replaced by its standby', { ...NEW_STATS, timeline: '00000002', startedAt: '2' }],
 ])('a server that %s: what is not committed was never durable, and committed may be said of a stranger', (_name, change) => {
   const evidence = { ...SAME, now: { ...BEFORE, ...change } }
   for (const status of ['aborted', 'in progress', 'in the future'] as const)
@@ -32,15 +33,30 @@ test.each<[string, Partial<Incarnation>]>([
 })
 
 test('after a crash, an id at or behind the last checkpoint was given again; on another timeline that proves nothing', () => {
-  const crashed = { ...SAME, now: { ...BEFORE, statsSince: '2' } }
+  const crashed = { ...SAME, now: { ...BEFORE, ...NEW_STATS, startedAt: '2' } }
   for (const checkpointXid of [699n, 700n])
     expect(judgeCommit({ ...crashed, checkpointXid })).toMatchObject({ outcome: 'not-executed', reason: 'xid-given-again' })
   expect(judgeCommit({ ...crashed, checkpointXid: 701n })).toMatchObject({ outcome: 'unknown' })
   expect(judgeCommit({ ...crashed, now: { ...BEFORE, timeline: '00000002' }, checkpointXid: 1n })).toMatchObject({ outcome: 'unknown' })
 })
 
+test.each<[string, Partial<Incarnation>]>([
+  ['statsSince', { statsSince: '2' }],
+  ['archiverStatsSince', { archiverStatsSince: '2' }],
+])('a server whose statistics were reset in part (%s) has not crashed', (_name, change) => {
+  expect(judgeCommit({ ...SAME, now: { ...BEFORE, ...change }, checkpointXid: 1n })).toMatchObject({ outcome: 'executed' })
+})
+
+test('where all statistics are new, but not the postmaster, it has crashed or not: only what certainly is not stored is told so', () => {
+  const either = { ...SAME, now: { ...BEFORE, ...NEW_STATS }, checkpointXid: 1n }
+  expect(judgeCommit(either)).toMatchObject({ outcome: 'unknown', reason: 'xid-may-be-anothers' })
+  expect(judgeCommit({ ...either, status: 'in progress' })).toMatchObject({ outcome: 'unknown', mayChange: true })
+  for (const status of ['aborted', 'in the future'] as const)
+    expect(judgeCommit({ ...either, status })).toMatchObject({ outcome: 'not-executed' })
+})
+
 test('only what may change is asked again', () => {
   expect(judgeCommit({ ...SAME, status: 'in progress' }).mayChange).toBe(true)
   expect(judgeCommit({ ...SAME, isStandby: true }).mayChange).toBe(true)
-  expect(judgeCommit({ ...SAME, now: { ...BEFORE, statsSince: '2' } }).mayChange).toBe(false)
+  expect(judgeCommit({ ...SAME, now: { ...BEFORE, ...NEW_STATS, startedAt: '2' } }).mayChange).toBe(false)
 })

@@ -12,8 +12,9 @@ export interface Incarnation {
   readonly system: string
   /** Changes with each promotion and each restore to a point in time. */
   readonly timeline: string
-  /** When the server's statistics began. A crash throws them away, and does not change when the postmaster began. */
+  /** When the server's statistics of two kinds began. A crash throws both away, and does not change when the postmaster began. An administrator may reset either. */
   readonly statsSince: string
+  readonly archiverStatsSince: string
   /** When the postmaster began. */
   readonly startedAt: string
 }
@@ -72,6 +73,11 @@ export function judgeCommit({ xid, before, now, isStandby, status, checkpointXid
   if (now.system !== before.system) return unknown('another-system')
   if (status === 'too old') return unknown('too-old')
   if (isSameIncarnation(before, now)) return judgeOnSame(status)
+  // All statistics are new: a crash, or an administrator's reset of a server that is still the same. Then the transaction may be at work, and "committed" may be true.
+  if (isSamePostmaster(before, now)) {
+    if (status === 'committed') return unknown('xid-may-be-anothers')
+    if (status === 'in progress') return unknown('still-in-progress', true)
+  }
   // A durable commit of ours would have kept the number taken, so a transaction that has it now is another.
   if (status !== 'committed') return notExecuted('never-durable')
   // Recovery ends with a checkpoint before it lets sessions in: what lies behind it was handed out since. But a promoted standby lets them in before.
@@ -81,12 +87,13 @@ export function judgeCommit({ xid, before, now, isStandby, status, checkpointXid
 
 /** Has the server kept every transaction id between the two? */
 export function isSameIncarnation(one: Incarnation, other: Incarnation): boolean {
-  return (
-    one.system === other.system &&
-    one.timeline === other.timeline &&
-    one.statsSince === other.statsSince &&
-    one.startedAt === other.startedAt
-  )
+  const hasOldStats = one.statsSince === other.statsSince || one.archiverStatsSince === other.archiverStatsSince
+  return hasOldStats && isSamePostmaster(one, other)
+}
+
+/** It may have crashed meanwhile, or may not: a backend of then may still be at work. */
+export function isSamePostmaster(one: Incarnation, other: Incarnation): boolean {
+  return one.system === other.system && one.timeline === other.timeline && one.startedAt === other.startedAt
 }
 
 function judgeOnSame(status: XactStatus): CommitVerdict {

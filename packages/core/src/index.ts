@@ -14,6 +14,7 @@ export {
   type CommitVerdict,
   type Incarnation,
   isSameIncarnation,
+  isSamePostmaster,
   judgeCommit,
   type XactStatus,
 } from './commit-outcome.ts'

@@ -17,6 +17,7 @@ const PLANTED: readonly [keyof OnceFaults, string, OnceFaults?][] = [
   ['noFence', 'unknown'],
   ['impatient', 'twice|not executed', { noFence: true, impatient: true }],
   ['noIncarnation', 'missing'],
+  ['resetIsCrash', 'times|not executed'],
   ['trustsCommitted', 'missing'],
   ['noTimeline', 'times|not executed'],
   ['trustsStandby', 'times|not executed|missing'],

@@ -9,6 +9,7 @@ import {
   ConnectionLostError,
   type Incarnation,
   isSameIncarnation,
+  isSamePostmaster,
   judgeCommit,
   judgeKey,
   type KeyRow,
@@ -26,6 +27,8 @@ export interface OnceFaults extends WorldFaults {
   readonly impatient?: boolean
   /** The server is taken for the one that it was. */
   readonly noIncarnation?: boolean
+  /** New statistics are taken for a crash, though somebody may have reset them. */
+  readonly resetIsCrash?: boolean
   /** Whatever is committed is taken for ours. */
   readonly trustsCommitted?: boolean
   /** A checkpoint is believed on another timeline, too. */
@@ -98,7 +101,7 @@ function* gather(world: World, session: number, xid: bigint, before: Incarnation
   const now = faults.noIncarnation ? before : who.who
   const isStandby = who.isStandby && !faults.trustsStandby
   if (isStandby) return { xid, before, now, isStandby, status: undefined, checkpointXid: undefined }
-  if (isSameIncarnation(before, now) && !faults.noFence) yield* ask(other, { is: 'fence', session })
+  if (isSamePostmaster(before, now) && !faults.noFence) yield* ask(other, { is: 'fence', session })
   const status = yield* ask(other, { is: 'status', xid })
   if (status.is !== 'status') return undefined
   const checkpoint = yield* ask(other, { is: 'checkpoint' })
@@ -112,7 +115,11 @@ function judged(evidence: CommitEvidence, faults: OnceFaults): CommitVerdict {
   if (faults.trustsCommitted && status === 'committed') return { outcome: 'executed', reason: 'committed', mayChange: false }
   const isBehind = checkpointXid !== undefined && typeof xid === 'bigint' && checkpointXid <= xid
   const isOther = now && before && !isSameIncarnation(before, now)
-  if (faults.noTimeline && isOther && status === 'committed' && isBehind)
+  if (faults.resetIsCrash && isOther && before.timeline === now.timeline) {
+    if (status !== 'committed') return { outcome: 'not-executed', reason: 'never-durable', mayChange: false }
+    if (isBehind) return { outcome: 'not-executed', reason: 'xid-given-again', mayChange: false }
+  }
+  if (faults.noTimeline && isOther && before.timeline !== now.timeline && status === 'committed' && isBehind)
     return { outcome: 'not-executed', reason: 'xid-given-again', mayChange: false }
   return judgeCommit(evidence)
 }

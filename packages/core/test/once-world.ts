@@ -49,7 +49,8 @@ export class World {
   readonly #random: () => number
   readonly #sessions: Session[] = []
   readonly #status = new Map<bigint, XactStatus>()
-  #who: Incarnation = { system: '1', timeline: '1', statsSince: '1', startedAt: '1' }
+  #who: Incarnation = { system: '1', timeline: '1', statsSince: '1', archiverStatsSince: '1', startedAt: '1' }
+  #moments = 1
   #nextXid = 100n
   /** So many of the last commits a standby has not replayed yet. */
   #lag = 0
@@ -107,6 +108,7 @@ export class World {
     if (mayHarm) all.push(() => this.#stranger())
     if (mayHarm && this.#random() < 0.06) all.push(() => this.#crash())
     if (mayHarm && this.#random() < 0.02) all.push(() => this.#failover())
+    if (mayHarm && this.#random() < 0.05) all.push(() => this.#resetStats())
     if (this.isStandby) all.push(() => this.#promote())
     return all
   }
@@ -138,8 +140,27 @@ export class World {
     while (this.#nextXid > least && this.#random() < 0.8) this.#nextXid--
     this.#forget()
     this.#checkpointXid = this.#nextXid
-    this.#who = { ...this.#who, statsSince: `${Number(this.#who.statsSince) + 1}` }
+    const moment = this.#moment()
+    this.#who = { ...this.#who, statsSince: moment, archiverStatsSince: moment }
+    // Its postmaster starts the other processes again, or is started again itself.
+    if (this.#random() < 0.5) this.#who = { ...this.#who, startedAt: moment }
     if (this.#random() < 0.7) for (let n = 0; n < 4; n++) this.#stranger()
+  }
+
+  /** By an administrator. The server is the same, and so are its sessions. */
+  #resetStats(): void {
+    if (this.#random() < 0.5) {
+      this.#who = { ...this.#who, statsSince: this.#moment() }
+      return
+    }
+    // Both: nobody can tell that from a crash.
+    this.disasters++
+    this.#who = { ...this.#who, statsSince: this.#moment(), archiverStatsSince: this.#moment() }
+    if (this.#random() < 0.3) this.#checkpointXid = this.#nextXid
+  }
+
+  #moment(): string {
+    return `${++this.#moments}`
   }
 
   #afterDurable(): bigint {
@@ -161,7 +182,8 @@ export class World {
     this.#forget()
     this.#checkpointXid = old
     const next = `${this.disasters + 1}`
-    this.#who = { system: '1', timeline: next, statsSince: `9${next}`, startedAt: `9${next}` }
+    const moment = this.#moment()
+    this.#who = { system: '1', timeline: next, statsSince: moment, archiverStatsSince: moment, startedAt: moment }
     this.isStandby = this.#random() < 0.5
     this.#lag = this.isStandby ? Math.floor(this.#random() * 3) : 0
   }

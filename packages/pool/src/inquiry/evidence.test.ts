@@ -49,7 +49,7 @@ test('one clock that was set, or that stood still, does not hide a loss', () => 
   expect(isDone(BACKEND, WITNESS, shift(shift(ASKED, 'mono'), 'wall'))).toBe(false)
 })
 
-const INCARNATION = { system: '7', timeline: '00000001', statsSince: '1', startedAt: '20260101000000000001' }
+const INCARNATION = { system: '7', timeline: '00000001', statsSince: '1', archiverStatsSince: '1', startedAt: '20260101000000000001' }
 const KNOWN = { pid: '70', startedAt: '20260102000000000002', incarnation: INCARNATION, isStandby: false, hasKeyTable: false }
 const PRESENCE = { server: INCARNATION.startedAt, began: new Map<string, string | null>([['71', '20260103000000000003']]) }
 

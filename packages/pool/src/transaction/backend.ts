@@ -20,6 +20,7 @@ const WHO = `SELECT pg_backend_pid()::text AS pid,
   (SELECT system_identifier::text FROM pg_control_system()) AS system,
   CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END AS timeline,
   (SELECT ${stamp('stats_reset')} FROM pg_stat_bgwriter) AS stats,
+  (SELECT ${stamp('stats_reset')} FROM pg_stat_archiver) AS archiver,
   ${POSTMASTER_START} AS postmaster`
 
 export const ASK_WHO: { readonly config: object } = { config: { text: WHO, types: RAW } }
@@ -34,8 +35,11 @@ interface Answer {
 export function backendOf(answer: unknown): Backend | undefined {
   const row = (answer as Answer | undefined)?.rows?.[0]
   if (!row?.['pid'] || !row['started']) return undefined
-  const { pid, started, standby, keys, system, timeline, stats, postmaster } = row
-  const incarnation = system && timeline && stats && postmaster ? { system, timeline, statsSince: stats, startedAt: postmaster } : undefined
+  const { pid, started, standby, keys, system, timeline, stats, archiver, postmaster } = row
+  const incarnation =
+    system && timeline && stats && archiver && postmaster
+      ? { system, timeline, statsSince: stats, archiverStatsSince: archiver, startedAt: postmaster }
+      : undefined
   return { pid, startedAt: started, incarnation, isStandby: standby === 'true', hasKeyTable: keys === 'true' }
 }
 

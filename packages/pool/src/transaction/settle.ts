@@ -9,7 +9,7 @@ import {
   currentInvocation,
   type Events,
   type Incarnation,
-  isSameIncarnation,
+  isSamePostmaster,
   judgeCommit,
   OutcomeUnknownError,
   type UnknownReason,
@@ -96,10 +96,10 @@ async function ask(client: PeerClient, clock: Clock, lost: LostCommit, before: I
   const here = backendOf(await query(ASK_WHO.config))
   const now = here?.incarnation
   if (here?.isStandby || !now) return judgeCommit({ xid, before, ...NOTHING, isStandby: here?.isStandby ?? false })
-  // Nothing of a former incarnation is still at work.
-  if (isSameIncarnation(before, now)) await fence(client, lost, clock, QUESTION_MILLIS)
+  // Of a former postmaster nothing is still at work.
+  if (isSamePostmaster(before, now)) await fence(client, lost, clock, QUESTION_MILLIS)
   const status = await statusOf(query, String(xid))
-  const mustLook = status === 'committed' && !isSameIncarnation(before, now)
+  const mustLook = status === 'committed' && !isSamePostmaster(before, now)
   const checkpointXid = mustLook ? await nextXid(query) : undefined
   return judgeCommit({ xid, before, now, isStandby: false, status, checkpointXid })
 }
