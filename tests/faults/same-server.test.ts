@@ -1,15 +1,26 @@
 /**
- * A server that stays up, about which something looks as if it had not.
+ * A server that stays up, about which something looks as if it had not, or which refuses one of Thaw's questions once.
  *
- * What breaks: an administrator, or a monitoring tool, resets statistics, which a crash throws away too.
+ * What breaks: an administrator, or a monitoring tool, resets statistics, which a crash throws away too; a question of ours is cancelled together with its statement; the end of a batch is refused.
  * With plain `pg` a lost COMMIT is unknown in any case. With Thaw it is stored once, and told so; or, where it could have been a crash, unknown, and never told as not stored.
  */
 
+import * as stock from '@neondatabase/serverless'
+import { Pool as NeonPool } from '@thaw/neon'
 import { OutcomeUnknownError, type Pool } from '@thaw/pg'
-import { describe, expect, test } from 'vitest'
+import { type Neon, startNeon } from '@thaw/testkit'
+import pg from 'pg'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { failure, INSERT, useSetting } from './setting.ts'
 
 const setting = useSetting()
+let neon: Neon
+
+beforeAll(async () => {
+  neon = await startNeon()
+  Object.assign(stock.neonConfig, neon.driver)
+})
+afterAll(() => neon.close())
 
 const store = (pool: Pool, token: string) => pool.transaction((client) => client.query(INSERT, [token]))
 
@@ -41,5 +52,42 @@ describe('an answer to COMMIT is lost after statistics were reset', () => {
     expect(await failure(store(pool, 'all'))).toBeInstanceOf(OutcomeUnknownError)
     await lost.struck
     expect(await setting.rows('all')).toBe(1)
+  })
+})
+
+test('a question that was cancelled once is asked again: a COMMIT that is lost later is resolved', async () => {
+  const pool = setting.thaw()
+  const locker = new pg.Client(setting.server.url)
+  await locker.connect()
+  await locker.query('BEGIN; LOCK TABLE pg_stat_bgwriter')
+  const cancelled = pool.transaction((client) =>
+    client.query({ text: INSERT, values: ['cancelled'], query_timeout: 300 } as pg.QueryConfig),
+  )
+  expect(await failure(cancelled)).toMatchObject({ kind: 'deadline' })
+  await locker.end()
+  await store(pool, 'uncancelled')
+  const lost = setting.proxy.loseNextAnswer({ containing: 'COMMIT' })
+  await store(pool, 'resolved')
+  await lost.struck
+  expect([await setting.rows('cancelled'), await setting.rows('resolved')]).toEqual([0, 1])
+})
+
+describe.each([
+  ['@thaw/pg', () => setting.thaw(), () => setting.server],
+  ['@thaw/neon', () => new NeonPool({ connectionString: neon.url }) as unknown as Pool, () => neon.postgres],
+])('a batch whose end is refused, on %s', (_driver, create, server) => {
+  beforeEach(() => server().query('DROP TABLE IF EXISTS later; CREATE TABLE later (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)'))
+
+  test('by a deferred constraint: it is sent once, and its error comes out', async () => {
+    const pool = create()
+    // Sequences know how often a row was inserted, whatever was rolled back.
+    await server().query('DROP SEQUENCE IF EXISTS sends; CREATE SEQUENCE sends')
+    for (const options of [{}, { once: true }, { once: false }]) {
+      await server().query('ALTER SEQUENCE sends RESTART')
+      const refused = pool.batch(["SELECT nextval('sends')", 'INSERT INTO later VALUES (1), (1)'], options)
+      expect(await failure(refused)).toMatchObject({ code: '23505' })
+      expect((await server().query('SELECT last_value::int AS n FROM sends')).rows).toEqual([{ n: 1 }])
+    }
+    await pool.end()
   })
 })

@@ -6,7 +6,7 @@
 import { CommitRolledBackError, controlsTransaction, TransactionUseError } from '@thaw/core'
 import { isBroken } from '../connection/vitals.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
-import { ASK_WHO, ASK_XID, type Backend, backendOf, knownBackend, noteBackend, vitalsOf, xidOf } from './backend.ts'
+import { ASK_WHO, ASK_XID, type Backend, backendOf, knownBackend, noteBackend, tellsNothing, vitalsOf, xidOf } from './backend.ts'
 import { type FlightHost, type FlightStatement, fly, type Landing } from './flight.ts'
 
 export interface AttemptHost extends FlightHost {
@@ -143,7 +143,7 @@ export class Attempt {
     if (begins) this.#state = results[0] === undefined ? 'unbegun' : 'begun'
     const end = before.length + statements.length
     if (asksWho && results[end] !== undefined) this.#noteBackend(backendOf(results[end]))
-    if (error && 'severity' in error && failedAt >= end && !this.isBroken) return this.#withoutAsking(statements, writes, text, begins)
+    if (error && failedAt >= end && tellsNothing(error) && !this.isBroken) return this.#withoutAsking(statements, writes, text, begins)
     if (asksXid && !error) this.#noteXid(xidOf(results.at(-1)))
     else if (writes) this.#mayHaveXid = this.#xid == null
     const own = results.slice(before.length, end)

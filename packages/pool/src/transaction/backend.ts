@@ -1,6 +1,6 @@
 /** Who is at the other end of a connection: the backend, and the incarnation of its server. Asked once for each connection, in the flight of its first transaction. */
 
-import { type Clock, elapsedMillis, read } from '@thaw/core'
+import { type Clock, codeOf, elapsedMillis, read } from '@thaw/core'
 import { BACKEND_START, type KnownBackend, POSTMASTER_START, stamp } from '../connection/known-backend.ts'
 import { sendUnseen } from '../connection/unseen.ts'
 import { VITALS, type Vitals } from '../connection/vitals.ts'
@@ -48,6 +48,14 @@ export function xidOf(answer: unknown): bigint | null | undefined {
   const row = (answer as Answer | undefined)?.rows?.[0]
   if (!row) return undefined
   return row['xid'] == null ? null : BigInt(row['xid'])
+}
+
+/** Connections, locks, memory, an administrator or a signal: another time the same question has an answer. Classes of SQLSTATE. */
+const MAY_PASS = /^(?:40|53|55|57)/
+
+/** The server refused our questions: this database has no such functions, and need not be asked again. */
+export function tellsNothing(error: Error): boolean {
+  return 'severity' in error && !MAY_PASS.test(codeOf(error) ?? '')
 }
 
 /** What is known of this connection from before. Undefined: ask, with the next transaction. */

@@ -9,7 +9,7 @@ import { interruptedBefore } from '../connection/interruption.ts'
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import { textOf } from './attempt.ts'
-import { ASK_WHO, ASK_XID, backendOf, knownBackend, noteBackend, unaskedBackend, xidOf } from './backend.ts'
+import { ASK_WHO, ASK_XID, backendOf, knownBackend, noteBackend, tellsNothing, unaskedBackend, xidOf } from './backend.ts'
 import { type FlightStatement, fly, type Landing } from './flight.ts'
 import { DEFAULT_RETRIES } from './rules.ts'
 import { emitSettled, type LostCommit, pause, settle, unknownError } from './settle.ts'
@@ -75,7 +75,9 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   const loss = lossOf(error)
   if (!loss) {
     client.release(isBroken(client) ? error : undefined)
-    if (failedAt < end) return landing
+    // What is behind our questions is the end of all: a deferred constraint, a serialization failure.
+    const isOurs = failedAt >= end && failedAt < end + after.length
+    if (!isOurs || !tellsNothing(error)) return landing
     // This database has no such functions. All of it was rolled back: once more, without asking.
     host.tells = false
     return sendOnce(host, statements, signal)
