@@ -5,6 +5,7 @@
 
 import { CommitRolledBackError, controlsTransaction, TransactionUseError } from '@thaw/core'
 import { isBroken } from '../connection/vitals.ts'
+import { isBusy, whenFinished } from '../connection/when-finished.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import { ASK_WHO, ASK_XID, type Backend, backendOf, knownBackend, noteBackend, tellsNothing, vitalsOf, xidOf } from './backend.ts'
 import { type FlightHost, type FlightStatement, fly, type Landing } from './flight.ts'
@@ -213,6 +214,12 @@ export class Attempt {
     if (error) throw error
     if (asksWho) this.#noteBackend(backendOf(results[0]))
     this.#noteXid(xidOf(results.at(-1)))
+  }
+
+  /** False: a cursor or a stream is open without a reader. What is sent behind it is never answered. */
+  async isQuiet(): Promise<boolean> {
+    if (!isBusy(this.client)) return true
+    return new Promise((resolve) => whenFinished(this.client, this.#host.settings, resolve))
   }
 
   /** Resolves when nothing of it is left. Throws if that is not certain; the connection must then be closed. */

@@ -67,7 +67,8 @@ export class Session {
     const misused = this.#misuse()
     if (misused) return misused
     if (config === null || config === undefined) return new TypeError('Client was passed a null or undefined query')
-    return typeof config === 'object' ? refusesOnce(config) : undefined
+    // A stream, or a cursor, has a method called "once".
+    return typeof config === 'object' && !isSubmittable(config) ? refusesOnce(config) : undefined
   }
 
   #misuse(): TransactionUseError | undefined {
@@ -103,12 +104,13 @@ export class Session {
     try {
       const result = await work(session.client)
       if (session.close() > 0) throw new TransactionUseError({ message: UNAWAITED })
+      if (!(await this.#attempt.isQuiet())) throw new TransactionUseError({ message: LEFT_OPEN })
       await this.#attempt.control(`RELEASE SAVEPOINT ${name}`)
       return result
     } catch (error) {
       session.close()
       // If it cannot be undone, nor can the rest be stored: the transaction will say so.
-      if (!this.#attempt.isBroken)
+      if (!this.#attempt.isBroken && (await this.#attempt.isQuiet()))
         await this.#attempt.control(`ROLLBACK TO SAVEPOINT ${name}`).then(
           () => this.#attempt.forgive(),
           () => {},
@@ -146,6 +148,8 @@ function refused(why: string): TransactionUseError {
 
 export const UNAWAITED =
   'The function of pool.transaction() ended before its statements did, so nothing was stored. Await each client.query() (or return its promise), and each client.transaction().'
+export const LEFT_OPEN =
+  'The function of pool.transaction() ended while a cursor or a stream of it was open, so nothing was stored. Read it to its end, or await its close().'
 const PART_IS_OPEN =
   'The client of pool.transaction() was used while a part of its transaction, begun by client.transaction(), was open. Nothing was sent: it would be undone with that part. Inside of the part use the client that its function is given; otherwise await client.transaction() first.'
 const AFTER_ITS_END =

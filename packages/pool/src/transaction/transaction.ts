@@ -24,7 +24,7 @@ import { fence, type LostSession } from './fence.ts'
 import type { Keeper } from './kept-result.ts'
 import { beginOf, DEFAULT_RETRIES, type TransactionOptions } from './rules.ts'
 import { emitSettled, type LostCommit, type SettleHost, settle, unknownError } from './settle.ts'
-import { Session, type TransactionClient, UNAWAITED } from './transaction-client.ts'
+import { LEFT_OPEN, Session, type TransactionClient, UNAWAITED } from './transaction-client.ts'
 
 /** What transactions need of their pool. */
 export interface TransactionHost extends AttemptHost, SettleHost {
@@ -135,6 +135,7 @@ async function attemptOnce<Result>(
     client.release()
     return { is: 'stored', result }
   }
+  if (!(await attempt.isQuiet()) && !attempt.isBroken) return failed(host, attempt, new TransactionUseError({ message: LEFT_OPEN }))
   return commit(host, attempt, result)
 }
 
@@ -149,6 +150,11 @@ async function failed(host: TransactionHost, attempt: Attempt, thrown: unknown):
   if (!attempt.hasBegun) {
     client.release()
     return { is: 'failed', error }
+  }
+  if (!(await attempt.isQuiet())) {
+    // Its end is the end of the transaction. ROLLBACK would wait behind what is open.
+    client.release(error ?? true)
+    return { is: 'failed', error, fence: sessionOf(host, attempt) }
   }
   try {
     await attempt.rollback()
