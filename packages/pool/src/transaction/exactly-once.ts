@@ -3,7 +3,9 @@
 import { causesOf, OptionError, type Outcome } from '@thaw/core'
 import { lossOf } from '../connection/lost-statement.ts'
 import type { Memory } from '../connection/pool-context.ts'
+import { asFirstSent, rememberSent } from '../statement/as-first-sent.ts'
 import { batchOnWire } from './batch.ts'
+import type { FlightStatement } from './flight.ts'
 import { IDEMPOTENCY_SQL } from './key-table.ts'
 import { askKey, type LostKey, runKeyed, unknownKey } from './keyed.ts'
 import { batchUnderOwnKey } from './own-key.ts'
@@ -65,7 +67,7 @@ export class ExactlyOnce {
 
   async batch(statements: readonly unknown[], options: BatchOptions = {}): Promise<unknown[]> {
     checkBatch(statements, options, this.#host.classify)
-    const configs = statements.map((config) => ({ config }))
+    const configs = statements.map((config) => asGiven(config, undefined))
     const { idempotencyKey, once, signal } = options
     if (idempotencyKey !== undefined) {
       return runKeyed(this.#host, { key: idempotencyKey, statements: configs, signal })
@@ -87,11 +89,12 @@ export class ExactlyOnce {
     }
     checkOne(config)
     checkSingle(config, `A statement with "${option}"`, option, this.#host.classify)
+    const statement = asGiven(without(config), values)
     if (idempotencyKey === undefined) {
-      return runTransaction(this.#host, (_client, attempt) => attempt.run(without(config), values), signal ? { signal } : {})
+      return runTransaction(this.#host, (_client, attempt) => attempt.run(statement.config, statement.values), signal ? { signal } : {})
     }
     const key = checkKey(idempotencyKey)
-    const [result] = await runKeyed(this.#host, { key, statements: [{ config: without(config), values }], signal })
+    const [result] = await runKeyed(this.#host, { key, statements: [statement], signal })
     return result
   }
 
@@ -145,6 +148,12 @@ function outcomeTold(error: unknown): Exclude<Outcome, 'unknown'> {
     message:
       'pool.outcome() was given an error that says nothing of a lost connection. An answer of the server (error.severity) means that its statement was not executed; any other error is your own.',
   })
+}
+
+/** What its caller does to it afterwards must not be sent the second time, nor be stored under the fingerprint of the first. */
+function asGiven(config: unknown, values: unknown): FlightStatement {
+  const given = asFirstSent(rememberSent(config, values))
+  return given ? { config: given.text, values: given.values } : { config, values }
 }
 
 /** The statement, without what is ours. As node-postgres copies it: text may come from a prototype, or from a getter. */
