@@ -21,10 +21,16 @@ const MOST_REMEMBERED = 200
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined_column. */
 const NO_COLUMN = '42703'
 
-/** What a pool has learned of what cannot be kept: texts that PostgreSQL does not take as part of another, and a table of before. */
+/** What a pool has learned of what cannot be kept: texts that PostgreSQL does not take as part of another, a table of before, and a role that may not delete from it. */
 export class Keeper {
   readonly #refused = new Set<string>()
   #keepsNothing = false
+  /** Rows that have expired may be deleted. False: the role has no right to. */
+  mayForget = true
+
+  noteMayNotForget(): void {
+    this.mayForget = false
+  }
 
   /** The statements as they are sent under a key: where one returns rows, it keeps them. */
   keeping(statements: readonly FlightStatement[], key: string): readonly FlightStatement[] {
@@ -45,6 +51,7 @@ export class Keeper {
   /** The table has been made anew. */
   forget(): void {
     this.#keepsNothing = false
+    this.mayForget = true
     this.#refused.clear()
   }
 }

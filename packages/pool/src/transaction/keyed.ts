@@ -24,7 +24,7 @@ import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { textOf } from './attempt.ts'
-import { question, RAW } from './backend.ts'
+import { question, RAW, tellsNothing } from './backend.ts'
 import { type FlightStatement, fly, type Landing } from './flight.ts'
 import { keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
 import { CLAIM, FORGET, KEY_TABLE, keyTimeOf, keyTrouble, LOOK, NOT_TAKEN, TAKE_OVER, TOMBSTONE } from './key-table.ts'
@@ -80,7 +80,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     if (next.step === 'repeated') return repeatResults(host, call.statements, keptRowsOf(row?.results ?? null), call.signal)
     const generation = next.step === 'take over' ? next.generation : undefined
     const sent = refusal ? call.statements : host.keeper.keeping(call.statements, call.key)
-    const { landing, look } = await send(host, { ...call, statements: sent }, fingerprint, generation)
+    const { landing, look, forgets } = await send(host, { ...call, statements: sent }, fingerprint, generation)
     if (!landing.error) {
       memory.budget = earn(memory.budget)
       if (refusal) host.keeper.noteRefused(refusal)
@@ -90,6 +90,11 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     const loss = lossOf(error)
     if (!loss) refusal ??= refusalOf(sent[failedAt - 1], call.statements[failedAt - 1], error)
     if (refusal && sent !== call.statements && !loss && failedAt > 0) continue
+    // Deleting what has expired is no reason for a write to fail: this role may not, so another one has to.
+    if (!loss && forgets && failedAt === 1 + call.statements.length && tellsNothing(error)) {
+      host.keeper.noteMayNotForget()
+      continue
+    }
     const trouble = failedAt === 0 && !loss ? keyTrouble(error) : undefined
     const isTaken = trouble === 'taken' || (failedAt === 0 && codeOf(error) === NOT_TAKEN && generation !== undefined)
     if (failedAt === 0 && !loss && !isTaken && call.withoutKey && rerunReason(error) !== 'conflict') return call.withoutKey()
@@ -113,14 +118,14 @@ async function send(
   call: KeyedCall,
   fingerprint: string,
   generation: number | undefined,
-): Promise<{ landing: Landing; look?: FoundRow | undefined }> {
+): Promise<{ landing: Landing; look?: FoundRow | undefined; forgets?: boolean }> {
   const client = await host.connect(call.signal)
   const time = keyTimeOf(call.key)
   const first =
     generation === undefined
       ? { config: { text: CLAIM, values: [call.key, fingerprint, time], types: RAW } }
       : { config: { text: TAKE_OVER, values: [call.key, fingerprint, String(generation)], types: RAW } }
-  const forgets = host.clock.random() < FORGET_SHARE
+  const forgets = host.keeper.mayForget && host.clock.random() < FORGET_SHARE
   const last = forgets ? [{ config: { text: FORGET, types: RAW } }] : []
   const text = call.statements.map(({ config }) => textOf(config)).join('; ')
   const timeouts = call.statements.map(({ config }) => Number((config as { query_timeout?: unknown } | null)?.query_timeout) || 0)
@@ -141,7 +146,7 @@ async function send(
   try {
     const look = isTaken ? await rowBy(client, LOOK, [call.key]) : undefined
     client.release()
-    return { landing, look }
+    return { landing, look, forgets }
   } catch (unanswered) {
     client.release(unanswered as Error)
     return { landing: { results: [], failedAt: -1, error: unanswered as Error } }
