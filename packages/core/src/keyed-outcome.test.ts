@@ -30,3 +30,19 @@ test('a fingerprint tells statements apart, and their values', () => {
   expect(new Set(parts.map(fingerprintOf)).size).toBe(parts.length)
   expect(fingerprintOf(['insert', [1n, { a: [1] }]])).toBe(fingerprintOf(['insert', [1n, { a: [1] }]]))
 })
+
+test('a value that says itself what is sent is told by that', () => {
+  class Cents {
+    readonly #cents: number
+    constructor(cents: number) {
+      this.#cents = cents
+    }
+    toPostgres(): string {
+      return String(this.#cents)
+    }
+  }
+  const self: object = { toPostgres: () => self }
+  const of = (value: unknown) => fingerprintOf(['insert', [[value]]])
+  expect(of(new Cents(1))).toBe(of(new Cents(1)))
+  expect(new Set([of(new Cents(1)), of(new Cents(2)), of({}), of(self)]).size).toBe(4)
+})
