@@ -82,8 +82,38 @@ describe('an idempotency key', () => {
       return `${hex.slice(0, 8)}-${hex.slice(8)}-7abc-8def-0123456789ab`
     }
     expect(await failure(keyed(pool, 'old', at(7.1)))).toMatchObject({ kind: 'idempotency-key', reason: 'expired' })
-    await keyed(pool, 'young', at(6))
+    const [young, late] = [at(6), at(7.5)]
+    await keyed(pool, 'young', young)
     expect(await setting.rows('young')).toBe(1)
+    // Stored in time, and asked for again when it could not come for the first time any more.
+    const age =
+      "UPDATE thaw_idempotency SET key = $2, key_time = now() - interval '7.5 days', stored_at = now() - interval '2 days' WHERE key = $1"
+    await setting.server.query(age, [young, late])
+    expect(await keyed(pool, 'young', late)).toMatchObject({ repeated: true, rows: [{ token: 'young' }] })
+    expect(await failure(keyed(pool, 'another', late))).toMatchObject({ reason: 'another-statement' })
+    expect(await setting.rows('young')).toBe(1)
+  })
+
+  test('that expires before its lost answer can be asked after: what was stored is told', async () => {
+    const pool = setting.thaw()
+    const hex = (Date.now() - 6 * 86_400_000).toString(16).padStart(12, '0')
+    const key = `${hex.slice(0, 8)}-${hex.slice(8)}-7abc-8def-0123456789ab`
+    const lost = setting.proxy.loseNextAnswer({ containing: 'edge', cut: 'drop' })
+    const written = keyed(pool, 'edge', key)
+    await lost.struck
+    // Two days pass.
+    await setting.server.query(
+      "UPDATE thaw_idempotency SET key_time = key_time - interval '2 days', stored_at = stored_at - interval '2 days' WHERE key = $1",
+      [key],
+    )
+    setting.proxy.cut('rst')
+    await setting.server.query('ALTER TABLE thaw_idempotency DROP CONSTRAINT thaw_idempotency_not_expired')
+    await setting.server.query(
+      'ALTER TABLE thaw_idempotency ADD CONSTRAINT thaw_idempotency_not_expired CHECK (state <> $$void$$) NOT VALID',
+    )
+    expect(await written).toMatchObject({ repeated: true })
+    expect(await setting.rows('edge')).toBe(1)
+    await setting.server.query('DROP TABLE thaw_idempotency')
   })
 
   test('of a batch', async () => {

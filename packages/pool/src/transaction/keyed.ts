@@ -96,7 +96,10 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
       continue
     }
     const trouble = failedAt === 0 && !loss ? keyTrouble(error) : undefined
-    const isTaken = trouble === 'taken' || (failedAt === 0 && codeOf(error) === NOT_TAKEN && generation !== undefined)
+    const isTaken =
+      trouble === 'taken' ||
+      (trouble === 'expired' && look?.state === 'done') ||
+      (failedAt === 0 && codeOf(error) === NOT_TAKEN && generation !== undefined)
     if (failedAt === 0 && !loss && !isTaken && call.withoutKey && rerunReason(error) !== 'conflict') return call.withoutKey()
     if (isTaken) row = look
     else if (loss) row = await afterLoss(host, { key: call.key, fingerprint, where: loss.where, cause: loss.cause }, loss)
@@ -142,7 +145,9 @@ async function send(
     client.release(error && (lossOf(error) || isBroken(client)) ? error : undefined)
     return { landing }
   }
-  const isTaken = landing.failedAt === 0 && (keyTrouble(error) === 'taken' || codeOf(error) === NOT_TAKEN)
+  const trouble = landing.failedAt === 0 ? keyTrouble(error) : undefined
+  // Of one that has expired, too: it is kept for a day longer than it may come for the first time.
+  const isTaken = trouble === 'taken' || trouble === 'expired' || (landing.failedAt === 0 && codeOf(error) === NOT_TAKEN)
   try {
     const look = isTaken ? await rowBy(client, LOOK, [call.key]) : undefined
     client.release()
@@ -184,7 +189,14 @@ async function askOnce(host: TransactionHost, { key, fingerprint }: LostKey): Pr
   const client = await host.connect()
   let failure: Error | undefined
   try {
-    return (await rowBy(client, TOMBSTONE, [key, fingerprint, keyTimeOf(key)])) ?? (await rowBy(client, LOOK, [key]))
+    const tombstone = await rowBy(client, TOMBSTONE, [key, fingerprint, keyTimeOf(key)]).catch((error: Error) => {
+      if (keyTrouble(error) === 'expired') return undefined
+      throw error
+    })
+    const row = tombstone ?? (await rowBy(client, LOOK, [key]))
+    // It has expired meanwhile, and takes no tombstone any more: a backend that began in time may still be at work. What it has stored is there.
+    if (!tombstone && row?.state === 'void') return undefined
+    return row
   } catch (error) {
     failure = error as Error
     throw error
