@@ -130,6 +130,16 @@ describe('without the rows, and said so by a rowCount of null', () => {
     expect(await keyed(setting.thaw(), 'x')).toMatchObject(bare)
   })
 
+  test('where as many columns have other names since', async () => {
+    await setting.server.query("CREATE TABLE wages (name text, secret text DEFAULT 'S', n int DEFAULT 1)")
+    const text = 'INSERT INTO wages (name) VALUES ($1) RETURNING *'
+    await keyed(setting.thaw(), 'x', { text })
+    await setting.server.query('ALTER TABLE wages DROP COLUMN secret, DROP COLUMN n, ADD COLUMN amount int, ADD COLUMN note text')
+    const changed = await keyed(setting.thaw(), 'x', { text })
+    await setting.server.query('DROP TABLE wages')
+    expect(changed).toMatchObject(bare)
+  })
+
   test('where the table of keys is of before, until it is migrated', async () => {
     await setting.server.query('ALTER TABLE thaw_idempotency DROP COLUMN results')
     expect(await keyed(setting.thaw(), 'x')).toMatchObject({ rowCount: 1, rows: [{ name: 'x' }] })

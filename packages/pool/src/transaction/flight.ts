@@ -22,7 +22,12 @@ export interface FlightStatement {
   /** What its command tag is to begin with, where the server is sent another statement around it. */
   readonly tag?: string
   /** It is not executed, and answered with these: the server only says what their columns are. It must be alone. */
-  readonly answer?: { readonly rows: readonly (readonly (string | null)[])[]; readonly tag: string }
+  readonly answer?: {
+    readonly rows: readonly (readonly (string | null)[])[]
+    /** Of the columns, as they were. Undefined: not known. */
+    readonly names?: readonly string[] | undefined
+    readonly tag: string
+  }
 }
 
 /** What became of a flight. */
@@ -229,9 +234,10 @@ class Flight implements PeerQuery {
     part?.handleRowDescription(message)
     const answer = this.#statements[this.#at]?.answer
     if (!part || !answer) return
-    const { length } = (message as { fields: readonly unknown[] }).fields
+    const columns = (message as { fields: readonly { readonly name: string }[] }).fields
     // The table has got other columns since.
-    if (answer.rows.some((row) => row.length !== length)) return
+    if (answer.rows.some((row) => row.length !== columns.length)) return
+    if (answer.names?.some((name, index) => name !== columns[index]?.name)) return
     for (const fields of answer.rows) part.handleDataRow({ fields })
     part.handleCommandComplete({ text: answer.tag }, {})
     this.#at++

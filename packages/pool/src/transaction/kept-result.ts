@@ -8,11 +8,11 @@ import type pg from 'pg'
 import type { PeerClient } from '../driver/peer.ts'
 import { textOf } from './attempt.ts'
 import { type FlightHost, type FlightStatement, fly } from './flight.ts'
-import { keepRows } from './key-table.ts'
+import { keepRows, namesOf } from './key-table.ts'
 
 type Repeated = Pick<pg.QueryResult, 'command' | 'rowCount' | 'oid' | 'fields' | 'rows'> & { readonly repeated: true }
 
-/** Of each statement, by its place: its rows, as texts. Those that are not there were not kept. */
+/** Of each statement, by its place: its rows, as texts, and by `namesOf` its columns' names. Those that are not there were not kept. */
 export type KeptRows = Readonly<Record<string, readonly string[]>>
 
 /** Longer texts are rarely sent twice. */
@@ -97,7 +97,7 @@ export async function repeatResults(
     const rows = kept[place]
     const source = rows && rowSourceOf(textOf(statement.config) ?? '')
     if (!source || failure) continue
-    const answer = { rows: rows.map((row) => columnsOfRow(row)), tag: `${source.tag} ${rows.length}` }
+    const answer = { rows: rows.map((row) => columnsOfRow(row)), names: kept[namesOf(place)], tag: `${source.tag} ${rows.length}` }
     const text = textOf(statement.config) ?? ''
     const { results, error } = await fly(client, host, [{ ...statement, answer }], { text: 'SELECT 1', shown: text, signal })
     if (error && !('severity' in error)) failure = error

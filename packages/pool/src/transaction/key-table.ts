@@ -62,10 +62,14 @@ export function keepRows(text: string, key: string, place: number): string {
   return `WITH thaw_rows AS (
 ${text}
 ), thaw_few AS (SELECT thaw_row::text AS it FROM thaw_rows AS thaw_row LIMIT ${MOST_KEPT_ROWS + 1}
-), thaw_kept AS (UPDATE ${KEY_TABLE} SET results = coalesce(results, '{}') || jsonb_build_object('${place}', (SELECT coalesce(jsonb_agg(it), '[]') FROM thaw_few))
+), thaw_kept AS (UPDATE ${KEY_TABLE} SET results = coalesce(results, '{}') || jsonb_build_object('${place}', (SELECT coalesce(jsonb_agg(it), '[]') FROM thaw_few),
+    '${namesOf(place)}', (SELECT jsonb_agg(it) FROM (SELECT json_object_keys(row_to_json(thaw_row)) AS it FROM (SELECT * FROM thaw_rows LIMIT 1) AS thaw_row) AS thaw_names))
   WHERE key = ${literal(key)} AND (SELECT count(*) <= ${MOST_KEPT_ROWS} AND coalesce(sum(octet_length(it)), 0) <= ${MOST_KEPT_BYTES} FROM thaw_few))
 SELECT * FROM thaw_rows`
 }
+
+/** Where the names of a statement's columns are kept: a later migration may give its rows as many columns that mean something else. */
+export const namesOf = (place: number): string => `names of ${place}`
 
 /** Whatever `standard_conforming_strings` says. */
 function literal(text: string): string {
