@@ -14,7 +14,10 @@ export interface FailureRow {
    * or `fail` at once.
    */
   readonly dial: 'again' | 'password' | 'fail'
-  /** It ends the connection on which it arrives. */
+  /**
+   * It ends the connection on which it arrives, also as the answer to a statement. False for a code with which a statement can fail on a
+   * healthy connection, even if it is fatal to a connection attempt.
+   */
   readonly ends: boolean
   /** What it says about the other connections to the same server. */
   readonly siblings: 'unharmed' | 'suspect' | 'evict'
