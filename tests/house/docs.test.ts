@@ -103,6 +103,13 @@ test('errors point at the page that describes them, one heading for each kind', 
   expect(kinds.map(([, kind = '']) => kind).filter((kind) => !anchors.has(kind))).toEqual([])
 })
 
+test('each event has a row on the page of events', async () => {
+  const { EVENT_TYPES } = await import('@thaw/core')
+  const page = pages.get('docs/reference/events.md') ?? ''
+  const missing = EVENT_TYPES.filter((type) => !page.includes(`\n| \`${type}\` |`))
+  expect(missing, 'add a row to the table in docs/reference/events.md').toEqual([])
+})
+
 test('they, and CI, call the pnpm that the house uses', async () => {
   const { packageManager } = JSON.parse(await read('package.json')) as { packageManager: string }
   const others: string[] = []
