@@ -55,6 +55,12 @@ export interface ThawOptions {
    * Hyperdrive, which pools transactions.
    */
   readonly share?: 'auto' | boolean | undefined
+  /**
+   * Prepare a text with values by itself once `pool.query()` has sent it this many times: each connection parses it once more, under a name,
+   * and from then on only executes it. At most 100 texts of a pool have a name. Never behind a pooler that was detected, nor through
+   * Hyperdrive, nor while a tool wraps `client.query`. Default: never.
+   */
+  readonly prepare?: number | undefined
   /** Time and randomness. Default: the runtime's own. Inject another to test a freeze without waiting for one. */
   readonly clock?: Clock | undefined
 }
@@ -89,6 +95,7 @@ const RULES: OptionRules = {
   // Checked with its surroundings, see `fleetOf`.
   fleet: { type: 'any' },
   share: { type: 'other', allowed: "true, false or 'auto'", accepts: (value) => typeof value === 'boolean' || value === 'auto' },
+  prepare: { type: 'number', min: 1, integer: true },
   clock: {
     type: 'other',
     allowed: `an object with ${CLOCK_METHODS.map((name) => `${name}()`).join(', ')}`,
@@ -172,6 +179,8 @@ export interface Settings {
   readonly releaseTimeoutMillis: number
   readonly keepOnSqlError: boolean
   readonly share: 'auto' | boolean
+  /** After how many uses a text is prepared by itself. 0: never. */
+  readonly prepareAfter: number
   /** Up to how many connections the pool may grow by itself. 0: not at all, because its user has set `max`. */
   readonly mostConnections: number
 }
@@ -187,6 +196,7 @@ export function settingsOf(config: ThawOptions): Settings {
     releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),
     keepOnSqlError: config.keepOnSqlError ?? false,
     share: shareOf(config),
+    prepareAfter: leadsToHyperdrive(config as PoolConfig) ? 0 : Number(config.prepare ?? 0),
     mostConnections: isMaxGiven(config) ? 0 : platformDefaults().mostConnections,
   }
 }

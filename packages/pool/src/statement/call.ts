@@ -18,6 +18,8 @@ export const MOST_REPEATS = 2
 export interface Call extends Reader {
   /** What it was when it was first sent, if that can have changed. */
   sent?: Sent | undefined
+  /** It goes out under a name of the pool's: what its caller gave. */
+  readonly plain?: Sent | undefined
   readonly done: Callback<pg.QueryResult>
   /** The invocation of its caller. Callbacks run in the context of whatever calls them. */
   readonly invocation: Invocation | undefined

@@ -15,65 +15,40 @@ import {
   TransactionOpenError,
 } from '@thaw/core'
 import type pg from 'pg'
-import type { HealthChecks } from '../checkout/health-checks.ts'
-import type { Hedging } from '../checkout/hedging.ts'
-import type { Sharing } from '../checkout/sharing.ts'
 import { LEFT_OPEN } from '../connection/client-messages.ts'
 import { isInterruption } from '../connection/interruption.ts'
 import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connection/lost-statement.ts'
-import type { Memory } from '../connection/pool-context.ts'
 import type { SharedConnection } from '../connection/shared-connection.ts'
 import { statements, tracePoolStatement } from '../connection/traced-client.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
 import { keepContext, runIn } from '../driver/async-context.ts'
-import type { Driver } from '../driver/driver.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import { activeQueryOf, type ConnectCallback, isSubmittable, type PeerClient, type PeerQuery, type Release } from '../driver/peer.ts'
 import { type Callback, promisify } from '../driver/promisify.ts'
 import { statementOf } from '../driver/query-form.ts'
 import type { Waiter } from '../driver/waiter.ts'
-import type { Settings } from '../options/options.ts'
 import { asFirstSent, rememberSent } from './as-first-sent.ts'
 import { type Call, isIdempotent, MOST_REPEATS, readOnly, resume, type Settle, send, sendFirst, signalOf, type Wish } from './call.ts'
 import { asPiggybacked, knowsQueryMode, mayPiggyback, noProof, startPiggyback } from './piggyback.ts'
+import type { PoolQueryHost } from './pool-query-host.ts'
+import { PreparedStatements, unprepared } from './prepared.ts'
 import { type SharedReadHost, shareRead } from './shared-reads.ts'
 import { StandbyWatch } from './standby-watch.ts'
-
-/** What pool queries need of their pool. */
-export interface PoolQueryHost {
-  readonly driver: Pick<Driver, 'DatabaseError' | 'Query'>
-  readonly settings: Settings
-  readonly memory: Memory
-  readonly checks: HealthChecks
-  isEnding(): boolean
-  readonly hedging: Hedging
-  /** Undefined: connections are not shared. */
-  readonly sharing: Sharing | undefined
-  /** How many wait for a connection. */
-  waiting(): number
-  /** Is `query` of the driver's Client wrapped? */
-  isQueryWrapped(client: PeerClient): boolean
-  /** Does a tracing tool watch what the pool does, or is code of the user's called on the way? Then it matters in whose async context it is done. */
-  isObserved(): boolean
-  /** Returns the function that withdraws the request; a connection that arrives anyway is released. */
-  connect(callback: ConnectCallback, wish: Wish): () => void
-  /** Hands out a connection that needs no probe, at once. False: there is none, or another caller waits already. */
-  takeNow(callback: ConnectCallback): boolean
-  /** A statement is about to be sent again. */
-  repeating(error: Error, loss: Loss): void
-}
 
 export class PoolQueries {
   readonly #host: PoolQueryHost
   readonly #hasQueryMode: boolean
   readonly #standby: StandbyWatch
   readonly #shared: SharedReadHost | undefined
+  /** Undefined: no statement is prepared by itself. */
+  readonly #prepared: PreparedStatements | undefined
 
   constructor(host: PoolQueryHost) {
     this.#host = host
     this.#standby = new StandbyWatch(host)
+    this.#prepared = host.settings.prepareAfter > 0 ? new PreparedStatements(host.settings, host.memory) : undefined
     this.#hasQueryMode = knowsQueryMode(host.driver.Query)
     this.#shared = host.sharing && {
       sharing: host.sharing,
@@ -110,7 +85,8 @@ export class PoolQueries {
     // Here, where the caller's own span is still the current one: the wrappers of tracing tools come with `connect`.
     if (this.#host.memory.events.hears('thawed')) this.#host.checks.look()
     const context = this.#host.isObserved() ? keepContext() : undefined
-    const call: Call = { text, values, done, invocation: currentInvocation(), context, repeats: MOST_REPEATS }
+    const given: Call = { text, values, done, invocation: currentInvocation(), context, repeats: MOST_REPEATS }
+    const call = this.#prepared ? this.#prepared.prepare(given) : given
     const run: ConnectCallback = (failure, client, release) => {
       if (failure || !client) done(failure)
       else this.#run(call, client, release)
@@ -154,6 +130,9 @@ export class PoolQueries {
   }
 
   #run(call: Call, client: PeerClient, release: Release): void {
+    // A wrapper may add to the text, each time something else.
+    if (call.plain && (call.secondTry || this.#host.isQueryWrapped(client))) return this.#run(unprepared(call), client, release)
+    this.#prepared?.tidy(client)
     call.sent ??= rememberSent(call.text, call.values)
     const vitals = this.#host.checks.vitalsOf(client)
     vitals.isPoolQuery = true
@@ -299,6 +278,7 @@ export class PoolQueries {
     if (call.ledger) return this.#failedSharing(call, call.ledger, error)
     this.#host.checks.vitalsOf(client).reader = undefined
     const loss = lossOf(error)
+    if (!loss && this.#prepared?.heal(call, client, error)) return this.#sendUnnamed(call, client, release, error)
     if (!loss && this.#standby.mayBe(call, client, error)) return this.#askRole(call, client, release, error)
     const hadSessionState = !call.isAtDoor && this.#host.checks.vitalsOf(client).sessionState !== 'none'
     const keeps = this.#mayKeep(client, error)
@@ -306,6 +286,16 @@ export class PoolQueries {
     release(keeps ? undefined : error)
     if (!loss) return call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
     this.#lost(call, error, loss, { hadSessionState, mayAskForPooler: hingesOnDirectness(loss.evidence) })
+  }
+
+  /** The connection is sound: only a name on it was not. */
+  #sendUnnamed(call: Call, client: PeerClient, release: Release, error: Error): void {
+    const again = (isReady: boolean) => {
+      release(isReady && !isBroken(client) ? undefined : error)
+      this.#send(unprepared(call))
+    }
+    if (isBusy(client)) whenFinished(client, this.#host.settings, again)
+    else again(true)
   }
 
   /**
@@ -328,6 +318,7 @@ export class PoolQueries {
   #failedSharing({ ledger: _, ...call }: Call, ledger: SharedConnection, error: Error): void {
     const loss = lossOf(error)
     ledger.lose(error)
+    if (!loss && this.#prepared?.heal(call, ledger.client, error)) return this.#send(unprepared(call))
     if (!loss) return call.done(error)
     const paid = { ...call, isPaid: ledger.isPaid }
     ledger.isPaid = true

@@ -1,0 +1,164 @@
+/** Statements that are prepared by themselves, on real PostgreSQL. */
+
+import { OptionError } from '@thaw/core'
+import { startPooler } from '@thaw/testkit'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { createPool, PATIENCE, pool, proxy, sentSince, server, TEN, useSharingWorld } from '../test/sharing-world.ts'
+import { Pool, type PoolConfig } from './index.ts'
+
+useSharingWorld()
+beforeEach(() => server.query('drop table if exists prepared; create table prepared as select n from generate_series(1, 3) n'))
+
+const SELECT = 'select * from prepared where n = $1'
+const create = (config: object = {}) => createPool({ prepare: 2, share: false, hedge: false, ...config } as PoolConfig)
+const rows = async (text = SELECT, values: unknown[] = [1]) => (await pool.query(text, values)).rows
+const parses = (text = SELECT) => sentSince(0).join('').split(`\0${text}\0`).length - 1
+/** On the one connection. */
+const names = async (): Promise<string[]> =>
+  (await pool.query('select name from pg_prepared_statements order by prepare_time')).rows.map(({ name }) => name)
+const repeat = async (times: number) => {
+  for (let turn = 0; turn < times; turn++) expect(await rows()).toMatchObject([{ n: 1 }])
+}
+
+test('after so many uses it is parsed once more, under a name, and never again', async () => {
+  create()
+  await repeat(10)
+  expect(parses()).toBe(3)
+  expect(await names()).toEqual([expect.stringMatching(/^thaw_[0-9a-f]{20}_1$/)])
+})
+
+test('off by default', async () => {
+  create({ prepare: undefined })
+  await repeat(10)
+  expect(parses()).toBe(10)
+})
+
+test("a statement without values, or with a name of its caller's, or another text, is left alone", async () => {
+  create()
+  for (const _ of TEN) {
+    await pool.query('select 1')
+    await pool.query({ name: 'mine', text: 'select $1::int as n', values: [1] })
+  }
+  await repeat(2)
+  await rows(`${SELECT} `)
+  expect(await names()).toEqual(['mine'])
+})
+
+test('rowMode and types of one call are its own', async () => {
+  create()
+  await repeat(4)
+  const types = { getTypeParser: () => () => 'own' } as never
+  expect((await pool.query({ text: SELECT, values: [2], rowMode: 'array' })).rows).toEqual([[2]])
+  expect((await pool.query({ text: SELECT, values: [2], types })).rows).toEqual([{ n: 'own' }])
+  expect(parses()).toBe(3)
+})
+
+test('values that the caller changes afterwards are not sent', async () => {
+  create()
+  await repeat(4)
+  await pool.query('deallocate all')
+  const values = [2]
+  const answer = pool.query(SELECT, values)
+  values[0] = 3
+  expect((await answer).rows).toEqual([{ n: 2 }])
+})
+
+describe('healed, on the same connection', () => {
+  const heals: [string, string, object][] = [
+    ['a result type that has changed', 'alter table prepared add column more int default 7', { n: 1, more: 7 }],
+    ['DEALLOCATE ALL', 'deallocate all', { n: 1 }],
+    ['DISCARD ALL', 'discard all', { n: 1 }],
+  ]
+  test.each(heals)('%s', async (_, statement, row) => {
+    create()
+    await repeat(4)
+    await pool.query(statement)
+    for (const _ of TEN) expect(await rows()).toEqual([row])
+    expect(await names()).toHaveLength(1)
+    expect(pool.stats()).toMatchObject({ connected: 1, total: 1 })
+    // Two to count, one with a name; then one without, and one with it again.
+    expect(parses()).toBe(5)
+  })
+
+  test('a write is done once', async () => {
+    create()
+    const insert = 'insert into prepared values ($1) returning *'
+    for (const n of [11, 12, 13]) await rows(insert, [n])
+    await pool.query('deallocate all')
+    await rows(insert, [14])
+    await pool.query('alter table prepared add column more int')
+    await rows(insert, [15])
+    expect((await pool.query('select n from prepared where n > 10 order by n')).rows.map(({ n }) => n)).toEqual([11, 12, 13, 14, 15])
+  })
+
+  test('a search_path that has changed is another table', async () => {
+    create({ max: 1 })
+    await server.query('drop schema if exists other cascade; create schema other; create table other.prepared as select 1 as n, 5 as m')
+    await repeat(4)
+    await pool.query('set search_path = other')
+    expect(await rows()).toEqual([{ n: 1, m: 5 }])
+    expect(await rows()).toEqual([{ n: 1, m: 5 }])
+  })
+
+  test('many that share the connection', async () => {
+    create({ share: true })
+    await repeat(4)
+    await pool.query('deallocate all')
+    const answers = await Promise.all(TEN.map((n) => rows(SELECT, [(n % 3) + 1])))
+    expect(answers).toEqual(TEN.map((n) => [{ n: (n % 3) + 1 }]))
+    await repeat(3)
+    expect(pool.stats()).toMatchObject({ connected: 1, total: 1 })
+  })
+})
+
+test("an error inside a function is the caller's, whatever its code", async () => {
+  create()
+  await server.query(`create or replace function fails(n int) returns int language plpgsql as $$ begin
+    if n > 0 then raise exception 'mine' using errcode = '26000'; end if; return n; end $$`)
+  for (const _ of TEN) await rows('select fails($1)', [0])
+  await expect(rows('select fails($1)', [1])).rejects.toMatchObject({ code: '26000', message: 'mine' })
+})
+
+test('at most 100 have a name, on the connection too', PATIENCE, async () => {
+  create({ prepare: 1 })
+  for (let index = 0; index < 120; index++) for (let turn = 0; turn < 2; turn++) await rows(`select $1::int as n${index}`)
+  const left = await names()
+  expect(left).toHaveLength(100)
+  expect(left.at(-1)).toMatch(/_120$/)
+})
+
+test('a connection that is lost: the next one parses it again', async () => {
+  create()
+  await repeat(4)
+  proxy.cut('rst')
+  await expect.poll(() => pool.totalCount).toBe(0)
+  await repeat(4)
+  expect(pool.stats().connected).toBe(2)
+})
+
+test('behind a pooler, every statement is answered', PATIENCE, async () => {
+  await using pooler = await startPooler(server)
+  create({ max: 3, connectionString: pooler.urlFor(server.url) })
+  for (let turn = 0; turn < 5; turn++) {
+    const answers = await Promise.all(TEN.map((n) => rows(SELECT, [(n % 3) + 1])))
+    expect(answers).toEqual(TEN.map((n) => [{ n: (n % 3) + 1 }]))
+  }
+  await pool.end()
+})
+
+test('behind a pooler that was found out, nothing has a name', PATIENCE, async () => {
+  await using pooler = await startPooler(server)
+  create({ max: 1, share: 'auto', connectionString: pooler.urlFor(server.url) })
+  // Two at once would like to share, and ask what is at the other end.
+  await Promise.all([pool.query('select 1'), pool.query('select 2'), pool.query('select 3')])
+  await Promise.all([pool.query('select 1'), pool.query('select 2'), pool.query('select 3')])
+  await repeat(10)
+  expect(await names()).toEqual([])
+  await pool.end()
+})
+
+test.each([0, -1, 1.5, 'five', true])('prepare: %s is refused', (prepare) => {
+  create()
+  expect(() => new Pool({ prepare } as never)).toThrow(OptionError)
+  expect(() => new Pool({ prepare } as never)).toThrow('Option "prepare" is')
+})

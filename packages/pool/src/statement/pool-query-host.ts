@@ -1,0 +1,34 @@
+/** What pool queries need of their pool. */
+
+import type { HealthChecks } from '../checkout/health-checks.ts'
+import type { Hedging } from '../checkout/hedging.ts'
+import type { Sharing } from '../checkout/sharing.ts'
+import type { Loss } from '../connection/lost-statement.ts'
+import type { Memory } from '../connection/pool-context.ts'
+import type { Driver } from '../driver/driver.ts'
+import type { ConnectCallback, PeerClient } from '../driver/peer.ts'
+import type { Settings } from '../options/options.ts'
+import type { Wish } from './call.ts'
+
+export interface PoolQueryHost {
+  readonly driver: Pick<Driver, 'DatabaseError' | 'Query'>
+  readonly settings: Settings
+  readonly memory: Memory
+  readonly checks: HealthChecks
+  isEnding(): boolean
+  readonly hedging: Hedging
+  /** Undefined: connections are not shared. */
+  readonly sharing: Sharing | undefined
+  /** How many wait for a connection. */
+  waiting(): number
+  /** Is `query` of the driver's Client wrapped? */
+  isQueryWrapped(client: PeerClient): boolean
+  /** Does a tracing tool watch what the pool does, or is code of the user's called on the way? Then it matters in whose async context it is done. */
+  isObserved(): boolean
+  /** Returns the function that withdraws the request; a connection that arrives anyway is released. */
+  connect(callback: ConnectCallback, wish: Wish): () => void
+  /** Hands out a connection that needs no probe, at once. False: there is none, or another caller waits already. */
+  takeNow(callback: ConnectCallback): boolean
+  /** A statement is about to be sent again. */
+  repeating(error: Error, loss: Loss): void
+}

@@ -1,0 +1,148 @@
+/**
+ * Statements that are prepared by themselves (`prepare: 5`): a text with values that `pool.query()` has sent that often goes out under a
+ * name from then on, so that each connection parses it once. pg does the rest: it remembers what each connection has parsed.
+ */
+
+import type { Clock } from '@thaw/core'
+import type { Memory } from '../connection/pool-context.ts'
+import { isSubmittable, type PeerClient } from '../driver/peer.ts'
+import { formOf } from '../driver/query-form.ts'
+import type { Settings } from '../options/options.ts'
+import { asFirstSent, rememberSent } from './as-first-sent.ts'
+import type { Call } from './call.ts'
+
+/** So many texts have a name. The one that was not used for longest loses it. */
+const MOST_NAMES = 100
+/** So many texts are counted that have none yet. */
+const MOST_COUNTED = 500
+/** A transaction pooler loses statements that it does not know. After so many losses, the pool gives up, unless PostgreSQL itself is at the other end. */
+const MOST_MISSING = 10
+
+/** What pg keeps on a connection. */
+interface Parsed {
+  readonly parsedStatements?: Record<string, string | undefined>
+  /** Since pg 8.22. */
+  readonly submittedNamedStatements?: Record<string, string | undefined>
+  close?(what: { readonly type: 'S'; readonly name: string }): void
+}
+
+export class PreparedStatements {
+  readonly #uses: number
+  readonly #clock: Clock
+  readonly #memory: Memory
+  /** By text, the one used last at the end. */
+  readonly #counts = new Map<string, number>()
+  readonly #names = new Map<string, string>()
+  readonly #live = new Set<string>()
+  /** How many names were taken away, and how many were when a connection last closed its own. */
+  #evicted = 0
+  readonly #tidied = new WeakMap<object, number>()
+  #prefix = ''
+  #next = 0
+  #missing = 0
+
+  constructor({ prepareAfter, clock }: Settings, memory: Memory) {
+    this.#uses = prepareAfter
+    this.#clock = clock
+    this.#memory = memory
+  }
+
+  /** The call, under a name if its text has one by now. */
+  prepare(call: Call): Call {
+    if (!this.#isOn) return call
+    const form = formOf(call.text, call.values)
+    if (!form || typeof form.text !== 'string' || !Array.isArray(form.values) || form.values.length === 0) return call
+    // `types` as a list are those of the parameters, which are fixed when the statement is parsed.
+    if (form.name || form.rows || form.portal || isSubmittable(call.text) || Array.isArray((form as { types?: unknown }).types)) return call
+    const name = this.#nameOf(form.text)
+    return name === undefined ? call : { ...call, text: { ...form, name }, values: undefined, plain: rememberSent(call.text, call.values) }
+  }
+
+  get #isOn(): boolean {
+    return this.#memory.isDirect ?? this.#missing < MOST_MISSING
+  }
+
+  #nameOf(text: string): string | undefined {
+    const known = this.#names.get(text)
+    if (known !== undefined) {
+      this.#names.delete(text)
+      this.#names.set(text, known)
+      return known
+    }
+    const count = (this.#counts.get(text) ?? 0) + 1
+    this.#counts.delete(text)
+    if (count <= this.#uses) {
+      this.#counts.set(text, count)
+      if (this.#counts.size > MOST_COUNTED) this.#counts.delete(this.#counts.keys().next().value as string)
+      return undefined
+    }
+    if (this.#names.size >= MOST_NAMES) this.#forget(this.#names.keys().next().value as string)
+    // Behind a pooler, another process may have had the same session: one name must not mean two texts. Not before it is needed: Workers
+    // have no randomness outside of requests.
+    this.#prefix ||= `thaw_${chance(this.#clock)}${chance(this.#clock)}_`
+    const name = `${this.#prefix}${++this.#next}`
+    this.#names.set(text, name)
+    this.#live.add(name)
+    return name
+  }
+
+  #forget(text: string): void {
+    this.#live.delete(this.#names.get(text) as string)
+    this.#names.delete(text)
+    this.#evicted++
+  }
+
+  /** Closes what has lost its name. The connection has nothing else on its way; the server answers with the next statement. */
+  tidy({ connection }: PeerClient): void {
+    if (!connection || (this.#tidied.get(connection) ?? 0) === this.#evicted) return
+    this.#tidied.set(connection, this.#evicted)
+    closeAll(connection, this.#prefix, (name) => !this.#live.has(name))
+  }
+
+  /**
+   * Was it refused only because of its name? Then nothing was executed: the server refuses such a statement when it is parsed or bound. The
+   * names are forgotten where they have become wrong, and the call can be sent without one.
+   */
+  heal({ plain, text }: Call, { connection }: PeerClient, error: Error): boolean {
+    if (!plain) return false
+    const { code, routine, where } = error as { readonly code?: unknown; readonly routine?: unknown; readonly where?: unknown }
+    const { name } = text as { readonly name: string }
+    // Says pg, before it sends anything: a Client class has changed the text.
+    if (code === undefined && error.message.startsWith(`Prepared statements must be unique - '${name}'`)) return true
+    // Inside a function it is the function's own statement, and something has been executed.
+    if (where !== undefined) return false
+    if (code === '0A000' && routine === 'RevalidateCachedQuery') {
+      closeAll(connection, this.#prefix, (other) => other === name)
+      return true
+    }
+    if (code !== '26000' && code !== '42P05') return false
+    // DEALLOCATE ALL, DISCARD ALL, or another session: if one is gone, all are.
+    closeAll(connection, this.#prefix, () => true)
+    this.#missing++
+    return true
+  }
+}
+
+/** Ten hexadecimal digits. */
+function chance(clock: Clock): string {
+  return Math.floor(clock.random() * 16 ** 10)
+    .toString(16)
+    .padStart(10, '0')
+}
+
+/** As its caller gave it. */
+export function unprepared(call: Call): Call {
+  const { plain } = call
+  return { ...call, ...asFirstSent(plain), sent: plain, plain: undefined, shareable: undefined, ledger: undefined }
+}
+
+/** To close a statement that does not exist is no error. */
+function closeAll(connection: object, prefix: string, isMeant: (name: string) => boolean): void {
+  const { parsedStatements = {}, submittedNamedStatements } = connection as Parsed
+  for (const name of Object.keys(parsedStatements)) {
+    if (!name.startsWith(prefix) || !isMeant(name)) continue
+    delete parsedStatements[name]
+    if (submittedNamedStatements) delete submittedNamedStatements[name]
+    ;(connection as Parsed).close?.({ type: 'S', name })
+  }
+}
