@@ -115,11 +115,3 @@ test('a rotated password fails nobody, if it comes from a function', async () =>
     await pool.end()
   }
 })
-
-test('several hosts in a connection string are no URL, as with node-postgres', async () => {
-  const connectionString = `postgres://scram@${proxy.host}:${proxy.port},${proxy.host}:${server.port}/postgres?target_session_attrs=read-write`
-  for (const PoolClass of [stock.Pool, Pool as unknown as typeof stock.Pool]) {
-    const connecting = async () => new PoolClass({ connectionString }).query('SELECT 1')
-    await expect(connecting()).rejects.toMatchObject({ code: 'ERR_INVALID_URL' })
-  }
-})

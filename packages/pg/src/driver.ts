@@ -9,6 +9,7 @@ export const driver: Driver = {
   Client: pg.Client as unknown as Driver['Client'],
   Query: pg.Query,
   DatabaseError: pg.DatabaseError,
+  choosesHost: true,
   connectionFor,
   goesWhereTold,
   checkClient: refuseNativeClient,

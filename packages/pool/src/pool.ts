@@ -32,6 +32,7 @@ import { callBack, type Waiter } from './driver/waiter.ts'
 import { joinFleet } from './fleet/join-fleet.ts'
 import { InFlightWatch } from './inquiry/in-flight-watch.ts'
 import { Inquirer } from './inquiry/inquirer.ts'
+import { type HostStep, hostPlanOf } from './options/hosts.ts'
 import type { ConnectOptions, EndOptions, Settings, ThawOptions } from './options/options.ts'
 import { checkEndOptions, preparePoolOptions, settingsOf } from './options/options.ts'
 import type { Wish } from './statement/call.ts'
@@ -84,7 +85,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     #mayPiggyback: (() => boolean) | undefined
 
     constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: PoolContext = createPoolContext()) {
-      super(preparePoolOptions(config, Client))
+      super(preparePoolOptions(config, Client, driver.choosesHost))
       memory.pool ??= this
       driver.checkClient(this.Client)
       const settings = settingsOf(config ?? {})
@@ -126,7 +127,9 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this.#dialer = new Dialer({
         clock: settings.clock,
         asksPassword: typeof this.options.password === 'function',
-        open: (done) => this.#open(done),
+        hosts: hostPlanOf(this.options),
+        moved: () => void delete memory.isDirect,
+        open: (done, step) => this.#open(done, step),
         opened: (client, release, dial) => this.#opened(client, release, dial),
         failed: (error, dial, final) => this.#dialFailed(error, dial, final),
         reasonToDial: (hopeful, overdue) => this.#hedging.reasonToDial(hopeful, overdue),
@@ -285,9 +288,9 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       return this.#hedging.room < 0 && this.#dialer.outstanding === 0
     }
 
-    #open(done: ConnectCallback): PeerClient {
+    #open(done: ConnectCallback, step: HostStep | undefined): PeerClient {
       const hand: Hand = (opened, item, isNew) => (isNew ? this.#checkout.handNew(opened, item) : this.#checkout.hand(opened, item))
-      const client = openClient(this, this.#settings.clock, hand, done)
+      const client = openClient(this, this.#settings.clock, hand, done, step)
       this.#checks.vitalsOf(client)
       return client
     }

@@ -12,6 +12,7 @@ import {
 } from '@thaw/core'
 import { address, type Target } from '../driver/endpoints.ts'
 import { saysLost, saysUnreachable } from '../driver/peer.ts'
+import { WrongSessionError } from './hosts.ts'
 import { saysPoolerIsFull } from './pooler-refusals.ts'
 
 /** `again`: with backoff. `password`: with a new password, if a function provides one. `fail`: at once. */
@@ -19,7 +20,8 @@ export type DialVerdict = 'again' | 'password' | 'fail'
 
 /** What to do about a failed connection attempt. An unknown failure is not retried. */
 export function judgeDial(error: unknown): DialVerdict {
-  const passes = saysLost(error) || saysUnreachable(error) || isSocketGone(error) || saysPoolerIsFull(error)
+  const passes =
+    saysLost(error) || saysUnreachable(error) || isSocketGone(error) || saysPoolerIsFull(error) || error instanceof WrongSessionError
   return classify(error)?.dial ?? (passes ? 'again' : 'fail')
 }
 
@@ -30,6 +32,7 @@ function isSocketGone(error: unknown): boolean {
 
 /** Did the server itself answer? Then the address is right, and the server is worth waiting for. */
 export function cameFromServer(error: unknown): boolean {
+  if (error instanceof WrongSessionError) return true
   return /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '') && typeof (error as { severity?: unknown }).severity === 'string'
 }
 

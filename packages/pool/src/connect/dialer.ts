@@ -13,8 +13,10 @@ import { isBroken } from '../connection/vitals.ts'
 import { noteReached, type Target, targetOf } from '../driver/endpoints.ts'
 import { refusalOf } from '../driver/listeners.ts'
 import type { PeerClient, Release } from '../driver/peer.ts'
+import type { HostPlan, HostStep } from '../options/hosts.ts'
 import { cameFromServer, judgeDial } from './dial-failure.ts'
 import { followDial, timeDialSteps } from './dial-steps.ts'
+import { HostOrder } from './hosts.ts'
 import { Rotation } from './rotation.ts'
 
 /** node-postgres' own message, see `saysLost`. */
@@ -25,8 +27,15 @@ export interface DialHost {
   readonly clock: Clock
   /** A function provides the password, perhaps a newer one: see `rotation.ts`. */
   readonly asksPassword: boolean
+  /** Several hosts, or one that has to be of a certain kind. */
+  readonly hosts?: HostPlan | undefined
+  /** A connection leads to another host than the one before: what was learned of that one's server may not hold. */
+  moved?(): void
   /** Makes a client and connects it. Calls back once. Returns the client, or throws if it cannot be made at all. */
-  open(done: (error: Error | undefined, client: PeerClient | undefined, release: Release) => void): PeerClient | undefined
+  open(
+    done: (error: Error | undefined, client: PeerClient | undefined, release: Release) => void,
+    step: HostStep | undefined,
+  ): PeerClient | undefined
   /** A connection is open. */
   opened(client: PeerClient, release: Release, dial: Dial): void
   /** An attempt failed. `final`: retrying would not help. Otherwise `waitMillis` is called next. */
@@ -65,6 +74,7 @@ const OVERDUE_MILLIS = 1000
 
 /** What is known of one attempt. */
 interface Attempt {
+  readonly step: HostStep | undefined
   client: PeerClient | undefined
   stage: (() => ConnectStage) | undefined
   isOverdue: boolean
@@ -77,6 +87,7 @@ const FAILURES = ['error', 'errorMessage', 'end'] as const
 
 export class Dialer {
   readonly #host: DialHost
+  readonly #hosts: HostOrder | undefined
   #failures = 0
   #pause: Timer | undefined
   #passwordRefused = false
@@ -89,6 +100,7 @@ export class Dialer {
 
   constructor(host: DialHost) {
     this.#host = host
+    this.#hosts = host.hosts && new HostOrder(host.hosts, host.clock)
   }
 
   /** Attempts under way. */
@@ -122,7 +134,8 @@ export class Dialer {
     const { clock } = this.#host
     const startedAt = clock.mono()
     const isSecondPassword = this.#passwordRefused
-    const attempt: Attempt = { client: undefined, stage: undefined, isOverdue: false, isSuperfluous: false }
+    const step = this.#hosts?.next()
+    const attempt: Attempt = { step, client: undefined, stage: undefined, isOverdue: false, isSuperfluous: false }
     const overdue = startDeadline(clock, this.#overdueMillis, () => this.#late(attempt), true)
     // pg-pool checks for more attempts before it reports that one has failed: we have to know earlier.
     const failing = () => void this.#failing.add(attempt)
@@ -149,12 +162,17 @@ export class Dialer {
         const dial = end()
         const unfit = opened && unfitness(opened)
         if (unfit) release(unfit)
-        else if (opened) return this.#succeed(opened, release, dial)
+        else if (opened) return this.#succeed(opened, release, dial, step)
         // The server may be waiting for a password that does not come, and would wait for a minute.
         attempt.client?.connection?.stream.destroy()
         if (attempt.isSuperfluous) return this.#host.resume()
-        this.#fail(unfit ?? causeOf(error) ?? new Error('The client reported neither a connection nor an error'), dial, isSecondPassword)
-      })
+        this.#fail(
+          unfit ?? causeOf(error) ?? new Error('The client reported neither a connection nor an error'),
+          dial,
+          isSecondPassword,
+          step,
+        )
+      }, step)
       attempt.client = client
       attempt.stage = client && followDial(client)
       for (const name of FAILURES) client?.connection?.prependListener(name, failing)
@@ -177,6 +195,8 @@ export class Dialer {
   #late(attempt: Attempt): void {
     this.#overdueMillis *= 2
     attempt.isOverdue = true
+    // The one that is made beside it goes to the next host.
+    if (attempt.step) this.#hosts?.failed(attempt.step)
     if (this.#host.room() < 0) this.#drop(attempt)
     else this.#host.resume()
   }
@@ -193,8 +213,9 @@ export class Dialer {
     this.#pause = undefined
   }
 
-  #succeed(client: PeerClient, release: Release, dial: Dial): void {
+  #succeed(client: PeerClient, release: Release, dial: Dial, step: HostStep | undefined): void {
     this.#failures = 0
+    if (step && this.#hosts?.succeeded(step)) this.#host.moved?.()
     this.#passwordRefused = false
     this.#rotation.accepted()
     this.#overdueMillis = OVERDUE_MILLIS
@@ -204,24 +225,28 @@ export class Dialer {
     this.#host.opened(client, release, dial)
   }
 
-  #fail(error: Error, dial: Dial, isSecondPassword: boolean): void {
+  #fail(error: Error, dial: Dial, isSecondPassword: boolean, step: HostStep | undefined): void {
     this.#failures++
     if (dial.target && cameFromServer(error)) noteReached(dial.target)
+    const verdict = judgeDial(error)
+    // As with libpq, a server that refuses the login ends the search.
+    const isNext = verdict === 'again' && step !== undefined && this.#hosts?.failed(step) === true
     if (dial.isHedge) {
       this.#host.failed(error, dial, false)
       return this.#host.resume()
     }
-    const verdict = judgeDial(error)
     const isRotated = verdict === 'password' && this.#rotation.refused(this.#host.clock.mono(), this.#host.waitMillis() ?? 0)
     const askAgain = verdict === 'password' && this.#host.asksPassword && (!isSecondPassword || isRotated)
     if (askAgain) this.#passwordRefused = true
     const final = verdict === 'fail' || (verdict === 'password' && !askAgain)
-    this.#host.failed(error, dial, final)
+    if (final) this.#hosts?.restart()
+    // A host that is passed over says nothing about the address as a whole.
+    this.#host.failed(error, isNext ? { ...dial, target: undefined } : dial, final)
     const waitMillis = this.#host.waitMillis()
     // A later caller may be given a newer one.
     if (waitMillis === undefined) this.#passwordRefused = false
     if (final || this.#pause !== undefined || waitMillis === undefined) return this.#host.resume()
-    const delay = askAgain && !isSecondPassword ? 0 : backoffMillis(this.#failures - 1, waitMillis, this.#host.clock.random())
+    const delay = isNext || (askAgain && !isSecondPassword) ? 0 : backoffMillis(this.#failures - 1, waitMillis, this.#host.clock.random())
     this.#pause = this.#host.clock.setTimer(() => {
       this.#pause = undefined
       this.#host.resume()

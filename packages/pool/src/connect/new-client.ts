@@ -5,6 +5,8 @@
 
 import { type Clock, startDeadline } from '@thaw/core'
 import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+import { type HostStep, hostPlanOf, optionsAt } from '../options/hosts.ts'
+import { watchKind } from './hosts.ts'
 
 /** The options of pg-pool's that concern a new client. */
 interface DialOptions {
@@ -17,9 +19,18 @@ interface DialOptions {
 export type Hand = (client: PeerClient, item: PendingItem, isNew: boolean) => void
 
 /** Calls back once, with a client that is handed out, or with an error. Throws if no client can be made at all. */
-export function openClient(pool: PeerPool<PendingItem>, clock: Clock, hand: Hand, done: ConnectCallback): PeerClient {
+export function openClient(
+  pool: PeerPool<PendingItem>,
+  clock: Clock,
+  hand: Hand,
+  done: ConnectCallback,
+  step: HostStep | undefined,
+): PeerClient {
   const { connectionTimeoutMillis, onConnect } = pool.options as DialOptions
-  const client = new pool.Client(pool.options)
+  const client = new pool.Client(step ? optionsAt(pool.options, step) : pool.options)
+  const judgeKind = step && watchKind(client, step.wants)
+  // A host that does not answer leaves time for the others.
+  const timeoutMillis = Number(connectionTimeoutMillis) / (hostPlanOf(pool.options)?.steps.length ?? 1)
   client._connectionTimeoutMillis = 0
   pool._clients.push(client)
   const died = (error: Error) => diedMeanwhile(pool, client, error)
@@ -33,7 +44,7 @@ export function openClient(pool: PeerPool<PendingItem>, clock: Clock, hand: Hand
     if (client.connection) client.connection.stream.destroy()
     else void client.end()
   }
-  const timeout = Number(connectionTimeoutMillis) > 0 ? startDeadline(clock, Number(connectionTimeoutMillis), expire) : undefined
+  const timeout = timeoutMillis > 0 ? startDeadline(clock, timeoutMillis, expire) : undefined
   const fail = (error: Error) => {
     pool._pulseQueue()
     done(error, undefined, () => {})
@@ -43,7 +54,23 @@ export function openClient(pool: PeerPool<PendingItem>, clock: Clock, hand: Hand
     limitLifetime(pool, clock, client, hand)
     hand(client, { callback: done }, true)
   }
+  const refuse = (refused: Error) => {
+    forget()
+    client.end(() => fail(refused))
+  }
   const connected = (error: Error | null | undefined) => {
+    if (error || !judgeKind) return judged(error)
+    // Its death fails the question, if one is asked.
+    const ignore = () => {}
+    client.on('error', ignore)
+    judgeKind((wrong) => {
+      timeout?.cancel()
+      if (wrong) return refuse(wrong)
+      client.off('error', ignore)
+      judged(undefined)
+    })
+  }
+  const judged = (error: Error | null | undefined) => {
     timeout?.cancel()
     if (error) {
       pool.log('client failed to connect', error)
@@ -54,10 +81,7 @@ export function openClient(pool: PeerPool<PendingItem>, clock: Clock, hand: Hand
     pool.log('new client connected')
     if (!onConnect) return handOut()
     client.once('error', died)
-    new pool.Promise((resolve) => resolve(onConnect(client))).then(handOut, (refused: Error) => {
-      forget()
-      client.end(() => fail(refused))
-    })
+    new pool.Promise((resolve) => resolve(onConnect(client))).then(handOut, refuse)
   }
   pool.log('connecting new client')
   try {

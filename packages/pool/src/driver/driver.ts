@@ -15,6 +15,8 @@ export interface Driver {
   readonly Pool: new (
     options?: object,
   ) => PeerPool<Waiter>
+  /** Can it be told another host for each connection? Default: no. */
+  readonly choosesHost?: boolean
   /** For a query on a separate connection. */
   readonly Client: new (
     options: object,

@@ -2,6 +2,7 @@
 
 import { type Clock, checkOptions, type FleetOptions, OptionError, type OptionRules, platformDefaults, systemClock } from '@thaw/core'
 import type { PoolConfig } from 'pg'
+import { planHosts } from './hosts.ts'
 import { leadsToHyperdrive } from './hyperdrive.ts'
 
 /** What Thaw adds to node-postgres' options. */
@@ -61,6 +62,13 @@ export interface ThawOptions {
    * Hyperdrive, nor while a tool wraps `client.query`. Default: never.
    */
   readonly prepare?: number | undefined
+  /**
+   * Which sessions to accept, as with libpq: with `host: 'a,b'` or `postgres://a:5432,b:5432/app`, hosts are tried in order until one has such a session. `'prefer-standby'`
+   * takes any if no host is a standby. Default `'any'`. Not over Neon or on Workers.
+   */
+  readonly target_session_attrs?: 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby' | undefined
+  /** With several hosts, `'random'` tries them in a random order for each connection. Default `'disable'`: in the order given, as with libpq. */
+  readonly load_balance_hosts?: 'disable' | 'random' | undefined
   /** Time and randomness. Default: the runtime's own. Inject another to test a freeze without waiting for one. */
   readonly clock?: Clock | undefined
 }
@@ -116,6 +124,9 @@ const RULES: OptionRules = {
   },
   // pg's, where a typo would be silent: no database, no timeout, a process that never exits.
   connectionString: { type: 'any' },
+  // Checked with the hosts, see `planHosts`.
+  target_session_attrs: { type: 'any' },
+  load_balance_hosts: { type: 'any' },
   database: { type: 'any' },
   password: { type: 'any' },
   application_name: { type: 'any' },
@@ -218,7 +229,7 @@ function isMaxGiven(config: ThawOptions): boolean {
  *
  * @throws {OptionError} naming the option, the value and what is allowed.
  */
-export function preparePoolOptions(given?: (PoolConfig & ThawOptions) | null, Client?: unknown): object {
+export function preparePoolOptions(given?: (PoolConfig & ThawOptions) | null, Client?: unknown, choosesHost = false): object {
   const config = given ?? {}
   if (typeof config !== 'object') {
     throw new OptionError({
@@ -245,6 +256,7 @@ export function preparePoolOptions(given?: (PoolConfig & ThawOptions) | null, Cl
     prepared['keepAliveInitialDelayMillis'] ??= KEEP_ALIVE_MILLIS
   }
   if (prepared['connectionTimeoutMillis'] === undefined) prepared['connectionTimeoutMillis'] = CONNECTION_TIMEOUT_MILLIS
+  planHosts(prepared, choosesHost)
   return prepared
 }
 
