@@ -2,6 +2,7 @@
 
 import { OptionError } from '@thaw/core'
 import { startPooler } from '@thaw/testkit'
+import stock from 'pg'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { createPool, PATIENCE, pool, proxy, sentSince, server, TEN, useSharingWorld } from '../test/sharing-world.ts'
 import { Pool, type PoolConfig } from './index.ts'
@@ -125,6 +126,30 @@ test('at most 100 have a name, on the connection too', PATIENCE, async () => {
   const left = await names()
   expect(left).toHaveLength(100)
   expect(left.at(-1)).toMatch(/_120$/)
+})
+
+test('a Client class that adds to the text each time: as without the option', async () => {
+  let added = 0
+  class Commenting extends stock.Client {
+    override query(config: unknown, ...others: unknown[]): never {
+      const form = typeof config === 'object' ? { ...config, text: `${(config as { text: string }).text} --${++added}` } : config
+      return super.query(form as never, ...(others as [])) as never
+    }
+  }
+  create({ Client: Commenting })
+  await repeat(10)
+  expect(pool.stats()).toMatchObject({ connected: 1, total: 1 })
+})
+
+test('transactions, and statements with once, have no name', async () => {
+  create()
+  const { rows: found } = await pool.transaction(async (tx) => {
+    for (const _ of TEN) await tx.query(SELECT, [1])
+    return tx.query('select name from pg_prepared_statements')
+  })
+  expect(found).toEqual([])
+  for (const n of TEN) await pool.query({ text: 'insert into prepared values ($1)', values: [n], once: true } as never)
+  expect(await names()).toEqual([])
 })
 
 test('a connection that is lost: the next one parses it again', async () => {
