@@ -80,7 +80,7 @@ interface Reported {
 }
 
 /** Undefined: it takes a question. */
-export function isOfKind(
+function isOfKind(
   wants: SessionKind,
   { in_hot_standby: standby, default_transaction_read_only: readOnly }: Reported,
 ): boolean | undefined {
