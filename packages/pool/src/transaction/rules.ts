@@ -44,7 +44,7 @@ export function checkTransaction(work: unknown, options: TransactionOptions): vo
     throw new OptionError({
       option: 'fn',
       allowed: 'a function',
-      message: `pool.transaction() takes a function, but was given ${work === null ? 'null' : `a ${typeof work}`}. Write pool.transaction(async (client) => { await client.query(…) }).`,
+      message: `pool.transaction() takes a function, but was given ${named(work)}. Write pool.transaction(async (client) => { await client.query(…) }).`,
     })
   }
   checkObject(options, 'pool.transaction(fn, { retries: 5 })')
@@ -61,7 +61,7 @@ function checkObject(options: unknown, example: string): void {
 }
 
 function named(value: unknown): string {
-  if (value === null) return 'null'
+  if (value === null || value === undefined) return String(value)
   return `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`
 }
 
@@ -106,7 +106,7 @@ export function checkBatch(statements: unknown, options: BatchOptions, classify:
     throw new OptionError({
       option: 'statements',
       allowed: 'an array of one statement or more',
-      message: `pool.batch() was given ${Array.isArray(statements) ? 'no statement' : `a ${typeof statements}, not an array`}. Write pool.batch([{ text, values }, …]).`,
+      message: `pool.batch() was given ${Array.isArray(statements) ? 'no statement' : `${named(statements)}, not an array`}. Write pool.batch([{ text, values }, …]).`,
     })
   }
   const texts = new Map<unknown, unknown>()
@@ -162,9 +162,9 @@ export function checkKey(key: unknown): string {
   })
 }
 
-/** What cannot be one statement of a transaction of ours. */
+/** What cannot be one statement of a transaction of ours, behind comments of either kind. */
 const NOT_IN_A_TRANSACTION =
-  /^\s*(?:\/\*.*?\*\/\s*)*(copy|listen|unlisten|vacuum|cluster|checkpoint|call|do|prepare|deallocate|discard|load|create\s+database|drop\s+database)\b/is
+  /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*(copy|listen|unlisten|vacuum|cluster|checkpoint|call|do|prepare|deallocate|discard|load|create\s+database|drop\s+database)\b/is
 
 /**
  * One statement that the extended protocol takes, and a transaction.
