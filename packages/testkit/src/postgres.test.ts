@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -100,6 +100,23 @@ describe('a server', () => {
     process.kill(Number(pid), 'SIGKILL')
     await until(() => server.pid === undefined)
     await server.start()
+    expect((await server.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  })
+
+  test('starts again though a process of the killed one takes its time to notice', async () => {
+    await using plain = await connectPlain({ connectionString: server.url })
+    const { rows } = await plain.client.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')
+    const backend = Number(rows[0]?.pid)
+    const { rows: places } = await server.query<{ data_directory: string }>('SHOW data_directory')
+    const log = join(places[0]?.data_directory ?? '', '../log')
+    await freezePid(backend)
+    process.kill(Number(server.pid), 'SIGKILL')
+    await until(() => server.pid === undefined)
+    const started = server.start()
+    // It has been refused at least once by then.
+    await until(() => readFileSync(log, 'utf8').includes('pre-existing shared memory block'))
+    process.kill(backend, 'SIGCONT')
+    await started
     expect((await server.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
 

@@ -19,6 +19,7 @@ const START_LIMIT_MILLIS = 60_000
 // The server kills its own children 5 s after an immediate stop, so anything beyond that is a SIGSTOP or an open session.
 const STOP_LIMIT_MILLIS = 15_000
 const POLL_MILLIS = 5
+const RETRY_MILLIS = 50
 
 /** Starts the server and waits until it says that it is ready. Throws with the end of the log when it ends or stays silent. */
 export async function startPostmaster(
@@ -26,12 +27,31 @@ export async function startPostmaster(
   port: number,
   settings: Readonly<Record<string, string>>,
 ): Promise<Postmaster> {
+  const limit = Date.now() + START_LIMIT_MILLIS
+  for (;;) {
+    try {
+      return await startOnce(directory, port, settings, limit)
+    } catch (error) {
+      // The processes of a server that was killed notice a moment later, and keep its memory until then.
+      const lastWords = String(error).split('\n').slice(-4).join('\n')
+      if (!lastWords.includes('pre-existing shared memory block') || Date.now() >= limit) throw error
+      await sleep(RETRY_MILLIS)
+    }
+  }
+}
+
+async function startOnce(
+  directory: DataDirectory,
+  port: number,
+  settings: Readonly<Record<string, string>>,
+  limit: number,
+): Promise<Postmaster> {
   const stale = await readLockFile(directory)
   const flags = Object.entries({ port: String(port), ...settings }).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const { exited } = await run(directory, [directory.binaries.postgres, '-D', directory.data, ...flags])
   let ended: string | undefined
   exited.then(({ code, error }) => (ended = error?.message ?? `code ${code}`))
-  for (const limit = Date.now() + START_LIMIT_MILLIS; Date.now() < limit; await sleep(POLL_MILLIS)) {
+  for (; Date.now() < limit; await sleep(POLL_MILLIS)) {
     if (ended !== undefined) throw await startFailure(directory, `the server ended with ${ended}`)
     const lines = (await readLockFile(directory)).split('\n')
     if (READY.includes(lines[7]?.trim() ?? '') && lines.join('\n') !== stale) return { pid: Number(lines[0]), exited }
