@@ -80,10 +80,7 @@ interface Reported {
 }
 
 /** Undefined: it takes a question. */
-function isOfKind(
-  wants: SessionKind,
-  { in_hot_standby: standby, default_transaction_read_only: readOnly }: Reported,
-): boolean | undefined {
+function isOfKind(wants: SessionKind, { in_hot_standby: standby, default_transaction_read_only: readOnly }: Reported): boolean | undefined {
   if (wants === 'any') return true
   if (standby === undefined) return undefined
   if (wants === 'primary' || wants === 'standby') return (standby === 'on') === (wants === 'standby')
