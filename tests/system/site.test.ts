@@ -109,7 +109,7 @@ test('by the keyboard alone a reader skips to the text, searches, and opens what
   await page.keyboard.type('connectionTimeoutMillis')
   await page.locator('.VPLocalSearchBox .result').first().waitFor()
   await page.keyboard.press('Enter')
-  await page.waitForURL(/\/(reference|start|concepts|packages)\//)
+  await page.waitForURL(/\/(api|reference|start|concepts|packages|decisions)\//)
   await page.locator('main').getByText('connectionTimeoutMillis').first().waitFor()
 })
 
