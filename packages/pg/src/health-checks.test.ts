@@ -1,6 +1,7 @@
 import type { ThawEvent } from '@thaw/core'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { roundTripsAt } from '../test/round-trips.ts'
 import { createTimerClock } from '../test/timer-clock.ts'
 import { Pool, type PoolConfig } from './index.ts'
 
@@ -30,12 +31,7 @@ async function warm(count: number): Promise<void> {
   for (const client of clients) client.release()
 }
 
-/** What crossed the wire, by the proxy's count, while `work` ran. */
-async function roundTrips(work: () => Promise<unknown>): Promise<number> {
-  const before = proxy.counters.roundTrips
-  await work()
-  return proxy.counters.roundTrips - before
-}
+const roundTrips = (work: () => Promise<unknown>) => roundTripsAt(proxy, work)
 
 beforeAll(async () => {
   server = await startPostgres()

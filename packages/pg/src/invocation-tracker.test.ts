@@ -16,6 +16,7 @@ import {
 } from '@thaw/core'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres, waitForSessions } from '@thaw/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { roundTripsAt } from '../test/round-trips.ts'
 import { createTimerClock } from '../test/timer-clock.ts'
 import { Pool, type PoolConfig } from './index.ts'
 
@@ -33,12 +34,7 @@ function createPool(config: PoolConfig = {}): Pool {
   return pool
 }
 
-/** What crossed the wire, by the proxy's count. */
-async function roundTrips(work: () => Promise<unknown>): Promise<number> {
-  const before = proxy.counters.roundTrips
-  await work()
-  return proxy.counters.roundTrips - before
-}
+const roundTrips = (work: () => Promise<unknown>) => roundTripsAt(proxy, work)
 
 beforeAll(async () => {
   server = await startPostgres()

@@ -5,6 +5,7 @@ import { runInvocation } from '@thaw/core'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { roundTripsAt } from '../test/round-trips.ts'
 import { CommitRolledBackError, OptionError, Pool, type PoolConfig, TransactionUseError } from './index.ts'
 
 let server: PostgresServer
@@ -18,11 +19,7 @@ function createPool(config: PoolConfig = {}): Pool {
   return pool
 }
 
-async function roundTrips(work: () => Promise<unknown>): Promise<number> {
-  const before = proxy.counters.roundTrips
-  await work()
-  return proxy.counters.roundTrips - before
-}
+const roundTrips = (work: () => Promise<unknown>) => roundTripsAt(proxy, work)
 
 async function rows(token: string): Promise<number> {
   return (await server.query('SELECT FROM ledger WHERE token = $1', [token])).rowCount ?? 0
