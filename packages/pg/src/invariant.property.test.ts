@@ -39,8 +39,13 @@ function report({ failed, seed, counterexample, errorInstance }: fc.RunDetails<[
 // Each is a bug of ours, though it need not have hurt anybody.
 afterAll(() => expect(illegalMoves).toEqual([]))
 
+/** A cursor of pg's whose client is closed while it reads is never told of its end. */
+function closesCursors({ steps }: Program): boolean {
+  return !steps.some((step) => step.do === 'cursor') || !steps.some((step) => step.do === 'release' && step.how === 'destroy')
+}
+
 test('the control: pg.Pool keeps all of it, as long as nothing is the matter', async () => {
-  expect(report(await judge(plain, programs('calm'), 1000))).toBe('')
+  expect(report(await judge(plain, programs('calm').filter(closesCursors), 1000))).toBe('')
 })
 
 /** What becomes of it depends on how it is shrunk: rows for the wrong caller, or a protocol that is out of step. */

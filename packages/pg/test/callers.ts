@@ -31,6 +31,8 @@ interface Row {
 }
 
 const ROWS = 7
+/** More than what PostgreSQL keeps until it is ready. */
+const LARGE = 9000
 const SERIES = `from generate_series(1, ${ROWS})`
 
 /** The same for real and scripted servers. Each row has the name of whom it is for. */
@@ -41,9 +43,15 @@ function configOf({ kind, sleep }: Statement, name: string): pg.QueryConfig {
   if (kind === 'rows') return { text: `select '${name}' as caller ${SERIES}` }
   if (kind === 'write') return { text: `insert into callers select '${name}' from ${pause} returning caller` }
   if (kind === 'param-write') return { text: `insert into callers select $1 from ${pause} returning caller`, values: [name] }
+  if (kind.endsWith('alike')) {
+    const values = [name, kind === 'failing alike' ? 0 : 1, sleep / 1000, kind === 'large alike' ? LARGE : 0]
+    return { text: `select $1::text as caller, 1 / $2::int, pg_sleep($3::float8), repeat('x', $4::int) as filler`, values }
+  }
   if (kind === 'failing') return { text: `select '${name}' as caller, 1/0, ${pause}` }
   return { text: `select '${name}' as caller, ${pause}` }
 }
+
+const isFailing = ({ kind }: Statement): boolean => kind === 'failing' || kind === 'failing alike'
 
 /** Why a program has failed. */
 export class InvariantError extends Error {
@@ -184,10 +192,10 @@ class Callers {
   #judge(name: string, statement: Statement, must: boolean, error: Error | undefined, result: pg.QueryResult<Row> | undefined): void {
     const rows = result?.rows ?? []
     if (rows.some(({ caller }) => caller !== name)) this.#complain(`${name} got the rows of ${rows.map(({ caller }) => caller).join(', ')}`)
-    else if (!error && statement.kind === 'failing') this.#complain(`${name} succeeded, but had to be refused`)
+    else if (!error && isFailing(statement)) this.#complain(`${name} succeeded, but had to be refused`)
     else if (!error && rows.length !== (statement.kind === 'rows' ? ROWS : 1)) this.#complain(`${name} got ${rows.length} rows`)
     const isRefused = (error as { code?: string } | undefined)?.code === '22012'
-    if (isRefused && statement.kind !== 'failing') this.#complain(`${name} got the error of another statement`)
+    if (isRefused && !isFailing(statement)) this.#complain(`${name} got the error of another statement`)
     if (must && this.#isCalm && error && !isRefused) this.#complain(`${name} failed, and nothing was the matter: ${error.message}`)
   }
 

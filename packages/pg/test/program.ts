@@ -3,8 +3,11 @@
 import type { ScriptedFault, StoppedClocks } from '@thaw/testkit'
 import fc from 'fast-check'
 
-/** How a statement is written, and what it does. `failing`: the server refuses it. */
-export type Kind = 'simple' | 'param' | 'named' | 'rows' | 'write' | 'param-write' | 'failing'
+/**
+ * How a statement is written, and what it does. `failing`: the server refuses it. `alike`: one text for all, whatever it does, so that those of one tick are one
+ * run.
+ */
+export type Kind = 'simple' | 'param' | 'named' | 'rows' | 'write' | 'param-write' | 'failing' | 'alike' | 'large alike' | 'failing alike'
 
 /** One statement, and for how long the server works on it. */
 export interface Statement {
@@ -49,7 +52,7 @@ const TROUBLE: ReadonlySet<Step['do']> = new Set(['freeze', 'fault', 'refuse'])
 export const isCalm = ({ steps }: Program): boolean => !steps.some((step) => TROUBLE.has(step.do))
 
 const which = fc.nat(3)
-const kind = fc.constantFrom<Kind>('simple', 'simple', 'param', 'named', 'rows', 'write', 'param-write', 'failing')
+const kind = fc.constantFrom<Kind>('simple', 'simple', 'param', 'named', 'rows', 'write', 'param-write', 'failing', 'alike')
 // Beside the limits of the rules: trust (500 ms), the watch (two looks of a second).
 const sleep = fc.constantFrom(0, 0, 0, 1, 5, 20, 100, 600, 1500, 4000)
 const statement = { kind, sleep }
@@ -76,7 +79,14 @@ const plain = [
   step('wait', 8, { millis }),
 ]
 /** For pools whose reads share connections: several in one tick. Others have enough of them as it is. */
-const bursts = [step('burst', 6, { of: fc.array(fc.record(statement), { minLength: 2, maxLength: 8 }) })]
+const alike = {
+  kind: fc.constantFrom<Kind>('alike', 'alike', 'alike', 'large alike', 'failing alike', 'param'),
+  sleep: fc.constantFrom(0, 0, 0, 0, 0, 0, 0, 1, 600),
+}
+const bursts = [
+  step('burst', 6, { of: fc.array(fc.record(statement), { minLength: 2, maxLength: 8 }) }),
+  step('burst', 6, { of: fc.array(fc.record(alike), { minLength: 2, maxLength: 20 }) }),
+]
 const trouble = [
   step('freeze', 2, { millis: fc.constantFrom(100, 501, 3000, 60_000), stops: fc.constantFrom('none', 'mono', 'wall', 'both') }),
   step('fault', 3, { which, how: fc.constantFrom('fin', 'reset', 'terminate', 'silence') }),

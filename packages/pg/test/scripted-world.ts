@@ -126,10 +126,11 @@ function worldOf(clock: FakeClock, settle: () => Promise<void>, server: Scripted
 function answerOf(text: string, values: readonly (string | undefined)[], executed: Executed): ScriptedAnswer | undefined {
   if (!text.includes('caller')) return undefined
   const name = values[0] ?? /'([^']*)'/.exec(text)?.[1] ?? ''
-  const workMillis = Number(/pg_sleep\(([\d.e-]+)\)/.exec(text)?.[1] ?? 0) * MILLIS
-  if (text.includes('1/0')) return { workMillis, error: { code: '22012', message: 'division by zero' } }
-  const rows = Array.from({ length: Number(/generate_series\(1, (\d+)\)/.exec(text)?.[1] ?? 1) }, () => [name])
-  const answer = { columns: ['caller'], rows, workMillis }
+  const workMillis = Number(/pg_sleep\(([\d.e-]+)\)/.exec(text)?.[1] ?? values[2] ?? 0) * MILLIS
+  if (text.includes('1/0') || values[1] === '0') return { workMillis, error: { code: '22012', message: 'division by zero' } }
+  const filler = 'x'.repeat(Number(values[3] ?? 0))
+  const rows = Array.from({ length: Number(/generate_series\(1, (\d+)\)/.exec(text)?.[1] ?? 1) }, () => [name, filler])
+  const answer = { columns: ['caller', 'filler'], rows, workMillis }
   if (!text.startsWith('insert')) return answer
   return { ...answer, tag: 'INSERT 0 1', effect: () => executed.set(name, (executed.get(name) ?? 0) + 1) }
 }

@@ -48,6 +48,9 @@ export interface SessionHost {
   answer(text: string, values: readonly (string | undefined)[]): ScriptedAnswer | undefined
 }
 
+/** What PostgreSQL keeps until it is ready, or asked to flush: PQ_SEND_BUFFER_SIZE in its src/backend/libpq/pqcomm.c. */
+const BUFFER_BYTES = 8192
+
 interface Portal {
   readonly text: string
   readonly answer: ScriptedAnswer
@@ -231,6 +234,7 @@ export class ScriptedSession {
     const { rows = [], tag = `SELECT ${rows.length}` } = portal.answer
     const end = most > 0 ? Math.min(rows.length, portal.sent + most) : rows.length
     for (const row of rows.slice(portal.sent, end)) this.#output.push(dataRow(row))
+    if (this.#output.reduce((sum, { length }) => sum + length, 0) > BUFFER_BYTES) this.#flush()
     // PostgreSQL does not look for a row after the last one that was requested.
     const isSuspended = most > 0 && end - portal.sent === most
     portal.sent = end

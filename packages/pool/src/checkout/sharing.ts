@@ -10,8 +10,7 @@ import type { Memory } from '../connection/pool-context.ts'
 import type { Expected, Reader, Shareable, SharedConnection } from '../connection/shared-connection.ts'
 import { statements } from '../connection/traced-client.ts'
 import { isBroken, isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
-import { nextTick } from '../driver/next-tick.ts'
-import { activeQueryOf, type PeerClient, type PeerPool, queuedQueriesOf } from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient, type PeerPool, queuedQueriesOf, type Release } from '../driver/peer.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import type { Settings } from '../options/options.ts'
 import type { HealthChecks } from './health-checks.ts'
@@ -107,28 +106,24 @@ export class Sharing implements LedgerHost {
   }
 
   /** The call has a connection for itself, until a caller wants to share it. */
-  began(reader: Reader, client: PeerClient, vitals: Vitals, release: NonNullable<Vitals['readerRelease']>): void {
+  began(reader: Reader, vitals: Vitals, release: NonNullable<Vitals['readerRelease']>): void {
     vitals.reader = reader
     vitals.readerRelease = release
     // No clock was read for a new connection.
     vitals.readerSentAt = Math.max(this.#host.checks.lookedAt, vitals.provenAt.mono)
-    if (vitals.wasShared) this.#delay(reader, client, vitals)
   }
 
-  /** Others will share it in a moment, perhaps, as they did the last time: what is sent until then goes to the socket in one write. */
-  #delay(reader: Reader, client: PeerClient, vitals: Vitals): void {
-    const { stream } = client.connection
+  /**
+   * Others will share it in a moment, perhaps, as they did the last time: what this tick sends goes to the socket in one write, the call's own statement with
+   * it. Undefined: it has the connection for itself.
+   */
+  gather(reader: Reader, client: PeerClient, vitals: Vitals, release: Release): Placed | undefined {
+    if (!vitals.wasShared) return undefined
     vitals.wasShared = false
-    if (!stream.cork || !shareableOf(reader, this.#host.checks.classify, this.paces)) return
-    stream.cork()
-    this.gathers(client)
-    // Behind the ticks that are asked for until this one has ended.
-    nextTick(() =>
-      nextTick(() => {
-        this.hasSent(client)
-        stream.uncork()
-      }),
-    )
+    if (!this.#mayShare() || !this.#isQuiet(client) || activeQueryOf(client)) return undefined
+    if (!shareableOf(reader, this.#host.checks.classify, this.paces)) return undefined
+    const ledger = new Ledger(this, client, vitals, undefined, release)
+    return { ledger, at: Math.max(this.#host.checks.lookedAt, vitals.provenAt.mono) }
   }
 
   gathers(client: PeerClient): void {
@@ -197,7 +192,7 @@ export class Sharing implements LedgerHost {
    */
   place(reader: Reader, before: number): Placed | undefined {
     const { pool, checks, settings, memory } = this.#host
-    if (pool.ending || acquires.isHeard || statements.isHeard || !isPlain(pool)) return undefined
+    if (!this.#isUnwatched()) return undefined
     const read = shareableOf(reader, checks.classify, this.paces)
     if (!read) return undefined
     if (settings.share === 'auto' && memory.isDirect !== true) {
@@ -225,6 +220,16 @@ export class Sharing implements LedgerHost {
     return ledger && { ledger, at: now }
   }
 
+  #mayShare(): boolean {
+    const { settings, memory } = this.#host
+    return this.#isUnwatched() && (settings.share !== 'auto' || memory.isDirect === true)
+  }
+
+  #isUnwatched(): boolean {
+    const { pool } = this.#host
+    return !pool.ending && !acquires.isHeard && !statements.isHeard && isPlain(pool)
+  }
+
   #open({ client, vitals }: Lane): Ledger | undefined {
     const { reader, readerRelease, readerSentAt = 0 } = vitals
     if (vitals.ledger instanceof Ledger) return vitals.ledger
@@ -235,6 +240,9 @@ export class Sharing implements LedgerHost {
       workMillis: pace.millis ?? 0,
       isSlow: this.paces.isSlow(pace),
       sentAt: readerSentAt,
+      runKey: undefined,
+      isJoined: false,
+      isDropped: false,
       query: undefined,
       state: 'plain',
       begin: undefined,
@@ -301,11 +309,15 @@ export class Sharing implements LedgerHost {
     return passed - workMillis <= lateMillis && knowsName(client, read, head) ? Math.max(0, workMillis - passed) : undefined
   }
 
+  /** Does no other code hear what is sent on it, and has none sent anything? */
+  #isQuiet(client: PeerClient): boolean {
+    return isWatched(client) && !this.#host.isSeen(client) && !client.pipeline && queuedQueriesOf(client).length === 0
+  }
+
   /** The statement that has the connection for itself, if others may share it. */
   #headOf(client: PeerClient, reader: Reader): Shareable | undefined {
-    // Behind an answer that was an error, or in front of a statement of another caller.
-    if (!isWatched(client) || this.#host.isSeen(client) || client.pipeline || !activeQueryOf(client) || queuedQueriesOf(client).length > 0)
-      return undefined
+    // Behind an answer that was an error.
+    if (!this.#isQuiet(client) || !activeQueryOf(client)) return undefined
     return shareableOf(reader, this.#host.checks.classify, this.paces) ?? undefined
   }
 }

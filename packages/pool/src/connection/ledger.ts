@@ -10,7 +10,7 @@ import { type Clock, type Deadline, startDeadline } from '@thaw/core'
 import type { QueryResult } from 'pg'
 import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
-import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, type Release, setActiveQuery } from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, type Release, setActiveQuery, setReady } from '../driver/peer.ts'
 import type { Bounds } from './interruption.ts'
 import { inOneWrite } from './one-write.ts'
 import type { Expected, Reader, SharedConnection } from './shared-connection.ts'
@@ -32,7 +32,12 @@ export interface LedgerHost {
 
 /** Why the connection of the others was closed under a read that shared it. They are sent again. */
 const ENDED_BY_ANOTHER = 'Connection closed: a statement that shared it was ended by its bound or its signal'
+const OF_ANOTHER = 'Not counted: another statement of the same flight was refused'
 const NOT_IDLE = 'Connection closed: a statement that shared it, and had to be a read, left a transaction open'
+
+const MOST_IN_A_RUN = 16
+/** The first of a run is answered with the last. */
+const MOST_MILLIS_IN_A_RUN = 2
 
 export class Ledger implements SharedConnection {
   isAdding = false
@@ -44,28 +49,46 @@ export class Ledger implements SharedConnection {
   readonly #release: Release
   /** In order. The first is at the head, or was refused and waits for its ReadyForQuery. */
   readonly #entries: Expected[]
-  #aheadMillis: number
-  #slow: number
+  #aheadMillis = 0
+  #slow = 0
   /** Since when the first is at the head, and whether there was one before it. */
   #headSince: number
   #isFirst = true
+  /** More than one was under way at the same time. */
+  #isShared = false
   #isOpen = true
   #isScheduled = false
+  /** So many in front belong to a run: the server has finished them, and is not ready yet. */
+  #finished = 0
   #begin: (() => void) | undefined
   #late: Deadline | undefined
 
-  /** @param head the statement that runs: it had the connection for itself until now. `release` gives the connection back. */
-  constructor(host: LedgerHost, client: PeerClient, vitals: Vitals, head: Expected, release: Release) {
+  /**
+   * @param head the statement that runs: it had the connection for itself until now. Undefined: the connection is idle, and the first one is sent with those
+   * that are added in this tick. `release` gives the connection back.
+   */
+  constructor(host: LedgerHost, client: PeerClient, vitals: Vitals, head: Expected | undefined, release: Release) {
     this.#host = host
     this.client = client
     this.#vitals = vitals
     this.#release = release
-    head.query = activeQueryOf(client)
-    this.#entries = [head]
-    this.#aheadMillis = head.workMillis
-    this.#slow = Number(head.isSlow)
-    this.#headSince = head.sentAt
+    this.#entries = []
     vitals.ledger = this
+    if (head) {
+      head.query = activeQueryOf(client)
+      this.#entries.push(head)
+      this.#aheadMillis = head.workMillis
+      this.#slow = Number(head.isSlow)
+      this.#headSince = head.sentAt
+      return
+    }
+    // Whatever else reaches the client is queued.
+    setReady(client, false)
+    this.#headSince = host.clock.mono()
+    // Behind the ticks that are asked for until this one has ended.
+    this.#isScheduled = true
+    host.gathers(client)
+    nextTick(() => nextTick(() => this.#flush()))
   }
 
   get isOpen(): boolean {
@@ -127,26 +150,59 @@ export class Ledger implements SharedConnection {
     else if (!this.#isScheduled) {
       this.#isScheduled = true
       this.#host.gathers(client)
-      nextTick(() => {
-        this.#isScheduled = false
-        this.#host.hasSent(client)
-        if (!isBroken(client)) this.#sendAhead()
-      })
+      nextTick(() => this.#flush())
     }
+    this.#isShared ||= this.#entries.length > 1
     this.#watch()
     return true
+  }
+
+  #flush(): void {
+    const { client } = this
+    this.#isScheduled = false
+    this.#host.hasSent(client)
+    if (!isBroken(client)) this.#sendAhead()
+    if (this.#entries.length > 0) return
+    // Each was refused, or withdrawn, before it was sent.
+    setReady(client, true)
+    this.#leave()
   }
 
   #sendAhead(): void {
     const { connection } = this.client
     const waiting = this.#entries.filter(({ state }) => state === 'waiting')
-    inOneWrite(connection, () => {
+    const [first] = this.#entries
+    const isIdle = first?.state === 'waiting'
+    let last: Expected | undefined
+    let length = 0
+    let millis = 0
+    inOneWrite(connection, (writes) => {
       for (const expected of waiting) {
-        const refused = expected.query?.submit?.(connection)
-        if (refused) this.#refuse(expected, refused)
-        else expected.state = 'ahead'
+        const { query, runKey, workMillis } = expected
+        const isLike = runKey !== undefined && runKey === last?.runKey
+        const joins = isLike && length < MOST_IN_A_RUN && millis + workMillis <= MOST_MILLIS_IN_A_RUN
+        writes.begin(joins)
+        try {
+          const refused = query?.submit?.(connection)
+          if (refused) {
+            this.#refuse(expected, refused)
+            continue
+          }
+        } catch (error) {
+          writes.breakOff()
+          nextTick(() => query?.handleError(error as Error, connection))
+        }
+        expected.state = 'ahead'
+        if (last) last.isJoined = writes.hasJoined
+        length = writes.hasJoined ? length + 1 : 1
+        millis = writes.hasJoined ? millis + workMillis : workMillis
+        last = expected
       }
     })
+    const [head] = this.#entries
+    if (!isIdle || !head?.query) return
+    setActiveQuery(this.client, head.query)
+    this.#start(head)
   }
 
   #refuse({ query }: Expected, error: Error): void {
@@ -165,20 +221,38 @@ export class Ledger implements SharedConnection {
     return this.#entries.some((entry) => entry.query === query && entry.state === 'ahead') && activeQueryOf(this.client) !== query
   }
 
+  tell(query: PeerQuery): boolean {
+    const isFinished = this.#entries.findIndex((entry) => entry.query === query) < this.#finished
+    if (isFinished) this.#tellFinished()
+    return isFinished
+  }
+
   takeAll(error: Error): ReturnType<SharedConnection['takeAll']> {
     const active = activeQueryOf(this.client)
     const isHeadAhead = this.#entries[0]?.state === 'ahead'
-    const left = this.#entries.splice(1)
+    // The others at the front have been finished, and not been told.
+    const head = this.#entries[this.#finished]?.state === 'waiting' ? [] : this.#entries.splice(this.#finished, 1)
+    const left = this.#entries.splice(0, Number.POSITIVE_INFINITY, ...head)
+    this.#finished = 0
     const of = (one: Expected['state']) => left.flatMap(({ query, state }) => (state === one && query && query !== active ? query : []))
     this.close()
     const cause = this.endedBy === error ? wireError('ECONNRESET', ENDED_BY_ANOTHER) : error
     return { sent: of('ahead'), unsent: of('waiting'), cause, isHeadAhead }
   }
 
+  completed(): void {
+    const next = this.#entries[this.#finished + 1]
+    if (!this.#entries[this.#finished]?.isJoined || !next?.query) return
+    this.#finished++
+    setActiveQuery(this.client, next.query)
+    this.#start(next)
+  }
+
   passOn({ status }: { readonly status?: string | undefined }): boolean {
     const client = this.client
     // Whatever comes now runs in a transaction that no caller meant.
     if (status !== 'I') client.connection.stream.destroy(new Error(NOT_IDLE))
+    this.#endRun()
     // This tick has not ended, and they are due.
     if (this.#entries[1]?.state === 'waiting') this.#sendAhead()
     const next = this.#entries[1]
@@ -188,6 +262,37 @@ export class Ledger implements SharedConnection {
     this.#start(next)
     active?.handleReadyForQuery?.(client.connection)
     return true
+  }
+
+  /** Leaves the last of the run at the head, or the one that was refused. */
+  #endRun(): void {
+    const { client } = this
+    if (activeQueryOf(client)) return this.#tellFinished()
+    // One was refused. The server left out what followed it, and what it had finished before counts as little: it was one transaction.
+    const length = this.#entries.findIndex(({ isJoined }) => !isJoined) + 1
+    if (length < 2) return
+    const [refused] = this.#entries.splice(this.#finished, 1)
+    const others = this.#entries.splice(0, length - 1)
+    this.#finished = 0
+    if (refused) this.#entries.unshift(refused)
+    for (const entry of others) this.#drop(entry)
+  }
+
+  #tellFinished(): void {
+    const finished = this.#entries.splice(0, this.#finished)
+    this.#finished = 0
+    for (const entry of finished) {
+      entry.query?.handleReadyForQuery?.(this.client.connection)
+      this.#account(entry)
+    }
+  }
+
+  #drop(entry: Expected): void {
+    const { query } = entry
+    entry.isDropped = true
+    this.#leaves(entry)
+    const error = new Error(OF_ANOTHER)
+    nextTick(() => query?.handleError(error, this.client.connection))
   }
 
   #leaves({ workMillis, isSlow }: Expected): void {
@@ -203,14 +308,17 @@ export class Ledger implements SharedConnection {
   answered(): void {
     const entry = this.#entries.shift()
     if (!entry) return
+    if (this.#entries.length === 0) this.#leave()
+    this.#account(entry)
+  }
+
+  #account(entry: Expected): void {
     const now = this.#vitals.provenAt.mono
     const behindMillis = this.#isFirst ? Number.POSITIVE_INFINITY : now - this.#headSince
     this.#isFirst = false
     this.#headSince = now
     this.#leaves(entry)
-    const [head] = this.#entries
     if (this.#entries.length < 2) this.#stopWatching()
-    if (!head) this.#leave()
     this.#host.answered(entry, now - entry.sentAt, behindMillis)
   }
 
@@ -223,7 +331,7 @@ export class Ledger implements SharedConnection {
     this.#isOpen = false
     this.#stopWatching()
     this.#vitals.ledger = undefined
-    this.#vitals.wasShared = true
+    this.#vitals.wasShared = this.#isShared
     this.#release(error)
   }
 
@@ -238,12 +346,16 @@ export class Ledger implements SharedConnection {
     this.#late = undefined
     if (this.#entries.length < 2 || isBroken(this.client)) return
     if (this.overdueMillis(this.#host.clock.mono()) < this.#host.lateMillis()) return this.#watch()
+    this.#tellFinished()
     if (!this.#host.mayRace(this.client)) {
       // The whole server is slow. Look again, a delay later.
       this.#late = startDeadline(this.#host.clock, this.#host.lateMillis(), () => this.#look(), true)
       return
     }
-    for (const entry of this.#entries.slice(1)) entry.race()
+    const [head, ...others] = this.#entries
+    for (const entry of others) entry.race()
+    // In a run another one may be what takes long: what the server has answered comes with the last.
+    if (head?.isJoined) head.race()
   }
 
   #stopWatching(): void {

@@ -13,6 +13,12 @@ export interface Expected {
   readonly isSlow: boolean
   /** On the monotonic clock. */
   readonly sentAt: number
+  /** The statement, if it is usually quick and may be one of a run: those of one statement that go out one behind the other. */
+  readonly runKey: string | undefined
+  /** It has no Sync of its own: the server goes on with the next one of its run, and is ready behind the last. */
+  isJoined: boolean
+  /** Another one of its run was refused, so that nothing of it counts: it is sent again, by itself. */
+  isDropped: boolean
   query: PeerQuery | undefined
   /** `ahead`: it was sent before the one in front of it was answered. `waiting`: until this tick has ended. */
   state: 'plain' | 'waiting' | 'ahead'
@@ -64,6 +70,8 @@ export interface SharedConnection {
   close(): void
   /** It was not sent, and will not be. False: it was. */
   withdraw(query: PeerQuery): boolean
+  /** Does only the rest of its run hold it up? Then its caller is told, with its answer. */
+  tell(query: PeerQuery): boolean
   /** Is it behind others, on its way? Then it cannot be stopped without them. */
   isBehind(query: PeerQuery): boolean
   /** The connection is gone: what was sent and waits behind the head, which is pg's, and what was not sent. */
@@ -75,6 +83,8 @@ export interface SharedConnection {
     /** Was the head sent ahead, too? Then what was noted of the last sending is not about it. */
     readonly isHeadAhead: boolean
   }
+  /** The server has finished the one at the head. Goes on with the next one, if the server does. */
+  completed(): void
   /**
    * The server is ready: what it says next is for the next one. First the state, then the caller that was at the head is told. False: nothing was sent ahead, and pg goes
    * on by itself.

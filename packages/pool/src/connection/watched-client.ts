@@ -235,6 +235,7 @@ function extend(Base: ClientClass): ClientClass {
       }
       const { ledger } = this.#attached?.vitals ?? {}
       if (ledger?.withdraw(query)) return this.#fail(query, loseQueued(this.#self, reason))
+      if (ledger?.tell(query)) return
       if (ledger?.isBehind(query)) return this.#fail(query, reason)
       if (ledger) ledger.endedBy = reason
       host.requestCancel(this.#self)
@@ -242,8 +243,9 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override _pulseQueryQueue(): void {
-      if (this.#isRefusing) return
       const attached = this.#attached
+      // The ledger sends it, with others.
+      if (this.#isRefusing || attached?.vitals.ledger?.isAdding) return
       if (this.#unbound.length > 0 && attached && queuedQueriesOf(this).length > 0) this.#bindLate(attached)
       if (!attached || this.readyForQuery !== true || this.pipeline || queuedQueriesOf(this).length === 0) return super._pulseQueryQueue()
       if (this.#isAsking) return
@@ -386,6 +388,7 @@ function extend(Base: ClientClass): ClientClass {
       if (query?.callback && this.#attached && isCommit(this.#attached.host, query))
         answerWith(query, new CommitRolledBackError(NOT_STORED))
       super._handleCommandComplete(message)
+      this.#attached?.vitals.ledger?.completed()
     }
   }
 }

@@ -146,6 +146,11 @@ export function setActiveQuery(client: object, query: PeerQuery | null): void {
   else statements.activeQuery = query
 }
 
+/** pg sends the next statement at once if the server is ready, and queues it otherwise. */
+export function setReady(client: object, isReady: boolean): void {
+  ;(client as { readyForQuery: boolean }).readyForQuery = isReady
+}
+
 /** Statements that were not sent yet. pg's own list. */
 export function queuedQueriesOf(client: object): PeerQuery[] {
   const statements = client as Statements

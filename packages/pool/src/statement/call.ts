@@ -35,6 +35,8 @@ export interface Call extends Reader {
   readonly isAtDoor?: boolean
   /** The retry budget was charged for the loss of its connection already. */
   readonly isPaid?: boolean
+  /** It was part of a run in which another one was refused. */
+  readonly isAlone?: boolean
   /** The channel of statements has a listener. */
   readonly trace?: StatementTrace
   /** It was refused by a standby where the primary had been. */

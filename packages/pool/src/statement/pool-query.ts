@@ -34,7 +34,7 @@ import { type Call, isIdempotent, MOST_REPEATS, readOnly, resume, type Settle, s
 import { asPiggybacked, knowsQueryMode, mayPiggyback, noProof, startPiggyback } from './piggyback.ts'
 import type { PoolQueryHost } from './pool-query-host.ts'
 import { PreparedStatements, unprepared } from './prepared.ts'
-import { type SharedReadHost, shareRead } from './shared-reads.ts'
+import { type SharedReadHost, sendShared, shareRead } from './shared-reads.ts'
 import { StandbyWatch } from './standby-watch.ts'
 
 export class PoolQueries {
@@ -59,6 +59,7 @@ export class PoolQueries {
         done(undefined, result)
       },
       failed: (call, error) => call.ledger && this.#failedSharing(call, call.ledger, error),
+      sendAlone: (call) => this.#place({ ...call, ...asFirstSent(call.sent), ledger: undefined, isAlone: true, isAtDoor: true }),
     }
   }
 
@@ -86,16 +87,20 @@ export class PoolQueries {
     if (this.#host.memory.events.hears('thawed')) this.#host.checks.look()
     const context = this.#host.isObserved() ? keepContext() : undefined
     const given: Call = { text, values, done, invocation: currentInvocation(), context, repeats: MOST_REPEATS }
-    const call = this.#prepared ? this.#prepared.prepare(given) : given
+    this.#place(this.#prepared ? this.#prepared.prepare(given) : given)
+  }
+
+  #place(call: Call): void {
+    const { text, values, done } = call
     const run: ConnectCallback = (failure, client, release) => {
       if (failure || !client) done(failure)
-      else this.#run(call, client, release)
+      else this.#run(call.isAtDoor ? { ...call, isAtDoor: false } : call, client, release)
     }
     // pg-pool hands out in the next tick. The difference cannot be seen, and a tick is a tenth of what Thaw costs.
     if (signalOf(text) === undefined && this.#host.takeNow(run)) return
     if (this.#shared && shareRead(call, this.#host.waiting(), this.#shared)) return
     const piggybacks = () => mayPiggyback(text, values, { classify: this.#host.checks.classify, hasQueryMode: this.#hasQueryMode })
-    this.#connect(call, run, { signal: signalOf(text), mayPiggyback: piggybacks, share: this.#share(call) })
+    this.#connect(call, run, { signal: signalOf(text), isAtDoor: call.isAtDoor, mayPiggyback: piggybacks, share: this.#share(call) })
   }
 
   #share(call: Call): Waiter['share'] {
@@ -143,7 +148,8 @@ export class PoolQueries {
     if (vitals.piggybacks) return this.#runPiggybacked(call, client, release, vitals)
     const { sharing } = this.#host
     if (sharing && !call.secondTry) {
-      sharing.began(call, client, vitals, release)
+      if (this.#shared && sendShared(call, sharing.gather(call, client, vitals, release), this.#shared)) return
+      sharing.began(call, vitals, release)
       if (sharing.asks) return this.#runAsking(call, client, release, vitals, sharing.ask(client))
     }
     this.#runAs(call, client, release, vitals)

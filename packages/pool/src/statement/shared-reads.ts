@@ -23,11 +23,17 @@ export interface SharedReadHost {
   runBeside(call: Call, late: PeerClient, other: PeerClient, release: Release): void
   succeeded(call: Call, result: pg.QueryResult | undefined): void
   failed(call: Call, error: Error): void
+  /** Sends it again, by itself: it is not its own error that it got. */
+  sendAlone(call: Call): void
 }
 
 /** Sends it behind what is on its way already. `before`: so many wait in front of it. False: nowhere, it has to wait. */
 export function shareRead(call: Call, before: number, host: SharedReadHost): boolean {
-  const placed = host.sharing.place(call, before)
+  return sendShared(call, host.sharing.place(call, before), host)
+}
+
+/** The same where its place is known. */
+export function sendShared(call: Call, placed: Placed | undefined, host: SharedReadHost): boolean {
   if (!placed || !call.shareable) return false
   call.ledger = placed.ledger
   call.sent ??= rememberSent(call.text, call.values)
@@ -40,6 +46,9 @@ class SharedRead implements Expected {
   readonly workMillis: number
   readonly isSlow: boolean
   readonly sentAt: number
+  readonly runKey: string | undefined
+  isJoined = false
+  isDropped = false
   query: PeerQuery | undefined
   state: Expected['state'] = 'plain'
   begin: (() => void) | undefined
@@ -64,6 +73,7 @@ class SharedRead implements Expected {
     this.workMillis = shareable.pace.millis ?? 0
     this.isSlow = host.sharing.paces.isSlow(shareable.pace)
     this.sentAt = at
+    this.runKey = this.isSlow || call.isAlone ? undefined : (shareable.name ?? shareable.text)
   }
 
   send(): void {
@@ -102,6 +112,10 @@ class SharedRead implements Expected {
   }
 
   #end(error: Error | null | undefined, result: pg.QueryResult | undefined): void {
+    if (this.isDropped) {
+      if (this.#mayTell()) resume(this.#call, () => this.#host.sendAlone(this.#call))
+      return
+    }
     const isLost = error && lossOf(error)
     if (isLost) this.#ledger.lose(error)
     if (isLost && this.#race === 'taken' && !this.#isTold) this.#held = error
