@@ -54,6 +54,18 @@ test('an error in the middle is its own, and named ones are parsed once', async 
   expect(pool.totalCount).toBe(1)
 })
 
+test('ten of one text are one run: one is refused, the others are answered', async () => {
+  createPool({ share: true })
+  const part = (divisor: number) => pool.query('select 100 / $1::int as n', [divisor])
+  for (let turn = 0; turn < 12; turn++) await Promise.all([part(1), part(2)])
+  neon.network.counters.reset()
+  const answers = await Promise.allSettled(TEN.map(part))
+  expect(answers.map((answer) => (answer.status === 'fulfilled' ? answer.value.rows[0].n : answer.reason.code))).toEqual(
+    TEN.map((divisor) => (divisor === 0 ? '22012' : Math.floor(100 / divisor))),
+  )
+  expect(neon.network.counters.roundTrips).toBeLessThanOrEqual(4)
+})
+
 test('a WebSocket that is lost with eight on it: all are answered', async () => {
   createPool({ share: true })
   await pool.query('select 1')
