@@ -80,7 +80,7 @@ export const fleet: Scenario = {
         .map((load) => load.toFixed(0))
         .join(', ')}.`,
     )
-    return { rows: all.flatMap(({ played, results }) => rowsOf(played, results)), comparison: compare(all), notes }
+    return { rows: all.flatMap(({ played, results }) => rowsOf(played, results)), comparisons: [compare(all)], notes }
   },
 }
 

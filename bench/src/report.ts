@@ -1,14 +1,23 @@
 /** Rows as a Markdown table. */
 
-import type { Figure, Report, Row, Scenario, Unit } from './scenario.ts'
+import type { Comparison, Figure, Report, Row, Scenario, Unit } from './scenario.ts'
 
 const COLUMNS = ['measured', 'pg', 'thaw', 'ratio', 'target', 'verdict'] as const
 
-export function renderReport({ title }: Scenario, { rows, comparison, notes = [] }: Report): string {
-  const table = rows.map((row) => [row.measured, ...cells(row)])
-  const lines = [COLUMNS, COLUMNS.map((_, index) => (index === 0 || index > 3 ? '---' : '--:')), ...table]
-  const more = comparison ? [comparison.columns, comparison.columns.map((_, index) => (index < 2 ? '---' : '--:')), ...comparison.rows] : []
-  return [`## ${title}`, '', ...lines.map(line), '', ...more.map(line), '', ...notes.flatMap((note) => [note, ''])].join('\n')
+export function renderReport({ title }: Scenario, { rows, comparisons = [], notes = [] }: Report): string {
+  const table = [
+    COLUMNS,
+    COLUMNS.map((_, index) => (index === 0 || index > 3 ? '---' : '--:')),
+    ...rows.map((row) => [row.measured, ...cells(row)]),
+  ]
+  const blocks = [`## ${title}`, table.map(line).join('\n'), ...comparisons.map(renderTable), ...notes]
+  return `${blocks.join('\n\n')}\n`
+}
+
+/** Words to the left, figures to the right. */
+export function renderTable({ columns, rows }: Comparison): string {
+  const isFigure = (index: number): boolean => rows.every((cells) => /^\d{1,3}(?!\d*-)/.test(cells[index] ?? ''))
+  return [columns, columns.map((_, index) => (isFigure(index) ? '--:' : '---')), ...rows].map(line).join('\n')
 }
 
 function line(cells: readonly string[]): string {

@@ -33,8 +33,8 @@ export interface Comparison {
 /** What a scenario found. */
 export interface Report {
   readonly rows: readonly Row[]
-  /** A table of its own, where more than two are compared. */
-  readonly comparison?: Comparison
+  /** Tables of their own, where more than two are compared. */
+  readonly comparisons?: readonly Comparison[]
   /** Said below the table. */
   readonly notes?: readonly string[]
 }

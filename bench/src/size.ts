@@ -1,26 +1,32 @@
-/** What is shipped: minified by esbuild, compressed by gzip. */
+/** What is shipped, where its size comes from, and how it grew. */
 
-import { gzipSync } from 'node:zlib'
-import { build } from 'esbuild'
-import type { Row, Scenario } from './scenario.ts'
+import { type Bundle, bundle } from './bundle.ts'
+import { writeTable } from './page.ts'
+import type { Comparison, Row, Scenario } from './scenario.ts'
+import { compareHistory } from './size-history.ts'
+import { compareParts, kb } from './size-parts.ts'
 
 const TARGET_KB = 4
-
-interface Bundle {
-  readonly minified: number
-  readonly gzipped: number
-  readonly text: string
-}
+const PAGE = 'docs/reference/measurements.md'
 
 export const size: Scenario = {
   name: 'size',
   title: 'Size, minified and gzipped (1 kB = 1000 bytes)',
-  async run() {
+  async run({ quick, progress }) {
     const core = await bundle("export * from '@thaw/core'", [])
     const pg = await bundle("export * from '@thaw/pg'", ['pg', '@thaw/core'])
     const both = await bundle("export * from '@thaw/pg'", ['pg'])
     const used = await bundle(`export {${importedNames(pg.text)}} from '@thaw/core'`, [])
     const peer = await bundle("export * from 'pg'", ['pg-native', 'pg-cloudflare'])
+    const [rooms, features] = await compareParts()
+    const tables: Record<string, Comparison | undefined> = {
+      size: compare(both, pg, used, core, peer),
+      'size-rooms': rooms,
+      'size-features': features,
+      // Two minutes: each commit is bundled.
+      'size-history': quick ? undefined : await compareHistory(progress),
+    }
+    if (!quick) for (const [name, table] of Object.entries(tables)) if (table) await writeTable(PAGE, name, table)
     return {
       rows: [
         rowOf('`@thaw/core`, all of it', core, true),
@@ -28,33 +34,33 @@ export const size: Scenario = {
         rowOf('`@thaw/pg` without core', pg, true),
         { ...rowOf('`@thaw/pg` with core, beside `pg` itself', both, false), pg: { value: peer.gzipped / 1000 } },
       ],
+      comparisons: Object.values(tables).filter((table) => table !== undefined),
+      notes: quick ? [] : [`The tables of ${PAGE} are written.`],
     }
   },
 }
 
+function compare(both: Bundle, pg: Bundle, used: Bundle, core: Bundle, peer: Bundle): Comparison {
+  const row = (name: string, { gzipped, minified }: Bundle): string[] => [name, kb(gzipped), kb(minified)]
+  return {
+    columns: ['', 'gzipped', 'minified'],
+    rows: [
+      row('`@thaw/pg` with core, what is added to your bundle', both),
+      row('of that, `@thaw/pg`', pg),
+      row('of that, what it uses of `@thaw/core`', used),
+      row('`@thaw/core`, all of it', core),
+      row('`pg` itself, for comparison', peer),
+    ],
+  }
+}
+
 function rowOf(measured: string, { minified, gzipped }: Bundle, hasTarget: boolean): Row {
   return {
-    measured: `${measured} (minified ${(minified / 1000).toFixed(1)} kB)`,
+    measured: `${measured} (minified ${kb(minified)})`,
     unit: 'kB',
     thaw: { value: gzipped / 1000 },
     ...(hasTarget && { target: { says: `aim: ${TARGET_KB} kB`, met: gzipped <= TARGET_KB * 1000 } }),
   }
-}
-
-async function bundle(contents: string, external: string[]): Promise<Bundle> {
-  const { outputFiles } = await build({
-    stdin: { contents, resolveDir: import.meta.dirname },
-    bundle: true,
-    minify: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'es2022',
-    external,
-    write: false,
-    logLevel: 'silent',
-  })
-  const text = outputFiles[0]?.text ?? ''
-  return { text, minified: Buffer.byteLength(text), gzipped: gzipSync(text, { level: 9 }).length }
 }
 
 /** The names that a minified bundle imports from core. */

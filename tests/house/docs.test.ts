@@ -110,6 +110,16 @@ test('each event has a row on the page of events', async () => {
   expect(missing, 'add a row to the table in docs/reference/events.md').toEqual([])
 })
 
+/** Written by `pnpm bench size`. */
+test('the size is told everywhere as it was measured', () => {
+  const [, gzipped, ofPg] =
+    /added to your bundle \| ([\d.]+ kB) [\s\S]*?`pg` itself[^|]*\| ([\d.]+ kB) /.exec(pages.get('docs/reference/measurements.md') ?? '') ??
+    []
+  const timesPg = (Number.parseFloat(gzipped ?? '') / Number.parseFloat(ofPg ?? '')).toFixed(1)
+  expect(pages.get('README.md')).toContain(`adds ${gzipped}, minified and gzipped: ${timesPg} times \`pg\` itself (${ofPg})`)
+  expect(pages.get('docs/start/cloudflare.md')).toContain(`${gzipped} beside \`pg\`'s ${ofPg?.replace(' kB', '')}`)
+})
+
 test('they, and CI, call the pnpm that the house uses', async () => {
   const { packageManager } = JSON.parse(await read('package.json')) as { packageManager: string }
   const others: string[] = []
