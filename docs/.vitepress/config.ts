@@ -26,7 +26,7 @@ const SECTIONS: readonly { readonly text: string; readonly files: readonly strin
   { text: 'API', files: pagesIn('docs/api/*.md') },
   { text: 'Packages', files: pagesIn('packages/*/README.md') },
   { text: 'Apps', files: pagesIn('apps/*/README.md') },
-  { text: 'Project', files: ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'] },
+  { text: 'Project', files: ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'RELEASING.md', 'SECURITY.md', 'CHANGELOG.md'] },
   { text: 'Decisions', files: ['docs/decisions/README.md'] },
 ]
 /** Its list links to each of them. */

@@ -8,6 +8,7 @@ export const REWRITES: Readonly<Record<string, string>> = {
   'ARCHITECTURE.md': 'architecture.md',
   'CHANGELOG.md': 'changelog.md',
   'CONTRIBUTING.md': 'contributing.md',
+  'RELEASING.md': 'releasing.md',
   'SECURITY.md': 'security.md',
   'docs/decisions/README.md': 'decisions/index.md',
   'docs/api/:page.md': 'api/:page.md',

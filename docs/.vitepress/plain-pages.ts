@@ -15,7 +15,7 @@ interface Site {
   readonly description: string
 }
 
-/** The pages in the order in which somebody would read them: `files` by their paths in the repository. */
+/** The pages in reading order: `files` by their paths in the repository. */
 export async function writePlainPages(files: readonly string[], { root, outDir, repository, description }: Site): Promise<void> {
   const lines = ['# Thaw', '', `> ${description}`, '']
   const texts: string[] = []

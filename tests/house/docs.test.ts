@@ -89,6 +89,12 @@ describe('the links', () => {
   })
 })
 
+/** RELEASING.md has the command that replaces the placeholder in all of them. */
+test('the clone in CONTRIBUTING is of the repository of package.json', async () => {
+  const { repository } = JSON.parse(await read('package.json')) as { repository: { url: string } }
+  expect(pages.get('CONTRIBUTING.md')).toContain(`git clone ${repository.url.replace('git+', '')} `)
+})
+
 /** In the repository of package.json: a user of a package has no docs folder to look into. */
 test('errors point at the page that describes them, one heading for each kind', async () => {
   const { repository } = JSON.parse(await read('package.json')) as { repository: { url: string } }
