@@ -20,7 +20,7 @@ const MOST_ROUNDS = 12
 const WARM_TURNS = 20
 const TEXT = 'select $1::int + 1 as n'
 
-/** Somebody who answers. */
+/** A driver under test. */
 interface Peer {
   ask(value: number): Promise<number | undefined>
   end(): Promise<unknown>
@@ -122,7 +122,7 @@ async function runChunk(peer: Peer, atOnce: number, statements: number): Promise
   // Alone at a distance 200 would take seconds.
   const each = Math.ceil((atOnce === 1 ? 20 : statements) / atOnce)
   const caller = async (value: number): Promise<void> => {
-    for (let turn = 0; turn < each; turn++) if ((await peer.ask(value)) !== value + 1) throw new Error('The answer of somebody else')
+    for (let turn = 0; turn < each; turn++) if ((await peer.ask(value)) !== value + 1) throw new Error('The answer of another statement')
   }
   const before = process.cpuUsage()
   const began = performance.now()

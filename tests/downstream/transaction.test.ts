@@ -15,7 +15,7 @@ interface Database {
   readonly ledger: { readonly token: string }
 }
 
-/** Kysely on one client: it gives back what it was lent, which the pool does by itself. */
+/** Kysely on one client: it gives back what it acquired, which the pool does by itself. */
 const kyselyOn = (client: pg.PoolClient) =>
   new Kysely<Database>({
     dialect: new PostgresDialect({ pool: { connect: async () => client, end: async () => {} } as unknown as PostgresPool }),

@@ -1,8 +1,8 @@
 /**
  * A primary that goes when COMMIT was sent, and a standby that takes its place.
  *
- * What breaks: the server, and with it what it would say of a transaction's id. With plain `pg` the user sees `ECONNRESET`. Whoever asks the new primary for the status of the old id, and
- * believes it, may be told of a stranger. With Thaw the error says that nobody can know, unless it is certain that nothing is stored.
+ * What breaks: the server, and with it what it would say of a transaction's id. With plain `pg` the user sees `ECONNRESET`. A client that asks the new primary for the status of the old id, and
+ * believes it, may be told of another transaction. With Thaw the error says that no client can know, unless it is certain that nothing is stored.
  */
 
 import { OutcomeUnknownError } from '@thaw/pg'
@@ -45,7 +45,7 @@ test('COMMIT never arrived: the transaction is run again on the new primary, and
   expect([error, rowCount]).toEqual([undefined, 1])
 })
 
-test('COMMIT was stored and its answer lost: nobody can know, and the error says so', async () => {
+test('COMMIT was stored and its answer lost: no client can know, and the error says so', async () => {
   const { standby, pool, error, rowCount } = await failOver('loseNextAnswer', 'stored', 3)
   await using _ = standby
   expect(error).toBeInstanceOf(OutcomeUnknownError)

@@ -40,7 +40,7 @@ describe('what passes', () => {
     await lingering.connect()
     // Waits for the last client to leave, and accepts no login meanwhile.
     const stopped = server.stop('smart')
-    await until('nobody is let in', () => outcome('pg', server.query('select')).then((code) => code === '57P03'))
+    await until('the server lets no client in', () => outcome('pg', server.query('select')).then((code) => code === '57P03'))
     expect(await outcome('pg', coldPool('pg').query('select'))).toBe('57P03')
     const call = outcome('thaw', coldPool('thaw').query('select'))
     await until('a dial of Thaw is turned away', () => log.ended.includes('57P03'))

@@ -123,7 +123,7 @@ test('while dials are refused, and callers wait for the next', async () => {
 })
 
 test('a connection that is no longer wanted is not waited for', async () => {
-  // Longer than a test: whoever waited for it would not end in time.
+  // Longer than a test: an end() that waited for it would not end in time.
   const pool = openPool('thaw', { connectionTimeoutMillis: 600_000 }) as ThawPool
   const gone = new AbortController()
   await proxy.deafen()

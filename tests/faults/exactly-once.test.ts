@@ -68,7 +68,7 @@ describe('a transaction of which is lost', () => {
     expect(await setting.rows(token)).toBe(1)
   })
 
-  test('its locks do not stand in the way of the next try, though nobody has told the server', async () => {
+  test('its locks do not stand in the way of the next try, though the server has not been told', async () => {
     await setting.server.query("CREATE TABLE stock (item text PRIMARY KEY, n int); INSERT INTO stock VALUES ('a', 0)")
     for (const [known, n] of [
       [false, 1],
@@ -210,7 +210,7 @@ describe('a server that crashes after COMMIT was sent', () => {
     expect(await setting.rows('crash-request')).toBe(1)
   })
 
-  test('where nobody can know, the error says so, with what is known, and asks again in vain', async () => {
+  test('where no client can know, the error says so, with what is known, and asking again brings nothing', async () => {
     const pool = setting.thaw()
     await store(pool, 'before-unknown')
     const lost = setting.proxy.loseNextAnswer({ containing: 'COMMIT', until: 'ready-for-query' })
@@ -312,7 +312,7 @@ describe('a batch', () => {
     expect(pool.idleCount).toBe(1)
   })
 
-  test('whose request is lost: unknown, until somebody can know; with once it is stored once', async () => {
+  test('whose request is lost: unknown, until it can be known; with once it is stored once', async () => {
     const pool = setting.thaw()
     await pool.batch(['SELECT 1'])
     setting.proxy.loseNextAnswer({ containing: 'lost-batch' })
@@ -386,7 +386,7 @@ describe('bad input is refused before anything is sent', () => {
 })
 
 describe('a pool that reads in binary', () => {
-  test.each(LOSSES)('%s is lost: it is stored once, and nobody is told that it is unknown', async (_name, lose, containing) => {
+  test.each(LOSSES)('%s is lost: it is stored once, and no caller is told that it is unknown', async (_name, lose, containing) => {
     const pool = setting.thaw({ binary: true } as PoolConfig)
     const token = `binary-${lose}-${containing}`
     const lost = setting.proxy[lose]({ containing })

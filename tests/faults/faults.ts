@@ -105,7 +105,7 @@ async function goAway({ proxy, idle }: Scene): Promise<Struck> {
   const struck = proxy.away()
   const comeBack = async (): Promise<void> => {
     await sleep(AWAY_MILLIS)
-    assert.equal(proxy.counters.flowsOpened, 0, 'nobody came through meanwhile')
+    assert.equal(proxy.counters.flowsOpened, 0, 'no connection came through meanwhile')
     await proxy.accept()
   }
   return { meanwhile: comeBack, prove: () => assert.equal(struck, idle) }
@@ -189,7 +189,7 @@ const SEEN_AWAKE: readonly string[] = ['server closed it', 'FIN', 'RST']
 
 export const FAULTS: readonly Fault[] = [
   { name: 'no fault', sentence: 'awake and idle for a minute', frozen: false, plain: 'passes', strike: nothing },
-  { name: 'frozen and alive', sentence: 'a freeze that harms nobody', frozen: true, plain: 'passes', strike: nothing },
+  { name: 'frozen and alive', sentence: 'a freeze that does no harm', frozen: true, plain: 'passes', strike: nothing },
   ...IDLE_FAULTS.map((fault) => ({ ...fault, name: `frozen: ${fault.name}`, frozen: true })),
   ...IDLE_FAULTS.map((fault) => ({
     ...fault,

@@ -1,5 +1,5 @@
 /**
- * A fleet ends the sessions of those who sleep, and nobody loses a statement: they are ended under load, as fast as the lease allows, while their owners read, write, hold
+ * A fleet ends the sessions of members that sleep, and none loses a statement: they are ended under load, as fast as the lease allows, while their owners read, write, hold
  * clients and transactions for seconds, and are frozen at any instruction, between the proof and the statement too.
  *
  * THAW_SEED repeats a schedule; THAW_EVICTIONS says how many sessions are ended. `pnpm bench fleet-lease` ends 100,000.

@@ -39,7 +39,7 @@ async function sessions(): Promise<number> {
   return Number(rows[0]?.count)
 }
 
-/** Whose sessions nobody may end. */
+/** Whose sessions no member may end. */
 async function spared(): Promise<number> {
   const { rows } = await server.query<{ count: string }>(
     "select count(*)::text from pg_stat_activity where application_name like 'fleet:%' and (state <> 'idle' or application_name like '%*')",
@@ -131,10 +131,10 @@ describe('a server that is full', () => {
     return pool
   }
 
-  test('the first connection of a runtime is refused, and nobody of the fleet is awake: those that sleep end by themselves', async () => {
+  test('the first connection of a runtime is refused, and no member of the fleet is awake: those that sleep end by themselves', async () => {
     await strangers(4)
     const sleepers = Array.from({ length: 4 }, () => member())
-    // Each of them sees that it is crowded, and that nobody can be ended yet.
+    // Each of them sees that it is crowded, and that no session can be ended yet.
     for (const pool of sleepers) await pool.query('select 1')
     const refused: unknown[] = []
     const late = member()
@@ -182,7 +182,7 @@ test('sessions of the dead are ended, too: processes that were killed while they
   await vi.waitFor(async () => expect(await sessions()).toBe(20), PATIENCE)
   const before = await sessions()
   await child.freeze()
-  // Whoever is at work, or holds its client, is spared. On a slow machine that may be most of them.
+  // A member that is at work, or holds its client, is spared. On a slow machine that may be most of them.
   while ((await spared()) > before / 3) {
     await child.thaw()
     await child.freeze()

@@ -1,8 +1,8 @@
 /**
  * Who comes a second time with an idempotency key gets what the first was answered.
  *
- * What breaks: the answer of a write is lost, or its caller, who sends the request again from another process. With plain `pg` the user sees a unique violation of a key table of his
- * own, and has to find the rows by himself. With Thaw the second caller gets the rows of the first, read by the types that he asks for.
+ * What breaks: the answer of a write is lost, or its caller, who sends the request again from another process. With plain `pg` the user sees a unique violation of a key table of their
+ * own, and has to find the rows. With Thaw the second caller gets the rows of the first, read by the types that it asks for.
  */
 
 import type { Pool, PoolConfig } from '@thaw/pg'
@@ -28,7 +28,7 @@ describe('the second caller gets the rows of the first', () => {
   test.each<[string, object]>([
     ['as objects', {}],
     ['as arrays', { rowMode: 'array' }],
-    ['as text, by types of his own', { types: { getTypeParser: () => (value: string) => `<${value}>` } }],
+    ['as text, by types of its own', { types: { getTypeParser: () => (value: string) => `<${value}>` } }],
     ['of a named statement', { name: 'all' }],
   ])('%s', async (_name, extra) => {
     const first = await keyed(setting.thaw(), 'it', extra)
@@ -39,7 +39,7 @@ describe('the second caller gets the rows of the first', () => {
     expect([first.command, first.rowCount, await things()]).toEqual(['INSERT', 1, 1])
   })
 
-  test('in binary, where he reads in binary', async () => {
+  test('in binary, where the caller reads in binary', async () => {
     const text = 'INSERT INTO things (name) VALUES ($1) RETURNING id, name'
     const first = await keyed(setting.thaw({ binary: true } as PoolConfig), 'it', { text })
     expect(plain(await keyed(setting.thaw({ binary: true } as PoolConfig), 'it', { text }))).toEqual(plain(first))
@@ -95,7 +95,7 @@ describe('the second caller gets the rows of the first', () => {
     expect(await things()).toBe(1)
   })
 
-  test.each(['loseNextRequest', 'loseNextAnswer'] as const)('the first himself, whose try was lost (%s)', async (lose) => {
+  test.each(['loseNextRequest', 'loseNextAnswer'] as const)('the first caller itself, whose try was lost (%s)', async (lose) => {
     const lost = setting.proxy[lose]({ containing: 'lost-one' })
     const { rows } = await keyed(setting.thaw(), 'lost-one')
     await lost.struck

@@ -18,7 +18,7 @@ const WORDS = [
   { code: '08P01', message: 'query_wait_timeout' },
   { code: 'XX000', message: 'DbHandler exited' },
   { code: '58000', message: 'Error reading message code from socket' },
-  { code: '42P05', message: 'nobody knows', severity: 'ВАЖНО' },
+  { code: '42P05', message: 'a text of no meaning', severity: 'ВАЖНО' },
   { code: '08006', message: 'remote server read/write error', severity: 'ERROR' },
   { code: 'XX000', message: 'internal', severity: 'ERROR' },
 ] as const

@@ -19,7 +19,7 @@ interface Look extends Omit<Operation, 'f' | 'value'> {
   readonly value: readonly string[] | null
 }
 
-/** Jepsen's words: `fail` certainly did not happen; of `info` nobody knows. */
+/** Jepsen's words: `fail` certainly did not happen; of `info` it cannot be known. */
 function typeOf({ told }: LedgerEntry): Operation['type'] {
   if (told === 'ok' || told === 'executed') return 'ok'
   return told === 'not-executed' ? 'fail' : 'info'

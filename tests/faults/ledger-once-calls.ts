@@ -42,7 +42,7 @@ export const ONCE_SHARES: Readonly<Record<OnceKind, number>> = {
   keyedBatch: 10,
 }
 
-/** As a queue does, which delivers again what nobody has acknowledged. */
+/** As a queue does, which delivers again what was not acknowledged. */
 async function twice(call: () => Promise<unknown>): Promise<unknown> {
   try {
     return await call()

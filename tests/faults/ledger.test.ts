@@ -52,7 +52,7 @@ test('on Thaw everything that callers are told is true', { timeout: TIMEOUT_MILL
 /** Fewer calls would not meet all of the faults; more take longer than a test may. */
 const ONCE_FAULTS = 10
 
-test('transactions, batches, once and keys: while the server stays up nobody is told that it is unknown', {
+test('transactions, batches, once and keys: while the server stays up no caller is told that it is unknown', {
   timeout: TIMEOUT_MILLIS,
 }, async () => {
   const result = await runLedger({ driver: 'thaw', seed, faults: ONCE_FAULTS, once: true, staysUp: true })

@@ -13,7 +13,7 @@ export interface LedgerOptions {
   readonly faults: number
   /** Only calls that promise to be applied once. */
   readonly once?: boolean
-  /** The server itself is spared: then nobody who was promised that may be told that it is unknown. */
+  /** The server itself is spared: then no caller that was promised an outcome may be told that it is unknown. */
   readonly staysUp?: boolean
 }
 

@@ -124,7 +124,7 @@ describe('a write', () => {
 
   test.each([
     ['dies before it is sent', (pool: pg.Pool) => void pool.on('acquire', () => void setting.proxy.cut('rst'))],
-    ['cannot be dialled', () => setting.proxy.refuse()],
+    ['cannot be reached', () => setting.proxy.refuse()],
   ])('declared idempotent whose second try %s is unknown: the first may be stored', async (what, hurt) => {
     const pool = setting.thaw({ max: 1 })
     await pool.query('SELECT 1')

@@ -1,7 +1,7 @@
 /**
  * A batch without a key or `once`, where the table of keys is there.
  *
- * What breaks: its answer is lost as a whole. With plain `pg` nobody knows whether it is stored. With Thaw it is under a key of its own, and is stored once.
+ * What breaks: its answer is lost as a whole. With plain `pg` no client can know whether it is stored. With Thaw it is under a key of its own, and is stored once.
  */
 
 import { beforeEach, describe, expect, test } from 'vitest'

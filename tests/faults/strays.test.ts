@@ -59,7 +59,7 @@ afterAll(() => neon.close())
 describe.each(DRIVERS)('%s', (driver) => {
   // Each ends a little later after the first caller has come: in front of a probe's answer, with it, behind it.
   test.each([0, 2, 4, 6, 8, 10])(
-    'a chain that nobody awaits goes on after the release, and ends %i ms after the next caller has come',
+    'a chain that is not awaited goes on after the release, and ends %i ms after the next caller has come',
     async (millis) => {
       const pool = openPool(driver, 2)
       const blocker = new pg.Client(neon.postgres.url)

@@ -7,7 +7,7 @@ const POLL_MILLIS = 2
 export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
   const limit = performance.now() + LIMIT_MILLIS
   while (!(await isSo())) {
-    if (performance.now() > limit) throw new Error(`Waited ${LIMIT_MILLIS} ms in vain until ${what}.`)
+    if (performance.now() > limit) throw new Error(`Waited ${LIMIT_MILLIS} ms, but not yet: ${what}.`)
     await sleep(POLL_MILLIS)
   }
 }

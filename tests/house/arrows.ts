@@ -85,7 +85,7 @@ const RULES: readonly Rule[] = [
       ![...COMMON, 'packages/testkit', homeOf(from)].includes(homeOf(to)),
   },
   {
-    name: 'apps, bench and tests import their own files, and nobody else does',
+    name: 'apps, bench and tests import their own files, and no other package does',
     breaks: ({ from, to }) => homeOf(to) !== undefined && !to.startsWith('packages/') && homeOf(from) !== homeOf(to),
   },
   {

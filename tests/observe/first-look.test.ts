@@ -20,7 +20,7 @@ test.for(['query', 'connect'] as const)('pg: a freeze after a single first %s is
   clock.addWall(FREEZE_MILLIS)
   await pool.query('select 1')
   expect(gaps).toEqual([expect.closeTo(FREEZE_MILLIS, -5)])
-  // Longer than the pool's idleTimeoutMillis: nobody has to find out whether it is dead.
+  // Longer than the pool's idleTimeoutMillis: no check has to find whether it is dead.
   expect(lines).toEqual(['thaw: thawed after 6 min: 0 dead, 1 idle for too long, 0 failed'])
   await pool.end()
 })

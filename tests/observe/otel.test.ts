@@ -80,7 +80,7 @@ test('the metrics of the conventions, of two pools at once', async () => {
   const [one, other] = await Promise.all([first.connect(), first.connect()])
   // Only now: opening a connection may take longer on a busy machine.
   Object.assign(first.options, { connectionTimeoutMillis: 100 })
-  const third = first.connect().catch(() => 'in vain')
+  const third = first.connect().catch(() => 'timed out')
   expect(await reader.read('first')).toMatchObject({
     'db.client.connection.count idle': 0,
     'db.client.connection.count used': 2,
@@ -91,7 +91,7 @@ test('the metrics of the conventions, of two pools at once', async () => {
     'db.client.connection.create_time': { count: 2 },
     'db.client.connection.wait_time': { count: 2 },
   })
-  expect(await third).toBe('in vain')
+  expect(await third).toBe('timed out')
   one.release()
   const waiting = first.query('select pg_sleep(0.02)')
   await waiting
@@ -107,7 +107,7 @@ test('the metrics of the conventions, of two pools at once', async () => {
     'db.client.connection.use_time': { count: 3 },
   })
   const used = points['db.client.connection.use_time'] as { sum: number }
-  // In seconds: the first was held for a tenth, while the third waited in vain.
+  // In seconds: the first was held for a tenth, while the third waited and timed out.
   expect(used.sum).toBeGreaterThan(0.2)
   expect(used.sum).toBeLessThan(20)
   expect(await reader.read('second')).toMatchObject({
@@ -130,7 +130,7 @@ test('how long a caller waited in the queue', async () => {
   expect(sum).toBeLessThan(5)
 })
 
-test("Thaw's own: a thaw, what it killed, what was sent again, and what nobody knows", async () => {
+test("Thaw's own: a thaw, what it killed, what was sent again, and what is unknown", async () => {
   const { reader, meterProvider } = newMeters()
   const clock = createStoppableClock()
   const pool = newPool({ max: 3, clock })
@@ -158,7 +158,7 @@ test('the span of the request that came after a thaw, and of one whose statement
     })
   const clock = createStoppableClock()
   const pool = newPool({ max: 3, clock })
-  // Whoever opens the connections is still at work when something happens to them.
+  // The attempt that opens a connection is still under way when something happens to it.
   const opener = request('opener', async () => {
     for (const client of await Promise.all([1, 2, 3].map(() => pool.connect()))) client.release()
     await pool.query('select 1')

@@ -1,4 +1,4 @@
-/** Requests that were saved by `pool.transaction()`, `once`, a batch or a key are told of like those that `pool.query()` saved, and what was found out is not called unknown. */
+/** Requests that were saved by `pool.transaction()`, `once`, a batch or a key are told of like those that `pool.query()` saved, and what was resolved is not called unknown. */
 
 import { context } from '@opentelemetry/api'
 import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'

@@ -1,7 +1,7 @@
 /**
  * A request whose client has hung up, in a handler that asks by an ORM. None of these ORMs takes a signal.
  *
- * What breaks: with plain `pg` the statement runs on, for as long as it takes, for nobody, and keeps its connection. Inside `withThaw` every statement of a
+ * What breaks: with plain `pg` the statement runs on, for as long as it takes, though no one waits for it, and keeps its connection. Inside `withThaw` every statement of a
  * Thaw pool hears the request's own signal: it is ended, at the server too, and the connection's place is free.
  */
 

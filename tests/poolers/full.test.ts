@@ -80,7 +80,7 @@ test.each([
   ['PgBouncer', '08P01', 'server login has been failing, cached error: connect failed (server_login_retry)'],
   ['PgBouncer', '08P01', 'server login has been failing, try again later (server_login_retry)'],
   ['Neon', 'XX000', 'Control plane request failed'],
-])('%s lets nobody in for a moment: %s %s', async (_who, ...words) => {
+])('%s lets no client in for a moment: %s %s', async (_who, ...words) => {
   said = words
   refusing = 1
   expect(await query(pg.Pool)).toBe(words[0])

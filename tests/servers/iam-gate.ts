@@ -19,7 +19,7 @@ export interface IamGate extends AsyncDisposable {
   readonly tokens: readonly string[]
 }
 
-/** @param server one with `tls`, for its certificate, that trusts whoever comes. */
+/** @param server one with `tls`, for its certificate, that trusts each client. */
 export async function startIamGate(server: PostgresServer, accepts: (token: string) => boolean): Promise<IamGate> {
   const { rows } = await server.query<{ folder: string }>("SELECT current_setting('data_directory') AS folder")
   const fileOf = (name: string) => readFile(join(rows[0]?.folder ?? '', name), 'utf8')

@@ -15,7 +15,7 @@ const VOLATILE: Readonly<Record<string, string>> = {
   clock_timestamp: 'the clock',
   gen_random_uuid: 'chance',
   uuidv7: 'the clock and chance',
-  random: 'chance; its state belongs to the session, and nobody can ask for it',
+  random: 'chance; its state belongs to the session, and no statement reads it back',
   pg_sleep: 'waits',
   current_query: 'its own text',
   pg_is_in_recovery: 'changes when a standby is promoted',

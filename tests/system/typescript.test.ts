@@ -47,7 +47,7 @@ export const GET: (request: Request) => Promise<Response> = onVercel(async (requ
 export const stop: () => void = observe(pool)
 void registerShutdown(pool)
 export const server: ReturnType<typeof startPostgres> = startPostgres({ tls: true })
-// @ts-expect-error: an option of nobody
+// @ts-expect-error: an option that does not exist
 new Pool({ trustMilis: 0 })
 `
 

@@ -1,6 +1,6 @@
 /**
  * Thaw on the oldest PostgreSQL that npm carries, and on two in between: what it sends of its own has to be understood, and what it needs and is not
- * there has to be missed by nobody else. Plain `pg` fails the same faults on each.
+ * there must not be missed elsewhere. Plain `pg` fails the same faults on each.
  */
 
 import { OutcomeUnknownError, Pool, type PoolConfig } from '@thaw/pg'

@@ -55,7 +55,7 @@ exports.run = async function run({ name, Pool, Query, neon, config, proxy, reque
   // Neon's own pool waits for the end of the statement.
   if (!neon || isThaw) await request('timed out', () => pool.query({ text: 'select pg_sleep(60)', query_timeout: 100 }))
   if (isThaw) await request('aborted', () => pool.query({ text: 'select pg_sleep(60)', signal: AbortSignal.timeout(500) }))
-  await request('waiting in vain', async () => {
+  await request('wait timed out', async () => {
     const clients = await Promise.all([pool.connect(), pool.connect(), pool.connect()])
     if (isThaw) await pool.connect({ signal: AbortSignal.timeout(100) }).catch(() => {})
     for (const client of clients) client.release()

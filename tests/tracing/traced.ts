@@ -45,7 +45,7 @@ interface Span {
 }
 
 /** Requests that end before their time. Plain `pg` has no signals, and Datadog loses its spans where `query_timeout` strikes. */
-const INTERRUPTED = /^(timed out|aborted|waiting in vain)$/
+const INTERRUPTED = /^(timed out|aborted|wait timed out)$/
 
 /** The tools' own ways to say it. */
 const hasFailed = ({ facts }: Span) => /"error":1|"code":2|"status":"internal_error"/.test(JSON.stringify(facts))

@@ -54,7 +54,7 @@ describe.each(TOOLS)('%s, %s', (tool, modules) => {
     expect(difference(hurt.spans, stock.spans)).toEqual(NONE)
     for (const fault of ['fin', 'rst-on-next-byte', 'lost-answer', 'rst', 'drop'] as const) expect(hurt.struck?.[fault]).toBeGreaterThan(0)
     // Datadog sees pg's `connect` twice in programs of ES modules, plain pg's as well.
-    expect([...new Set(thaw.failed)]).toEqual(['timed out: statement', 'aborted: statement', 'waiting in vain: connection'])
+    expect([...new Set(thaw.failed)]).toEqual(['timed out: statement', 'aborted: statement', 'wait timed out: connection'])
     expect(thaw.failed.filter((line) => line.endsWith('statement'))).toHaveLength(2)
     // Each connection is opened under the request that it is opened for. One that was overtaken may end late, or never: there is no telling how many there are.
     const openers = stock.connects.map(requestOf)

@@ -85,7 +85,7 @@ describe('a bad request is told what is wrong with it', () => {
   })
 
   test('a token with another signature', async () => {
-    const headers = { authorization: `Bearer ${await token('somebody else: 0123456789abcdef0')}` }
+    const headers = { authorization: `Bearer ${await token('another user: 0123456789abcdef0')}` }
     expect(await app.request('/orders', { headers })).toMatchObject({ status: 401 })
   })
 

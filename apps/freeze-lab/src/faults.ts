@@ -211,7 +211,7 @@ async function playLostCommit(lose: 'loseNextRequest' | 'loseNextAnswer', scene:
   await freeze()
   await burst()
   await settle()
-  // Inside TLS nobody can read which statement it is. Then it is the first one.
+  // Inside TLS the proxy cannot read which statement it is. Then it is the first one.
   const ambush = proxy[lose](database.isPlain ? { containing: 'COMMIT' } : {})
   await call({ ...requests.place(), whole: true }, true)
   ambush.cancel()

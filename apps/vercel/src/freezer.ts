@@ -25,7 +25,7 @@ export function canFreeze(): boolean {
 
 /** Fills the pool, asks to be frozen and cut, and sends fifty queries at once when it is over. */
 export async function freezeAndCut(): Promise<Ordeal> {
-  if (!canFreeze()) throw new Error('Nobody freezes this process: it was not started by "pnpm --filter app-vercel start".')
+  if (!canFreeze()) throw new Error('This process cannot be frozen: it was not started by "pnpm --filter app-vercel start".')
   await queryAtOnce()
   const response = await fetch(`${process.env.FREEZER_URL}`, { method: 'POST', body: JSON.stringify({ pid: process.pid }) })
   const { frozenMillis, cut } = (await response.json()) as { frozenMillis: number; cut: number }

@@ -1,4 +1,4 @@
-/** Traces and metrics for OpenTelemetry. Next.js makes a span of each request by itself, once there is somebody who takes it. */
+/** Traces and metrics for OpenTelemetry. Next.js makes a span of each request by itself, once an exporter is registered. */
 
 import { tracingChannel } from 'node:diagnostics_channel'
 import { context, metrics, type Span, SpanKind, trace } from '@opentelemetry/api'

@@ -58,7 +58,7 @@ test('everything else is retried', () => {
   ])
 })
 
-test('only a crash of the server condemns the siblings', () => {
+test('only a crash of the server evicts the siblings', () => {
   expect(codes(({ siblings }) => siblings === 'evict')).toEqual(['57P02'])
 })
 

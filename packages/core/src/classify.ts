@@ -38,7 +38,7 @@ type Row = readonly [code: string, says: string, dial: FailureRow['dial'], ends:
 const ROWS: readonly Row[] = [
   ['EAI_AGAIN', 'the name server did not answer', 'again', false, 'unharmed', GETADDRINFO],
   ['ENOTFOUND', 'the name server does not know the host', 'again', false, 'unharmed', GETADDRINFO],
-  ['ECONNREFUSED', 'nobody listens at that address', 'again', true, 'suspect', CONNECT],
+  ['ECONNREFUSED', 'nothing listens at that address', 'again', true, 'suspect', CONNECT],
   ['ECONNRESET', 'the other end has forgotten the connection', 'again', true, 'suspect', SEND],
   ['ECONNABORTED', 'the connection was aborted', 'again', true, 'suspect', CONNECT],
   ['EPIPE', 'the connection was already closed', 'again', true, 'suspect', SEND],

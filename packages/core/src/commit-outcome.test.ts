@@ -9,7 +9,7 @@ test.each<[string, Partial<CommitEvidence>, string, string]>([
   ['the same server says committed', {}, 'executed', 'committed'],
   ['the same server says aborted', { status: 'aborted' }, 'not-executed', 'aborted'],
   ['the backend is still at work', { status: 'in progress' }, 'unknown', 'still-in-progress'],
-  ['nobody keeps it any more', { status: 'too old' }, 'unknown', 'too-old'],
+  ['the server no longer keeps it', { status: 'too old' }, 'unknown', 'too-old'],
   ['it had written nothing', { xid: null, before: undefined, now: undefined, status: undefined }, 'executed', 'nothing-to-store'],
   ['the id never came', { xid: undefined }, 'unknown', 'xid-not-known'],
   ['who the server was never came', { before: undefined }, 'unknown', 'server-not-known'],

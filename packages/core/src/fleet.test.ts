@@ -92,7 +92,7 @@ describe('the names', () => {
 })
 
 describe('the lease', () => {
-  test('is over when nobody trusts the session any more, whatever lay in a socket, with time for the way', () => {
+  test('is over when no runtime trusts the session any more, whatever was left in a socket, with time for the round trip', () => {
     const sentAtTheLatest = FLEET_TRUST_MILLIS + LATE_ANSWER_MILLIS
     expect(FLEET_LEASE_MILLIS - sentAtTheLatest).toBeGreaterThanOrEqual(500)
     expect(wasSentInTime(FLEET_TRUST_MILLIS + 20)).toBe(true)

@@ -34,7 +34,7 @@ const rows: readonly [sentence: string, wall: number, mono: number, hints: Freez
   ['a new invocation at once', 5, 5, { newInvocation: true }, 'possible'],
   ['a new invocation after a gap that a healthy runtime shows', LONG_GAP_MILLIS, LONG_GAP_MILLIS, { newInvocation: true }, 'possible'],
   ['a new invocation after a longer one', LONG_GAP_MILLIS + 1, LONG_GAP_MILLIS + 1, { newInvocation: true }, 'certain'],
-  ['both clocks stood still, and nobody else tells', 0, 0, {}, 'none'],
+  ['both clocks stood still, and nothing else tells', 0, 0, {}, 'none'],
   ['both clocks stood still, and a header tells', 3, 3, outside(3, OUTSIDE_DRIFT_MILLIS + 1), 'certain'],
   ['a header with whole seconds and travel time', 3, 3, outside(3, OUTSIDE_DRIFT_MILLIS), 'none'],
   ['a header that lies behind us', 3, 3, outside(3, -60_000), 'none'],

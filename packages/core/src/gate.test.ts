@@ -26,8 +26,8 @@ const rows: readonly [sentence: string, connection: Partial<IdleConnection>, rul
   ['a connection that has just answered is trusted', {}, {}, 'trust'],
   ['so is one that has just been proven, however long it lay there', { silenceMillis: 0, idleMillis: 9000 }, {}, 'trust'],
   ['one whose socket says that it is dead is broken', { broken: true }, {}, 'broken'],
-  ['one of an old generation is condemned', { generation: 2 }, {}, 'generation'],
-  ['one of a very old generation is condemned', { generation: 0 }, { generation: 7 }, 'generation'],
+  ['one of an old generation is evicted', { generation: 2 }, {}, 'generation'],
+  ['one of a very old generation is evicted', { generation: 0 }, { generation: 7 }, 'generation'],
   ['one made while the generation grew belongs to the new one', { generation: 4 }, {}, 'trust'],
   ['one as old as it may be is kept', { ageMillis: 900, maxAgeMillis: 900 }, {}, 'trust'],
   ['one that is older is destroyed', { ageMillis: 901, maxAgeMillis: 900 }, {}, 'lifetime'],
@@ -41,7 +41,7 @@ const rows: readonly [sentence: string, connection: Partial<IdleConnection>, rul
   ['a silence just below the window is trusted', { silenceMillis: 499.9 }, {}, 'trust'],
   ['a silence as long as the window is asked', { silenceMillis: 500 }, {}, 'probe'],
   ['a window of nothing asks every time', { silenceMillis: 0 }, { trustMillis: 0 }, 'probe'],
-  ['an endless window trusts what nobody doubts', { silenceMillis: 1e9 }, { trustMillis: NEVER }, 'trust'],
+  ['an endless window trusts what is not suspect', { silenceMillis: 1e9 }, { trustMillis: NEVER }, 'trust'],
   ['an endless window does not outweigh a doubt', { provenAt: 1000 }, { trustMillis: NEVER, suspectSince: 2000 }, 'probe'],
 ]
 
@@ -88,7 +88,7 @@ const gateRules: fc.Arbitrary<GateRules> = fc.record({
   idleTimeoutMillis: limit,
 })
 
-/** 0: lend it, 1: ask first, 2: destroy it. */
+/** 0: hand it out, 1: probe it first, 2: evict it. */
 const severity = (verdict: GateVerdict) => (verdict === 'trust' ? 0 : verdict === 'probe' ? 1 : 2)
 
 test('a connection about which more speaks against it is never judged milder', () => {

@@ -38,7 +38,7 @@ test.each<[string, readonly (string | null)[]]>([
   ['("")', ['']],
   ['("",x)', ['', 'x']],
   ['("a,b","(c)")', ['a,b', '(c)']],
-  ['("he said ""no""","back\\\\slash")', ['he said "no"', 'back\\slash']],
+  ['("she said ""no""","back\\\\slash")', ['she said "no"', 'back\\slash']],
   ['("{""a"": 1}",2)', ['{"a": 1}', '2']],
 ])('the row %s', (row, columns) => {
   expect(columnsOfRow(row)).toEqual(columns)

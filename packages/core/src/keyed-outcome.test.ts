@@ -5,7 +5,7 @@ import { judgeKey } from './keyed-outcome.ts'
 const row = { fingerprint: 'a', generation: 3 }
 
 test.each([
-  ['nobody has the key', undefined, { step: 'send' }],
+  ['the key is not there', undefined, { step: 'send' }],
   ['it was stored', { ...row, state: 'done' }, { step: 'repeated' }],
   ['a tombstone has it', { ...row, state: 'void' }, { step: 'take over', generation: 3 }],
   ['another statement has it', { ...row, state: 'done', fingerprint: 'b' }, { step: 'mismatch' }],

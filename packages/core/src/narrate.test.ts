@@ -27,7 +27,7 @@ async function linesOf(...events: readonly (ThawEvent | 'turn')[]): Promise<stri
   return lines
 }
 
-test('a thaw is one line, once somebody was served', async () => {
+test('a thaw is one line, once a caller was served', async () => {
   expect(await linesOf(thawed, stale('broken'), stale('unanswered'), stale('broken'))).toEqual([])
   expect(await linesOf(thawed, stale('broken'), stale('broken'), stale('broken'), released, released)).toEqual([
     'thawed after 6 min: 3 dead, 0 failed',

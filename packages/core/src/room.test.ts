@@ -7,10 +7,10 @@ const NONE: PoolCounts = { waiting: 0, dialling: 0, overdue: 0, idle: 0, late: 0
 
 describe('the next dial', () => {
   const rows: readonly [sentence: string, counts: Partial<PoolCounts>, next: ReturnType<typeof nextDial>][] = [
-    ['nobody waits: none', {}, undefined],
-    ['somebody waits and there is nothing: needed', { waiting: 1 }, 'needed'],
-    ['somebody is dialled for already: none', { waiting: 1, dialling: 1, total: 1 }, undefined],
-    ['an idle connection is being asked: it will serve him, or make room', { waiting: 1, idle: 1, total: 1 }, undefined],
+    ['no caller waits: none', {}, undefined],
+    ['a caller waits and there is nothing: needed', { waiting: 1 }, 'needed'],
+    ['an attempt is under way for the caller already: none', { waiting: 1, dialling: 1, total: 1 }, undefined],
+    ['an idle connection is being asked: it will serve the caller, or make room', { waiting: 1, idle: 1, total: 1 }, undefined],
     ['it is late: hedge', { waiting: 1, idle: 1, late: 1, total: 1 }, 'hedge'],
     [
       'it is late, and it is all that a pool of one may have: hedge all the same',
@@ -18,7 +18,7 @@ describe('the next dial', () => {
       'hedge',
     ],
     ['it is raced already: none', { waiting: 1, dialling: 1, idle: 1, late: 1, raced: 1, total: 2 }, undefined],
-    ['another who waits gets a dial of his own', { waiting: 2, dialling: 1, idle: 1, late: 1, raced: 1, total: 2 }, 'needed'],
+    ['another caller who waits gets an attempt of their own', { waiting: 2, dialling: 1, idle: 1, late: 1, raced: 1, total: 2 }, 'needed'],
     ['but not in a pool of one', { waiting: 2, dialling: 1, idle: 1, late: 1, raced: 1, total: 2, max: 1 }, undefined],
     ['one is late and another is not, which may still answer: none', { waiting: 1, idle: 2, late: 1, total: 2 }, undefined],
     ['fifty wait for ten that are late: one above the limit', { waiting: 50, idle: 10, late: 10, total: 10 }, 'hedge'],
@@ -30,7 +30,7 @@ describe('the next dial', () => {
       { waiting: 1, idle: 1, late: 1, raced: 1, overdue: 1, total: 2, max: 1 },
       undefined,
     ],
-    ['nobody waits for what is late: none', { idle: 1, late: 1, total: 1 }, undefined],
+    ['no caller waits for what is late: none', { idle: 1, late: 1, total: 1 }, undefined],
   ]
   test.each(rows)('%s', (_, counts, next) => {
     expect(nextDial({ ...NONE, ...counts })).toBe(next)
@@ -47,7 +47,7 @@ test.each([
   ['every connection is held and runs nothing: its holder may be the one who waits', { resting: 1, total: 1 }, true],
   ['five of five', { resting: 5, total: 5 }, true],
   ['one still runs a statement: there is hope', { resting: 4, total: 5 }, false],
-  ['the only one is idle, or dialled', { resting: 0, total: 1 }, false],
+  ['the only one is idle, or being opened', { resting: 0, total: 1 }, false],
   ['there is none', { resting: 0, total: 0 }, false],
 ])('%s', (_, holders, isSo) => {
   expect(waitsForItself(holders)).toBe(isSo)
@@ -57,7 +57,7 @@ test.each([
   ['all held at rest, once: not yet', { resting: 1, total: 1, wasHeldAtRest: false }, 0],
   ['all held at rest, twice: one more', { resting: 5, total: 5, wasHeldAtRest: true }, 1],
   ['one runs a statement: it is waited for', { resting: 4, total: 5, looks: 9 }, 0],
-  ['nothing came back for a quarter of a second, and somebody rests: as many as wait', { resting: 1, total: 5, looks: 10 }, 3],
+  ['nothing came back for a quarter of a second, and a holder rests: as many as wait', { resting: 1, total: 5, looks: 10 }, 3],
   ['all run statements: they are waited for', { resting: 0, total: 5, looks: 39 }, 0],
   ['for a second nothing came back: as many as wait', { resting: 0, total: 5, looks: 40 }, 3],
 ])('growth: %s', (_, jam, connections) => {

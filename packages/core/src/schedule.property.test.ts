@@ -35,7 +35,7 @@ interface Stamp {
 
 const stamp = (clock: FakeClock): Stamp => ({ now: clock.now(), wall: clock.wall(), mono: clock.mono() })
 
-/** What can be known to have passed: more than the larger of both clocks' answers nobody can see. */
+/** How much time is known to have passed: the larger of what both clocks say. More than that cannot be seen. */
 const seen = (from: Stamp, to: Stamp) => Math.max(to.wall - from.wall, to.mono - from.mono)
 
 /** Keeps its own books of what the process could know and when, in true time, and throws when the pool does what it must not. */
@@ -102,22 +102,25 @@ class Auditor implements Watcher, Deliveries {
   lent(socket: Socket, isNew: boolean): void {
     const here = stamp(this.#clock)
     const provenAt = this.#provenAt.get(socket)
-    this.#hold(provenAt !== undefined, 'a connection was lent that never stood')
-    this.#hold(!this.#lent.has(socket), 'a connection was lent twice at once')
-    this.#hold(!this.#dead.has(socket) && !socket.broken, 'a connection was lent that was known to be dead')
-    this.#hold(socket.incarnation >= this.#incarnation, 'a connection was lent to a server that is known to have crashed')
+    this.#hold(provenAt !== undefined, 'a connection was handed out that was never open')
+    this.#hold(!this.#lent.has(socket), 'a connection was handed out twice at once')
+    this.#hold(!this.#dead.has(socket) && !socket.broken, 'a connection was handed out that was known to be dead')
+    this.#hold(socket.incarnation >= this.#incarnation, 'a connection was handed out to a server that is known to have crashed')
     this.#lent.add(socket)
     if (isNew || !provenAt) return
-    this.#hold(provenAt.now > this.#suspectSince, 'a connection was lent unasked that had been proven before the doubt')
+    this.#hold(
+      provenAt.now > this.#suspectSince,
+      'a connection was handed out without a probe that had been proven alive only before it became suspect',
+    )
     this.#hold(
       seen(provenAt, here) < this.#setup.trustMillis || seen(provenAt, here) === 0,
-      'a connection was lent unasked after a long silence',
+      'a connection was handed out without a probe after a long silence',
     )
     this.#hold(
       seen(this.#idleSince.get(socket) ?? here, here) <= this.#setup.idleTimeoutMillis,
-      'a connection was lent that had idled too long',
+      'a connection was handed out that had idled too long',
     )
-    this.#hold(seen(this.#bornAt.get(socket) ?? here, here) <= this.#setup.maxAgeMillis, 'a connection was lent that is too old')
+    this.#hold(seen(this.#bornAt.get(socket) ?? here, here) <= this.#setup.maxAgeMillis, 'a connection was handed out that is too old')
   }
 
   returned(socket: Socket): void {
@@ -138,7 +141,7 @@ class Auditor implements Watcher, Deliveries {
   ): void {
     const frozen = this.#clock.frozenMillis() - call.frozen
     const took = this.#clock.now() - call.from.now - frozen
-    // Nobody knows when between two looks a freeze began: what the process ran in that time may count by half.
+    // When between two looks a freeze began cannot be known: the time that the process ran in between may count by half.
     const most = frozen > 0 ? 2 * bound : bound
     this.#hold(took <= most, `a call took ${took} ms instead of ${most}`)
     if (!served) this.#hold(this.#clock.mono() - call.from.mono >= call.within, 'a caller was refused too early')
@@ -295,7 +298,7 @@ const setup: fc.Arbitrary<Setup> = fc.record({
 })
 
 test(
-  'in any schedule of use, freezes and faults nothing dead or doubted is lent, every call ends in time, and no slot is lost',
+  'in any schedule of use, freezes and faults nothing dead or suspect is handed out, every call ends in time, and no slot is lost',
   () => {
     fc.assert(
       fc.property(setup, fc.array(action, { maxLength: 40, size: 'max' }), (where, schedule) => {

@@ -6,7 +6,7 @@ import { currentScope, openScope } from './scope.ts'
 
 /** The request that runs now, as the runtime knows it. 0: the global scope. */
 let request = 0
-/** How often the runtime was asked by somebody outside. */
+/** How often the runtime was asked from outside. */
 let refusals = 0
 
 /** What workerd has, as far as it matters: what it makes belongs to the request that runs. */

@@ -22,7 +22,7 @@ export interface FakeClock extends Clock {
   advance(millis: number): void
   /** Lets time pass while the process stands still: nothing runs, and the clocks named stand still, too. */
   freeze(millis: number, stopped: Stopped): void
-  /** Somebody sets the system clock. */
+  /** An administrator, or NTP, sets the system clock. */
   stepWall(millis: number): void
   attach(kernel: Kernel): void
   /** Timers that have not fired. */

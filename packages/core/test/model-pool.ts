@@ -41,7 +41,7 @@ export interface Connection {
   provenAt: Reading
   idleSince: Reading
   askedAt: number | undefined
-  /** Tells whoever waits for an answer whether it came. */
+  /** Tells the caller that waits for an answer whether it came. */
   settle: ((answered: boolean) => void) | undefined
   code: string | undefined
 }

@@ -27,7 +27,7 @@ export interface OnceFaults extends WorldFaults {
   readonly impatient?: boolean
   /** The server is taken for the one that it was. */
   readonly noIncarnation?: boolean
-  /** New statistics are taken for a crash, though somebody may have reset them. */
+  /** New statistics are taken for a crash, though an administrator may have reset them. */
   readonly resetIsCrash?: boolean
   /** Whatever is committed is taken for ours. */
   readonly trustsCommitted?: boolean
@@ -209,7 +209,7 @@ function wrong({ rows, disasters }: World, { token, told }: Call): string[] {
   if (told === undefined) return [`${token} hangs`]
   if (count > 1) return [`${token} is written ${count} times`]
   if (told === 'done' && count === 0) return [`${token} was told done, and is missing`]
-  // Of a key that somebody else stores the caller who gave up is told the truth, when he was told it.
+  // If another caller stores the key, the one that gave up was told the truth at the time.
   if (told === 'not-executed' && count > 0 && !token.startsWith('k')) return [`${token} was told not executed, and is there`]
   return told === 'unknown' && disasters === 0 ? [`${token} was told unknown, though the server stayed up`] : []
 }

@@ -55,7 +55,7 @@ export class World {
   /** So many of the last commits a standby has not replayed yet. */
   #lag = 0
   #checkpointXid = 100n
-  /** Of commits that are durable, in order: what a standby may not have yet are the last ones, of which nobody was told. */
+  /** Of commits that are durable, in order: a standby may lack only the last ones, which no caller was told of. */
   #log: { readonly xid: bigint; readonly token: string; isTold: boolean }[] = []
   isStandby: boolean = false
   /** The server was replaced, or has lost its memory. */
@@ -153,7 +153,7 @@ export class World {
       this.#who = { ...this.#who, statsSince: this.#moment() }
       return
     }
-    // Both: nobody can tell that from a crash.
+    // Both: that cannot be told from a crash.
     this.disasters++
     this.#who = { ...this.#who, statsSince: this.#moment(), archiverStatsSince: this.#moment() }
     if (this.#random() < 0.3) this.#checkpointXid = this.#nextXid
@@ -167,7 +167,7 @@ export class World {
     return this.#log.reduce((most, { xid }) => (xid >= most ? xid + 1n : most), this.#checkpointXid)
   }
 
-  /** A standby that has all of which anybody was told, and perhaps not the last that nobody was. For a while it only answers. */
+  /** A standby that has every commit a caller was told of, and may lack the last ones, which no caller was. At first it only takes reads. */
   #failover(): void {
     this.disasters++
     this.#endAll()
@@ -245,7 +245,7 @@ export class World {
         this.#end(this.#at(request.session))
         return { is: 'ok' }
       case 'status':
-        // Who hears it is told: what he was told is not lost by a failover in this world, which waits for its standby.
+        // A caller that hears it has been told: what callers were told is not lost by a failover in this world, which waits for its standby.
         for (const entry of this.#log) if (entry.xid === request.xid) entry.isTold = true
         if (this.#log.slice(this.#log.length - this.#lag).some(({ xid }) => xid === request.xid))
           return { is: 'status', status: 'in the future' }

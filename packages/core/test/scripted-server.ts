@@ -13,7 +13,7 @@ export interface SocketListener {
 
 /** One end of a connection, as the process sees it. */
 export interface Socket {
-  /** The life of the server that it was dialled to. */
+  /** The life of the server that it was connected to. */
   readonly incarnation: number
   /** The loop has delivered its end, or it was destroyed. */
   broken: boolean
@@ -66,7 +66,7 @@ export class ScriptedServer {
   readonly #clock: FakeClock
   readonly #deliveries: Deliveries
   readonly latency: number
-  /** Sockets that this process holds, dialling ones included, oldest first. */
+  /** Sockets that this process holds, those still connecting included, oldest first. */
   readonly sockets: Set<ScriptedSocket> = new Set()
   incarnation = 0
   mood: ServerMood = 'well'

@@ -9,7 +9,7 @@ import type { EndablePool } from './index.ts'
 
 type Asked = { readonly give: (requestId: string) => void }
 
-/** Whoever asks for the next event, in the order of asking. */
+/** Requests for the next event, in order. */
 let asked: Asked[] = []
 let waiting: ((asked: Asked) => void) | undefined
 let closed = 0
@@ -40,7 +40,7 @@ const heard = async (): Promise<void> => {
 
 const context = (id: string) => ({ awsRequestId: id, getRemainingTimeInMillis: () => 3000 }) as Context
 
-/** A pool of which nothing is idle. Counts how often somebody looked, to close it. */
+/** A pool with no idle connection. Counts how often its idle list was read, to close it. */
 const idle = {
   get idleCount() {
     closed++

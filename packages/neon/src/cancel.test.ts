@@ -1,4 +1,4 @@
-/** A statement that nobody waits for ends at the server too, over WebSocket as well. */
+/** A statement that no caller waits for any more ends at the server too, over WebSocket as well. */
 
 import * as stock from '@neondatabase/serverless'
 import { type Neon, startNeon } from '@thaw/testkit'

@@ -64,7 +64,7 @@ test("the user's own name is kept in front, and odd bytes of it are counted", as
   expect(() => new Pool({ ...config, application_name: 'é'.repeat(10) })).toThrow(/too long for PostgreSQL/)
 })
 
-test('without the lock that proves that nobody ends the session, nothing is sent on it', async () => {
+test('without the lock that proves that no member ends the session, nothing is sent on it', async () => {
   const pool = createPool('careful', { lock_timeout: 50 })
   const session = async () => (await pool.query('insert into careful default values returning pg_backend_pid() as pid')).rows[0].pid
   await neon.postgres.query('create table careful (id int generated always as identity)')
@@ -96,13 +96,13 @@ test('with keep: 0 nothing of ours keeps a compute awake', async () => {
   await client?.query('begin')
   await client?.query('commit')
   client?.release()
-  // Nobody is awake who could end them, and neither pool closes what is idle.
+  // No member is awake that could end them, and neither pool closes what is idle.
   await vi.waitFor(async () => await expect.poll(names).toEqual([]), PATIENCE)
   const { webSockets } = neon.counters
   await neon.suspend({ wakeMillis: 0 })
   await new Promise((resolve) => setTimeout(resolve, 1500))
   expect(neon.counters).toMatchObject({ webSockets, wakes: 0 })
-  // Whoever wants it wakes it, and it goes to sleep again.
+  // A request wakes it, and it goes to sleep again.
   await sleeping[0]?.query('select 1')
   expect(neon.counters.wakes).toBe(1)
   await vi.waitFor(async () => await expect.poll(names).toEqual([]), PATIENCE)

@@ -76,7 +76,7 @@ class Instruments {
     this.#unknown = counter(
       'thaw.statements.unknown',
       'statement',
-      'Statements that lost their connection, of which nobody knows whether they were executed',
+      'Statements that lost their connection, for which no client can know whether they were executed',
     )
     this.#observe(meter)
   }

@@ -1,4 +1,4 @@
-/** Callbacks and events of a statement run in the async context of whoever sent it, also when it was sent again. Those of plain pg run in the socket's, which is another request's. */
+/** Callbacks and events of a statement run in the async context of the caller that sent it, also when it was sent again. Those of plain pg run in the context of the socket, which belongs to another request. */
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
@@ -142,7 +142,7 @@ test.each<[name: string, use: (pool: stock.Pool, tell: () => void) => void, conf
     }),
   ],
 ])(
-  'what is called for a statement that is sent again, is called in the context of its caller, though nobody watches the pool: %s',
+  'what is called for a statement that is sent again, is called in the context of its caller, though nothing subscribes to the pool: %s',
   async (_name, use, config) => {
     const told: (string | undefined)[] = []
     const tell = () => {

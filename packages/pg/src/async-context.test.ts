@@ -1,4 +1,4 @@
-/** Whoever waits is served in the async context in which it asked: a tracing tool puts each statement under its own request. Plain pg does not, for callers that wait. */
+/** A caller that waits is served in the async context in which it asked: a tracing tool puts each statement under its own request. Plain pg does not, for callers that wait. */
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type PostgresServer, startPostgres } from '@thaw/testkit'

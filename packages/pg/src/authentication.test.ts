@@ -81,9 +81,9 @@ describe.for(ways)('%s', ([, config]) => {
 
 test.each([
   ['a certificate for another name', () => ({ ca: String(server.ca), servername: 'elsewhere.example' }), 'ERR_TLS_CERT_ALTNAME_INVALID'],
-  ['a certificate that nobody has signed', () => ({}), 'DEPTH_ZERO_SELF_SIGNED_CERT'],
+  ['a self-signed certificate', () => ({}), 'DEPTH_ZERO_SELF_SIGNED_CERT'],
 ] as const)('%s is refused at once, and no retry is made', async (_, ssl, code) => {
-  // Longer than a test: whoever retried would not be told in time.
+  // Longer than a test: a caller whose attempt is retried would not be told in time.
   const pool = new Pool({ ...address('scram'), password: PASSWORD, ssl: ssl(), connectionTimeoutMillis: 600_000 })
   await expect(pool.query('SELECT 1')).rejects.toMatchObject({ code })
   expect(proxy.counters.flowsOpened).toBe(1)
@@ -99,7 +99,7 @@ test('a client without its certificate gets the words of the server', async () =
   await pool.end()
 })
 
-test('a rotated password fails nobody, if it comes from a function', async () => {
+test('a rotated password fails no call, if it comes from a function', async () => {
   let password = PASSWORD
   const pool = new Pool({ ...address('scram'), max: 5, password: async () => password, ssl: { ca: String(server.ca) }, trustMillis: 0 })
   const burst = () => Promise.all(Array.from({ length: 20 }, () => pool.query('SELECT 1')))

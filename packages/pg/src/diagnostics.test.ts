@@ -89,7 +89,7 @@ test('a statement that fails: with its error', async () => {
 })
 
 test.for(['promise', 'callback', 'values and callback', 'callback in the config', 'cursor'] as const)(
-  'a statement on a client that somebody holds, by %s: once',
+  'a statement on a client in use, by %s: once',
   async (how) => {
     const pool = newPool()
     const client = await pool.connect()
@@ -130,7 +130,7 @@ test('opening a connection, each attempt by itself', async () => {
   const pool = newPool()
   const told = listen('pg:connection')
   const retried = listenTo('thaw:retried')
-  // Somebody has answered at this address before, so it is no typing error.
+  // A server has answered at this address before, so it is no typing error.
   await pool.query('select 1')
   expect(told[0]?.context['connection']).toMatchObject({ database: 'postgres', host: '127.0.0.1', user: 'postgres', ssl: false })
   expect(steps(told)).toEqual(SUCCESS)
@@ -146,7 +146,7 @@ test('opening a connection, each attempt by itself', async () => {
   expect(steps(told).slice(-4)).toEqual(SUCCESS)
 })
 
-test('waiting for a connection: new, reused, and in vain', async () => {
+test('waiting for a connection: new, reused, and timed out', async () => {
   const pool = newPool({ max: 1 })
   const told = listen('pg:pool:connect')
   const client = await pool.connect()

@@ -225,13 +225,13 @@ describe.concurrent('a fleet', () => {
   })
 
   describe('what may fail', () => {
-    test('is the lock that proves that nobody ends the session: then nothing is sent on it', { timeout: PATIENT }, async () => {
+    test('is the lock that proves that no member ends the session: then nothing is sent on it', { timeout: PATIENT }, async () => {
       await using scene = open()
       const pool = scene.member({ lock_timeout: 50 })
       await pool.query('select 1')
       const [old] = await sessionsOf(server, `fleet:${scene.fleet}`)
       await scene.asleep()
-      // As somebody who has claimed the session, and is about to end it.
+      // As a member that has claimed the session, and is about to end it.
       const evictor = new stock.Client({ connectionString: server.url })
       await evictor.connect()
       await evictor.query('begin')

@@ -102,7 +102,7 @@ describe('the name', () => {
     await vi.waitFor(async () => expect(await names()).toEqual(['shop fleet:orders', 'desk fleet:orders', 'fleet:orders']), PATIENCE)
   })
 
-  test('spares a client that somebody has, and nobody else', async () => {
+  test('spares a client in use, and no other', async () => {
     const pool = createPool()
     const client = await pool.connect()
     await expect.poll(names).toEqual(['fleet:orders*'])
@@ -166,7 +166,7 @@ describe('the look', () => {
     client.release()
   })
 
-  test('behind a pooler that nobody knew of, it is switched off, and no statement is lost', async () => {
+  test('behind a pooler that was not known of, it is switched off, and no statement is lost', async () => {
     await using pooler = await startPooler(server)
     const pool = createPool({}, pooler.urlFor(server.url))
     for (let i = 0; i < 5; i++) expect((await pool.query('select $1::int as i', [i])).rows).toEqual([{ i }])
@@ -231,13 +231,13 @@ describe('the look', () => {
     const left = (await sessions()).map(({ pid }) => pid)
     expect(left.slice(0, 7)).toEqual(before.slice(5).map(({ pid }) => pid))
     expect(pools.at(-1)?.stats()).toMatchObject({ evicted: 1, fleet: { evicted: 5, looks: 1, used: 13, limit: 17, spared: 0 } })
-    // Whoever was ended does not notice.
+    // The member whose session was ended does not notice.
     const answers = await Promise.all(pools.map((pool, i) => pool.query(`insert into orders values (${i}) returning id`)))
     expect(answers.map(({ rows }) => rows[0].id)).toEqual(pools.map((_, i) => i))
     await server.query('truncate orders')
   })
 
-  test('ends nobody who is at work, is held, has state, is a stranger, or was awake a moment ago', async () => {
+  test('ends no session that is at work, in use, has state, belongs to a stranger, or was awake a moment ago', async () => {
     const strangers = await Promise.all(
       ['shop', 'fleet:orders2', 'xfleet:orders', 'fleet:other'].map(async (application_name) => {
         const client = new stock.Client({ connectionString: server.url, application_name })
@@ -306,7 +306,7 @@ describe('a proof', () => {
     await server.query('truncate orders')
   })
 
-  test('is not asked for inside a transaction, which nobody ends: a read that is sent again survives late answers', {
+  test('is not asked for inside a transaction, which no member ends: a read that is sent again survives late answers', {
     timeout: 60_000,
   }, async () => {
     await knowAddress()
@@ -331,7 +331,7 @@ describe('a proof', () => {
     await pool.query('select 1')
     const [session] = await sessions()
     await leasesOver('fleet:orders')
-    // As somebody who has claimed the session, and is about to end it.
+    // As a member that has claimed the session, and is about to end it.
     const evictor = new stock.Client({ connectionString: server.url })
     await evictor.connect()
     await evictor.query('begin')
@@ -353,7 +353,7 @@ describe('a proof', () => {
 
 describe('where it cannot be', () => {
   test.each([
-    ['a role that may end nobody', 'revoke execute on function pg_terminate_backend from public', 'no-right'],
+    ['a role that may end no session', 'revoke execute on function pg_terminate_backend from public', 'no-right'],
     ['a role that may see nothing', 'revoke select on pg_stat_activity from public', 'no-right'],
   ])('goes on without it, and says so once: %s', async (_what, revoke, reason) => {
     await server.query("create role poor login password 'x'")

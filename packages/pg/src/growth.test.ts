@@ -1,7 +1,7 @@
 /**
  * A caller that holds a connection and asks the pool for another one.
  *
- * What broke: on Lambda a pool has one connection by default. A transaction inside which somebody used the pool waited for itself, until
+ * What broke: on Lambda a pool has one connection by default. A transaction that used the pool inside itself waited for itself, until
  * `connectionTimeoutMillis`; plain pg, whose default is ten, answers. With `max` given, plain pg waits for itself just so.
  */
 
@@ -38,7 +38,7 @@ function createPool(env: Env, config: PoolConfig = {}): Pool {
   return pool
 }
 
-/** From here on whoever waits for a connection gives up soon. Not from the start: opening one takes its time on a slow machine. */
+/** From here on, callers that wait for a connection give up soon. Not from the start: opening one takes its time on a slow machine. */
 async function losePatience<P extends stock.Pool>(pool: P): Promise<P> {
   const clients = await Promise.all(Array.from({ length: pool.options.max }, () => pool.connect()))
   for (const client of clients) client.release()

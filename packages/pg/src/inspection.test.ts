@@ -1,5 +1,5 @@
 /**
- * Whoever looks at the module without using it: mocks, loggers, snapshots, promises.
+ * What inspects the module without using it: mocks, loggers, snapshots, promises.
  *
  * What broke: `native`, which stands for pg-native and refuses to be used, threw for whatever was asked of it. vitest asks every export for its tag:
  * `vi.mock('@thaw/pg')` threw while the test file was loaded. Plain `pg` lets all of this pass.

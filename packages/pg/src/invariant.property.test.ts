@@ -1,6 +1,6 @@
 /**
- * Nobody ever gets another caller's rows. Random programs of callers, in which each row has the name of whom it is for, on a scripted server that takes no
- * time: whoever waits is served or told, no place is lost, `max` is exceeded by no more than one, no write is sent twice, and nothing is left unhandled.
+ * No caller ever gets another caller's rows. Random programs of callers, in which each row names the caller that it is for, on a scripted server that takes no
+ * time: each caller that waits is served or told, no place is lost, `max` is exceeded by no more than one, no write is sent twice, and nothing is left unhandled.
  *
  * What a program may do is in `test/program.ts`. THAW_SEED repeats the run that a failure has printed, THAW_RUNS makes it longer.
  */
@@ -80,7 +80,7 @@ const quick = { kind: 'simple', sleep: 0 } as const
 
 /** What the property has found, as small as it made it. */
 const found: Readonly<Record<string, Program>> = {
-  'a chain that nobody awaits, given back at once, is not probed while it runs': {
+  'a chain that is not awaited, given back at once, is not probed while it runs': {
     ...WORLD,
     steps: [
       { do: 'connect', of: [quick, { ...quick, sleep: 602 }], release: 'at once' },
@@ -99,7 +99,7 @@ const found: Readonly<Record<string, Program>> = {
       { do: 'query', callback: false, kind: 'param', sleep: 0 },
     ],
   },
-  'a statement on a client that was given back long ago answers nobody else': {
+  'a statement on a client that was given back long ago answers no other caller': {
     ...WORLD,
     steps: [
       { do: 'connect', of: [quick], release: 'at the end' },

@@ -54,7 +54,7 @@ async function judge(make: (config: object) => pg.Pool, what: 'calm' | 'any', co
 test.each([
   ['pg.Pool, the control, as long as nothing is the matter', plain, 'calm', PROGRAMS / 4],
   ['Thaw, whatever happens', thaw, 'any', PROGRAMS],
-] as const)('nobody gets the rows of another caller: %s', { timeout: 120_000 }, async (_, make, what, count) => {
+] as const)('no caller gets the rows of another: %s', { timeout: 120_000 }, async (_, make, what, count) => {
   expect(await judge(make, what, count)).toBe('')
 })
 

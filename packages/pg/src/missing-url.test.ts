@@ -19,7 +19,7 @@ test.each([
   [undefined, 'DATABASE_URL is not set in this process'],
   [SECRET, 'DATABASE_URL is set in this process: pass it on'],
 ])('with DATABASE_URL = %s the error names it, and keeps what the socket said', async (DATABASE_URL, words) => {
-  // Nobody listens there.
+  // Nothing listens there.
   environment({ PGPORT: '1', ...(DATABASE_URL && { DATABASE_URL }) })
   const plain = await new stock.Pool({ connectionString: undefined }).query('SELECT 1').catch((error) => error)
   const pool = new Pool({ connectionString: undefined })

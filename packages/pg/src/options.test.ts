@@ -1,4 +1,4 @@
-/** What may be given as an option, and what becomes of it. Nothing is dialled here. */
+/** What may be given as an option, and what becomes of it. No connection is opened here. */
 
 import { createFakeClock } from '@thaw/testkit'
 import { describe, expect, test } from 'vitest'

@@ -134,7 +134,7 @@ describe('a read on a connection that was silent', () => {
 
   test.each([
     ['a write', 'insert into read_me select 1 where false'],
-    ['a function that nobody knows', 'select set_config($1, $2, true)', ['a.b', 'c']],
+    ['a function that is not known', 'select set_config($1, $2, true)', ['a.b', 'c']],
     ['several statements', 'select 1; select 2'],
     ['a text with a parameter and no value: another error in the extended protocol', 'select 1 where $1'],
     ['one that would see its own portal', 'select name from pg_cursors'],
@@ -142,7 +142,7 @@ describe('a read on a connection that was silent', () => {
     ['a portal', { text: 'select 1', rows: 10 }],
     ['one whose result would come as bytes, which the simple protocol has not', { text: 'select 1.5 as n', binary: true }],
     [
-      'somebody’s own class',
+      'a class of the user’s own',
       new (class Mine {
         readonly text = 'select 1'
       })(),
@@ -171,13 +171,13 @@ describe('a read on a connection that was silent', () => {
   test.each([
     ['a connection string of a binding', (url: URL) => ({ connectionString: Object.assign(url, { hostname: HYPERDRIVE }).href })],
     ['its host', ({ username, password, pathname }: URL) => ({ host: HYPERDRIVE, user: username, password, database: pathname.slice(1) })],
-  ])('is asked first through Hyperdrive, unless somebody wants it otherwise: %s', async (_what, configOf) => {
+  ])('is probed first through Hyperdrive, unless the caller wants it otherwise: %s', async (_what, configOf) => {
     for (const [given, way] of [
       [{}, 'probed'],
       [{ piggybackProbe: true }, 'piggybacked'],
     ] as const) {
       events = []
-      // Nobody resolves that name here: each dial is led to the proxy.
+      // That name does not resolve here: each connection attempt is led to the proxy.
       const stream = () => {
         const socket = new Socket()
         const connect = socket.connect.bind(socket)

@@ -171,7 +171,7 @@ test('behind a pooler, every statement is answered', PATIENCE, async () => {
   await pool.end()
 })
 
-test('behind a pooler that was found out, nothing has a name', PATIENCE, async () => {
+test('behind a pooler that was detected, nothing has a name', PATIENCE, async () => {
   await using pooler = await startPooler(server)
   create({ max: 1, share: 'auto', connectionString: pooler.urlFor(server.url) })
   // Two at once would like to share, and ask what is at the other end.

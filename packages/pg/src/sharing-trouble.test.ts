@@ -43,14 +43,14 @@ describe('when the connection is lost', () => {
     check(await answers)
   })
 
-  test('drop: they are raced, and the first is found out by the watch', { timeout: 60_000 }, async () => {
+  test('drop: they are raced, and the watch detects the first', { timeout: 60_000 }, async () => {
     createPool({ max: 2 })
     await teach(2, COUNT)
     proxy.cut('drop')
     check(await Promise.allSettled([pool.query(COUNT), ...TEN.slice(1, 8).map(ask)]))
   })
 
-  test('a pool that ends meanwhile tells each of them of his own statement', PATIENCE, async () => {
+  test('a pool that ends meanwhile tells each caller of its own statement', PATIENCE, async () => {
     createPool()
     const { answers, unlock } = await eightUnderWay()
     await pool.end({ timeoutMillis: 50 })
@@ -122,7 +122,7 @@ describe('slow ones', () => {
     expect(new Set(slowPids).size).toBe(2)
   })
 
-  test('the race is lost by whoever may not write: the first answer is told', PATIENCE, async () => {
+  test('the race is lost by the one that may not write: the first answer is told', PATIENCE, async () => {
     await server.query(`create table looks (n int); create function look() returns int language sql begin atomic insert into looks values (7) returning n; end;
       create view watched as select look() as n`)
     // It writes, and must not be slow by that.
@@ -164,7 +164,7 @@ describe("'auto'", () => {
     expect(answers.map(({ fields, command }) => [fields[0]?.name, command])).toEqual(TEN.map(() => ['n', 'SELECT']))
   })
 
-  test('whoever is alone does not ask', async () => {
+  test('a caller that is alone does not ask', async () => {
     createPool({ share: 'auto' })
     for (const index of TEN) await pool.query(`select ${index} as n`)
     expect(sentSince(0).join('')).not.toContain('pg_backend_pid')
@@ -181,7 +181,7 @@ describe("'auto'", () => {
   })
 
   test(
-    'true, behind a pooler that lends its session on at the first ReadyForQuery (supavisor#1061): answers are lost',
+    'true, behind a pooler that passes its session on at the first ReadyForQuery (supavisor#1061): answers are lost',
     PATIENCE,
     async () => {
       await using pooler = await startPooler(server)

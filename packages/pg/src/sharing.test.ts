@@ -53,7 +53,7 @@ describe('reads that are asked at once', () => {
     ])
   })
 
-  test("an error in the middle is its own and nobody else's, and the connection stays", async () => {
+  test('an error in the middle fails its own read and no other, and the connection stays', async () => {
     createPool({ hedge: false })
     await pool.query('select 1')
     const answers = await Promise.allSettled(
@@ -102,7 +102,7 @@ describe('reads that are asked at once', () => {
     expect(answers).toMatchObject([{ value: { rows: [{ n: 0 }] } }, { reason: { code: '57014' } }, { value: { rows: [{ n: 2 }] } }])
   })
 
-  test("notices and parameters in between are nobody's rows", async () => {
+  test('notices and parameters in between are no rows', async () => {
     await server.query(`create or replace function pg_temp_notice() returns int language plpgsql stable as $$ begin raise notice 'heard'; return 5; end $$;
       create or replace view noticed as select pg_temp_notice() as n`)
     createPool({ hedge: false })
@@ -204,7 +204,7 @@ describe('large ones', () => {
     }
   })
 
-  test('parameters against results: nobody waits for the other for ever', PATIENCE, async () => {
+  test('parameters against results: neither side waits for the other for ever', PATIENCE, async () => {
     createPool({ hedge: false })
     await pool.query('select 1')
     const large = 'x'.repeat(16_000)
@@ -270,11 +270,11 @@ describe('what it costs', () => {
 describe('who shares nothing', () => {
   test.each([
     ['a write', 'insert into read_me select 1 where false'],
-    ['a function that nobody knows', "select set_config('a.b', 'c', true)"],
+    ['a function that is not known', "select set_config('a.b', 'c', true)"],
     ['several statements', 'select 1; select 2'],
     ['a row lock', 'select n from read_me for update'],
     ['a session lock', 'select pg_advisory_lock(1), pg_advisory_unlock(1)'],
-  ])('%s waits for a connection of its own, and nobody goes out behind it', async (_what, text) => {
+  ])('%s waits for a connection of its own, and nothing goes out behind it', async (_what, text) => {
     createPool({ hedge: false })
     await pool.query('select 1')
     const before = proxy.flows[0]?.chunks.length ?? 0
@@ -285,7 +285,7 @@ describe('who shares nothing', () => {
     expect(alone[0]).not.toContain('pg_backend_pid')
   })
 
-  test('a transaction, and whoever holds a client', async () => {
+  test('a transaction, and a caller that holds a client', async () => {
     createPool({ hedge: false, max: 2 })
     await teach(1)
     const client = await pool.connect()
@@ -305,7 +305,7 @@ describe('who shares nothing', () => {
     expect(proxy.counters.roundTrips - before).toBe(10)
   })
 
-  test('whoever waits for a connection of his own gets one, however many read', async () => {
+  test('a caller that waits for a connection of its own gets one, however many read', async () => {
     createPool({ hedge: false, max: 2 })
     await teach(1)
     let isOver = false
@@ -323,7 +323,7 @@ describe('who shares nothing', () => {
     await Promise.all(readers)
   })
 
-  test('a statement of somebody who has given his client back is served in order, and nobody goes out behind it', async () => {
+  test('a statement on a client that was given back is served in order, and nothing goes out behind it', async () => {
     createPool({ hedge: false })
     const client = await pool.connect()
     await client.query('select 1')

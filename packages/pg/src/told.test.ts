@@ -1,4 +1,4 @@
-/** Whoever is told of something may use the pool at once: its state is right before anybody hears of it. */
+/** A listener may use the pool at once: its state is right before any listener hears of it. */
 
 import type { ThawEvent } from '@thaw/core'
 import { illegalMoves } from '@thaw/pool'

@@ -176,7 +176,7 @@ describe('a transaction', () => {
   })
 })
 
-test('whoever wraps `query`, as tracing tools do, sees each statement of the user, and its end; and nothing that is asked beside it', async () => {
+test('a wrapper of `query`, as tracing tools have it, sees each statement of the user, and its end; and nothing that is asked beside it', async () => {
   const seen: string[] = []
   const ended: string[] = []
   const { prototype } = stock.Client as unknown as { prototype: { query: (...args: unknown[]) => unknown } }

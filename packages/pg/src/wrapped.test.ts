@@ -1,4 +1,4 @@
-/** Methods of pg that somebody has wrapped, as tracing tools do: each call goes through the wrapper once, whenever it was put there. */
+/** Methods of pg that are wrapped, as tracing tools do: each call goes through the wrapper once, whenever it was put there. */
 
 import stock from 'pg'
 import { afterEach, expect, test } from 'vitest'

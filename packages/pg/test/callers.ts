@@ -124,7 +124,7 @@ class Callers {
     if (step.do === 'refuse') await this.#world.setMood('well')
   }
 
-  /** All is well again, and everybody gives back what he has: then everybody has been told, and there is room for as many as ever. */
+  /** All is well again, and callers give back what they have: then each has been told, and there is room for as many as ever. */
   async finish(): Promise<void> {
     this.#isOver = true
     for (const name of ['release', 'acquire', 'connect']) this.#pool.removeAllListeners(name)
@@ -240,7 +240,7 @@ class Callers {
     if (client) this.#statement(label, client, statement, false)
   }
 
-  /** Nobody awaits it. */
+  /** It is not awaited. */
   #chain({ which, of, release }: Extract<Step, { do: 'chain' }>): void {
     const held = this.#held[which % Math.max(1, this.#held.length)]
     if (!held) return
@@ -323,7 +323,7 @@ class Callers {
       try {
         await held.client.query('BEGIN')
         await this.#oneByOne('in transaction', held.client, of)
-        // pg.Pool lends it to the next caller as it is.
+        // pg.Pool hands it out to the next caller as it is.
         if (end !== 'none' || !this.#isThaw) await held.client.query(end === 'none' ? 'ROLLBACK' : end)
       } catch {
         await held.client.query('ROLLBACK').catch(ignore)

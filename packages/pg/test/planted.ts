@@ -79,7 +79,7 @@ export function losesPlaces(config: WorldConfig): pg.Pool {
 /** A few above `max` may be hedges and questions; three times as many are a leak. */
 export const dialsTooMany = (config: WorldConfig): pg.Pool => plain({ ...config, max: config.max * 3 + 1 })
 
-/** Nobody hears of a failure of its own. */
+/** No caller hears of a failure of its own. */
 export function leavesUnhandled(config: WorldConfig): pg.Pool {
   return plain(config).on('release', () => void Promise.reject(new Error('of the pool itself')))
 }

@@ -29,10 +29,10 @@ export interface WorldConfig {
   readonly host: string
 }
 
-/** Nobody holds on for longer than the steps of a program take: where nothing is the matter, everybody can be served. */
+/** No caller holds a client for longer than the steps of a program take: without a fault, all can be served. */
 const CALM_MILLIS = 600_000
 const TROUBLED_MILLIS = 10_000
-/** Shorter: whoever waits behind a statement that is never answered must still get its connection. */
+/** Shorter: a caller that waits behind a statement that is never answered must still get its connection. */
 const QUERY_MILLIS = 8000
 /** The longest wait of the pool's own is 30 s (`releaseTimeoutMillis`), twice in a row at most. */
 const PATIENCE_MILLIS = 150_000
@@ -68,7 +68,7 @@ export async function playScripted(program: Program, make: (config: WorldConfig)
   }
 }
 
-/** Promises and ticks are all done when a turn of the loop has passed. It passes as many as somebody waits for, and no more: they are what costs time here. */
+/** Promises and ticks are all done when a turn of the loop has passed. It passes as many as a caller waits for, and no more: they are what costs time here. */
 function createWorldClock(seed: number): { clock: FakeClock; settle: () => Promise<void> } {
   const clock = createFakeClock({ seed })
   let awaited = 0

@@ -29,7 +29,7 @@ export async function teach(connections: number, ...texts: string[]): Promise<vo
     for (let turn = 0; turn < 3; turn++) await pool.query(text, text.includes('$1') ? [0] : undefined)
 }
 
-/** Whoever reads `read_me` waits. Returns how to end that. */
+/** Each read of `read_me` waits. Returns how to end that. */
 export async function lock(): Promise<() => Promise<void>> {
   const blocker = new stock.Client(server.url)
   await blocker.connect()

@@ -1,4 +1,4 @@
-/** What nobody caught: rejections and throws that would end the process. */
+/** What was not caught: rejections and throws that would end the process. */
 
 const EVENTS = ['unhandledRejection', 'uncaughtException'] as const
 

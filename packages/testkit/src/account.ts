@@ -28,7 +28,7 @@ export async function chooseAccount(binary: string, folder: string): Promise<Acc
   await chown(folder, 0, 0)
   if (await canRun(masked, binary, folder)) return masked
   throw new Error(
-    `PostgreSQL refuses to run as root, the user nobody cannot reach ${binary} and ${folder}, and \`unshare --user\` is not allowed here. ` +
+    `PostgreSQL refuses to run as root, the user "nobody" cannot reach ${binary} and ${folder}, and \`unshare --user\` is not allowed here. ` +
       'Run the tests as an ordinary user, or let others pass through the folders on that path (chmod o+x).',
   )
 }

@@ -19,7 +19,7 @@ describe('without a fault', () => {
     await plain.client.end()
     await plain.ended
     await expect.poll(() => place.proxy.counters.flowsClosed).toBe(1)
-    // The farewell is a flight that nobody answers.
+    // The farewell is a flight that is not answered.
     expect(place.proxy.counters).toMatchObject({ flights: 2, roundTrips: 1 })
     expect(plain.errors).toEqual([])
     await waitForSessions(place.server, place.name, 0)
@@ -159,7 +159,7 @@ describe('cut', () => {
     await waitForSessions(place.server, place.name, 0)
     expect(await orHangs(plain.client.end())).toBe(HANGS)
     expect(plain.errors).toEqual([])
-    // The client has hung up, so there is nobody to be cut.
+    // The client has hung up, so there is no flow to be cut.
     expect(place.proxy.cut('rst')).toBe(0)
   })
 

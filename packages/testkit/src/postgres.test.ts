@@ -60,7 +60,7 @@ describe('a server', () => {
   })
 
   test('does not run as root, by what it sees itself', async () => {
-    // In a checkout that is closed to others it is mapped to nobody: seen from outside it is root still.
+    // In a checkout that is closed to others it is mapped to `nobody`: seen from outside it is root still.
     const status = "SELECT substring(pg_read_file('/proc/self/status') from 'Uid:\\s*(\\d+)') AS uid"
     const owner =
       process.platform === 'linux'

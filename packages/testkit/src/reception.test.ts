@@ -71,7 +71,7 @@ test('close: both sides of every flow have ended, and nothing brings it back', a
     socket.write('here')
     await once(socket, 'data')
   }
-  // One of each: as ever, with nobody told, and with one side held.
+  // One of each: as ever, with neither side told, and with one side held.
   proxy.flows[1]?.cut('drop')
   proxy.flows[2]?.cut('rst', { server: 'hold' })
   await proxy.close()

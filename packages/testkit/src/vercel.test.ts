@@ -87,7 +87,7 @@ describe('an instance', () => {
     await using instance = await start('fetch')
     await instance.request('/hold-badly')
     await instance.suspended()
-    expect([instance.stderr.includes('nobody minds'), instance.uncaught.length]).toEqual([true, 0])
+    expect([instance.stderr.includes('not awaited'), instance.uncaught.length]).toEqual([true, 0])
   })
 
   test('takes requests while it is suspended, and answers them when it is woken', async () => {

@@ -28,7 +28,7 @@ pool.on('error', (error) => console.log(error.message))
 const stop: () => void = pool.subscribe((event: ThawEvent) => console.log(event.type))
 const idle: number = pool.stats().idle
 types.setTypeParser(types.builtins.INT8, Number)
-// @ts-expect-error: an option of nobody
+// @ts-expect-error: an option that does not exist
 new Pool({ trustMilis: 0 })
 
 export { client, idle, OptionError, same, stock, stop }

@@ -9,11 +9,11 @@ export function PoolCorner({ stats, max }: { readonly stats: PoolStats; readonly
     ['waiting', stats.waiting],
   ]
   const soFar = [
-    ['lent', stats.acquired],
-    ['asked whether they live', stats.probed],
+    ['acquired', stats.acquired],
+    ['probed', stats.probed],
     ['found dead', stats.stale],
-    ['dialled', stats.connected],
-    ['tried again', stats.retried],
+    ['connected', stats.connected],
+    ['retried', stats.retried],
   ]
   return (
     <section className="pool" aria-label="The pool">

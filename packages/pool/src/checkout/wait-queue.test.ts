@@ -1,4 +1,4 @@
-/** Callers who wait, on a clock that the test moves. Nobody is dialled. */
+/** Callers who wait, on a clock that the test moves. No connection is opened. */
 
 import { createFakeClock } from '@thaw/testkit'
 import { expect, test } from 'vitest'

@@ -7,8 +7,8 @@ test.each([
   ['a connection string', { connectionString: SECRET }, {}],
   ['a host', { host: '/var/run/postgresql' }, {}],
   ['PGHOST', {}, { PGHOST: 'db.example' }],
-  ['a socket of his own', { stream: () => {} }, {}],
-])('somebody has said where the database is, by %s: nothing to say', (_, options, env) => {
+  ['a socket of their own', { stream: () => {} }, {}],
+])('the user has said where the database is, by %s: no hint', (_, options, env) => {
   expect(adviceWhereNothingWasGiven(options, { DATABASE_URL: SECRET, ...env })).toBeUndefined()
 })
 

@@ -50,7 +50,7 @@ export interface SharedConnection {
   readonly client: PeerClient
   /** A statement is being added. What reaches the client otherwise is not ours. */
   readonly isAdding: boolean
-  /** May another one be added? Not behind a statement of a caller who uses a client that he has given back. */
+  /** May another one be added? Not behind a statement on a client that its caller has given back. */
   readonly isOpen: boolean
   readonly length: number
   /** Is one of them usually slow? */

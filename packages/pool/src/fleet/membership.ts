@@ -287,6 +287,7 @@ function addressOf(client: PeerClient): string {
   return `${host}:${port}`
 }
 
-const UNPROVEN = 'Connection was given up before a statement was sent: the server did not say in time that nobody is ending its session'
+const UNPROVEN =
+  'Connection was given up before a statement was sent: the server did not say in time that no other runtime is ending its session'
 const TOO_LATE =
   'Connection was given up before a statement was sent: the process stood still, and others may have ended the session meanwhile'

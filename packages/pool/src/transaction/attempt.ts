@@ -24,7 +24,7 @@ interface Statement extends FlightStatement {
 
 /** Sent as they are, by themselves: what has a protocol of its own, and texts that may be several statements. */
 const OWN_PROTOCOL = /^\s*(?:\/\*.*?\*\/\s*|--[^\n]*\n\s*)*copy\b/is
-/** A savepoint of the user's own is his business. */
+/** A savepoint of the user's own is left alone. */
 const SAVEPOINTS = /^\s*(?:savepoint|release|rollback\s+(?:work\s+|transaction\s+)?to|set)\b/i
 
 export class Attempt {

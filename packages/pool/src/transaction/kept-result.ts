@@ -1,6 +1,6 @@
 /**
- * What the second caller of a key is answered: the rows of the first, which his statement has kept beside the key in the same breath. They are kept as PostgreSQL writes them, so that
- * the second caller reads them by his own types, as he reads an answer of the server.
+ * What the second caller of a key is answered: the rows of the first, which that caller's statement has kept beside the key, in the same statement. They are kept as PostgreSQL writes them, so that
+ * the second caller reads them by its own types, as it reads an answer of the server.
  */
 
 import { columnsOfRow, rowSourceOf } from '@thaw/core'
@@ -62,7 +62,7 @@ export interface Refusal {
   readonly code: string | undefined
 }
 
-/** Is it about what we have made of the text? Then it is sent as it is, so that the errors of its author are those of his own text. */
+/** Is it about what we have made of the text? Then it is sent as it is, so that errors in it are those of the text as its author wrote it. */
 export function refusalOf(sent: FlightStatement | undefined, original: FlightStatement | undefined, error: Error): Refusal | undefined {
   if (sent === original) return undefined
   const { code, position } = error as { code?: string; position?: string }

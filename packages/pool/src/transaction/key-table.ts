@@ -24,7 +24,7 @@ export const IDEMPOTENCY_SQL: string = `CREATE TABLE IF NOT EXISTS ${KEY_TABLE} 
   -- The time in the key, if it has one.
   key_time timestamptz,
   stored_at timestamptz NOT NULL DEFAULT now(),
-  -- The rows that the write has returned, for whoever comes again with its key.
+  -- The rows that the write has returned, for a caller that comes again with its key.
   results jsonb,
   CONSTRAINT ${NOT_EXPIRED} CHECK (key_time IS NULL OR key_time > stored_at - interval '${KEY_DAYS} days')
 );
