@@ -1,24 +1,19 @@
 /** Drizzle's two adapters for Neon take what @thaw/neon makes, unchanged. */
 
-import { neonConfig } from '@neondatabase/serverless'
 import { neon as connect, Pool } from '@thaw/neon'
-import { createStoppableClock, type Neon, startNeon } from '@thaw/testkit'
+import { createStoppableClock } from '@thaw/testkit'
 import { sql } from 'drizzle-orm'
 import { drizzle as overHttp } from 'drizzle-orm/neon-http'
 import { drizzle as overWebSocket } from 'drizzle-orm/neon-serverless'
 import { integer, pgTable, text } from 'drizzle-orm/pg-core'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
+import { neon, useOneNeon } from '../faults/one-neon.ts'
+
+useOneNeon()
 
 const orders = pgTable('orders', { id: integer().primaryKey(), note: text() })
 
-let neon: Neon
-
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(neonConfig, neon.driver)
-  await neon.postgres.query('CREATE TABLE orders (id int PRIMARY KEY, note text)')
-})
-afterAll(() => neon.close())
+beforeAll(() => neon.postgres.query('CREATE TABLE orders (id int PRIMARY KEY, note text)'))
 
 test('neon-http', async () => {
   const db = overHttp({ client: connect(neon.url) })

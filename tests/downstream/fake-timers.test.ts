@@ -3,25 +3,20 @@
  * would wait for a turn of the event loop that never comes, or take an hour of make-believe for a freeze.
  */
 
-import { neonConfig } from '@neondatabase/serverless'
 import { Pool as NeonPool } from '@thaw/neon'
 import { Pool } from '@thaw/pg'
-import { type Neon, startNeon } from '@thaw/testkit'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
+import { neon, useOneNeon } from '../faults/one-neon.ts'
 
-let neon: Neon
+useOneNeon()
+
 const pools: pg.Pool[] = []
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(neonConfig, neon.driver)
-})
 afterEach(async () => {
   vi.useRealTimers()
   await Promise.all(pools.splice(0).map((pool) => pool.end()))
 })
-afterAll(() => neon.close())
 
 const drivers: readonly [name: string, make: (config?: pg.PoolConfig) => pg.Pool][] = [
   ['pg', (config) => new pg.Pool({ connectionString: neon.postgres.url, ...config })],

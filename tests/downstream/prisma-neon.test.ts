@@ -6,9 +6,12 @@
  */
 
 import { PrismaNeon, PrismaNeonHttp } from '@prisma/adapter-neon'
-import { neon as connect, neonConfig, OutcomeUnknownError, Pool, type PoolConfig } from '@thaw/neon'
-import { createStoppableClock, type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { neon as connect, OutcomeUnknownError, Pool, type PoolConfig } from '@thaw/neon'
+import { createStoppableClock } from '@thaw/testkit'
+import { afterEach, beforeAll, expect, test } from 'vitest'
+import { neon, useOneNeon } from '../faults/one-neon.ts'
+
+useOneNeon()
 
 type Adapter = Awaited<ReturnType<PrismaNeon['connect']>>
 
@@ -27,18 +30,12 @@ class PrismaThaw extends PrismaNeon {
   }
 }
 
-let neon: Neon
 const adapters: Adapter[] = []
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(neonConfig, neon.driver)
-  await neon.postgres.query('CREATE TABLE notes (text text PRIMARY KEY)')
-})
+beforeAll(() => neon.postgres.query('CREATE TABLE notes (text text PRIMARY KEY)'))
 afterEach(async () => {
   await Promise.all(adapters.splice(0).map((adapter) => adapter.dispose()))
 })
-afterAll(() => neon.close())
 
 const statement = (sql: string, ...args: unknown[]) => ({
   sql,

@@ -5,25 +5,20 @@
  * stored the caller's new values, under the fingerprint of the old ones.
  */
 
-import * as stock from '@neondatabase/serverless'
 import { Pool as NeonPool } from '@thaw/neon'
 import type { Pool } from '@thaw/pg'
-import { type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { neon, useOneNeon } from './one-neon.ts'
 import { INSERT, useSetting } from './setting.ts'
 
-const setting = useSetting()
-let neon: Neon
+useOneNeon()
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-  await neon.postgres.query('CREATE TABLE ledger (token text NOT NULL)')
-})
+const setting = useSetting()
+
+beforeAll(() => neon.postgres.query('CREATE TABLE ledger (token text NOT NULL)'))
 beforeEach(async () => {
   for (const server of [neon.postgres, setting.server]) await server.query('TRUNCATE ledger')
 })
-afterAll(() => neon.close())
 
 const WAYS: readonly [string, (pool: Pool, values: string[]) => Promise<unknown>][] = [
   ['a key', (pool, values) => pool.query({ text: INSERT, values, idempotencyKey: crypto.randomUUID() })],

@@ -4,25 +4,20 @@
  * What breaks: as in submittables.test.ts. COPY streams do not exist here: they read from the socket itself.
  */
 
-import * as stock from '@neondatabase/serverless'
 import { DeadlineError, Pool, type PoolConfig } from '@thaw/neon'
-import { type Neon, startNeon } from '@thaw/testkit'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
+import { neon, useOneNeon } from './one-neon.ts'
 import { failure } from './setting.ts'
+
+useOneNeon()
 
 const ROWS = 'SELECT n FROM generate_series(1, 1000) n'
 
-let neon: Neon
 let pool: Pool
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-})
 afterEach(() => pool.end({ timeoutMillis: 1000 }))
-afterAll(() => neon.close())
 
 async function take(config: PoolConfig = {}) {
   pool = new Pool({ connectionString: neon.url, max: 1, ...config })

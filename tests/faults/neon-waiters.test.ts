@@ -6,13 +6,16 @@
  * pool that waits for its word waits for ever.
  */
 
-import { neonConfig, Pool as PlainPool } from '@neondatabase/serverless'
+import { Pool as PlainPool } from '@neondatabase/serverless'
 import { Pool as ThawPool } from '@thaw/neon'
-import { type Neon, startNeon, terminateSessions } from '@thaw/testkit'
+import { terminateSessions } from '@thaw/testkit'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/neon-serverless'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { neon, useOneNeon } from './one-neon.ts'
 import { until } from './until.ts'
+
+useOneNeon()
 
 type Pool = InstanceType<typeof PlainPool>
 
@@ -22,16 +25,11 @@ const PATIENCE_MILLIS = 20_000
 /** Long enough to be lost. Where its session was ended by an administrator Thaw knows that nothing was stored, and sends it again. */
 const SLOWLY = 'INSERT INTO orders SELECT 1 FROM (SELECT pg_sleep(3)) s'
 
-let neon: Neon
 let pool: Pool | undefined
 let app = ''
 let count = 0
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(neonConfig, neon.driver)
-  await neon.postgres.query('CREATE TABLE orders (id int)')
-})
+beforeAll(() => neon.postgres.query('CREATE TABLE orders (id int)'))
 beforeEach(() => {
   app = `waiters-${++count}`
 })
@@ -40,7 +38,6 @@ afterEach(async () => {
   await terminateSessions(neon.postgres, app)
   void pool?.end().catch(() => {})
 })
-afterAll(() => neon.close())
 
 function createPool(driver: keyof typeof CLASSES, max: number, connectionTimeoutMillis: number = PATIENCE_MILLIS): Pool {
   pool = new CLASSES[driver]({ connectionString: neon.url, application_name: app, max, connectionTimeoutMillis })

@@ -5,22 +5,16 @@
  * With plain `pg` a lost COMMIT is unknown in any case. With Thaw it is stored once, and told so; or, where it could have been a crash, unknown, and never told as not stored.
  */
 
-import * as stock from '@neondatabase/serverless'
 import { Pool as NeonPool } from '@thaw/neon'
 import { OutcomeUnknownError, type Pool } from '@thaw/pg'
-import { type Neon, startNeon } from '@thaw/testkit'
 import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { neon, useOneNeon } from './one-neon.ts'
 import { failure, INSERT, useSetting } from './setting.ts'
 
-const setting = useSetting()
-let neon: Neon
+useOneNeon()
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-})
-afterAll(() => neon.close())
+const setting = useSetting()
 
 const store = (pool: Pool, token: string) => pool.transaction((client) => client.query(INSERT, [token]))
 

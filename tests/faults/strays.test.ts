@@ -7,15 +7,15 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { neonConfig } from '@neondatabase/serverless'
 import { Pool as NeonPool } from '@thaw/neon'
 import { Pool as ThawPool } from '@thaw/pg'
-import { type Neon, startNeon } from '@thaw/testkit'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { neon, useOneNeon } from './one-neon.ts'
 import { until } from './until.ts'
 
-let neon: Neon
+useOneNeon()
+
 let pools: pg.Pool[] = []
 
 const DRIVERS = ['pg', '@thaw/pg', '@thaw/neon'] as const
@@ -45,8 +45,6 @@ async function isWaited(): Promise<boolean> {
 }
 
 beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(neonConfig, neon.driver)
   await neon.postgres.query('create table stored (pool text)')
   await neon.postgres.query('create table callers (name text)')
 })
@@ -54,7 +52,6 @@ afterEach(async () => {
   await Promise.all(pools.map((pool) => pool.end()))
   pools = []
 })
-afterAll(() => neon.close())
 
 describe.each(DRIVERS)('%s', (driver) => {
   // Each ends a little later after the first caller has come: in front of a probe's answer, with it, behind it.

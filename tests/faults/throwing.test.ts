@@ -6,19 +6,19 @@
  * not where a listener throws. With Thaw the exception is thrown all the same, uncaught, but when the parser is done.
  */
 
-import { neonConfig } from '@neondatabase/serverless'
 import { Pool as NeonPool } from '@thaw/neon'
 import { Pool as ThawPool } from '@thaw/pg'
-import { type Neon, startNeon } from '@thaw/testkit'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { neon, useOneNeon } from './one-neon.ts'
 import { until } from './until.ts'
+
+useOneNeon()
 
 const BUG = 'a bug of the user'
 const DRIVERS = ['@thaw/pg', '@thaw/neon'] as const
 type Driver = (typeof DRIVERS)[number] | 'pg'
 
-let neon: Neon
 let pool: pg.Pool
 let uncaught: string[] = []
 let listeners: NodeJS.UncaughtExceptionListener[] = []
@@ -42,10 +42,6 @@ async function ask(): Promise<string[]> {
 
 const note = ({ message }: Error) => void uncaught.push(message)
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(neonConfig, neon.driver)
-})
 beforeEach(() => {
   uncaught = []
   // Vitest fails a run for each of them.
@@ -58,7 +54,6 @@ afterEach(async () => {
   process.off('uncaughtException', note)
   for (const listener of listeners) process.on('uncaughtException', listener)
 })
-afterAll(() => neon.close())
 
 const bug = () => {
   throw new Error(BUG)

@@ -5,30 +5,25 @@
  * nothing is stored, and the connection is given up.
  */
 
-import * as stock from '@neondatabase/serverless'
 import { Pool as NeonPool } from '@thaw/neon'
 import { Pool, TransactionUseError } from '@thaw/pg'
-import { type Neon, startNeon } from '@thaw/testkit'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { neon, useOneNeon } from './one-neon.ts'
 import { failure } from './setting.ts'
+
+useOneNeon()
 
 const ROWS = 'SELECT n FROM generate_series(1, 1000) n'
 
-let neon: Neon
 let pool: Pool
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-  await neon.postgres.query('CREATE TABLE seen (n int)')
-})
+beforeAll(() => neon.postgres.query('CREATE TABLE seen (n int)'))
 afterEach(async () => {
   await pool.end({ timeoutMillis: 1000 })
   await neon.postgres.query('TRUNCATE seen')
 })
-afterAll(() => neon.close())
 
 const seen = async () => (await neon.postgres.query('SELECT FROM seen')).rowCount
 

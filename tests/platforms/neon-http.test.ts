@@ -6,25 +6,21 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { NeonDbError, neonConfig, neon as plainNeon } from '@neondatabase/serverless'
+import { NeonDbError, neon as plainNeon } from '@neondatabase/serverless'
 import { createInvocation, runInvocation, systemClock } from '@thaw/core'
 import { neon as thawNeon } from '@thaw/neon'
-import { createStoppableClock, type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createStoppableClock } from '@thaw/testkit'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { neon, useOneNeon } from '../faults/one-neon.ts'
+
+useOneNeon()
 
 const CALLS = 4
 const AWAY_MILLIS = 300
 /** For plain calls, which would wait for ever. */
 const PLAIN_MILLIS = 1000
 
-let neon: Neon
-
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(neonConfig, neon.driver)
-  await neon.postgres.query('CREATE TABLE orders (id int)')
-})
-afterAll(() => neon.close())
+beforeAll(() => neon.postgres.query('CREATE TABLE orders (id int)'))
 beforeEach(async () => {
   await neon.network.accept()
   await neon.compute.accept()

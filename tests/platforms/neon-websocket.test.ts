@@ -4,10 +4,13 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { neonConfig, Pool as PlainPool } from '@neondatabase/serverless'
+import { Pool as PlainPool } from '@neondatabase/serverless'
 import { Pool } from '@thaw/neon'
-import { createStoppableClock, type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createStoppableClock, type Neon } from '@thaw/testkit'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { neon, useOneNeon } from '../faults/one-neon.ts'
+
+useOneNeon()
 
 const CONNECTIONS = 3
 const CALLS = 4
@@ -15,14 +18,7 @@ const CALLS = 4
 const PLAIN_MILLIS = 2000
 const AWAY_MILLIS = 300
 
-let neon: Neon
-
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(neonConfig, neon.driver)
-  await neon.postgres.query('CREATE TABLE orders (id int)')
-})
-afterAll(() => neon.close())
+beforeAll(() => neon.postgres.query('CREATE TABLE orders (id int)'))
 beforeEach(async () => {
   await neon.network.accept()
   await neon.compute.accept()

@@ -1,21 +1,16 @@
 /** A statement that no caller waits for any more ends at the server too, over WebSocket as well. */
 
-import * as stock from '@neondatabase/serverless'
-import { type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
+import { neon, useOneNeon } from '../test/one-neon.ts'
 import { Pool } from './index.ts'
 
-let neon: Neon
+useOneNeon()
+
 let pool: Pool
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-})
 afterEach(async () => {
   if (!pool.ending) await pool.end()
 })
-afterAll(() => neon.close())
 
 const SLEEP = 'SELECT pg_sleep(60)'
 const COUNT = `SELECT FROM pg_stat_activity WHERE query = '${SLEEP}' AND state = 'active'`

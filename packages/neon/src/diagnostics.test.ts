@@ -1,18 +1,11 @@
 /** What is published on channels, with Neon's driver: the same as with pg. More of it in packages/pg/src/diagnostics.test.ts. */
 
 import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel'
-import * as stock from '@neondatabase/serverless'
-import { type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { neon, useOneNeon } from '../test/one-neon.ts'
 import { logTo, Pool } from './index.ts'
 
-let neon: Neon
-
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-})
-afterAll(() => neon.close())
+useOneNeon()
 
 test('statements, connects, waits and events', async () => {
   const told: string[] = []

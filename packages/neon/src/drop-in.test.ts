@@ -1,20 +1,17 @@
 /** It is Neon's driver: everything that works with that works with this. */
 
 import * as stock from '@neondatabase/serverless'
-import { type Neon, startNeon, terminateSessions } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { terminateSessions } from '@thaw/testkit'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket as WsWebSocket } from 'ws'
+import { neon, useOneNeon } from '../test/one-neon.ts'
 import * as thaw from './index.ts'
 
-let neon: Neon
+useOneNeon()
+
 let pool: thaw.Pool
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-  await neon.postgres.query('CREATE TABLE orders (id int PRIMARY KEY)')
-})
-afterAll(() => neon.close())
+beforeAll(() => neon.postgres.query('CREATE TABLE orders (id int PRIMARY KEY)'))
 afterEach(async () => {
   Object.assign(stock.neonConfig, {
     poolQueryViaFetch: false,

@@ -1,26 +1,22 @@
 /** A fleet over WebSocket, and a compute that goes to sleep. */
 
 import * as stock from '@neondatabase/serverless'
-import { type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { neon, useOneNeon } from '../test/one-neon.ts'
 import { Pool, type PoolConfig } from './index.ts'
+
+useOneNeon()
 
 const PATIENCE = { timeout: 20_000, interval: 50 }
 
-let neon: Neon
 let pools: Pool[]
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-})
 beforeEach(() => {
   pools = []
 })
 afterEach(async () => {
   await Promise.all(pools.map((pool) => pool.end({ timeoutMillis: 1000 })))
 })
-afterAll(() => neon.close())
 
 function createPool(fleet: string | { name: string; sessions?: number; keep?: number }, more: PoolConfig = {}): Pool {
   const pool = new Pool({ connectionString: neon.url, max: 1, idleTimeoutMillis: 0, hedge: false, fleet, ...more })

@@ -1,17 +1,10 @@
 /** A connection that falls silent under a statement, over WebSocket, where no address and no port is known. */
 
-import * as stock from '@neondatabase/serverless'
-import { type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { neon, useOneNeon } from '../test/one-neon.ts'
 import { Pool } from './index.ts'
 
-let neon: Neon
-
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-})
-afterAll(() => neon.close())
+useOneNeon()
 
 test('a lost read is sent again, and a slow one beside it is left alone', async () => {
   const pool = new Pool({ connectionString: neon.url, max: 2, probeTimeoutMillis: 200 })

@@ -1,17 +1,14 @@
 import * as stock from '@neondatabase/serverless'
-import { createFakeClock, type FakeClock, type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { createFakeClock, type FakeClock } from '@thaw/testkit'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { neon, useOneNeon } from '../test/one-neon.ts'
 import { neon as connect } from './index.ts'
 
-let neon: Neon
+useOneNeon()
+
 let clock: FakeClock
 let sql: ReturnType<typeof connect>
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-})
-afterAll(() => neon.close())
 beforeEach(() => {
   clock = createFakeClock()
   sql = connect(neon.url, { clock })

@@ -2,17 +2,11 @@
 
 import * as stock from '@neondatabase/serverless'
 import { isStock } from '@thaw/pool'
-import { type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { neon, useOneNeon } from '../test/one-neon.ts'
 import { judgeHttp } from './http-failure.ts'
 
-let neon: Neon
-
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-})
-afterAll(() => neon.close())
+useOneNeon()
 
 test('the socket, the client and the pool have the members that we override', () => {
   const socket = new (stock.neonConfig as unknown as new () => object)()

@@ -1,27 +1,22 @@
 /** Statements that are prepared by themselves over a WebSocket: Neon's driver is made of pg 8.8. */
 
-import * as stock from '@neondatabase/serverless'
-import { type Neon, startNeon } from '@thaw/testkit'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { neon, useOneNeon } from '../test/one-neon.ts'
 import { Pool } from './index.ts'
 
-let neon: Neon
+useOneNeon()
+
 let pool: Pool
 
 const ask = async (n: number) => (await pool.query('select $1::int as n, * from prepared', [n])).rows
 const names = async () => (await pool.query('select name from pg_prepared_statements')).rows.map(({ name }) => name)
 
 beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
   pool = new Pool({ connectionString: neon.url, max: 1, prepare: 2 } as never)
   await pool.query('create table prepared as select 1 as m')
 })
 afterEach(() => pool.query('deallocate all'))
-afterAll(async () => {
-  await pool.end()
-  await neon.close()
-})
+afterAll(() => pool.end())
 
 test('after so many uses it has a name', async () => {
   for (const n of [1, 2]) expect(await ask(n)).toEqual([{ n, m: 1 }])

@@ -1,17 +1,11 @@
 /** What a new connection costs, by the proxy's count. */
 
 import * as stock from '@neondatabase/serverless'
-import { type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { neon, useOneNeon } from '../test/one-neon.ts'
 import { Pool } from './index.ts'
 
-let neon: Neon
-
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-})
-afterAll(() => neon.close())
+useOneNeon()
 
 test.for([
   ['the password unasked', 'password', 3],

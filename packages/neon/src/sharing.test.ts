@@ -1,13 +1,13 @@
 /** Reads that share one WebSocket: Neon's driver is made of pg 8.8, which knows of no pipeline. */
 
-import * as stock from '@neondatabase/serverless'
-import { type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
+import { neon, useOneNeon } from '../test/one-neon.ts'
 import { Pool } from './index.ts'
+
+useOneNeon()
 
 const TEN = Array.from({ length: 10 }, (_, index) => index)
 
-let neon: Neon
 let pool: Pool
 
 function createPool(config: object): void {
@@ -16,12 +16,7 @@ function createPool(config: object): void {
 
 const ask = (index: number) => pool.query('select $1::int as n, pg_backend_pid() as pid', [index])
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-})
 afterEach(() => pool.end({ timeoutMillis: 1000 } as never))
-afterAll(() => neon.close())
 
 test('ten at once are one flight, and each gets its own answer', async () => {
   createPool({ share: true })

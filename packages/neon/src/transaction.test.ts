@@ -1,11 +1,12 @@
 /** Transactions, batches, once and keys over Neon's WebSockets, and batches over HTTP: what is stored when an answer is lost. */
 
 import * as stock from '@neondatabase/serverless'
-import { type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterEach, beforeAll, expect, test } from 'vitest'
+import { neon, useOneNeon } from '../test/one-neon.ts'
 import { Pool } from './index.ts'
 
-let neon: Neon
+useOneNeon()
+
 let pool: Pool
 
 const INSERT = 'INSERT INTO ledger VALUES ($1)'
@@ -13,16 +14,11 @@ const INSERT = 'INSERT INTO ledger VALUES ($1)'
 const admin = () => neon.postgres
 const rows = async (token: string) => (await admin().query('SELECT FROM ledger WHERE token = $1', [token])).rowCount
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-  await admin().query('CREATE TABLE ledger (token text NOT NULL)')
-})
+beforeAll(() => admin().query('CREATE TABLE ledger (token text NOT NULL)'))
 afterEach(async () => {
   stock.neonConfig.poolQueryViaFetch = false
   await pool.end({ timeoutMillis: 1000 })
 })
-afterAll(() => neon.close())
 
 test('a transaction takes one round trip more than it has statements, a batch takes one, once takes two', async () => {
   pool = new Pool({ connectionString: neon.url, max: 1, trustMillis: 60_000 })
