@@ -1,13 +1,15 @@
 /** `pool.transaction()` under Drizzle and Kysely: what they wrap is run again all the same, and their savepoints are ours. */
 
 import { Pool } from '@thaw/pg'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { pgTable, text } from 'drizzle-orm/pg-core'
 import { Kysely, PostgresDialect, type PostgresPool } from 'kysely'
 import type pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { proxy, server, useFreshProxy } from '../faults/fresh-proxy.ts'
+
+useFreshProxy()
 
 const ledger = pgTable('ledger', { token: text() })
 
@@ -21,23 +23,13 @@ const kyselyOn = (client: pg.PoolClient) =>
     dialect: new PostgresDialect({ pool: { connect: async () => client, end: async () => {} } as unknown as PostgresPool }),
   })
 
-let server: PostgresServer
-let proxy: FaultProxy
 let pool: Pool
 
-beforeAll(async () => {
-  server = await startPostgres()
-  await server.query('CREATE TABLE ledger (token text); CREATE TABLE counter AS SELECT 0 AS n')
-})
+beforeAll(() => server.query('CREATE TABLE ledger (token text); CREATE TABLE counter AS SELECT 0 AS n'))
 beforeEach(async () => {
-  proxy = await startFaultProxy(server)
   pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 4 })
 })
-afterEach(async () => {
-  await pool.end({ timeoutMillis: 1000 })
-  await proxy.close()
-})
-afterAll(() => server.close())
+afterEach(() => pool.end({ timeoutMillis: 1000 }))
 
 const count = async (token: string) => (await server.query('SELECT FROM ledger WHERE token = $1', [token])).rowCount
 

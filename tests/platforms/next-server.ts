@@ -1,17 +1,16 @@
 /** A real Next.js, of the app of these tests: a copy of it, built, served by `next start` or `next dev`. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { type ClientRequest, request } from 'node:http'
 import { createRequire } from 'node:module'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { type ChildProgram, startProgram } from './child-program.ts'
 
 /** Inside of this package, where its dependencies are found, and outside of what Git and the house's rules see. */
 const COPIES = fileURLToPath(new URL('../dist/', import.meta.url))
 export const NEXT: string = createRequire(import.meta.url).resolve('next/dist/bin/next')
-const OFFLINE = { NEXT_TELEMETRY_DISABLED: '1', WRANGLER_SEND_METRICS: 'false', CLOUDFLARE_CF_FETCH_ENABLED: 'false' }
 
 /** A copy of the app that a test may edit. */
 export interface AppCopy extends AsyncDisposable {
@@ -41,9 +40,7 @@ export async function buildApp(
   bundler: 'turbopack' | 'webpack' = 'turbopack',
   env: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  const { child, output } = runNode(folder, [NEXT, 'build', `--${bundler}`], env)
-  const [code] = await once(child, 'exit')
-  if (code !== 0) throw new Error(`next build has failed.\n${output()}`)
+  await runNode(folder, [NEXT, 'build', `--${bundler}`], env).ended()
 }
 
 export async function startNext(
@@ -52,12 +49,11 @@ export async function startNext(
   env: Readonly<Record<string, string>>,
   ...args: readonly string[]
 ): Promise<NextServer> {
-  const { child, output } = runNode(folder, [NEXT, how, '--hostname', '127.0.0.1', '--port', '0', ...args], env)
-  return serverOf({ child, output }, 'Ready in')
+  return serverOf(runNode(folder, [NEXT, how, '--hostname', '127.0.0.1', '--port', '0', ...args], env), 'Ready in')
 }
 
 /** Resolves when it has said that it is ready, and where. Rejects if it ends before. */
-export async function serverOf({ child, output }: RunningNode, ready: string): Promise<NextServer> {
+export async function serverOf({ child, output }: ChildProgram, ready: string): Promise<NextServer> {
   const ended = once(child, 'exit')
   await new Promise<void>((resolve) => {
     child.stdout?.on('data', () => output().includes(ready) && resolve())
@@ -80,32 +76,9 @@ export async function serverOf({ child, output }: RunningNode, ready: string): P
   }
 }
 
-/** A program of Node, and what it wrote so far. */
-export interface RunningNode {
-  readonly child: ChildProcess
-  output(): string
-}
-
-/** Runs a program of Node in a folder, offline where Next.js or Wrangler would tell of their use. */
-export function runNode(folder: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): RunningNode {
-  const child: ChildProcess = spawn(process.execPath, args, {
-    cwd: folder,
-    env: { ...environment(), ...OFFLINE, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let written = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (chunk: string) => {
-      written += chunk
-    })
-  }
-  return { child, output: () => written }
-}
-
-/** That of this process, without what vitest says of itself: Next.js chooses NODE_ENV, and a database is a test's to name. */
-function environment(): Record<string, string | undefined> {
-  const { NODE_ENV, VITEST, DATABASE_URL, ...env } = process.env
-  return env
+/** Runs a program of Node in a folder. */
+export function runNode(folder: string, args: readonly string[], env?: Readonly<Record<string, string>>): ChildProgram {
+  return startProgram(folder, [process.execPath, ...args], env)
 }
 
 /** What was answered. */

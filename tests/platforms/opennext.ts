@@ -1,6 +1,5 @@
 /** Next.js on Cloudflare: an app built by OpenNext, and served by `wrangler dev`. */
 
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -12,9 +11,7 @@ const WRANGLER = join(dirname(resolve('wrangler/package.json')), 'bin/wrangler.j
 
 /** As `opennextjs-cloudflare build`. Rejects with what it says if the app cannot be built. */
 export async function buildWorker(folder: string): Promise<void> {
-  const { child, output } = runNode(folder, [OPENNEXT, 'build'], { BUILD_COMMAND: `"${process.execPath}" "${NEXT}" build` })
-  const [code] = await once(child, 'exit')
-  if (code !== 0) throw new Error(`opennextjs-cloudflare build has failed.\n${output()}`)
+  await runNode(folder, [OPENNEXT, 'build'], { BUILD_COMMAND: `"${process.execPath}" "${NEXT}" build` }).ended()
 }
 
 /**

@@ -1,25 +1,17 @@
 /** A newcomer's project: an empty folder, the packed packages and those of the page installed in it, and the page's own snippets as its files. */
 
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { read } from '../house/repository.ts'
 import { snippetsOf } from '../house/snippets.ts'
 import { type Packed, pnpm } from '../package/packed.ts'
+import { startProgram } from '../platforms/child-program.ts'
 
-/** Nothing leaves the machine but what the package manager asks for. */
-const OFFLINE = {
-  ASTRO_TELEMETRY_DISABLED: '1',
-  CLOUDFLARE_CF_FETCH_ENABLED: 'false',
-  DO_NOT_TRACK: '1',
-  NO_COLOR: '1',
-  NUXT_TELEMETRY_DISABLED: '1',
-  WRANGLER_SEND_METRICS: 'false',
-}
 /** Packages that do not work before their own scripts have run. */
 const BUILT = { bun: true, deno: true, esbuild: true, workerd: true }
 const POLL_MILLIS = 50
@@ -67,27 +59,16 @@ export async function createProject({ packed, dependencies, page, files = {} }: 
   await pnpm(folder, 'install', '--prefer-offline')
   return {
     folder,
-    async run(command, env) {
-      const { child, output } = start(folder, command, env)
-      const [code] = await once(child, 'exit')
-      if (code !== 0) throw new Error(`${command.join(' ')} has failed.\n${output()}`)
-      return output()
-    },
+    run: (command, env) => startProgram(folder, command, env).ended(),
     async serve(command, env) {
       const port = String(await findFreePort())
       const words = command.map((word) => word.replaceAll('PORT', port))
-      const { child, output } = start(folder, words, { HOST: '127.0.0.1', PORT: port, ...env })
+      const { child, output, kill } = startProgram(folder, words, { HOST: '127.0.0.1', PORT: port, ...env })
       const url = `http://127.0.0.1:${port}`
-      const stop = async () => {
-        if (child.exitCode !== null || child.signalCode !== null) return
-        const ended = once(child, 'exit')
-        kill(child)
-        await ended
-      }
       try {
         await answers(url, child)
       } catch (cause) {
-        await stop()
+        await kill()
         throw new Error(`${words.join(' ')} does not answer.\n${output()}`, { cause })
       }
       return {
@@ -96,7 +77,7 @@ export async function createProject({ packed, dependencies, page, files = {} }: 
         get output() {
           return output()
         },
-        [Symbol.asyncDispose]: stop,
+        [Symbol.asyncDispose]: kill,
       }
     },
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true, maxRetries: 3 }),
@@ -117,36 +98,6 @@ async function save(folder: string, files: Readonly<Record<string, string>>): Pr
   for (const [path, text] of Object.entries(files)) {
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await writeFile(join(folder, path), text)
-  }
-}
-
-function start(folder: string, [file = '', ...args]: readonly string[], env: Readonly<Record<string, string>> = {}) {
-  // Without what vitest and pnpm say of themselves.
-  const { NODE_ENV, VITEST, DATABASE_URL, PATH = '', ...rest } = process.env
-  const child: ChildProcess = spawn(file, args, {
-    cwd: folder,
-    env: { ...rest, PATH: [join(folder, 'node_modules/.bin'), dirname(process.execPath), PATH].join(delimiter), ...OFFLINE, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    // A group of its own: Wrangler and its like start further processes.
-    detached: true,
-  })
-  const atExit = () => kill(child)
-  process.once('exit', atExit)
-  child.once('exit', () => process.off('exit', atExit))
-  let written = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (chunk: string) => {
-      written += chunk
-    })
-  }
-  return { child, output: () => written }
-}
-
-function kill({ pid }: ChildProcess): void {
-  try {
-    if (pid !== undefined) process.kill(-pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
   }
 }
 

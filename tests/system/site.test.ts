@@ -83,8 +83,8 @@ describe.each([
     await using opened = await openSite(width, height, colorScheme)
     const { page, complaints } = opened
     const found: string[] = []
-    // A decision looks like any other.
-    const looked = paths.filter((path) => path !== '/404' && !/\/decisions\/0*[2-9]/.test(path))
+    // A decision looks like any other, and axe takes seconds for each page.
+    const looked = paths.filter((path) => path !== '/404' && !/\/decisions\/(?!0001)\d/.test(path))
     expect(looked.length).toBeGreaterThan(20)
     for (const path of looked) {
       await page.goto(url + path)

@@ -6,34 +6,27 @@ import { channel, subscribe, tracingChannel, unsubscribe } from 'node:diagnostic
 import { inspect, promisify } from 'node:util'
 import { EVENT_TYPES, type ThawEvent } from '@thaw/core'
 import { illegalMoves } from '@thaw/pool'
-import { createStoppableClock, type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import { createStoppableClock } from '@thaw/testkit'
 import pg from 'pg'
 import Cursor from 'pg-cursor'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { proxy, server, useOneServer } from '../test/one-server.ts'
 import { Client, Pool, type PoolConfig } from './index.ts'
+
+useOneServer()
 
 interface Told {
   readonly step: string
   readonly context: Record<string, unknown> & { readonly error?: Error }
 }
 
-let server: PostgresServer
-let proxy: FaultProxy
 const undo: (() => unknown)[] = []
 
-beforeAll(async () => {
-  server = await startPostgres()
-  proxy = await startFaultProxy(server)
-  await server.query('create table orders (id int)')
-})
+beforeAll(() => server.query('create table orders (id int)'))
 afterEach(async () => {
   for (const one of undo.splice(0).reverse()) await one()
 })
-afterAll(async () => {
-  await proxy.close()
-  await server.close()
-  expect(illegalMoves).toEqual([])
-})
+afterAll(() => expect(illegalMoves).toEqual([]))
 
 function newPool(options: PoolConfig = {}, Client?: typeof pg.Client): Pool {
   const pool = new Pool({ connectionString: proxy.urlFor(server.url), ...options, ...(Client && { Client: Client as never }) })

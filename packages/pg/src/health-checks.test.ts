@@ -1,12 +1,12 @@
 import type { ThawEvent } from '@thaw/core'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { proxy, server, useFreshProxy } from '../test/one-server.ts'
 import { roundTripsAt } from '../test/round-trips.ts'
 import { createTimerClock } from '../test/timer-clock.ts'
 import { Pool, type PoolConfig } from './index.ts'
 
-let server: PostgresServer
-let proxy: FaultProxy
+useFreshProxy()
+
 let pool: Pool
 let events: ThawEvent[]
 
@@ -33,19 +33,11 @@ async function warm(count: number): Promise<void> {
 
 const roundTrips = (work: () => Promise<unknown>) => roundTripsAt(proxy, work)
 
-beforeAll(async () => {
-  server = await startPostgres()
-})
 beforeEach(async () => {
-  proxy = await startFaultProxy(server)
   clock.reset()
   events = []
 })
-afterEach(async () => {
-  await pool.end({ timeoutMillis: 1000 })
-  await proxy.close()
-})
-afterAll(() => server.close())
+afterEach(() => pool.end({ timeoutMillis: 1000 }))
 
 describe('round trips at acquire', () => {
   test('a fresh connection is trusted: none but the statement’s own', async () => {

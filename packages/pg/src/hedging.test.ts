@@ -4,19 +4,19 @@
  */
 
 import type { ThawEvent } from '@thaw/core'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { proxy, server, useFreshProxy } from '../test/one-server.ts'
 import { createTimerClock } from '../test/timer-clock.ts'
 import { Pool, type PoolConfig } from './index.ts'
+
+useFreshProxy()
 
 /** Longer than any test: who would wait for it has found no other way. */
 const FOREVER_MILLIS = 60_000
 /** A second, which is the default, is little on a busy machine. */
 const PATIENCE = { timeout: 20_000 }
 
-let server: PostgresServer
-let proxy: FaultProxy
 let pool: Pool
 let events: ThawEvent[]
 let stopped: number[]
@@ -71,11 +71,7 @@ function fallSilent(): void {
 
 const hedges = () => events.filter((event) => event.type === 'connected' && event.hedge)
 
-beforeAll(async () => {
-  server = await startPostgres()
-})
 beforeEach(async () => {
-  proxy = await startFaultProxy(server)
   clock.reset()
   hedgesSet = 0
   hedgesDue = 0
@@ -85,9 +81,7 @@ beforeEach(async () => {
 afterEach(async () => {
   resume()
   await pool.end({ timeoutMillis: 1000 })
-  await proxy.close()
 })
-afterAll(() => server.close())
 
 describe('a connection that was silently dropped', () => {
   test('costs the hedge delay and a dial, in a pool of one too; plain pg still waits', async () => {

@@ -14,14 +14,15 @@ import {
   trackedPoolOf,
   trackedPools,
 } from '@thaw/core'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres, waitForSessions } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { waitForSessions } from '@thaw/testkit'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { proxy, server, useFreshProxy } from '../test/one-server.ts'
 import { roundTripsAt } from '../test/round-trips.ts'
 import { createTimerClock } from '../test/timer-clock.ts'
 import { Pool, type PoolConfig } from './index.ts'
 
-let server: PostgresServer
-let proxy: FaultProxy
+useFreshProxy()
+
 const clock = createTimerClock()
 let pool: Pool
 
@@ -36,18 +37,8 @@ function createPool(config: PoolConfig = {}): Pool {
 
 const roundTrips = (work: () => Promise<unknown>) => roundTripsAt(proxy, work)
 
-beforeAll(async () => {
-  server = await startPostgres()
-})
-beforeEach(async () => {
-  proxy = await startFaultProxy(server)
-  clock.reset()
-})
-afterEach(async () => {
-  await pool.end({ timeoutMillis: 1000 })
-  await proxy.close()
-})
-afterAll(() => server.close())
+beforeEach(() => clock.reset())
+afterEach(() => pool.end({ timeoutMillis: 1000 }))
 
 describe('a pool', () => {
   test('is unknown to platforms until it is used, and again when it has ended', async () => {

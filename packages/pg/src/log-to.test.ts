@@ -1,21 +1,13 @@
 /** Lines for people: what a pool writes after a thaw, and when a write is lost. */
 
-import { createStoppableClock, type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { createStoppableClock } from '@thaw/testkit'
+import { beforeAll, expect, test, vi } from 'vitest'
+import { proxy, server, useOneServer } from '../test/one-server.ts'
 import { logTo, Pool } from './index.ts'
 
-let server: PostgresServer
-let proxy: FaultProxy
+useOneServer()
 
-beforeAll(async () => {
-  server = await startPostgres()
-  proxy = await startFaultProxy(server)
-  await server.query('create table orders (id int)')
-})
-afterAll(async () => {
-  await proxy.close()
-  await server.close()
-})
+beforeAll(() => server.query('create table orders (id int)'))
 
 test('one line for a thaw, and one for a write whose answer was lost', async () => {
   const clock = createStoppableClock()

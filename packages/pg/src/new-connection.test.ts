@@ -1,12 +1,12 @@
 /** What the user's own code does to a connection that has just been made: `connect` listeners and `onConnect`. */
 
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterEach, expect, test } from 'vitest'
+import { proxy, server, useFreshProxy } from '../test/one-server.ts'
 import { catchUncaught } from '../test/uncaught.ts'
 import { Pool, type PoolClient, type PoolConfig } from './index.ts'
 
-let server: PostgresServer
-let proxy: FaultProxy
+useFreshProxy()
+
 let pool: Pool
 
 function createPool(config: PoolConfig = {}): Pool {
@@ -24,17 +24,7 @@ function once<Values extends unknown[], Result>(work: (...values: Values) => Res
   }
 }
 
-beforeAll(async () => {
-  server = await startPostgres()
-})
-beforeEach(async () => {
-  proxy = await startFaultProxy(server)
-})
-afterEach(async () => {
-  await pool.end({ timeoutMillis: 1000 })
-  await proxy.close()
-})
-afterAll(() => server.close())
+afterEach(() => pool.end({ timeoutMillis: 1000 }))
 
 test('a connect listener that throws: the caller is told, the connection is closed, the place is free', async () => {
   const uncaught = catchUncaught()

@@ -2,11 +2,13 @@
 
 import { Socket } from 'node:net'
 import type { ThawEvent } from '@thaw/core'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { proxy, server, useFreshProxy } from '../test/one-server.ts'
 import { createTimerClock } from '../test/timer-clock.ts'
 import { Pool, type PoolConfig } from './index.ts'
+
+useFreshProxy({ record: true })
 
 /** A second, which is the default, is little on a busy machine. */
 const PATIENCE = { timeout: 20_000 }
@@ -17,8 +19,6 @@ const SYNC = 'S\0\0\0\x04'
 /** Parse of nothing, and Flush. */
 const PROOF = 'P\0\0\0\x08\0\0\0\0H\0\0\0\x04'
 
-let server: PostgresServer
-let proxy: FaultProxy
 let pool: Pool
 let events: ThawEvent[]
 const stopped: number[] = []
@@ -45,21 +45,15 @@ async function sent(work: () => Promise<unknown>): Promise<{ text: string; round
 
 const ways = () => events.flatMap((event) => (event.type === 'acquired' ? event.how : []))
 
-beforeAll(async () => {
-  server = await startPostgres()
-  await server.query('create table read_me as select n from generate_series(1, 3) n')
-})
+beforeAll(() => server.query('create table read_me as select n from generate_series(1, 3) n'))
 beforeEach(async () => {
-  proxy = await startFaultProxy(server, { record: true })
   clock.reset()
   events = []
 })
 afterEach(async () => {
   for (const pid of stopped.splice(0)) process.kill(pid, 'SIGCONT')
   await pool.end({ timeoutMillis: 1000 })
-  await proxy.close()
 })
-afterAll(() => server.close())
 
 test(
   'with a listener of acquire that runs a statement the connection is probed, and that statement goes out behind the probe',

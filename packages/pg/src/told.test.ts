@@ -2,28 +2,20 @@
 
 import type { ThawEvent } from '@thaw/core'
 import { illegalMoves } from '@thaw/pool'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { proxy, server, useOneServer } from '../test/one-server.ts'
 import { createTimerClock } from '../test/timer-clock.ts'
 import { Pool } from './index.ts'
 
-let server: PostgresServer
-let proxy: FaultProxy
+useOneServer()
+
 let pool: Pool
 
 const clock = createTimerClock()
 
-beforeAll(async () => {
-  server = await startPostgres()
-  proxy = await startFaultProxy(server)
-  await server.query('create table seen (type text)')
-})
+beforeAll(() => server.query('create table seen (type text)'))
 afterEach(() => pool.end({ timeoutMillis: 1000 }))
-afterAll(async () => {
-  await proxy.close()
-  await server.close()
-  expect(illegalMoves).toEqual([])
-})
+afterAll(() => expect(illegalMoves).toEqual([]))
 
 test('a listener that writes each event down with the same pool hears of one thaw once', async () => {
   pool = new Pool({ connectionString: proxy.urlFor(server.url), max: 2, clock })

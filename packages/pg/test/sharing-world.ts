@@ -1,15 +1,14 @@
 /** What the tests of sharing have in common: a server, a proxy that records, and a pool of one whose reads share its connection. */
 
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, onTestFinished } from 'vitest'
+import { afterEach, beforeAll, onTestFinished } from 'vitest'
 import { Pool, type PoolConfig } from '../src/index.ts'
+import { proxy, server, useFreshProxy } from './one-server.ts'
 
 export const PATIENCE: { readonly timeout: number } = { timeout: 60_000 }
 export const TEN: readonly number[] = Array.from({ length: 10 }, (_, index) => index)
 
-export let server: PostgresServer
-export let proxy: FaultProxy
+export { proxy, server }
 export let pool: Pool
 
 /** One connection: all that is asked at once shares it. */
@@ -51,18 +50,11 @@ export function sentSince(before: number): string[] {
   return chunks.filter(({ direction }) => direction === 'to-server').map(({ data }) => data.toString('latin1'))
 }
 
-/** A server for the file, and a proxy for each test. */
+/** A server for the file, and for each test a proxy that records. */
 export function useSharingWorld(): void {
-  beforeAll(async () => {
-    server = await startPostgres()
-    await server.query('create table read_me as select n from generate_series(1, 3) n')
-  })
-  beforeEach(async () => {
-    proxy = await startFaultProxy(server, { record: true })
-  })
+  useFreshProxy({ record: true })
+  beforeAll(() => server.query('create table read_me as select n from generate_series(1, 3) n'))
   afterEach(async () => {
     if (!pool.ended) await pool.end({ timeoutMillis: 1000 })
-    await proxy.close()
   })
-  afterAll(() => server.close())
 }
