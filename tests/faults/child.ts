@@ -3,6 +3,7 @@
 import { Pool as ThawPool } from '@thaw/pg'
 import { createStoppableClock, type FlakyDns, failDns, type StoppableClock, serve } from '@thaw/testkit'
 import pg from 'pg'
+import { fillPool, readToken, transactionByHand } from './by-hand.ts'
 
 export type Driver = 'pg' | 'thaw'
 export type Kind = 'read' | 'write' | 'transaction'
@@ -99,15 +100,7 @@ serve({
   },
   landed: () => flying,
   async audit(capMillis: number): Promise<Audit> {
-    const { max } = pool.options
-    const clients: pg.PoolClient[] = []
-    const acquire = async () => {
-      const client = await pool.connect()
-      clients.push(client)
-      await client.query('SELECT 1')
-    }
-    const reports = await Promise.all(Array.from({ length: max }, () => report('', capMillis, acquire())))
-    for (const client of clients) client.release()
+    const reports = await fillPool(pool, (caller) => report('', capMillis, caller))
     await raceIsOver(capMillis)
     const { totalCount: total, idleCount: idle, waitingCount: waiting } = pool
     return { total, idle, waiting, acquired: reports.filter(({ ended }) => ended === 'ok').length }
@@ -138,25 +131,12 @@ const readBehind = (gate: string) => `SELECT $1::text AS token FROM (SELECT coun
 const writeBehind = (gate: string) => `INSERT INTO ledger (token) ${readBehind(gate)}`
 
 const CALLS: Readonly<Record<Kind, (token: string, gate: string) => Promise<unknown>>> = {
-  async read(token, gate) {
-    const { rows } = await pool.query<{ token: string }>(readBehind(gate), [token])
-    if (rows.length !== 1 || rows[0]?.token !== token) throw new Error(`Asked for ${token}, but was told ${JSON.stringify(rows)}`)
-  },
+  read: (token, gate) => readToken(pool, readBehind(gate), token),
   write: (token, gate) => pool.query(writeBehind(gate), [token]),
-  // As node-postgres' documentation has it.
-  async transaction(token, gate) {
-    const client = await pool.connect()
-    try {
-      await client.query('BEGIN')
+  transaction: (token, gate) =>
+    transactionByHand(pool, async (client) => {
       await client.query(writeBehind(gate), [token])
-      await client.query('COMMIT')
-    } catch (error) {
-      await client.query('ROLLBACK').catch(() => {})
-      throw error
-    } finally {
-      client.release()
-    }
-  },
+    }),
 }
 
 async function report(token: string, capMillis: number, call: Promise<unknown>): Promise<CallReport> {

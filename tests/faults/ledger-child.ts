@@ -3,6 +3,7 @@
 import { ThawError, Pool as ThawPool } from '@thaw/pg'
 import { createSeededRandom, serve } from '@thaw/testkit'
 import pg from 'pg'
+import { fillPool, readToken, transactionByHand } from './by-hand.ts'
 import type { Driver } from './child.ts'
 import { ONCE_CALLS, ONCE_SHARES, type OnceKind } from './ledger-once-calls.ts'
 
@@ -92,7 +93,7 @@ const CALLS: Readonly<Record<LedgerKind, (pool: pg.Pool, token: string) => Promi
   chain,
   early,
   listener,
-  read: readToken,
+  read: (pool, token) => readToken(pool, READ, token),
   ...ONCE_CALLS,
   async rows(pool) {
     const { rows } = await pool.query<{ n: number }>('SELECT n FROM generate_series(1, 2000) AS n')
@@ -100,25 +101,14 @@ const CALLS: Readonly<Record<LedgerKind, (pool: pg.Pool, token: string) => Promi
   },
 }
 
-async function readToken(from: pg.Pool | pg.PoolClient, token: string): Promise<void> {
-  const { rows } = await from.query<{ token: string }>('SELECT $1::text AS token', [token])
-  if (rows.length !== 1 || rows[0]?.token !== token) throw new Error(`Asked for ${token}, but was told ${JSON.stringify(rows)}`)
-}
+const READ = 'SELECT $1::text AS token'
 
-/** As node-postgres' documentation has it: two rows, both or none. */
-async function transaction(pool: pg.Pool, token: string): Promise<void> {
-  const client = await pool.connect()
-  try {
-    await client.query('BEGIN')
+/** Two rows, both or none. */
+function transaction(pool: pg.Pool, token: string): Promise<void> {
+  return transactionByHand(pool, async (client) => {
     await client.query('INSERT INTO ledger VALUES ($1, 1)', [token])
     await client.query('INSERT INTO ledger VALUES ($1, 2)', [token])
-    await client.query('COMMIT')
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => {})
-    throw error
-  } finally {
-    client.release()
-  }
+  })
 }
 
 /** A client that is kept for a while before its statement. */
@@ -135,7 +125,7 @@ async function held(pool: pg.Pool, token: string): Promise<void> {
 /** Two statements that are not awaited before the client is released. */
 async function chain(pool: pg.Pool, token: string): Promise<void> {
   const client = await pool.connect()
-  const done = readToken(client, token).then(() => client.query(INSERT, [token]))
+  const done = readToken(client, READ, token).then(() => client.query(INSERT, [token]))
   client.release()
   await done
 }
@@ -210,7 +200,7 @@ async function run({ driver, config, seed, id, callers, capMillis, once = false 
     }
   }
   await Promise.all(Array.from({ length: callers }, callOn))
-  const last = await fillPlaces(pool, capMillis)
+  const last = await fillPool(pool, (caller) => note('', 'read', capMillis, caller))
   // A connection that is asked whether it lives may have another one beside it for a second: that is no place lost.
   for (let looks = 0; looks < MOST_LOOKS && pool.idleCount !== pool.totalCount; looks++) await pause(LOOK_MILLIS)
   const { totalCount: total, idleCount: idle, waitingCount: waiting } = pool
@@ -247,19 +237,6 @@ function toldBy(error: Error): Told {
   if (kind === 'connection-lost' && reason === 'read') return 'harmless'
   // All others say of themselves that nothing was sent, or nothing remains.
   return outcome ?? 'not-executed'
-}
-
-async function fillPlaces(pool: pg.Pool, capMillis: number): Promise<readonly LedgerEntry[]> {
-  const clients: pg.PoolClient[] = []
-  const acquire = async () => {
-    const client = await pool.connect()
-    clients.push(client)
-    await client.query('SELECT 1')
-  }
-  const { max } = pool.options
-  const entries = await Promise.all(Array.from({ length: max }, () => note('', 'read', capMillis, acquire())))
-  for (const client of clients) client.release()
-  return entries
 }
 
 function pause(millis: number): Promise<void> {

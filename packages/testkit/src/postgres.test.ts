@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { connectPlain, failureOf } from '../fixtures/plain-client.ts'
 import { cleanDataFolders } from './data-folder.ts'
 import { spawnFreezable } from './freezable-process.ts'
@@ -17,11 +17,7 @@ const isRoot = process.getuid?.() === 0
 const dataFoldersOf = (pid: number | undefined): string[] =>
   readdirSync(tmpdir()).filter((name) => name.startsWith(`thaw-postgres-${pid}-`))
 
-async function until(isTrue: () => boolean): Promise<void> {
-  for (const limit = Date.now() + 20_000; !isTrue(); await sleep(10)) {
-    if (Date.now() > limit) throw new Error(`Still not true after 20 s: ${isTrue}`)
-  }
-}
+const PATIENCE = { timeout: 20_000, interval: 10 }
 
 describe('a server', () => {
   let server: PostgresServer
@@ -98,7 +94,7 @@ describe('a server', () => {
   test('starts again after it was killed', async () => {
     const { pid } = server
     process.kill(Number(pid), 'SIGKILL')
-    await until(() => server.pid === undefined)
+    await vi.waitUntil(() => server.pid === undefined, PATIENCE)
     await server.start()
     expect((await server.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
@@ -111,10 +107,10 @@ describe('a server', () => {
     const log = join(places[0]?.data_directory ?? '', '../log')
     await freezePid(backend)
     process.kill(Number(server.pid), 'SIGKILL')
-    await until(() => server.pid === undefined)
+    await vi.waitUntil(() => server.pid === undefined, PATIENCE)
     const started = server.start()
     // It has been refused at least once by then.
-    await until(() => readFileSync(log, 'utf8').includes('pre-existing shared memory block'))
+    await vi.waitUntil(() => readFileSync(log, 'utf8').includes('pre-existing shared memory block'), PATIENCE)
     process.kill(backend, 'SIGCONT')
     await started
     expect((await server.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
@@ -127,7 +123,7 @@ describe('a server', () => {
       hasStopped = true
     })
     // New connections are turned away while the old one goes on: only then is the stop under way.
-    await until(() => !hasStopped)
+    await vi.waitUntil(() => !hasStopped, PATIENCE)
     while ((await failureOf(connectPlain({ connectionString: server.url }))) !== '57P03') await sleep(5)
     expect((await plain.client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
     expect(hasStopped).toBe(false)
@@ -228,18 +224,18 @@ describe.concurrent('a process that dies by SIGKILL', () => {
     const pid = await owner.call<number>('start')
     const [folder] = dataFoldersOf(owner.pid)
     await owner.kill('SIGKILL')
-    await until(() => !isAlive(pid))
-    await until(() => !existsSync(join(tmpdir(), String(folder))))
+    await vi.waitUntil(() => !isAlive(pid), PATIENCE)
+    await vi.waitUntil(() => !existsSync(join(tmpdir(), String(folder))), PATIENCE)
   })
 
   test('leaves nothing for long when it dies while the server starts', async () => {
     const owner = await spawnFreezable(new URL('../fixtures/postgres-owner.ts', import.meta.url))
     const started = failureOf(owner.call<number>('start'))
-    await until(() => dataFoldersOf(owner.pid).some((folder) => existsSync(join(tmpdir(), folder, 'data', 'PG_VERSION'))))
+    await vi.waitUntil(() => dataFoldersOf(owner.pid).some((folder) => existsSync(join(tmpdir(), folder, 'data', 'PG_VERSION'))), PATIENCE)
     await owner.kill('SIGKILL')
     expect(await started).toMatch(/ended \(signal SIGKILL\) before it answered/)
-    await until(() => dataFoldersOf(owner.pid).length === 0)
-    await until(() => !execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).includes(`thaw-postgres-${owner.pid}-`))
+    await vi.waitUntil(() => dataFoldersOf(owner.pid).length === 0, PATIENCE)
+    await vi.waitUntil(() => !execFileSync('ps', ['-eo', 'args'], { encoding: 'utf8' }).includes(`thaw-postgres-${owner.pid}-`), PATIENCE)
   })
 })
 
