@@ -17,9 +17,9 @@ beforeAll(() => neon.postgres.query('CREATE TABLE orders (id int PRIMARY KEY, no
 
 test('neon-http', async () => {
   const db = overHttp({ client: connect(neon.url) })
-  await db.insert(orders).values({ id: 1, note: 'by HTTP' })
+  await db.insert(orders).values({ id: 1, note: 'over HTTP' })
   neon.answerNext(503)
-  expect(await db.select().from(orders)).toEqual([{ id: 1, note: 'by HTTP' }])
+  expect(await db.select().from(orders)).toEqual([{ id: 1, note: 'over HTTP' }])
   const [, rows] = await db.batch([db.insert(orders).values({ id: 2 }), db.select({ id: orders.id }).from(orders)])
   expect(rows).toEqual([{ id: 1 }, { id: 2 }])
 })
@@ -28,7 +28,7 @@ test('neon-serverless', async () => {
   const clock = createStoppableClock()
   const pool = new Pool({ connectionString: neon.url, max: 1, clock })
   const db = overWebSocket({ client: pool })
-  await db.insert(orders).values({ id: 3, note: 'by WebSocket' })
+  await db.insert(orders).values({ id: 3, note: 'over WebSocket' })
   expect(neon.network.cut('rst')).toBeGreaterThan(0)
   clock.addWall(60_000)
   const count = await db.transaction(async (transaction) => {

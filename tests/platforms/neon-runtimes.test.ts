@@ -17,7 +17,7 @@ beforeAll(async () => {
 })
 afterAll(() => neon.close())
 
-/** A handler of requests: by HTTP with `neon()`, by WebSocket with a pool, of the module's or of the request's own. */
+/** A handler of requests: over HTTP with `neon()`, over WebSocket with a pool, of the module's or of the request's own. */
 const handle = (poolOf: 'module' | 'request') => `
   import { neon, neonConfig, Pool } from '@thaw/neon'
   Object.assign(neonConfig, ${JSON.stringify(neon.driver)})

@@ -110,7 +110,7 @@ exports.run = async function run({ name, Pool, Query, neon, config, proxy, reque
     await pool.query("select 'after the end'").catch(() => {})
     await pool.connect().catch(() => {})
   })
-  if (neon) await request('by HTTP', () => neon(config.connectionString)`select 'by HTTP'`)
+  if (neon) await request('over HTTP', () => neon(config.connectionString)`select 'over HTTP'`)
   return { ...seen, struck: proxy?.counters.struck }
 }
 

@@ -75,7 +75,7 @@ test.each(['CommonJS', 'ES modules'] as const)("sentry, %s, beside Neon's driver
   ])
   const statements = pg.spans.map(pathOf).filter((path) => !/^submittables|pg-pool\.connect$/.test(path))
   for (const { spans } of [thaw, hurt]) {
-    expect(difference(spans.map(pathOf), [...statements, 'by HTTP > select'])).toEqual(NONE)
+    expect(difference(spans.map(pathOf), [...statements, 'over HTTP > select'])).toEqual(NONE)
     expect([...new Set(spans.map(factsOf))].filter((facts) => !stock.spans.some((line) => factsOf(line) === facts))).toEqual([])
   }
   for (const fault of ['fin', 'rst-on-next-byte', 'lost-answer', 'drop'] as const) expect(hurt.struck?.[fault]).toBeGreaterThan(0)

@@ -1,4 +1,4 @@
-/** The same orders by Neon's driver: one statement by HTTP, or a pool over WebSockets. Delete this file if your database is not Neon's. */
+/** The same orders by Neon's driver: one statement over HTTP, or a pool over WebSockets. Delete this file if your database is not Neon's. */
 
 import { env } from 'cloudflare:workers'
 import { neon, neonConfig, Pool } from '@thaw/neon'

@@ -1,4 +1,4 @@
-/** Orders: taken by HTTP, counted by a Durable Object for each item, confirmed by a queue. */
+/** Orders: taken over HTTP, counted by a Durable Object for each item, confirmed by a queue. */
 
 import { withThaw } from '@thaw/cloudflare'
 import { desc, inArray } from 'drizzle-orm'

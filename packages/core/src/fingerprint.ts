@@ -1,6 +1,6 @@
-/** Are two statements the same, with the same values? A short text that says it, for statements that are compared across processes. No secret is kept safe by it. */
+/** Are two statements the same, with the same values? A short text of each, to compare them across processes. It is no protection for a secret. */
 
-/** Of everything that JSON, or the driver, makes a text of. 128 bits: two different statements under one key collide never. */
+/** Of everything that JSON, or the driver, makes a text of. 128 bits: two different statements under one key do not collide. */
 export function fingerprintOf(parts: readonly unknown[]): string {
   const text = parts.map((part) => written(part)).join('\n')
   return [0, 1, 2, 3].map((seed) => hash(text, seed)).join('')

@@ -99,7 +99,7 @@ describe('Pool and Client', () => {
 })
 
 describe('poolQueryViaFetch', () => {
-  test('goes by HTTP, however the pool is watched by us', async () => {
+  test('goes over HTTP, however the pool is watched by us', async () => {
     stock.neonConfig.poolQueryViaFetch = true
     createPool()
     const events: thaw.ThawEvent[] = []

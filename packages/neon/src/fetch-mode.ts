@@ -1,4 +1,4 @@
-/** `neonConfig.poolQueryViaFetch`: statements of a pool that are sent by HTTP. */
+/** `neonConfig.poolQueryViaFetch`: statements of a pool that are sent over HTTP. */
 
 import { neonConfig, type Pool as StockPool } from '@neondatabase/serverless'
 import { classifyStatement } from '@thaw/core'
@@ -62,7 +62,7 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
       return promised.result
     }
 
-    /** By HTTP too, as Neon's `sql.transaction()`: one request. With `once` or a key it takes a connection. */
+    /** Over HTTP too, as Neon's `sql.transaction()`: one request. With `once` or a key it takes a connection. */
     override batch(statements: readonly (string | Config)[], options?: { readonly signal?: AbortSignal } & object): Promise<unknown[]> {
       const isPlain = Array.isArray(statements) && statements.length > 0 && Object.keys(options ?? {}).every((name) => name === 'signal')
       if (!isPlain || this.#isFunction || !isFetched(this, statements[0]) || statements.some(isUnfit))

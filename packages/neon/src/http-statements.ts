@@ -1,4 +1,4 @@
-/** One statement, or one transaction, by HTTP: with its bounds, and retried if that is certain to do no harm. */
+/** One statement, or one transaction, over HTTP: with its bounds, and retried if that is certain to do no harm. */
 
 import {
   BUDGET_TOKENS,

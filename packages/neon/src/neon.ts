@@ -1,4 +1,4 @@
-/** `neon()`: statements by HTTP, one request each. */
+/** `neon()`: statements over HTTP, one request each. */
 
 import type * as driver from '@neondatabase/serverless'
 import { type NeonQueryPromise, neonConfig, neon as stockNeon } from '@neondatabase/serverless'
@@ -8,7 +8,7 @@ import { checkConnectionString, checkParts, missingConnectionString } from './co
 import { abortedAsByDriver } from './http-failure.ts'
 import { type HttpStatement, HttpStatements } from './http-statements.ts'
 
-/** What Thaw adds to the options of one statement or transaction by HTTP. */
+/** What Thaw adds to the options of one statement or transaction over HTTP. */
 export interface HttpQueryOptions {
   /** Running it twice does no more harm than once: it is sent once more if its answer is lost. Default: false. Reads do not need it. */
   readonly idempotent?: boolean | undefined

@@ -38,7 +38,7 @@ test('the words for a status', async () => {
   expect(judgeHttp(error)).toBe('unsent')
 })
 
-test('the words for a compute that is gone, by HTTP', async () => {
+test('the words for a compute that is gone, over HTTP', async () => {
   neon.compute.refuse()
   const error = await stock.neon(neon.url)`SELECT 1`.catch((reason) => reason)
   await neon.compute.accept()

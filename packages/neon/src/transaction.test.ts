@@ -65,7 +65,7 @@ test('a key whose answer is lost, in the mode of HTTP too: written once', async 
   expect(await rows('lost-key')).toBe(1)
 })
 
-test('a batch by HTTP is one request and one transaction', async () => {
+test('a batch over HTTP is one request and one transaction', async () => {
   stock.neonConfig.poolQueryViaFetch = true
   pool = new Pool({ connectionString: neon.url })
   const [first, second] = await pool.batch([{ text: `${INSERT} RETURNING token`, values: ['http'] }, 'SELECT 2 AS n'])

@@ -18,7 +18,7 @@ beforeEach(() => neon.postgres.query('TRUNCATE orders'))
 
 const stored = async () => (await neon.postgres.query<{ id: number }>('SELECT id FROM orders ORDER BY id')).rows.map(({ id }) => id)
 
-describe('by HTTP', () => {
+describe('over HTTP', () => {
   test('values come back as what they are', async () => {
     const sql = connect(neon.url)
     const [row] = await sql`SELECT ${1}::int AS number, ${'a'} AS text, ARRAY[1, 2] AS list, '{"a": [1]}'::jsonb AS json, true AS yes,
@@ -97,7 +97,7 @@ describe('by HTTP', () => {
   })
 })
 
-describe('by WebSocket', () => {
+describe('over WebSocket', () => {
   test.for([false, 'password'] as const)('Pool and Client, pipelineConnect %s', async (pipelineConnect) => {
     neonConfig.pipelineConnect = pipelineConnect
     const pool = new Pool({ connectionString: neon.url })

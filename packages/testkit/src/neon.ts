@@ -43,7 +43,7 @@ export interface NeonSuspendOptions {
 
 /** What has happened so far. A live view. */
 export interface NeonCounters {
-  /** Requests by HTTP. */
+  /** Requests over HTTP. */
   readonly requests: number
   /** WebSockets that were opened. */
   readonly webSockets: number
@@ -77,7 +77,7 @@ export interface Neon extends AsyncDisposable {
 const WAKE_MILLIS = 500
 
 /**
- * Starts a local Neon in about a second: the real `@neondatabase/serverless` talks to it, unmodified, by HTTP (`neon()`) and by WebSocket
+ * Starts a local Neon in about a second: the real `@neondatabase/serverless` talks to it, unmodified, over HTTP (`neon()`) and over WebSocket
  * (`Pool`, `Client`), with the driver's own defaults. It needs no account and listens on 127.0.0.1 alone.
  *
  * As the real one: HTTP requests run on connections of their own, transactions with their isolation level, read-only and deferrable; values travel
