@@ -184,6 +184,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         events: this.#events,
         checks: this.#checks,
         isOverfull: () => this.#isOverfull,
+        refused: (client) => this.#queries.standby.released(client),
         returned: (client) => this.#invocations.returned(client),
         isBack: (at) => {
           this.#serve(at)

@@ -23,6 +23,8 @@ export interface ReturningHost {
   readonly checks: Pick<HealthChecks, 'vitalsOf' | 'requestCancel' | 'membership'>
   /** Is there one connection too many? */
   isOverfull(): boolean
+  /** A write of the caller that releases it now was refused as read-only. */
+  refused(client: PeerClient): void
   /** The caller that acquired the client no longer has it. */
   returned(client: PeerClient): void
   /** There is one more idle connection, since then. */
@@ -48,6 +50,7 @@ export class Returning {
     this.#host.returned(client)
     const vitals = checks.vitalsOf(client)
     this.#given(client, vitals, error)
+    if (vitals.refusedWrite && !error) this.#host.refused(client)
     if (!error && vitals.state === 'in use' && isBusy(client) && !isBroken(client)) {
       this.drain(client)
       pool.emit('release', undefined, client)

@@ -30,6 +30,9 @@ export interface Sending {
   isUnreplicated: boolean
 }
 
+/** PostgreSQL's read_only_sql_transaction. */
+export const READ_ONLY = '25006'
+
 /** Where a client keeps its record: a look-up in a WeakMap takes ten times as long, and each use takes six of them. */
 export const VITALS: unique symbol = Symbol('thaw.pg.vitals')
 
@@ -100,6 +103,8 @@ export interface Vitals {
   /** How the reader's connection is given back, and when its statement was sent, on the monotonic clock. */
   readerRelease?: Release | undefined
   readerSentAt?: number
+  /** The server refused a write of its caller's as read-only: what it is now may have to be asked. */
+  refusedWrite?: boolean
   /** It was shared the last time that it was in use. */
   wasShared?: boolean
   /** What it owes to those who share it. Undefined: no caller does. */

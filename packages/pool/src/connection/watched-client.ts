@@ -33,7 +33,7 @@ import type { StatementHost } from './statement-host.ts'
 import { converse, withoutTimer } from './submittable.ts'
 import { connects, statements, traceConnect, traceStatement } from './traced-client.ts'
 import { type Answer, makeQuery, UNSEEN } from './unseen.ts'
-import { isBroken, noteReady, type Vitals, WATCHED } from './vitals.ts'
+import { isBroken, noteReady, READ_ONLY, type Vitals, WATCHED } from './vitals.ts'
 
 interface Attached {
   readonly vitals: Vitals
@@ -297,6 +297,7 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override _handleErrorMessage(message: Error): void {
+      if (this.#attached && (message as { code?: unknown }).code === READ_ONLY) this.#attached.vitals.refusedWrite = true
       const query = activeQueryOf(this)
       if (!this.#attached || !query || !mustBeHeld(message, query)) return super._handleErrorMessage(message)
       // If there are several, the first one has the reason: a pooler passes on the server's, and adds that it has lost it.

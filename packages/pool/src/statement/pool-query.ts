@@ -40,14 +40,14 @@ import { StandbyWatch } from './standby-watch.ts'
 export class PoolQueries {
   readonly #host: PoolQueryHost
   readonly #hasQueryMode: boolean
-  readonly #standby: StandbyWatch
+  readonly standby: StandbyWatch
   readonly #shared: SharedReadHost | undefined
   /** Undefined: no statement is prepared by itself. */
   readonly #prepared: PreparedStatements | undefined
 
   constructor(host: PoolQueryHost) {
     this.#host = host
-    this.#standby = new StandbyWatch(host)
+    this.standby = new StandbyWatch(host)
     this.#prepared = host.settings.prepareAfter > 0 ? new PreparedStatements(host.settings, host.memory) : undefined
     this.#hasQueryMode = knowsQueryMode(host.driver.Query)
     this.#shared = host.sharing && {
@@ -271,7 +271,7 @@ export class PoolQueries {
     const { memory, sharing } = this.#host
     const { done, secondTry, wasRefused } = call
     memory.budget = earn(memory.budget)
-    if (wasRefused) this.#standby.forget()
+    if (wasRefused) this.standby.forget()
     const { status } = vitals
     if (vitals.reader === call) sharing?.ended(call, vitals)
     if (!call.ledger) release()
@@ -285,7 +285,7 @@ export class PoolQueries {
     this.#host.checks.vitalsOf(client).reader = undefined
     const loss = lossOf(error)
     if (!loss && this.#prepared?.heal(call, client, error)) return this.#sendUnnamed(call, client, release, error)
-    if (!loss && this.#standby.mayBe(call, client, error)) return this.#askRole(call, client, release, error)
+    if (!loss && this.standby.mayBe(call, client, error)) return this.#askRole(call, client, release, error)
     const hadSessionState = !call.isAtDoor && this.#host.checks.vitalsOf(client).sessionState !== 'none'
     const keeps = this.#mayKeep(client, error)
     if (keeps && isBusy(client)) return this.#whenReady(call, client, release, error)
@@ -380,7 +380,7 @@ export class PoolQueries {
 
   /** A write was refused as read-only. Is it a setting, which the user should hear of, or has the primary become a standby? */
   #askRole(call: Call, client: PeerClient, release: Release, error: Error): void {
-    this.#standby.ask(client, (isStandby, hasAnswered) => {
+    this.standby.ask(client, (isStandby, hasAnswered) => {
       release(isStandby || (hasAnswered && this.#mayKeep(client, error) ? undefined : error))
       // Connecting looks up the host again. The statement was refused, so it was not executed.
       if (isStandby) this.#send({ ...call, wasRefused: true })

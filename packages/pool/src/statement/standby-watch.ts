@@ -1,10 +1,10 @@
-/** Has the primary become a standby? Asked when a write is refused as read-only, and remembered when it was found. */
+/** Has the primary become a standby? Asked when a write was refused as read-only, and remembered when it was found. */
 
 import { codeOf, foundStandby, mayLookUpAgain, read, type StandbyFound } from '@thaw/core'
 import type pg from 'pg'
 import type { HealthChecks } from '../checkout/health-checks.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
-import { isBroken } from '../connection/vitals.ts'
+import { isBroken, READ_ONLY } from '../connection/vitals.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 
@@ -21,9 +21,6 @@ interface RefusedCall {
   readonly wasRefused?: boolean
   readonly secondTry?: { readonly how: string }
 }
-
-/** PostgreSQL's read_only_sql_transaction. */
-const READ_ONLY = '25006'
 
 export class StandbyWatch {
   readonly #host: StandbyHost
@@ -47,7 +44,18 @@ export class StandbyWatch {
     return isOfInterest && checks.vitalsOf(client).status === 'I'
   }
 
+  /** A caller who was refused has released the client, which may have been a transaction's: the next callers are to find the primary. */
+  released(client: PeerClient): void {
+    const { checks, settings } = this.#host
+    const vitals = checks.vitalsOf(client)
+    vitals.refusedWrite = false
+    // Asked behind what is under way: the end of the refused statement may not have arrived.
+    if (this.#host.isEnding() || isBroken(client) || vitals.status !== 'I') return
+    if (!this.#isOutdated(client) && mayLookUpAgain(this.#found, read(settings.clock))) this.ask(client, () => {})
+  }
+
   ask(client: PeerClient, told: (isStandby: boolean, hasAnswered: boolean) => void): void {
+    this.#host.checks.vitalsOf(client).refusedWrite = false
     const answered = (unanswered: Error | null, answer: pg.QueryResult<{ standby: boolean }>) => {
       const isStandby = !unanswered && answer.rows[0]?.standby === true
       if (isStandby && !this.#isOutdated(client)) {
