@@ -9,11 +9,12 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { OptionError } from '@thaw/core'
 import { Pool as NeonPool } from '@thaw/neon'
-import { Pool, type PoolConfig } from '@thaw/pg'
-import type { PostgresServer, StandbyServer } from '@thaw/testkit'
+import { Client, Pool, type PoolConfig } from '@thaw/pg'
+import { type PostgresServer, type StandbyServer, waitForSessions } from '@thaw/testkit'
 import pg from 'pg'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { failure, INSERT, useSetting } from './setting.ts'
+import { until } from './until.ts'
 
 const setting = useSetting()
 let standby: StandbyServer
@@ -125,6 +126,112 @@ test('hosts in the query of a connection string, as libpq takes them', async () 
   expect(await portOf(setting.thaw({ connectionString: `postgres://${user}:${password}@/${database}${query}` }))).toBe(port)
 })
 
+describe('from the environment, as libpq reads it', () => {
+  afterEach(() => vi.unstubAllEnvs())
+
+  const stub = (env: Readonly<Record<string, string>>) => {
+    const { user, password, database } = setting.server
+    const login = { PGUSER: user, PGPASSWORD: password, PGDATABASE: database }
+    for (const [name, value] of Object.entries({ ...login, ...env })) vi.stubEnv(name, value)
+  }
+  const both = () => ({ PGHOST: `${setting.server.host},${standby.host}`, PGPORT: `${setting.server.port},${standby.port}` })
+
+  test('PGHOST, PGPORT and PGTARGETSESSIONATTRS: plain pg looks the list up as one name', async () => {
+    stub({ ...both(), PGTARGETSESSIONATTRS: 'standby' })
+    expect(await failure(setting.plain({ connectionString: undefined }).query('SELECT 1'))).toMatchObject({ syscall: 'getaddrinfo' })
+    expect(await portOf(setting.thaw({ connectionString: undefined }))).toBe(standby.port)
+    expect(await portOf(setting.thaw({ connectionString: 'postgres:///' }))).toBe(standby.port)
+    const client = new Client()
+    await client.connect()
+    expect((await client.query(WHO)).rows).toEqual([{ port: standby.port }])
+    await client.end()
+  })
+
+  test('PGTARGETSESSIONATTRS of one PGHOST', async () => {
+    stub({ PGHOST: standby.host, PGPORT: String(standby.port), PGTARGETSESSIONATTRS: 'read-write' })
+    const pool = setting.thaw({ connectionString: undefined, connectionTimeoutMillis: 300 })
+    expect(await failure(pool.query('SELECT 1'))).toMatchObject({ name: 'AcquireTimeoutError' })
+  })
+
+  test('none of it where the code names the host', async () => {
+    stub({ ...both(), PGTARGETSESSIONATTRS: 'standby' })
+    expect(await portOf(setting.thaw({ connectionString: setting.server.url }))).toBe(setting.server.port)
+    const { host, port } = setting.server
+    expect(await portOf(setting.thaw({ connectionString: undefined, host, port }))).toBe(port)
+  })
+
+  test('a misspelt kind is refused', () => {
+    stub({ ...both(), PGTARGETSESSIONATTRS: 'readwrite' })
+    expect(() => new Pool()).toThrow(/target_session_attrs is "readwrite"/)
+  })
+})
+
+describe('a Client alone', () => {
+  const connected: pg.Client[] = []
+  afterEach(() => Promise.all(connected.splice(0).map((client) => client.end())))
+
+  const alone = (servers: readonly (PostgresServer | string)[], attrs: string, config: pg.ClientConfig = {}) => {
+    const hosts = servers.map((server) => (typeof server === 'string' ? server : at(server)))
+    return new Client({ connectionString: url(hosts, `?target_session_attrs=${attrs}`), ...config })
+  }
+  const whereIs = async (client: pg.Client) => (await client.query<{ port: number }>(WHO)).rows[0]?.port
+
+  test.each(['any', 'read-write', 'standby', 'prefer-standby'])('%s leads to the right one, past a host that is down', async (attrs) => {
+    const wanted = attrs.includes('standby') ? standby : setting.server
+    const client = alone([DOWN, wanted, attrs === 'any' ? standby : wanted === standby ? setting.server : standby], attrs)
+    connected.push(client)
+    expect(await client.connect()).toBe(client)
+    expect(await whereIs(client)).toBe(wanted.port)
+    expect([client.host, client.port]).toEqual([wanted.host, wanted.port])
+  })
+
+  test('tells a callback, too', async () => {
+    const client = alone([DOWN, setting.server], 'primary')
+    connected.push(client)
+    await new Promise<void>((resolve, reject) => client.connect((error: Error | null) => (error ? reject(error) : resolve())))
+    expect(await whereIs(client)).toBe(setting.server.port)
+  })
+
+  test('no host has such a session, one or several: the error says so, and no session is left', async () => {
+    const application_name = 'hosts-alone'
+    for (const servers of [[setting.server], [setting.server, setting.server]]) {
+      const client = alone(servers, 'standby', { application_name })
+      expect(await failure(client.connect())).toMatchObject({
+        message: 'the session is not on a standby (target_session_attrs=standby)',
+      })
+    }
+    await waitForSessions(setting.server, application_name, 0)
+  })
+
+  test('all hosts are down: the last one says so', async () => {
+    expect(await failure(alone([DOWN, DOWN], 'any').connect())).toMatchObject({ code: 'ECONNREFUSED' })
+  })
+
+  test('a refused password ends the search', async () => {
+    const asked: unknown[] = []
+    const password = (parameters?: { port: number }) => {
+      asked.push(parameters?.port)
+      return 'wrong'
+    }
+    const { host, port, user } = setting.server
+    const config = { host: `${host},${host}`, port: `${port},${standby.port}`, user, password }
+    expect(await failure(new Client(config as unknown as pg.ClientConfig).connect())).toMatchObject({ code: '28P01' })
+    expect(asked).toEqual([port])
+  })
+
+  test('as the Client of a pool with several hosts, it takes the one that the pool has chosen', async () => {
+    expect(await portOf(over([DOWN, setting.server, standby], 'standby', { Client } as PoolConfig))).toBe(standby.port)
+  })
+
+  test('ended while it looks, it connects to none', async () => {
+    const client = alone([DOWN, setting.server], 'any', { application_name: 'hosts-ended' })
+    const connecting = failure(client.connect())
+    await client.end()
+    expect(await connecting).toMatchObject({ message: 'Connection terminated' })
+    await waitForSessions(setting.server, 'hosts-ended', 0)
+  })
+})
+
 test('over Neon several hosts are refused', () => {
   expect(() => new NeonPool({ host: 'a,b' })).toThrow(/Several hosts are supported by @thaw\/pg in a process only/)
 })
@@ -175,6 +282,8 @@ test('a promotion under open connections: each write is told the truth, and goes
   await Promise.all([1, 2, 3].map((index) => pool.query(INSERT, [`before-${index}`])))
   await standby.catchUp()
   await setting.server.stop('immediate')
+  // A write on a connection whose end has not arrived is lost, and said to be unknown.
+  await until('the pool has noticed', () => pool.totalCount === 0)
   try {
     const waiting = pool.query(INSERT, ['meanwhile'])
     await standby.promote()

@@ -1,6 +1,6 @@
 /** pg's Client, watched from its construction on. */
 
-import { type PeerClient, watchAlone, watchedClient } from '@thaw/pool'
+import { connectAlone, optionsAlone, type PeerClient, tell, watchAlone, watchedClient } from '@thaw/pool'
 import pg from 'pg'
 import { driver } from './driver.ts'
 import type { QueryWithOptions } from './drop-in-pool.ts'
@@ -21,6 +21,7 @@ const Watched = watchedClient(pg.Client) as ClientClass
  * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`.
  * - `query_timeout` and `signal` end the statement at the server too.
  * - P-256 is offered first to TLS servers.
+ * - Several hosts and `target_session_attrs`, as for a pool.
  *
  * A pool watches its clients by itself. Use this class where you would use `pg.Client`: for one long-lived connection, for `LISTEN`, or as
  * the `Client` option of a pool that another library makes.
@@ -31,8 +32,28 @@ export class Client extends Watched {
     return 'Client'
   }
 
+  /** Undefined: one host, whatever it is. */
+  readonly #several: object | undefined
+
+  /** @throws {OptionError} naming what is wrong with a list of hosts, or with `target_session_attrs`. */
   constructor(config?: string | pg.ClientConfig) {
-    super(config)
-    watchAlone(this as unknown as PeerClient, driver, config)
+    const options = optionsAlone(config, canChooseHost()) as typeof config
+    super(options)
+    watchAlone(this as unknown as PeerClient, driver, options)
+    if (options !== config) this.#several = options as object
   }
+
+  /** With several hosts, another connection looks for the one to connect to, and is closed. `connectionTimeoutMillis` is for each host. */
+  override connect(): Promise<pg.Client>
+  override connect(callback: ((error: Error) => void) | ((error: null, client: pg.Client) => void)): void
+  override connect(callback?: (...values: never[]) => void): unknown {
+    if (!this.#several) return super.connect(callback as () => void)
+    const work = connectAlone(this as unknown as PeerClient, this.#several, driver.Client, () => super.connect())
+    return tell(work, callback as Parameters<typeof tell>[1], this)
+  }
+}
+
+/** Not on Workers, as for a pool. */
+function canChooseHost(): boolean {
+  return !('WebSocketPair' in globalThis)
 }

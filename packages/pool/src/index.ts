@@ -6,6 +6,7 @@
  */
 
 export type { QueryResult } from 'pg'
+export { connectAlone, optionsAlone, tell } from './connect/connect-alone.ts'
 export { connectError, mayBeMistaken } from './connect/dial-failure.ts'
 export { illegalMoves } from './connection/connection-state.ts'
 export { bound, checkSignal, interruptedBefore, isInterruption } from './connection/interruption.ts'

@@ -2,10 +2,24 @@
 
 import type { Clock } from '@thaw/core'
 import type { PeerClient } from '../driver/peer.ts'
-import type { HostPlan, HostStep, SessionKind } from '../options/hosts.ts'
+import { type HostPlan, type HostStep, optionsAt, type SessionKind } from '../options/hosts.ts'
 
 /** For how long new connections begin with the host that answered last, before the first of the list is tried again: pgjdbc's `hostRecheckSeconds`. */
 const RECHECK_MILLIS = 10_000
+
+/** Which host a client was made for. */
+const steps = new WeakMap<object, HostStep>()
+
+/** The options of a client like this one: those of the pool, for the host that it was made for. */
+export function optionsLike(client: object, options: object): object {
+  const step = steps.get(client)
+  return step ? optionsAt(options, step) : options
+}
+
+/** To be called when a client has been made for one of several hosts. */
+export function noteStep(client: object, step: HostStep): void {
+  steps.set(client, step)
+}
 
 /** Keeps track of the hosts that failed since the last success. Each is tried once; then there is a pause. */
 export class HostOrder {

@@ -6,7 +6,7 @@
 import { type Clock, startDeadline } from '@thaw/core'
 import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import { type HostStep, hostPlanOf, optionsAt } from '../options/hosts.ts'
-import { watchKind } from './hosts.ts'
+import { noteStep, watchKind } from './hosts.ts'
 
 /** The options of pg-pool's that concern a new client. */
 interface DialOptions {
@@ -29,6 +29,7 @@ export function openClient(
   const { connectionTimeoutMillis, onConnect } = pool.options as DialOptions
   const client = new pool.Client(step ? optionsAt(pool.options, step) : pool.options)
   const judgeKind = step && watchKind(client, step.wants)
+  if (step) noteStep(client, step)
   // A host that does not answer leaves time for the others.
   const timeoutMillis = Number(connectionTimeoutMillis) / (hostPlanOf(pool.options)?.steps.length ?? 1)
   client._connectionTimeoutMillis = 0

@@ -131,7 +131,7 @@ export class InFlightWatch {
     }
     const answer = await this.#inquirer.ask(
       suspects[0]?.address,
-      suspects.map(({ client }) => client.processID ?? 0),
+      suspects.map(({ client }) => client),
       suspects.some(({ client }) => this.#host.checks.vitalsOf(client).backend),
     )
     if (!answer) return

@@ -4,6 +4,7 @@
  */
 
 import { type Deadline, type Reading, read, startDeadline } from '@thaw/core'
+import { optionsLike } from '../connect/hosts.ts'
 import { BACKEND_START, POSTMASTER_START } from '../connection/known-backend.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import { isBroken } from '../connection/vitals.ts'
@@ -100,16 +101,19 @@ export class Inquirer {
   /**
    * Resolves when the extra connection has been closed. Undefined: nothing is known. Never rejects.
    *
+   * @param clients whose backends they are: all of one address.
    * @param isAcquainted is it known of one of them which server it is on?
    */
-  async ask(address: Address | undefined, pids: readonly number[], isAcquainted: boolean): Promise<Answer | undefined> {
+  async ask(address: Address | undefined, clients: readonly PeerClient[], isAcquainted: boolean): Promise<Answer | undefined> {
     const { driver, settings, pool } = this.#host
     const { stream } = pool.options as { readonly stream?: unknown }
     // A stream that the user made, as opposed to a function that makes them, is already in use.
     if (stream !== undefined && typeof stream !== 'function') return undefined
     try {
+      // TLS verifies the name by which that server was reached, and a password function is told it.
+      const like = clients[0] ? optionsLike(clients[0], pool.options) : pool.options
       // Not a spread: pg-pool hides the password by making it non-enumerable.
-      const options = Object.defineProperties({}, Object.getOwnPropertyDescriptors(pool.options))
+      const options = Object.defineProperties({}, Object.getOwnPropertyDescriptors(like))
       const asker = new driver.Client(Object.assign(options, { connectionTimeoutMillis: ASK_MILLIS }))
       this.#asker = asker
       asker.on('error', () => {})
@@ -123,6 +127,7 @@ export class Inquirer {
         deadline = startDeadline(settings.clock, ASK_MILLIS, giveUp, true)
       })
       aim(asker.connection, address, (made) => stream === undefined || driver.goesWhereTold(made))
+      const pids = clients.map(({ processID }) => processID ?? 0)
       const answer = await this.#question(asker, pids, isAcquainted).catch(() => undefined)
       // Closing it is bounded as well, and does not keep the process alive.
       asker.unref?.()

@@ -1,6 +1,6 @@
 /** Several hosts, as libpq takes them: `postgres://a:5432,b:5433/app?target_session_attrs=read-write`, or `host: 'a,b'`. */
 
-import { OptionError } from '@thaw/core'
+import { type Environment, OptionError } from '@thaw/core'
 
 /** What a session has to be: libpq's `target_session_attrs`. */
 export type SessionKind = 'any' | 'read-write' | 'read-only' | 'primary' | 'standby'
@@ -32,9 +32,9 @@ export function hostPlanOf(options: object): HostPlan | undefined {
   return (options as { [PLAN]?: HostPlan })[PLAN]
 }
 
-/** The pool's options for one of its hosts. Not a spread: pg-pool hides the password by making it non-enumerable. */
+/** The pool's options for one of its hosts, chosen already. Not a spread: pg-pool hides the password by making it non-enumerable. */
 export function optionsAt(options: object, step: HostStep): object {
-  return Object.assign(Object.defineProperties({}, Object.getOwnPropertyDescriptors(options)), step.options)
+  return Object.assign(Object.defineProperties({}, Object.getOwnPropertyDescriptors(options)), step.options, { [PLAN]: undefined })
 }
 
 /**
@@ -44,12 +44,13 @@ export function optionsAt(options: object, step: HostStep): object {
  * @throws {OptionError} for what libpq refuses as well.
  */
 export function planHosts(options: Record<string, unknown>, isSupported: boolean): void {
-  if (hostPlanOf(options)) return
+  if (PLAN in options) return
   const url = typeof options['connectionString'] === 'string' ? URL_PARTS.exec(options['connectionString']) : null
-  const given = (name: string) => valueIn(url?.[5], name) ?? options[name]
-  const wants = choice('target_session_attrs', given('target_session_attrs'), KINDS) ?? 'any'
-  const balance = choice('load_balance_hosts', given('load_balance_hosts'), BALANCES)
-  const hosts = (url && hostsOfUrl(url)) ?? hostsOfOptions(options)
+  const env = !isSupported || namesHost(options, url) ? {} : environment()
+  const given = (name: string, variable: string) => valueIn(url?.[5], name) ?? options[name] ?? (env['PGHOST'] && env[variable])
+  const wants = choice('target_session_attrs', given('target_session_attrs', 'PGTARGETSESSIONATTRS'), KINDS) ?? 'any'
+  const balance = choice('load_balance_hosts', given('load_balance_hosts', 'PGLOADBALANCEHOSTS'), BALANCES)
+  const hosts = url ? hostsOfUrl(url, env) : hostsOfOptions(options, env)
   const count = hosts?.length ?? 1
   if (count > 1) refuseUnsupported(options, isSupported)
   if (!isSupported || (count === 1 && wants === 'any')) return
@@ -74,10 +75,21 @@ function choice(option: string, value: unknown, allowed: readonly string[]): str
   throw optionError(option, allowed.join(', '), `${option} is ${JSON.stringify(value)}. It must be one of ${allowed.join(', ')}.`)
 }
 
-function hostsOfOptions({ host, port, connectionString }: Record<string, unknown>): Record<string, unknown>[] | undefined {
-  if (connectionString) return undefined
-  const hosts = listOf(host)
-  const ports = listOf(port)
+/** libpq's variables say what the options leave open. Of those that are about the choice, only where they name the hosts as well. */
+function environment(): Environment {
+  return (globalThis as { process?: { env?: Environment } }).process?.env ?? {}
+}
+
+function namesHost({ host, stream, connectionString }: Record<string, unknown>, url: RegExpExecArray | null): boolean {
+  // A stream of the user's own may lead anywhere. What is not a URL is pg's to judge.
+  if (stream || (connectionString && !url)) return true
+  return Boolean(url ? url[3] || valueIn(url[5], 'host') : host)
+}
+
+function hostsOfOptions(options: Record<string, unknown>, env: Environment): Record<string, unknown>[] | undefined {
+  if (options['connectionString']) return undefined
+  const hosts = listOf(options['host'] || env['PGHOST'])
+  const ports = listOf(options['port'] || (options['stream'] ? undefined : environment()['PGPORT']))
   if (hosts.length < 2 && ports.length < 2) return undefined
   return pair(hosts, ports)
 }
@@ -101,12 +113,15 @@ function portOf(text: string): number {
 }
 
 /** A connection string for each host. Undefined: it names one, or none. */
-function hostsOfUrl([, scheme = '', user = '', authority = '', path = '', query]: RegExpExecArray): Record<string, unknown>[] | undefined {
+function hostsOfUrl(
+  [, scheme = '', user = '', authority = '', path = '', query]: RegExpExecArray,
+  env: Environment,
+): Record<string, unknown>[] | undefined {
   const kept = (query ?? '').split('&').filter((part) => part && !OURS.has(nameOf(part)))
-  const inQuery = listOf(valueIn(query, 'host'))
+  const inQuery = listOf(valueIn(query, 'host') || env['PGHOST'])
   if (inQuery.length > 1) {
     const rest = kept.filter((part) => !['host', 'port'].includes(nameOf(part)))
-    return pair(inQuery, listOf(valueIn(query, 'port'))).map(({ host, port }) => {
+    return pair(inQuery, listOf(valueIn(query, 'port') || env['PGPORT'])).map(({ host, port }) => {
       const own = [...rest, `host=${encodeURIComponent(host)}`, ...(port ? [`port=${port}`] : [])]
       return { connectionString: `${scheme}${user}${authority}${path}?${own.join('&')}` }
     })
