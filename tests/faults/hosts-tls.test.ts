@@ -12,7 +12,7 @@ import { useSetting } from './setting.ts'
 const setting = useSetting({ tls: true })
 const OTHER = 'another-host.example'
 
-test('a statement that is lost at the second host is found out by its name', async () => {
+test('a statement that is lost at the second host is detected by its name', async () => {
   using _ = failDns({ host: OTHER, times: 1, code: 'ENOTFOUND' })
   const { user, password, database, ca } = setting.server
   const asked: (string | undefined)[] = []
