@@ -20,7 +20,7 @@ describe('a client while a part of its transaction is open', () => {
     ],
   ])('%s: it would be undone with a part that it does not belong to', async (_name, beside) => {
     let told: unknown
-    await setting.thaw().transaction(async (client) => {
+    const whole = setting.thaw().transaction(async (client) => {
       await client.query(INSERT, ['whole'])
       const part = client.transaction(async (inner) => {
         await inner.query(INSERT, ['part'])
@@ -28,15 +28,12 @@ describe('a client while a part of its transaction is open', () => {
       })
       told = await failure(beside(client) as Promise<unknown>)
       await part.catch(() => {})
-      await client.transaction((inner) => inner.query(INSERT, ['after']))
       await client.query(INSERT, ['after'])
     })
+    expect(await failure(whole)).toBe(told)
     expect(told).toBeInstanceOf(TransactionUseError)
     expect(told).toMatchObject({ message: expect.stringContaining('client.transaction()') })
-    expect([await setting.rows('whole'), await setting.rows('part'), await setting.rows('beside'), await setting.rows('after')]).toEqual([
-      1, 0, 0, 2,
-    ])
-    await setting.server.query('TRUNCATE ledger')
+    expect((await setting.server.query('SELECT token FROM ledger')).rows).toEqual([])
   })
 
   test('in the part itself, by the client of the whole: an error, and no hang', async () => {
@@ -46,6 +43,47 @@ describe('a client while a part of its transaction is open', () => {
     await expect(nested).rejects.toBeInstanceOf(TransactionUseError)
     expect(await setting.rows('nested')).toBe(0)
   })
+})
+
+type TransactionClient = Parameters<Parameters<Pool['transaction']>[0]>[0]
+
+/** What its function does, and goes on as if nothing had happened. */
+const SWALLOWED: readonly [string, (client: TransactionClient) => Promise<unknown>, string][] = [
+  ['COMMIT by hand', (client) => client.query('COMMIT'), 'transaction-use'],
+  ['the client of a part after its end', (client) => usedAfterItsPart(client), 'transaction-use'],
+  [
+    'a part whose statement is not awaited',
+    (client) => client.transaction(async (inner) => void inner.query(INSERT, ['part'])),
+    'transaction-use',
+  ],
+  ['a statement with a key', (client) => client.query({ text: INSERT, values: ['k'], idempotencyKey: 'k' } as never), 'option'],
+  ['a part that is no function', (client) => client.transaction('x' as never), 'option'],
+]
+
+async function usedAfterItsPart(client: TransactionClient): Promise<unknown> {
+  const inner = await client.transaction(async (part) => ({ part }))
+  return inner.part.query(INSERT, ['late'])
+}
+
+describe('an error about misuse that the function swallows', () => {
+  for (const [name, misuse, kind] of SWALLOWED) {
+    test(`${name}: nothing is stored, and that error comes out`, async () => {
+      const pool = setting.thaw()
+      for (const isFirst of [true, false]) {
+        let told: unknown
+        const work = pool.transaction(async (client) => {
+          if (!isFirst) await client.query(INSERT, ['before'])
+          told = await failure(misuse(client))
+          await client.query(INSERT, ['after'])
+        })
+        expect(await failure(work)).toBe(told)
+        expect(told).toMatchObject({ kind })
+      }
+      expect((await setting.server.query('SELECT token FROM ledger')).rows).toEqual([])
+      // Its connection is as good as before.
+      expect(pool).toMatchObject({ totalCount: 1, idleCount: 1 })
+    })
+  }
 })
 
 test.each([

@@ -40,6 +40,7 @@ export class Attempt {
   #mayHaveXid = false
   /** The first statement that failed: it explains why the transaction did. */
   firstFailure: Error | undefined
+  #misuse: Error | undefined
 
   constructor(client: PeerClient, host: AttemptHost, begin: string, signal: AbortSignal | undefined) {
     this.client = client
@@ -59,6 +60,17 @@ export class Attempt {
   /** Null: it has changed nothing. Undefined: not known. */
   get xid(): bigint | null | undefined {
     return this.#mayHaveXid ? undefined : this.#xid
+  }
+
+  /** What its client has refused to do. Whatever the function makes of that error: it believes of the transaction what is not so, and nothing of it may be stored. */
+  get misuse(): Error | undefined {
+    return this.#misuse
+  }
+
+  /** Returns the error, to be thrown. */
+  noteMisuse<Refusal extends Error>(error: Refusal): Refusal {
+    this.#misuse ??= error
+    return error
   }
 
   get isBroken(): boolean {
@@ -98,7 +110,7 @@ export class Attempt {
     const { kind, mayCommit } = text === undefined ? WRITE : this.#host.classify(text)
     const isByHand =
       kind === 'transaction' ? mayCommit || !SAVEPOINTS.test(text ?? '') : kind === 'unknown' && controlsTransaction(text ?? '')
-    if (isByHand) throw new TransactionUseError({ message: BY_HAND })
+    if (isByHand) throw this.noteMisuse(new TransactionUseError({ message: BY_HAND }))
     const writes = kind !== 'read'
     if (kind === 'unknown' || OWN_PROTOCOL.test(text ?? '') || this.client.pipeline || hasPortal(statement.config)) {
       if (this.#state === 'unbegun') await this.#beginAlone()
@@ -203,6 +215,8 @@ export class Attempt {
     if (status === 'E') throw new CommitRolledBackError(FAILED_BEFORE)
     if (status === 'I') throw new TransactionUseError({ message: ENDED_BY_HAND })
     if (this.#mayHaveXid && this.#asksXid) await this.#askXid()
+    // A timer of its function's may have used the client meanwhile.
+    if (this.#misuse) throw this.#misuse
     const { results, error } = await fly(this.client, this.#host, [{ config: 'COMMIT' }], { text: 'COMMIT', ends: true })
     if (error) throw error
     if ((results[0] as { command?: string }).command === 'ROLLBACK') throw new CommitRolledBackError(FAILED_BEFORE)

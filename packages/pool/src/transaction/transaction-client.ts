@@ -54,6 +54,7 @@ export class Session {
     const callback = (typeof second === 'function' ? second : third) as Callback | undefined
     const values = typeof second === 'function' ? undefined : second
     const refusal = this.#whyNot(config)
+    if (refusal) this.#attempt.noteMisuse(refusal)
     if (refusal) return isSubmittable(config) ? failSubmittable(config as Submittable, refusal) : answer(Promise.reject(refusal), callback)
     if (isSubmittable(config)) return this.#attempt.submit(config as object, callback ?? values)
     const done = this.#attempt.run(config, values)
@@ -79,13 +80,15 @@ export class Session {
   /** A part that may fail without the rest: a savepoint. */
   async #nested<Result>(work: (client: TransactionClient) => Promise<Result> | Result): Promise<Result> {
     const misused = this.#misuse()
-    if (misused) throw misused
+    if (misused) throw this.#attempt.noteMisuse(misused)
     if (typeof work !== 'function')
-      throw new OptionError({
-        option: 'fn',
-        allowed: 'a function',
-        message: 'client.transaction() takes a function: client.transaction(async (inner) => { … }).',
-      })
+      throw this.#attempt.noteMisuse(
+        new OptionError({
+          option: 'fn',
+          allowed: 'a function',
+          message: 'client.transaction() takes a function: client.transaction(async (inner) => { … }).',
+        }),
+      )
     const name = `thaw_${nextName++ % LAST_NAME}`
     this.#hasOpenPart = true
     const nested = this.#savepoint(name, work)
@@ -103,8 +106,8 @@ export class Session {
     const session = new Session(this.#attempt)
     try {
       const result = await work(session.client)
-      if (session.close() > 0) throw new TransactionUseError({ message: UNAWAITED })
-      if (!(await this.#attempt.isQuiet())) throw new TransactionUseError({ message: LEFT_OPEN })
+      if (session.close() > 0) throw this.#attempt.noteMisuse(new TransactionUseError({ message: UNAWAITED }))
+      if (!(await this.#attempt.isQuiet())) throw this.#attempt.noteMisuse(new TransactionUseError({ message: LEFT_OPEN }))
       await this.#attempt.control(`RELEASE SAVEPOINT ${name}`)
       return result
     } catch (error) {
@@ -151,6 +154,6 @@ export const UNAWAITED =
 export const LEFT_OPEN =
   'The function of pool.transaction() ended while a cursor or a stream of it was open, so nothing was stored. Read it to its end, or await its close().'
 const PART_IS_OPEN =
-  'The client of pool.transaction() was used while a part of its transaction, begun by client.transaction(), was open. Nothing was sent: it would be undone with that part. Inside of the part use the client that its function is given; otherwise await client.transaction() first.'
+  'The client of pool.transaction() was used while a part of its transaction, begun by client.transaction(), was open. It was not sent, since it would be undone with that part, and nothing of the transaction is stored. Inside of the part use the client that its function is given; otherwise await client.transaction() first.'
 const AFTER_ITS_END =
-  'The client of pool.transaction() was used after its function had ended. Nothing was sent. Await everything that uses the client before the function returns.'
+  'The client of pool.transaction() was used after its function had ended. Nothing was sent, and nothing of a transaction that had not ended yet is stored. Await everything that uses the client before the function returns.'

@@ -130,7 +130,8 @@ async function attemptOnce<Result>(
     session.close()
     return failed(host, attempt, error)
   }
-  if (session.close() > 0) return failed(host, attempt, new TransactionUseError({ message: UNAWAITED }))
+  if (session.close() > 0) attempt.noteMisuse(new TransactionUseError({ message: UNAWAITED }))
+  if (attempt.misuse) return failed(host, attempt, attempt.misuse)
   if (!attempt.hasBegun) {
     client.release()
     return { is: 'stored', result }
