@@ -12,6 +12,7 @@ import { HealthChecks } from './checkout/health-checks.ts'
 import { Hedging } from './checkout/hedging.ts'
 import { IdleTimer } from './checkout/idle-timer.ts'
 import { InvocationTracker } from './checkout/invocation-tracker.ts'
+import { noteOwnWork } from './checkout/own-work.ts'
 import { Returning } from './checkout/returning.ts'
 import { createSharing, type Sharing } from './checkout/sharing.ts'
 import { acquires, traceAtOnce } from './checkout/traced-acquire.ts'
@@ -35,7 +36,7 @@ import { Inquirer } from './inquiry/inquirer.ts'
 import { type HostStep, hostPlanOf } from './options/hosts.ts'
 import type { ConnectOptions, EndOptions, Settings, ThawOptions } from './options/options.ts'
 import { checkEndOptions, preparePoolOptions, settingsOf } from './options/options.ts'
-import type { Wish } from './statement/call.ts'
+import { OWN, type Wish } from './statement/call.ts'
 import { PoolQueries } from './statement/pool-query.ts'
 import type { PoolStats } from './stats.ts'
 
@@ -166,6 +167,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
           emitRetried(this.#events, 'statement', 0, error)
         },
       })
+      noteOwnWork(this, (callback) => this.#connectOwn(callback, OWN))
       this.#watch = new InFlightWatch({ settings, memory, pool: this, inquirer: this.#inquirer, checks: this.#checks })
       this.#checkout = new Checkout({
         pool: this,

@@ -1,9 +1,10 @@
-/** The end of a pool: it waits for the clients in use, or for a limited time. */
+/** The end of a pool: it waits for the clients in use, and for what the pool does by itself; or for a limited time. */
 
 import { type Clock, startDeadline } from '@thaw/core'
 import { asInterruption } from '../connection/interruption.ts'
 import type { PeerPool, PendingItem } from '../driver/peer.ts'
 import type { HealthChecks } from './health-checks.ts'
+import { ownWorkOf } from './own-work.ts'
 
 const DESTROYED = 'Connection destroyed by pool.end({ timeoutMillis })'
 
@@ -24,6 +25,7 @@ export function startEnding<Item extends PendingItem>(pool: PeerPool<Item>, host
   let destroyed = 0
   const destroyAll = () => {
     const clients = [...pool._clients]
+    ownWorkOf(pool)?.turnOut()
     host.turnAway()
     for (const client of clients) {
       host.checks.requestCancel(client)
@@ -46,7 +48,7 @@ export function finishEnding<Item extends PendingItem>(pool: PeerPool<Item>, aba
   for (const { client } of [...pool._idle]) pool._remove(client)
   // No caller waits for what is being opened: beside a connection that has answered after all, for instance.
   abandonDials()
-  if (pool._clients.length > 0 || pool.ended) return
+  if (pool._clients.length > 0 || pool.ended || ownWorkOf(pool)?.isUnderWay) return
   pool.ended = true
   pool._endCallback?.()
 }

@@ -90,3 +90,6 @@ export interface Wish {
   /** It is our own doing: no wrapper of `connect` hears of it. */
   readonly isUnseen?: boolean
 }
+
+/** For what the pool does by itself. */
+export const OWN: Wish = { signal: undefined, isAtDoor: true, isUnseen: true }

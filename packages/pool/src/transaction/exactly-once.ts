@@ -11,7 +11,7 @@ import { askKey, type LostKey, runKeyed, unknownKey } from './keyed.ts'
 import { batchUnderOwnKey } from './own-key.ts'
 import { type BatchOptions, checkBatch, checkKey, checkOne, checkSingle, checkTransaction, type TransactionOptions } from './rules.ts'
 import { type LostCommit, settle, unknownError } from './settle.ts'
-import { checkTimeLeft, runTransaction, type TransactionHost } from './transaction.ts'
+import { checkTimeLeft, runTransaction, type TransactionHost, type Work } from './transaction.ts'
 import type { TransactionClient } from './transaction-client.ts'
 
 /** What an `OutcomeUnknownError` was about. */
@@ -62,18 +62,18 @@ export class ExactlyOnce {
   ): Promise<Result> {
     checkTransaction(work, options)
     checkTimeLeft(options.retries)
-    return runTransaction(this.#host, work, options)
+    return this.#held(() => runTransaction(this.#host, work, options))
   }
 
   async batch(statements: readonly unknown[], options: BatchOptions = {}): Promise<unknown[]> {
     checkBatch(statements, options, this.#host.classify)
     const configs = statements.map((config) => asGiven(config, undefined))
     const { idempotencyKey, once, signal } = options
-    if (idempotencyKey !== undefined) {
-      return runKeyed(this.#host, { key: idempotencyKey, statements: configs, signal })
-    }
-    if (once) return runTransaction(this.#host, (_client, attempt) => attempt.runAll(configs), { signal })
-    return once === undefined ? batchUnderOwnKey(this.#host, configs, signal) : batchOnWire(this.#host, configs, signal)
+    return this.#held(() => {
+      if (idempotencyKey !== undefined) return runKeyed(this.#host, { key: idempotencyKey, statements: configs, signal })
+      if (once) return runTransaction(this.#host, (_client, attempt) => attempt.runAll(configs), { signal })
+      return once === undefined ? batchUnderOwnKey(this.#host, configs, signal) : batchOnWire(this.#host, configs, signal)
+    })
   }
 
   /** @throws {OptionError} before anything is sent, if the statement cannot be applied once. */
@@ -91,15 +91,30 @@ export class ExactlyOnce {
     checkSingle(config, `A statement with "${option}"`, option, this.#host.classify)
     const statement = asGiven(without(config), values)
     if (idempotencyKey === undefined) {
-      return runTransaction(this.#host, (_client, attempt) => attempt.run(statement.config, statement.values), signal ? { signal } : {})
+      const work: Work<unknown> = (_client, attempt) => attempt.run(statement.config, statement.values)
+      return this.#held(() => runTransaction(this.#host, work, signal ? { signal } : {}))
     }
     const key = checkKey(idempotencyKey)
-    const [result] = await runKeyed(this.#host, { key, statements: [statement], signal })
+    const [result] = await this.#held(() => runKeyed(this.#host, { key, statements: [statement], signal }))
     return result
+  }
+
+  /** The end of the pool waits until it is known what became of it. */
+  async #held<Result>(work: () => Promise<Result>): Promise<Result> {
+    const over = this.#host.begin()
+    try {
+      return await work()
+    } finally {
+      over()
+    }
   }
 
   /** What became of what the error was about. */
   async outcome(error: unknown): Promise<Exclude<Outcome, 'unknown'>> {
+    return this.#held(() => this.#outcome(error))
+  }
+
+  async #outcome(error: unknown): Promise<Exclude<Outcome, 'unknown'>> {
     const { memory } = this.#host
     const { commit, key } = unknownOf(error, memory) ?? {}
     if (commit) {

@@ -33,6 +33,11 @@ function fenceOf(
   return undefined
 }
 
+/** Is it known which one it is? */
+export function canFence({ backend, unasked, isDirect, xid }: LostSession): boolean {
+  return backend ? isDirect || Boolean(xid) : unasked !== undefined
+}
+
 /** Ends it, as far as can be. What the server refuses changes nothing: a statement that waits for a lock waits as it would have. */
 export async function fence(client: PeerClient, lost: LostSession, clock: Clock, timeoutMillis: number): Promise<void> {
   const statement = fenceOf(lost, clock)

@@ -9,6 +9,7 @@ import type { PeerClient } from '../driver/peer.ts'
 import { textOf } from './attempt.ts'
 import { type FlightHost, type FlightStatement, fly } from './flight.ts'
 import { keepRows, namesOf } from './key-table.ts'
+import { SETTLE_MILLIS, type SettleHost } from './settle.ts'
 
 type Repeated = Pick<pg.QueryResult, 'command' | 'rowCount' | 'oid' | 'fields' | 'rows'> & { readonly repeated: true }
 
@@ -84,14 +85,17 @@ export function keptRowsOf(results: string | null): KeptRows {
 
 /** Answers as the first time, but for `repeated`. Each is a flight of its own, in which nothing is executed: the server only says what the columns are. */
 export async function repeatResults(
-  host: FlightHost & { connect(signal?: AbortSignal): Promise<PeerClient> },
+  host: FlightHost & Pick<SettleHost, 'borrow'> & { connect(signal?: AbortSignal): Promise<PeerClient>; isEnding(): boolean },
   statements: readonly FlightStatement[],
   kept: KeptRows,
   signal: AbortSignal | undefined,
 ): Promise<Repeated[]> {
   const bare = statements.map(({ config }) => bareResult(config))
   if (Object.keys(kept).length === 0) return bare
-  const client = await host.connect(signal)
+  // Its caller came before the end of the pool, and what he asks for is stored.
+  const own = host.isEnding() ? await host.borrow(SETTLE_MILLIS) : undefined
+  const client = own?.client ?? (await host.connect(signal))
+  const release = own?.release ?? client.release
   let failure: Error | undefined
   for (const [place, statement] of statements.entries()) {
     const rows = kept[place]
@@ -104,7 +108,7 @@ export async function repeatResults(
     const [result] = results
     if (result) bare[place] = Object.assign(result, { repeated: true }) as Repeated
   }
-  client.release(failure)
+  release(failure)
   return bare
 }
 

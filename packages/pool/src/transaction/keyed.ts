@@ -179,14 +179,14 @@ export async function askKey(host: TransactionHost, lost: LostKey): Promise<Foun
   const until = clock.mono() + SETTLE_MILLIS
   for (let attempt = 0; ; attempt++) {
     const row = await askOnce(host, lost).catch(() => undefined)
-    const isOver = host.isEnding() || currentInvocation()?.signal.aborted === true
+    const isOver = host.isTurnedOut() || currentInvocation()?.signal.aborted === true
     if (row || isOver || (attempt >= 3 && clock.mono() >= until)) return row
     await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))
   }
 }
 
 async function askOnce(host: TransactionHost, { key, fingerprint }: LostKey): Promise<FoundRow | undefined> {
-  const client = await host.connect()
+  const { client, release } = await host.borrow(SETTLE_MILLIS)
   let failure: Error | undefined
   try {
     const tombstone = await rowBy(client, TOMBSTONE, [key, fingerprint, keyTimeOf(key)]).catch((error: Error) => {
@@ -201,7 +201,7 @@ async function askOnce(host: TransactionHost, { key, fingerprint }: LostKey): Pr
     failure = error as Error
     throw error
   } finally {
-    client.release(failure)
+    release(failure)
   }
 }
 

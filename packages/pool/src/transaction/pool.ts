@@ -2,6 +2,7 @@
 
 import { createStatementCache, type Outcome } from '@thaw/core'
 import type { QueryResult } from 'pg'
+import { type OwnWork, ownWorkOf } from '../checkout/own-work.ts'
 import { createPoolContext, type PoolContext } from '../connection/pool-context.ts'
 import type { Driver } from '../driver/driver.ts'
 import type { PeerClient } from '../driver/peer.ts'
@@ -48,6 +49,7 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
     #createOnce(): ExactlyOnce {
       const { memory } = this.#context
       const settings = settingsOf(this.options as object)
+      const own = ownWorkOf(this) as OwnWork
       const host = {
         driver,
         memory,
@@ -58,7 +60,10 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
         hasKeyTable: undefined,
         keeper: new Keeper(),
         connect: (signal?: AbortSignal) => (signal ? this.connect({ signal }) : this.connect()) as Promise<PeerClient>,
+        borrow: (timeoutMillis: number) => own.borrow(settings.clock, timeoutMillis),
+        begin: () => own.begin(),
         isEnding: () => this.ending,
+        isTurnedOut: () => own.isTurnedOut,
         unknown: (error: Error, commit: LostCommit) => noteUnknown(error, { commit, memory }),
         unknownKey: (error: Error, key: LostKey) => noteUnknown(error, { key, memory }),
       }

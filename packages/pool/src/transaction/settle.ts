@@ -16,6 +16,7 @@ import {
   type XactStatus,
 } from '@thaw/core'
 import { emitOutcome } from '../checkout/emit.ts'
+import type { Borrowed } from '../checkout/own-work.ts'
 import type { Loss } from '../connection/lost-statement.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { ASK_WHO, backendOf, question } from './backend.ts'
@@ -35,8 +36,10 @@ export interface LostCommit extends LostSession {
 /** What settling needs of its pool. */
 export interface SettleHost {
   readonly clock: Clock
-  connect(): Promise<PeerClient>
-  isEnding(): boolean
+  /** A connection for a question of our own, also while the pool ends. */
+  borrow(timeoutMillis: number): Promise<Borrowed>
+  /** The end of the pool waits no longer. */
+  isTurnedOut(): boolean
 }
 
 /** How long is asked, in all. As long as the pool tries to open a connection by default. */
@@ -73,11 +76,11 @@ export async function settle(host: SettleHost, lost: LostCommit): Promise<Commit
 const NOTHING = { now: undefined, isStandby: false, status: undefined, checkpointXid: undefined } as const
 
 function isOver(host: SettleHost): boolean {
-  return host.isEnding() || currentInvocation()?.signal?.aborted === true
+  return host.isTurnedOut() || currentInvocation()?.signal?.aborted === true
 }
 
 async function askOnce(host: SettleHost, lost: LostCommit, before: Incarnation, last: CommitVerdict): Promise<CommitVerdict> {
-  const client = await host.connect()
+  const { client, release } = await host.borrow(SETTLE_MILLIS)
   let failure: Error | undefined
   try {
     return await ask(client, host.clock, lost, before)
@@ -86,7 +89,7 @@ async function askOnce(host: SettleHost, lost: LostCommit, before: Incarnation, 
     if ('severity' in failure && NO_FUNCTIONS.has(codeOf(failure))) return judgeCommit({ xid: lost.xid, before, ...NOTHING })
     return last
   } finally {
-    client.release(failure)
+    release(failure)
   }
 }
 

@@ -22,6 +22,7 @@ import { Attempt, type AttemptHost } from './attempt.ts'
 import { unaskedBackend } from './backend.ts'
 import { fence, type LostSession } from './fence.ts'
 import type { Keeper } from './kept-result.ts'
+import { endLeftBehind } from './left-behind.ts'
 import { beginOf, DEFAULT_RETRIES, type TransactionOptions } from './rules.ts'
 import { emitSettled, type LostCommit, type SettleHost, settle, unknownError } from './settle.ts'
 import { LEFT_OPEN, Session, type TransactionClient, UNAWAITED } from './transaction-client.ts'
@@ -31,6 +32,9 @@ export interface TransactionHost extends AttemptHost, SettleHost {
   readonly memory: Memory
   readonly keeper: Keeper
   connect(signal?: AbortSignal): Promise<PeerClient>
+  /** From now on the end of the pool waits for what is done. Returns the function that says that it is over. */
+  begin(): () => void
+  isEnding(): boolean
   /** The error says that the outcome is unknown, and may be asked again. */
   unknown(error: Error, lost: LostCommit): void
   unknownKey(
@@ -55,13 +59,13 @@ export async function runTransaction<Result>(host: TransactionHost, work: Work<R
   let lost: LostSession | undefined
   for (let tries = 0; ; tries++) {
     const over = interruptedBefore({ timeoutMillis: 0, signal: options.signal })
-    if (over) throw over
+    if (over) throw givenUp(host, lost, over)
     const ended = await attemptOnce(host, work, options, lost)
     if (ended.is === 'stored') {
       memory.budget = earn(memory.budget)
       return ended.result
     }
-    lost = ended.fence ?? lost
+    lost = ended.fence
     const reason = rerunReason(ended.error)
     const budget = reason === 'lost' ? spend(memory.budget) : memory.budget
     const facts = {
@@ -71,12 +75,18 @@ export async function runTransaction<Result>(host: TransactionHost, work: Work<R
       isPoolEnding: host.isEnding(),
       hasBudget: budget !== undefined,
     }
-    if (!mayRerun(facts)) throw ended.error
+    if (!mayRerun(facts)) throw givenUp(host, lost, ended.error)
     memory.budget = budget ?? memory.budget
     const delayMillis = backoffMillis(tries, Number.POSITIVE_INFINITY, clock.random())
     emitRetried(memory.events, 'transaction', delayMillis, ended.error)
     await sleep(host, delayMillis, options.signal)
   }
+}
+
+/** Returns the error. */
+function givenUp(host: TransactionHost, lost: LostSession | undefined, error: Error): Error {
+  if (lost) endLeftBehind(host, lost)
+  return error
 }
 
 function isOver({ signal }: TransactionOptions): boolean {

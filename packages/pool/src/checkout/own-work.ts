@@ -1,0 +1,85 @@
+/**
+ * What the pool does for itself beside its callers' statements: it asks what became of a write whose answer was lost, and ends sessions that were left behind. `end()` waits for it as for the clients in
+ * use, and lets it open connections meanwhile.
+ */
+
+import { type Clock, startDeadline } from '@thaw/core'
+import type { ConnectCallback, PeerClient, PeerPool, Release } from '../driver/peer.ts'
+import type { Waiter } from '../driver/waiter.ts'
+
+/** A connection, and how to give it back. */
+export interface Borrowed {
+  readonly client: PeerClient
+  readonly release: Release
+}
+
+/** Takes a connection, also while the pool ends. Returns how to withdraw the request. */
+type Connect = (callback: ConnectCallback) => () => void
+
+const NO_CONNECTION = 'No connection was available in time'
+
+export class OwnWork {
+  readonly #pool: PeerPool<Waiter>
+  readonly #connect: Connect
+  #count = 0
+  #isTurnedOut = false
+
+  constructor(pool: PeerPool<Waiter>, connect: Connect) {
+    this.#pool = pool
+    this.#connect = connect
+  }
+
+  /** The end of the pool has to wait. */
+  get isUnderWay(): boolean {
+    return this.#count > 0 && !this.#isTurnedOut
+  }
+
+  /** From now on the pool waits for it. Returns the function that says that it is over. */
+  begin(): () => void {
+    this.#count++
+    return () => {
+      this.#count--
+      if (this.#count === 0 && this.#pool.ending) this.#pool._pulseQueue()
+    }
+  }
+
+  /** The pool has ended, or waits no longer. */
+  get isTurnedOut(): boolean {
+    return this.#isTurnedOut || this.#pool.ended
+  }
+
+  /** The time in which the pool had to end is up. */
+  turnOut(): void {
+    this.#isTurnedOut = true
+  }
+
+  /** Without the wrappers of tracing tools, and no client of the invocation's: nobody has to give it back. */
+  borrow(clock: Clock, timeoutMillis: number): Promise<Borrowed> {
+    return new Promise((resolve, reject) => {
+      if (this.isTurnedOut) return reject(new Error(NO_CONNECTION))
+      let isOver = false
+      const deadline = startDeadline(clock, timeoutMillis, () => {
+        isOver = true
+        withdraw()
+        reject(new Error(NO_CONNECTION))
+      })
+      const withdraw = this.#connect((error, client, release) => {
+        deadline.cancel()
+        if (isOver) release()
+        else if (error || !client) reject(error)
+        else resolve({ client, release })
+      })
+    })
+  }
+}
+
+const works = new WeakMap<object, OwnWork>()
+
+/** Each pool has one, once it can be connected. */
+export function noteOwnWork(pool: PeerPool<Waiter>, connect: Connect): void {
+  works.set(pool, new OwnWork(pool, connect))
+}
+
+export function ownWorkOf(pool: object): OwnWork | undefined {
+  return works.get(pool)
+}

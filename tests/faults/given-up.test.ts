@@ -1,0 +1,130 @@
+/**
+ * The ends of `pool.transaction()`, `pool.batch()`, `once` and keys, on both drivers: a transaction that is given up, and a pool that ends while a write is being asked after.
+ *
+ * What breaks: a connection falls silent in the middle, and nobody tells the server. With plain `pg` the backend keeps its locks until the server notices, which takes hours, and who ends his pool while
+ * COMMIT is under way hears `ECONNRESET`. With Thaw nothing is left behind, and the caller hears what became of his write before `end()` resolves.
+ */
+
+import * as stock from '@neondatabase/serverless'
+import { Pool as NeonPool } from '@thaw/neon'
+import type { Pool } from '@thaw/pg'
+import { type Neon, startNeon } from '@thaw/testkit'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { failure, INSERT, useSetting } from './setting.ts'
+import { until } from './until.ts'
+
+const setting = useSetting()
+let neon: Neon
+
+beforeAll(async () => {
+  neon = await startNeon()
+  Object.assign(stock.neonConfig, neon.driver)
+  await neon.postgres.query('CREATE TABLE ledger (token text NOT NULL)')
+})
+beforeEach(async () => {
+  for (const server of [neon.postgres, setting.server]) await server.query('TRUNCATE ledger')
+})
+afterAll(() => neon.close())
+
+const store = (pool: Pool, token: string) => pool.transaction((client) => client.query(INSERT, [token]))
+
+describe.each([
+  ['@thaw/pg', () => setting.thaw(), () => setting.proxy, () => setting.server],
+  ['@thaw/neon', () => new NeonPool({ connectionString: neon.url }) as unknown as Pool, () => neon.compute, () => neon.postgres],
+])('%s', (_driver, create, network, server) => {
+  const tokens = async () => (await server().query<{ token: string }>('SELECT token FROM ledger ORDER BY 1')).rows.map(({ token }) => token)
+  const transactions = async () => {
+    const find = "SELECT FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND application_name <> 'thaw-testkit'"
+    return (await server().query(find)).rowCount
+  }
+
+  describe('a transaction that is given up while its connection is silent leaves no backend:', () => {
+    const gone = new Error('no longer wanted')
+    test.each<[string, (pool: Pool) => Promise<unknown>, object]>([
+      [
+        'its function throws an error of its own',
+        (pool) =>
+          pool.transaction(async (client) => {
+            await client.query(INSERT, ['left'])
+            network().cut('drop')
+            await client.query({ text: 'SELECT 1', query_timeout: 50 } as never).catch(() => {})
+            throw gone
+          }),
+        gone,
+      ],
+      [
+        'its first statement has no answer in time',
+        (pool) => {
+          network().loseNextAnswer({ containing: 'INSERT', cut: 'drop' })
+          return pool.transaction((client) => client.query({ text: INSERT, values: ['left'], query_timeout: 50 } as never))
+        },
+        { kind: 'deadline' },
+      ],
+      [
+        'its caller aborts it',
+        (pool) => {
+          const aborted = new AbortController()
+          const work = async (client: { query(text: string, values?: string[]): Promise<unknown> }) => {
+            await client.query(INSERT, ['left'])
+            network().cut('drop')
+            setTimeout(() => aborted.abort(gone), 20)
+            await client.query('SELECT 1')
+          }
+          return pool.transaction(work as never, { signal: aborted.signal })
+        },
+        gone,
+      ],
+    ])('%s', async (name, give, error) => {
+      const pool = create()
+      // Of a connection that has just been opened nothing is known but its pid and its age.
+      const isKnown = !name.startsWith('its first')
+      if (isKnown) await store(pool, 'before')
+      expect(await failure(give(pool))).toMatchObject(error)
+      await until('nothing is left', async () => (await transactions()) === 0)
+      expect(await tokens()).toEqual(isKnown ? ['before'] : [])
+      await pool.end()
+    })
+  })
+
+  describe('a pool that ends while the answer to a write is lost:', () => {
+    const WAYS: readonly [string, (pool: Pool) => Promise<unknown>][] = [
+      ['transaction', (pool) => store(pool, 'it')],
+      ['once', (pool) => pool.query({ text: INSERT, values: ['it'], once: true })],
+      ['a batch, once', (pool) => pool.batch([{ text: INSERT, values: ['it'] }], { once: true })],
+      ['a key', (pool) => pool.query({ text: `${INSERT} RETURNING token`, values: ['it'], idempotencyKey: crypto.randomUUID() })],
+    ]
+    test.each(WAYS)('%s: its caller hears that it is stored, or that it is not', async (name, write) => {
+      for (const [lose, stored] of [
+        ['loseNextAnswer', true],
+        ['loseNextRequest', false],
+      ] as const) {
+        const pool = create()
+        await pool.createIdempotencyTable()
+        await server().query('TRUNCATE ledger')
+        const lost = network()[lose]({ containing: name === 'a key' ? 'INSERT INTO ledger' : 'COMMIT' })
+        const written = write(pool).then(
+          () => true,
+          ({ outcome }) => outcome === 'not-executed' && false,
+        )
+        const ended = pool.end()
+        await lost.struck
+        expect(await written).toBe(stored)
+        await ended
+        expect(await tokens()).toEqual(stored ? ['it'] : [])
+        expect(pool.totalCount).toBe(0)
+      }
+    })
+
+    test('where nothing can be asked, end({ timeoutMillis }) waits no longer than that', async () => {
+      const pool = create()
+      await store(pool, 'before')
+      const lost = network().loseNextAnswer({ containing: 'COMMIT' })
+      const told = failure(store(pool, 'it'))
+      await lost.struck
+      network().refuse()
+      await pool.end({ timeoutMillis: 50 })
+      expect(await told).toMatchObject({ kind: 'outcome-unknown' })
+      await network().accept()
+    })
+  })
+})
