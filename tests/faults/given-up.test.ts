@@ -26,6 +26,24 @@ beforeEach(async () => {
 })
 afterAll(() => neon.close())
 
+interface Bounds {
+  readonly signal?: AbortSignal
+  readonly query_timeout?: number
+}
+
+/** Each way to write that the server is asked about. */
+const WRITES: readonly [string, (pool: Pool, text: string, bounds: Bounds) => Promise<unknown>][] = [
+  ['transaction', (pool, text, { signal, ...rest }) => pool.transaction((client) => client.query({ text, ...rest } as never), { signal })],
+  ['once', (pool, text, bounds) => pool.query({ text, ...bounds, once: true })],
+  ['a key', (pool, text, bounds) => pool.query({ text, ...bounds, idempotencyKey: crypto.randomUUID() })],
+  ['a batch', (pool, text, { signal, ...rest }) => pool.batch([{ text, ...rest }, 'SELECT 1'], { signal, once: false })],
+  ['a batch, once', (pool, text, { signal, ...rest }) => pool.batch(['SELECT 1', { text, ...rest }], { signal, once: true })],
+  [
+    'a batch with a key',
+    (pool, text, { signal, ...rest }) => pool.batch(['SELECT 1', { text, ...rest }], { signal, idempotencyKey: crypto.randomUUID() }),
+  ],
+]
+
 const store = (pool: Pool, token: string) => pool.transaction((client) => client.query(INSERT, [token]))
 
 describe.each([
@@ -127,4 +145,44 @@ describe.each([
       await network().accept()
     })
   })
+
+  describe('a write that its caller ends while it is at work is told as by pool.query() in a transaction:', () => {
+    const SLOW = "INSERT INTO ledger SELECT 'it' FROM pg_sleep(60)"
+    const isAtWork = async () => (await server().query("SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'")).rowCount === 1
+
+    test.each(WRITES)('%s', async (name, write) => {
+      const pool = create()
+      await pool.createIdempotencyTable()
+      const aborted = new AbortController()
+      const reason = new Error('no longer wanted')
+      const told = failure(write(pool, SLOW, { signal: aborted.signal }))
+      await until('it is at work', isAtWork)
+      aborted.abort(reason)
+      const [error, late] = [await told, await failure(write(pool, SLOW, { query_timeout: 50 }))]
+      // Without its id a transaction cannot be asked after: unknown, with the same as its cause.
+      const isUnknown = name === 'a batch'
+      if (isUnknown) for (const each of [error, late]) expect(each).toMatchObject({ kind: 'outcome-unknown' })
+      expect(isUnknown ? error.cause : error).toBe(reason)
+      expect(isUnknown ? late.cause : late).toMatchObject({ kind: 'deadline' })
+      expect(await tokens()).toEqual([])
+      await pool.end()
+    })
+  })
+
+  test.each(WRITES.filter(([name]) => name.endsWith('key')))(
+    '%s that is aborted when it is stored is told as stored',
+    async (_name, write) => {
+      const pool = create()
+      await pool.createIdempotencyTable()
+      const aborted = new AbortController()
+      const lost = network().loseNextAnswer({ containing: 'INSERT INTO ledger', cut: 'drop' })
+      const written = write(pool, "INSERT INTO ledger VALUES ('it')", { signal: aborted.signal })
+      await lost.struck
+      await until('it is stored', async () => (await tokens()).length === 1)
+      aborted.abort(new Error('no longer wanted'))
+      await written
+      expect(await tokens()).toEqual(['it'])
+      await pool.end()
+    },
+  )
 })

@@ -8,7 +8,7 @@ import { isBroken } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import { ASK_WHO, ASK_XID, type Backend, backendOf, knownBackend, noteBackend, tellsNothing, vitalsOf, xidOf } from './backend.ts'
-import { type FlightHost, type FlightStatement, fly, type Landing } from './flight.ts'
+import { type FlightHost, type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
 
 export interface AttemptHost extends FlightHost {
   /** Undefined: not known yet. False: this database has no functions that tell who it is. Then nothing is asked any more. */
@@ -143,9 +143,12 @@ export class Attempt {
     if (begins) this.#state = 'beginning'
     // Should its answer be lost: nothing of it is stored before COMMIT.
     const judgedBy = begins ? 'BEGIN' : text
-    const bounds = boundsOf(statements[0]?.config)
+    // Only one statement by itself has a signal of its own.
+    const signal = (statements[0]?.config as { signal?: unknown } | null)?.signal ?? this.#signal
+    const query_timeout = timeoutOf(statements)
     const flown = fly(this.client, this.#host, [...before, ...statements, ...after], {
-      ...bounds,
+      signal,
+      query_timeout,
       text: judgedBy,
       shown: text,
       shownAt: before.length + statements.length - 1,
@@ -270,9 +273,4 @@ export function textOf(config: unknown): string | undefined {
 function hasPortal(config: unknown): boolean {
   const { rows, portal, binary } = (config ?? {}) as { rows?: unknown; portal?: unknown; binary?: unknown }
   return isSubmittable(config) || Boolean(rows || portal || binary)
-}
-
-function boundsOf(config: unknown): { signal?: unknown; query_timeout?: unknown } {
-  const { signal, query_timeout } = (config ?? {}) as { signal?: unknown; query_timeout?: unknown }
-  return { ...(signal !== undefined && { signal }), ...(query_timeout !== undefined && { query_timeout }) }
 }

@@ -3,14 +3,15 @@
  * got out before: for certainty there are `once`, for a round trip more, and an idempotency key.
  */
 
-import { backoffMillis, ConnectionLostError, codeOf, earn, mayRerun, rerunReason, spend } from '@thaw/core'
+import { backoffMillis, earn, mayRerun, rerunReason, spend } from '@thaw/core'
 import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import { textOf } from './attempt.ts'
 import { ASK_WHO, ASK_XID, backendOf, knownBackend, noteBackend, tellsNothing, unaskedBackend, xidOf } from './backend.ts'
-import { type FlightStatement, fly, type Landing } from './flight.ts'
+import { type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
+import { nothingStored } from './nothing-stored.ts'
 import { DEFAULT_RETRIES } from './rules.ts'
 import { emitSettled, type LostCommit, pause, settle, unknownError } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
@@ -58,6 +59,7 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
     text,
     shownAt: statements.length - 1,
     signal,
+    query_timeout: timeoutOf(statements),
     flushes: asks,
     ends: true,
   })
@@ -102,10 +104,9 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   const { outcome, reason } = await settle(host, lost)
   emitSettled(host.memory.events, loss, outcome)
   if (outcome === 'executed') return { results, failedAt: -1 }
-  const message = `${loss.cause.message}: the connection to ${loss.where} was lost, and the server has been asked: nothing of the batch is stored. Send it again.`
+  const message = `the connection to ${loss.where} was lost, and the server has been asked: nothing of the batch is stored. Send it again.`
   const verdict = { outcome: 'not-executed', reason: 'transaction-rolled-back' } as const
-  if (outcome === 'not-executed')
-    return { ...landing, error: new ConnectionLostError({ verdict, message, cause: loss.cause, wire: { code: codeOf(loss.cause) } }) }
+  if (outcome === 'not-executed') return { ...landing, error: nothingStored(loss.cause, verdict, message) }
   const unknown = unknownError(lost, reason)
   host.unknown(unknown, lost)
   return { ...landing, error: unknown }
@@ -115,14 +116,6 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
 function asRead(landing: Landing, outcome: string): Landing {
   const loss = landing.error && lossOf(landing.error)
   if (outcome !== 'unknown' || !loss) return landing
-  const message = `${loss.cause.message}: the connection to ${loss.where} was lost while the answer was awaited. The batch only reads: it can be sent again.`
-  return {
-    ...landing,
-    error: new ConnectionLostError({
-      verdict: { outcome: 'unknown', reason: 'read' },
-      message,
-      cause: loss.cause,
-      wire: { code: codeOf(loss.cause) },
-    }),
-  }
+  const message = `the connection to ${loss.where} was lost while the answer was awaited. The batch only reads: it can be sent again.`
+  return { ...landing, error: nothingStored(loss.cause, { outcome: 'unknown', reason: 'read' }, message) }
 }

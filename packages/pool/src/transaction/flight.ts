@@ -86,6 +86,12 @@ export interface FlightHost {
   readonly memory: Memory
 }
 
+/** The bound of all: the longest of those that its statements are given. */
+export function timeoutOf(statements: readonly FlightStatement[]): number | undefined {
+  const timeouts = statements.map(({ config }) => Number((config as { query_timeout?: unknown } | null)?.query_timeout) || 0)
+  return Math.max(...timeouts) || undefined
+}
+
 /** Sends the statements. Resolves when the server is ready for more, or the connection is lost: never rejects. */
 export async function fly(
   client: PeerClient,

@@ -6,7 +6,6 @@
 import {
   backoffMillis,
   type CommitReason,
-  ConnectionLostError,
   codeOf,
   currentInvocation,
   earn,
@@ -25,9 +24,10 @@ import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { textOf } from './attempt.ts'
 import { question, RAW, tellsNothing } from './backend.ts'
-import { type FlightStatement, fly, type Landing } from './flight.ts'
+import { type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
 import { keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
 import { CLAIM, FORGET, KEY_TABLE, keyTimeOf, keyTrouble, LOOK, NOT_TAKEN, TAKE_OVER, TOMBSTONE } from './key-table.ts'
+import { nothingStored } from './nothing-stored.ts'
 import { emitSettled, pause, SETTLE_MILLIS } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
 
@@ -74,10 +74,12 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
   let refusal: Refusal | undefined
   for (let sends = 1; ; sends++) {
     const over = interruptedBefore({ timeoutMillis: 0, signal: call.signal })
-    if (over) throw over
     const next = judgeKey(row, fingerprint)
+    // It is stored, so its caller is told that, although he has aborted it meanwhile.
+    if (next.step === 'repeated')
+      return repeatResults(host, call.statements, keptRowsOf(row?.results ?? null), over ? undefined : call.signal)
+    if (over) throw over
     if (next.step === 'mismatch') throw anotherStatement(call.key)
-    if (next.step === 'repeated') return repeatResults(host, call.statements, keptRowsOf(row?.results ?? null), call.signal)
     const generation = next.step === 'take over' ? next.generation : undefined
     const sent = refusal ? call.statements : host.keeper.keeping(call.statements, call.key)
     const { landing, look, forgets } = await send(host, { ...call, statements: sent }, fingerprint, generation)
@@ -131,13 +133,11 @@ async function send(
   const forgets = host.keeper.mayForget && host.clock.random() < FORGET_SHARE
   const last = forgets ? [{ config: { text: FORGET, types: RAW } }] : []
   const text = call.statements.map(({ config }) => textOf(config)).join('; ')
-  const timeouts = call.statements.map(({ config }) => Number((config as { query_timeout?: unknown } | null)?.query_timeout) || 0)
-  const query_timeout = Math.max(...timeouts) || undefined
   const landing = await fly(client, host, [first, ...call.statements, ...last], {
     text,
     shownAt: call.statements.length,
     signal: call.signal,
-    query_timeout,
+    query_timeout: timeoutOf(call.statements),
     ends: true,
   })
   const { error } = landing
@@ -214,12 +214,8 @@ async function rowBy(client: PeerClient, text: string, values: readonly unknown[
 }
 
 function notStored({ cause, where }: Loss): Error {
-  return new ConnectionLostError({
-    verdict: { outcome: 'not-executed', reason: 'unsent' },
-    message: `${cause.message}: the connection to ${where} was lost, and the table of keys has been asked: nothing was stored, and nothing of it will be. Send it again under the same key.`,
-    cause,
-    wire: { code: codeOf(cause) },
-  })
+  const message = `the connection to ${where} was lost, and the table of keys has been asked: nothing was stored, and nothing of it will be. Send it again under the same key.`
+  return nothingStored(cause, { outcome: 'not-executed', reason: 'unsent' }, message)
 }
 
 export function unknownKey({ cause, where }: LostKey): OutcomeUnknownError {

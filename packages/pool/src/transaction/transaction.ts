@@ -23,6 +23,7 @@ import { unaskedBackend } from './backend.ts'
 import { fence, type LostSession } from './fence.ts'
 import type { Keeper } from './kept-result.ts'
 import { endLeftBehind } from './left-behind.ts'
+import { nothingStored } from './nothing-stored.ts'
 import { beginOf, DEFAULT_RETRIES, type TransactionOptions } from './rules.ts'
 import { emitSettled, type LostCommit, type SettleHost, settle, unknownError } from './settle.ts'
 import { LEFT_OPEN, Session, type TransactionClient, UNAWAITED } from './transaction-client.ts'
@@ -240,11 +241,6 @@ function notBegun(cause: Error): Error {
 
 /** The same as of any transaction that was lost before its end: nothing of it remains. */
 function lostBeforeCommit({ cause, where }: LostCommit): Error {
-  const { code } = cause as { code?: string }
-  return new ConnectionLostError({
-    verdict: { outcome: 'not-executed', reason: 'transaction-rolled-back' },
-    message: `${cause.message}: the connection to ${where} was lost at COMMIT, and the server has been asked: nothing of the transaction is stored. Run it again.`,
-    cause,
-    wire: { code },
-  })
+  const message = `the connection to ${where} was lost at COMMIT, and the server has been asked: nothing of the transaction is stored. Run it again.`
+  return nothingStored(cause, { outcome: 'not-executed', reason: 'transaction-rolled-back' }, message)
 }
