@@ -1,6 +1,6 @@
 /** Are two statements the same, with the same values? A short text of each, to compare them across processes. It is no protection for a secret. */
 
-/** Of everything that JSON, or the driver, makes a text of. 128 bits: two different statements under one key do not collide. */
+/** Of everything as it is sent: 1 and '1' are one value, since the server is sent the same. 128 bits: two different statements under one key do not collide. */
 export function fingerprintOf(parts: readonly unknown[]): string {
   const text = parts.map((part) => written(part)).join('\n')
   return [0, 1, 2, 3].map((seed) => hash(text, seed)).join('')
@@ -8,8 +8,7 @@ export function fingerprintOf(parts: readonly unknown[]): string {
 
 function written(part: unknown, seen: readonly object[] = []): string {
   if (part === null || part === undefined) return '-'
-  if (typeof part === 'bigint') return `${part}`
-  if (typeof part !== 'object') return `${typeof part}:${JSON.stringify(String(part))}`
+  if (typeof part !== 'object') return JSON.stringify(String(part))
   if (Array.isArray(part)) return `[${part.map((each) => written(each, seen)).join()}]`
   if (ArrayBuffer.isView(part)) return `bytes:${new Uint8Array(part.buffer, part.byteOffset, part.byteLength).join('.')}`
   const { toPostgres } = part as { toPostgres?: unknown }
@@ -19,7 +18,7 @@ function written(part: unknown, seen: readonly object[] = []): string {
       toPostgres.call(part, (value: unknown) => value),
       [...seen, part],
     )}`
-  return `json:${JSON.stringify(part)}`
+  return JSON.stringify(JSON.stringify(part))
 }
 
 /** MurmurHash3's mixing, one word of it. */

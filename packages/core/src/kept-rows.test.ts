@@ -6,12 +6,23 @@ test.each([
   ['  -- why\n UPDATE t SET a = 1 RETURNING *; ', 'UPDATE', '  -- why\n UPDATE t SET a = 1 RETURNING *'],
   ['delete from t returning id; -- ; all', undefined, undefined],
   ['delete from t returning id; -- all', 'DELETE', 'delete from t returning id'],
-  ['with a as (insert into u values (1)) update t set x = 1 returning id', 'UPDATE', undefined],
-  ['with "update" as (select 1) select * from "update"', 'SELECT', undefined],
   ['values (1), (2)', 'SELECT', undefined],
+  ['table t;', 'SELECT', 'table t'],
   ["select ';' as x", 'SELECT', undefined],
 ])('%s has rows', (text, tag, bare) => {
   expect(rowSourceOf(text)).toEqual(tag && { tag, text: bare ?? text })
+})
+
+test.each([
+  ['with a as (insert into u values (1) returning *) ', 'update t set x = 1 returning id', 'UPDATE'],
+  ['with "update" as (select 1) ', 'select * from "update"', 'SELECT'],
+  ['-- select\nWITH RECURSIVE a(b) AS NOT MATERIALIZED (select $q$ ) select $q$), my_select as (table u) /* values */ ', 'TABLE a', 'SELECT'],
+  ['with a as (select 1) search depth first by b set c ', '-- so\n values (1)', 'SELECT'],
+  ["with a as (delete from u where x = E'\\'(' returning 1), ü as (select 1) ", 'insert into t select 1 returning *', 'INSERT 0'],
+])('%s%s has its parts in front of it', (parts, text, tag) => {
+  const source = rowSourceOf(`${parts}${text};`)
+  expect(`${source?.parts}${source?.text}`).toBe(`${parts}${text}`)
+  expect(source).toMatchObject({ tag, text: text.replace(/^-- so\n /, '') })
 })
 
 test.each([

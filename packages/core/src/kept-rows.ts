@@ -3,10 +3,12 @@
  * their rows in the same breath. What it refuses after all is sent as it is.
  */
 
-import { outlineOf } from './outline.ts'
+import { outlineOf, pieceAt } from './outline.ts'
 
-const FIRST = /^(?:with|insert|update|delete|merge|select|values)\b/
-const VERB = /(?<!\{)\b(?:insert|update|delete|merge|select|values)\b/
+const FIRST = /^(?:with|insert|update|delete|merge|select|values|table)\b/
+const VERB = /(?<!\{)\b(?:insert|update|delete|merge|select|values|table)\b/
+/** In the text itself, outside of constants and comments. */
+const MARK = /--|\/\*|['"$()]|(?<![\w$.\x80-\uffff])(?:insert|update|delete|merge|select|values|table)(?![\w$\x80-\uffff])/gi
 const INNERMOST = /\([^()]*\)/g
 const CHANGES: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merge'])
 
@@ -14,6 +16,8 @@ const CHANGES: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'mer
 export interface RowSource {
   /** Without what may not be inside of another one. */
   readonly text: string
+  /** WITH and its parts, in front of it: PostgreSQL takes one that writes only there. Undefined: none. */
+  readonly parts?: string
   /** What its command tag begins with, up to the number of rows. */
   readonly tag: string
 }
@@ -29,8 +33,26 @@ export function rowSourceOf(text: string): RowSource | undefined {
   if (!verb || (CHANGES.has(verb) ? !/(?<!\{)\breturning\b/.test(top) : /\binto\b/.test(top))) return undefined
   const bare = withoutEnd(text, outline)
   if (bare === undefined) return undefined
-  // INSERT tells an OID, which has been 0 since PostgreSQL 12. VALUES calls itself SELECT.
-  return { text: bare, tag: verb === 'insert' ? 'INSERT 0' : verb === 'values' ? 'SELECT' : verb.toUpperCase() }
+  // INSERT tells an OID, which has been 0 since PostgreSQL 12. VALUES and TABLE call themselves SELECT.
+  const tag = verb === 'insert' ? 'INSERT 0' : CHANGES.has(verb) ? verb.toUpperCase() : 'SELECT'
+  if (!outline.startsWith('with')) return { text: bare, tag }
+  const begin = verbAt(bare)
+  return begin < 0 ? undefined : { parts: bare.slice(0, begin), text: bare.slice(begin), tag }
+}
+
+/** Where the statement behind the parts of a WITH begins: at the first of its words outside of parentheses. Where one of them is a part's name, the server refuses what comes of it. */
+function verbAt(text: string): number {
+  let depth = 0
+  MARK.lastIndex = 0
+  for (let found = MARK.exec(text); found; found = MARK.exec(text)) {
+    const [mark] = found
+    if (mark === '(') depth++
+    else if (mark === ')') depth--
+    else if (/^[a-z]/i.test(mark)) {
+      if (depth === 0) return found.index
+    } else MARK.lastIndex = Math.max(MARK.lastIndex, pieceAt(text, MARK.lastIndex).end)
+  }
+  return -1
 }
 
 /** The semicolon may have a comment behind it. */

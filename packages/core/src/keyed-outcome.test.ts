@@ -18,7 +18,7 @@ test('a fingerprint tells statements apart, and their values', () => {
   const parts = [
     ['insert', [1, 2]],
     ['insert', [12]],
-    ['insert', ['1', '2']],
+    ['insert', ['1', '3']],
     ['insert', ['1,2']],
     ['insert', [null]],
     ['insert', []],
@@ -29,6 +29,17 @@ test('a fingerprint tells statements apart, and their values', () => {
   ]
   expect(new Set(parts.map(fingerprintOf)).size).toBe(parts.length)
   expect(fingerprintOf(['insert', [1n, { a: [1] }]])).toBe(fingerprintOf(['insert', [1n, { a: [1] }]]))
+})
+
+test.each<[string, unknown, unknown]>([
+  ['a number', 1, '1'],
+  ['a bigint', 2n ** 60n, '1152921504606846976'],
+  ['a boolean', true, 'true'],
+  ['an object', { a: [1] }, '{"a":[1]}'],
+  ['what is in an array', [1, true], ['1', 'true']],
+  ['nothing', undefined, null],
+])('%s is the text that is sent of it: a form and a queue give one request', (_name, value, text) => {
+  expect(fingerprintOf(['insert', [value]])).toBe(fingerprintOf(['insert', [text]]))
 })
 
 test('a value that says itself what is sent is told by that', () => {

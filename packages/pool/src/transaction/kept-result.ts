@@ -39,7 +39,7 @@ export class Keeper {
     return statements.map((statement, place) => {
       const text = textOf(statement.config)
       const source = text === undefined || this.#refused.has(text) ? undefined : rowSourceOf(text)
-      return source ? { ...statement, config: withText(statement.config, keepRows(source.text, key, place)), tag: source.tag } : statement
+      return source ? { ...statement, config: withText(statement.config, keepRows(source, key, place)), tag: source.tag } : statement
     })
   }
 

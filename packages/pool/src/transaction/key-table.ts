@@ -1,5 +1,7 @@
 /** The table of idempotency keys: its SQL, which its user runs, and what is asked of it. */
 
+import type { RowSource } from '@thaw/core'
+
 /** Its name. It is looked for in the `search_path`, as any other table. */
 export const KEY_TABLE = 'thaw_idempotency'
 /** How old a key may be that carries its time (UUIDv7), when it comes for the first time. What is older is refused, so forgetting it is safe. */
@@ -58,8 +60,9 @@ const MOST_KEPT_BYTES = 65_536
  * A statement, and keeping its rows, as one. What refers to `thaw_rows` reads the rows that there are: the statement itself runs once. Nothing of ours is a parameter: should there be
  * fewer values than the statement wants, it would be taken for one of them.
  */
-export function keepRows(text: string, key: string, place: number): string {
-  return `WITH thaw_rows AS (
+export function keepRows({ parts, text }: RowSource, key: string, place: number): string {
+  return `${parts ? `${parts}
+,` : 'WITH'} thaw_rows AS (
 ${text}
 ), thaw_few AS (SELECT thaw_row::text AS it FROM thaw_rows AS thaw_row LIMIT ${MOST_KEPT_ROWS + 1}
 ), thaw_kept AS (UPDATE ${KEY_TABLE} SET results = coalesce(results, '{}') || jsonb_build_object('${place}', (SELECT coalesce(jsonb_agg(it), '[]') FROM thaw_few),
