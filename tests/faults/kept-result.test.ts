@@ -71,7 +71,11 @@ describe('the second caller gets the rows of the first', () => {
       "WITH a AS (INSERT INTO things (name) VALUES ($1) RETURNING name), b AS (UPDATE things SET name = name || '!' RETURNING name) SELECT * FROM a UNION ALL TABLE b;",
       'SELECT',
     ],
-    ['parts that call themselves', "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 3) INSERT INTO things (name) SELECT $1 || i FROM n RETURNING name", 'INSERT'],
+    [
+      'parts that call themselves',
+      'WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 3) INSERT INTO things (name) SELECT $1 || i FROM n RETURNING name',
+      'INSERT',
+    ],
     ['a whole table', 'WITH it AS (SELECT $1::text) TABLE it', 'SELECT'],
     ['a function', 'SELECT $1::text || lower($1) AS both, NULL AS nothing', 'SELECT'],
     ['one column that is null', 'SELECT nullif($1::text, $1) AS nothing', 'SELECT'],

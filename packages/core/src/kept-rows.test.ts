@@ -16,7 +16,11 @@ test.each([
 test.each([
   ['with a as (insert into u values (1) returning *) ', 'update t set x = 1 returning id', 'UPDATE'],
   ['with "update" as (select 1) ', 'select * from "update"', 'SELECT'],
-  ['-- select\nWITH RECURSIVE a(b) AS NOT MATERIALIZED (select $q$ ) select $q$), my_select as (table u) /* values */ ', 'TABLE a', 'SELECT'],
+  [
+    '-- select\nWITH RECURSIVE a(b) AS NOT MATERIALIZED (select $q$ ) select $q$), my_select as (table u) /* values */ ',
+    'TABLE a',
+    'SELECT',
+  ],
   ['with a as (select 1) search depth first by b set c ', '-- so\n values (1)', 'SELECT'],
   ["with a as (delete from u where x = E'\\'(' returning 1), ü as (select 1) ", 'insert into t select 1 returning *', 'INSERT 0'],
 ])('%s%s has its parts in front of it', (parts, text, tag) => {

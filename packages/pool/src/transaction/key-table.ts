@@ -61,8 +61,12 @@ const MOST_KEPT_BYTES = 65_536
  * fewer values than the statement wants, it would be taken for one of them.
  */
 export function keepRows({ parts, text }: RowSource, key: string, place: number): string {
-  return `${parts ? `${parts}
-,` : 'WITH'} thaw_rows AS (
+  return `${
+    parts
+      ? `${parts}
+,`
+      : 'WITH'
+  } thaw_rows AS (
 ${text}
 ), thaw_few AS (SELECT thaw_row::text AS it FROM thaw_rows AS thaw_row LIMIT ${MOST_KEPT_ROWS + 1}
 ), thaw_kept AS (UPDATE ${KEY_TABLE} SET results = coalesce(results, '{}') || jsonb_build_object('${place}', (SELECT coalesce(jsonb_agg(it), '[]') FROM thaw_few),

@@ -184,8 +184,14 @@ export function checkSingle(statement: unknown, what: string, option: string, cl
       `is ${first.toUpperCase().replace(/\s+/g, ' ')}, which cannot be applied exactly once`,
       'Send it by pool.query(), without that option.',
     )
-  const { kind, mayCommit } = classify(text)
+  const { kind, mayCommit, plainWrite } = classify(text)
   if (kind === 'transaction') refuse('begins or ends a transaction', 'Use pool.transaction().')
+  // In a batch it is as in pool.query(): what comes behind it may need it.
+  if (kind === 'session' && !plainWrite && option !== 'statements')
+    refuse(
+      'leaves something in its session (a setting, a temporary table, a lock), which is whichever the pool has',
+      'Set sessions up by onConnect, or send it on a client of pool.connect().',
+    )
   if (kind === 'unknown')
     refuse('is not one statement, or not one that is understood', 'Use pool.batch([…]) for several, or pool.transaction().')
   if (mayCommit) refuse('may commit by itself', 'Send it by pool.query(), without that option.')
