@@ -75,3 +75,17 @@ test('a client that leaves in the middle of a transaction takes its session with
   expect((await waits).rows).toEqual([{ n: 1 }])
   await other.end()
 })
+
+test('a session that is ended at the server takes its client with it, and another one is opened', async () => {
+  await using pooler = await startPooler(server)
+  const [one, other] = [await through(pooler), await through(pooler)]
+  await one.query('begin')
+  const { rows } = await one.query('select pg_backend_pid() as pid')
+  const ended = new Promise((resolve) => one.once('end', resolve))
+  const waits = other.query('select 1 as n')
+  await server.query('select pg_terminate_backend($1)', [rows[0].pid])
+  await ended
+  expect((await waits).rows).toEqual([{ n: 1 }])
+  expect(pooler.sessionsOpened).toBe(2)
+  await other.end()
+})

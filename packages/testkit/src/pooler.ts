@@ -64,6 +64,14 @@ export async function startPooler(target: { readonly url: string }, { sessions: 
     for (const chunk of next.chunks) session.stream.write(chunk)
   }
 
+  const discard = (session: Session) => {
+    const index = sessions.indexOf(session)
+    if (index === -1) return
+    sessions.splice(index, 1)
+    standing--
+    if (waiting.length > 0) void open()
+  }
+
   const open = async () => {
     counts.sessionsOpened++
     standing++
@@ -76,6 +84,12 @@ export async function startPooler(target: { readonly url: string }, { sessions: 
     stream.on('data', (chunk) => {
       session.user?.write(chunk)
       if (session.finder.read(chunk) === 'I') serveNext(session)
+    })
+    // Ended at the server: whoever it serves is disconnected with it, and the next to ask gets another one.
+    stream.once('close', () => {
+      const { user } = session
+      discard(session)
+      user?.destroy()
     })
     sessions.push(session)
     serveNext(session)
@@ -105,10 +119,8 @@ export async function startPooler(target: { readonly url: string }, { sessions: 
     // going on in it.
     const session = sessionOf(user)
     if (!session) return
-    sessions.splice(sessions.indexOf(session), 1)
-    standing--
+    discard(session)
     session.stream.destroy()
-    if (waiting.length > 0) void open()
   }
 
   const server = createServer({ noDelay: true }, (user) => {
