@@ -1,5 +1,6 @@
 /** `pool.transaction()` under Drizzle and Kysely: what they wrap is run again all the same, and their savepoints are ours. */
 
+import { causesOf } from '@thaw/core'
 import { Pool } from '@thaw/pg'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
@@ -64,6 +65,25 @@ describe.each([
     })
     expect([await count(`${name}-outer`), await count(`${name}-inner`)]).toEqual([1, 0])
   })
+})
+
+test.each<[string, (token: string) => Promise<unknown>]>([
+  ['Drizzle', (token) => drizzle(pool).transaction((tx) => tx.insert(ledger).values({ token }))],
+  [
+    'Kysely',
+    (token) =>
+      new Kysely<Database>({ dialect: new PostgresDialect({ pool: pool as unknown as PostgresPool }) })
+        .transaction()
+        .execute((tx) => tx.insertInto('ledger').values({ token }).execute()),
+  ],
+])('a transaction of %s’s own whose COMMIT is lost is unknown: it rolls back behind it, and keeps that error only', async (name, store) => {
+  const token = `${name}-own`
+  const lost = proxy.loseNextAnswer({ containing: 'commit' })
+  const error = await store(token).catch((reason: Error) => reason)
+  await lost.struck
+  expect(causesOf(error)).toContainEqual(expect.objectContaining({ kind: 'outcome-unknown' }))
+  await expect(pool.outcome(error)).rejects.toMatchObject({ kind: 'outcome-unknown' })
+  expect(await count(token)).toBe(1)
 })
 
 test('a conflict that Drizzle has wrapped is run again', async () => {

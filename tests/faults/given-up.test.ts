@@ -65,7 +65,7 @@ describe.each([
           pool.transaction(async (client) => {
             await client.query(INSERT, ['left'])
             network().cut('drop')
-            await client.query({ text: 'SELECT 1', query_timeout: 50 } as never).catch(() => {})
+            await failure(client.query({ text: 'SELECT 1', query_timeout: 50 } as object as string))
             throw gone
           }),
         gone,
@@ -144,6 +144,22 @@ describe.each([
       expect(await told).toMatchObject({ kind: 'outcome-unknown' })
       await network().accept()
     })
+  })
+
+  test('ROLLBACK behind a lost COMMIT is told what COMMIT was told: libraries keep only the second error', async () => {
+    const pool = create()
+    const client = await pool.connect()
+    await client.query('BEGIN')
+    await client.query(INSERT, ['it'])
+    const lost = network().loseNextAnswer({ containing: 'COMMIT' })
+    const error = await failure(client.query('COMMIT'))
+    await lost.struck
+    expect(error).toMatchObject({ kind: 'outcome-unknown' })
+    expect(await failure(client.query('ROLLBACK'))).toBe(error)
+    expect(await failure(client.query('SELECT 1'))).toMatchObject({ outcome: 'not-executed' })
+    client.release(error)
+    expect(await tokens()).toEqual(['it'])
+    await pool.end()
   })
 
   describe('a write that its caller ends while it is at work is told as by pool.query() in a transaction:', () => {

@@ -79,6 +79,23 @@ export function loseQueued(client: PeerClient, cause: Error): Error {
   return lossError(addressOf(client), { ...evidence, isDirect: false, isUnreplicated: false }, cause)
 }
 
+const ROLLBACK = /^\s*(?:rollback|abort)\b/i
+
+/**
+ * The error for a statement on a client whose connection was lost before. ORMs and blogs send ROLLBACK when COMMIT has failed, and keep the error of the second: "not executed" would be taken for the fate of
+ * the transaction. So it is told what COMMIT was told.
+ */
+export function loseBehind(client: PeerClient, { mayRemain }: Pick<Vitals, 'mayRemain'>, query: PeerQuery, cause: Error): Error {
+  const text = textOf(query)
+  return mayRemain && typeof text === 'string' && ROLLBACK.test(text) ? mayRemain : loseQueued(client, cause)
+}
+
+/** May something be left of it? Then whoever is told that a statement behind it was not executed knows half. */
+export function mayRemain(error: Error): boolean {
+  const { outcome, reason } = lossOf(error)?.verdict ?? { outcome: 'not-executed' }
+  return outcome !== 'not-executed' && reason !== 'read'
+}
+
 /** The same loss, judged with more knowledge than at first. */
 export function judgeAgain({ evidence, cause, where }: Loss, known: Pick<LossEvidence, 'isDirect'>): Error {
   return lossError(where, { ...evidence, ...known }, cause)

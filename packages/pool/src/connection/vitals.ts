@@ -68,6 +68,8 @@ export interface Vitals {
   isPoolQuery: boolean
   /** The end of a transaction is on it: should its answer be lost, the server is asked, and what became of it is told then. */
   isFoundOut?: boolean
+  /** What was told of a statement of which it is not certain that nothing remains: its connection is lost. */
+  mayRemain?: Error
   /** When the probe on its way was sent, on the monotonic clock. Undefined: there is none. */
   askedAt: number | undefined
   /** It has answered a probe since it was last handed out. */

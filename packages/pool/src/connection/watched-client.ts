@@ -25,7 +25,7 @@ import { answerWith, isCommit, isUnreplicated } from './answer-to-commit.ts'
 import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds, withoutTimeout } from './interruption.ts'
-import { loseQueued, loseSent, lossOf } from './lost-statement.ts'
+import { loseBehind, loseQueued, loseSent, lossOf, mayRemain } from './lost-statement.ts'
 import { isRefusal, refusesOnce } from './once-refused.ts'
 import { expectPid, PID_QUESTION } from './pid-question.ts'
 import { beginsWithProof, PROOF, probe } from './probe.ts'
@@ -205,7 +205,7 @@ function extend(Base: ClientClass): ClientClass {
         this._queryable = _queryable
         this._ending = _ending
         // pg may have refused it itself.
-        for (const query of queue.splice(length)) this.#fail(query, isRefusal(error) ? error : loseQueued(this.#self, error))
+        for (const query of queue.splice(length)) this.#fail(query, isRefusal(error) ? error : this.#loseBehind(query, error))
       }
     }
 
@@ -327,7 +327,7 @@ function extend(Base: ClientClass): ClientClass {
       if (active) this.#fail(active, this.#lose(attached, active, held ?? error, this.pipeline === true || shared?.isHeadAhead === true))
       const ahead = [...(shared?.sent ?? []), ...sentQueriesOf(this).splice(0)]
       for (const query of ahead) this.#fail(query, this.#lose(attached, query, cause, true))
-      for (const query of [...(shared?.unsent ?? []), ...queuedQueriesOf(this).splice(0)]) this.#fail(query, loseQueued(this.#self, cause))
+      for (const query of [...(shared?.unsent ?? []), ...queuedQueriesOf(this).splice(0)]) this.#fail(query, this.#loseBehind(query, cause))
       super._errorAllQueries(error)
     }
 
@@ -335,8 +335,13 @@ function extend(Base: ClientClass): ClientClass {
       const { classify, isDirect } = host
       const error = loseSent(this.#self, vitals, { query, classify, isPipelined, isDirect }, cause)
       const loss = lossOf(error)
+      if (mayRemain(error)) vitals.mayRemain = error
       if (loss && !vitals.isPoolQuery && !vitals.isFoundOut) host.reported(loss)
       return error
+    }
+
+    #loseBehind(query: PeerQuery, cause: Error): Error {
+      return this.#attached ? loseBehind(this.#self, this.#attached.vitals, query, cause) : loseQueued(this.#self, cause)
     }
 
     #fail(query: PeerQuery, error: Error): void {
