@@ -65,7 +65,7 @@ describe.each([
           pool.transaction(async (client) => {
             await client.query(INSERT, ['left'])
             network().cut('drop')
-            await failure(client.query({ text: 'SELECT 1', query_timeout: 50 } as object as string))
+            await failure(client.query({ text: 'SELECT 1', query_timeout: 50 } as unknown as string))
             throw gone
           }),
         gone,
