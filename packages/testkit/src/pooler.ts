@@ -85,7 +85,7 @@ export async function startPooler(target: { readonly url: string }, { sessions: 
       session.user?.write(chunk)
       if (session.finder.read(chunk) === 'I') serveNext(session)
     })
-    // Ended at the server: whoever it serves is disconnected with it, and the next to ask gets another one.
+    // Ended at the server: the client that it serves is disconnected with it, and the next one to ask gets another session.
     stream.once('close', () => {
       const { user } = session
       discard(session)

@@ -53,7 +53,7 @@ export class OwnWork {
     this.#isTurnedOut = true
   }
 
-  /** Without the wrappers of tracing tools, and no client of the invocation's: nobody has to give it back. */
+  /** Without the wrappers of tracing tools, and no client of the invocation: its handler does not have to release it. */
   borrow(clock: Clock, timeoutMillis: number): Promise<Borrowed> {
     return new Promise((resolve, reject) => {
       if (this.isTurnedOut) return reject(new Error(NO_CONNECTION))

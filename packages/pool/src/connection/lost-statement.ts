@@ -90,7 +90,7 @@ export function loseBehind(client: PeerClient, { mayRemain }: Pick<Vitals, 'mayR
   return mayRemain && typeof text === 'string' && ROLLBACK.test(text) ? mayRemain : loseQueued(client, cause)
 }
 
-/** May something be left of it? Then whoever is told that a statement behind it was not executed knows half. */
+/** May something be left of it? That a statement behind it was not executed is then half of the truth. */
 export function mayRemain(error: Error): boolean {
   const { outcome, reason } = lossOf(error)?.verdict ?? { outcome: 'not-executed' }
   return outcome !== 'not-executed' && reason !== 'read'
