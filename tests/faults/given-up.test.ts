@@ -1,30 +1,25 @@
 /**
  * The ends of `pool.transaction()`, `pool.batch()`, `once` and keys, on both drivers: a transaction that is given up, and a pool that ends while a write is being asked after.
  *
- * What breaks: a connection falls silent in the middle, and nobody tells the server. With plain `pg` the backend keeps its locks until the server notices, which takes hours, and who ends his pool while
- * COMMIT is under way hears `ECONNRESET`. With Thaw nothing is left behind, and the caller hears what became of his write before `end()` resolves.
+ * What breaks: a connection falls silent in the middle, and the server does not know. With plain `pg` the backend keeps its locks until the server notices, which takes hours, and a pool that ends while
+ * COMMIT is under way rejects it with `ECONNRESET`. With Thaw nothing is left behind, and the caller hears what became of the write before `end()` resolves.
  */
 
-import * as stock from '@neondatabase/serverless'
 import { Pool as NeonPool } from '@thaw/neon'
 import type { Pool } from '@thaw/pg'
-import { type Neon, startNeon } from '@thaw/testkit'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { neon, useOneNeon } from './one-neon.ts'
 import { failure, INSERT, useSetting } from './setting.ts'
 import { until } from './until.ts'
 
-const setting = useSetting()
-let neon: Neon
+useOneNeon()
 
-beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(stock.neonConfig, neon.driver)
-  await neon.postgres.query('CREATE TABLE ledger (token text NOT NULL)')
-})
+const setting = useSetting()
+
+beforeAll(() => neon.postgres.query('CREATE TABLE ledger (token text NOT NULL)'))
 beforeEach(async () => {
   for (const server of [neon.postgres, setting.server]) await server.query('TRUNCATE ledger')
 })
-afterAll(() => neon.close())
 
 interface Bounds {
   readonly signal?: AbortSignal

@@ -92,7 +92,7 @@ export async function repeatResults(
 ): Promise<Repeated[]> {
   const bare = statements.map(({ config }) => bareResult(config))
   if (Object.keys(kept).length === 0) return bare
-  // Its caller came before the end of the pool, and what he asks for is stored.
+  // Its caller came before the end of the pool, and what they ask for is stored.
   const own = host.isEnding() ? await host.borrow(SETTLE_MILLIS) : undefined
   const client = own?.client ?? (await host.connect(signal))
   const release = own?.release ?? client.release

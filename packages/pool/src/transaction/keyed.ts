@@ -75,7 +75,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
   for (let sends = 1; ; sends++) {
     const over = interruptedBefore({ timeoutMillis: 0, signal: call.signal })
     const next = judgeKey(row, fingerprint)
-    // It is stored, so its caller is told that, although he has aborted it meanwhile.
+    // It is stored, so its caller is told that, even after an abort.
     if (next.step === 'repeated')
       return repeatResults(host, call.statements, keptRowsOf(row?.results ?? null), over ? undefined : call.signal)
     if (over) throw over

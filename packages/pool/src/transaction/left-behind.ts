@@ -1,6 +1,6 @@
 /**
- * A transaction that is given up when its connection is lost: its backend may wait for the next statement until the server notices, which takes hours, and holds its locks meanwhile. It is ended behind the
- * caller's back, who has his error already.
+ * A transaction that is given up when its connection is lost: its backend may wait for the next statement until the server notices, which takes hours, and holds its locks meanwhile. It is ended in the
+ * background: the caller has the error already.
  */
 
 import type { Clock } from '@thaw/core'
