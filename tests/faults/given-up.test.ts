@@ -141,6 +141,25 @@ describe.each([
     })
   })
 
+  test('a batch with a key of which half has arrived: its backend holds the key, and is ended', async () => {
+    const pool = create()
+    await pool.createIdempotencyTable()
+    const aborted = new AbortController()
+    const lost = network().loseNextRequest({ containing: 'the last part', cut: 'drop' })
+    // More than a socket takes at once.
+    const parts = ['x'.repeat(2_000_000), 'the last part'].map((value) => ({ text: INSERT, values: [value] }))
+    const told = failure(pool.batch(parts, { idempotencyKey: crypto.randomUUID(), signal: aborted.signal }))
+    await lost.struck
+    const isWaiting =
+      "SELECT FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'ClientRead' AND query LIKE 'INSERT INTO ledger%'"
+    await until('it waits for the rest', async () => (await server().query(isWaiting)).rowCount === 1)
+    aborted.abort(new Error('no longer wanted'))
+    expect(await told).toMatchObject({ message: 'no longer wanted' })
+    await until('its backend is gone', async () => (await server().query(isWaiting)).rowCount === 0)
+    expect(await tokens()).toEqual([])
+    await pool.end()
+  })
+
   test('ROLLBACK behind a lost COMMIT is told what COMMIT was told: libraries keep only the second error', async () => {
     const pool = create()
     const client = await pool.connect()

@@ -9,8 +9,10 @@ import { interruptedBefore } from '../connection/interruption.ts'
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import { textOf } from './attempt.ts'
-import { ASK_WHO, ASK_XID, backendOf, knownBackend, noteBackend, tellsNothing, unaskedBackend, xidOf } from './backend.ts'
+import { ASK_WHO, ASK_XID, backendOf, knownBackend, noteBackend, tellsNothing, xidOf } from './backend.ts'
+import { lostSession } from './fence.ts'
 import { type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
+import { endLeftBehind } from './left-behind.ts'
 import { nothingStored } from './nothing-stored.ts'
 import { DEFAULT_RETRIES } from './rules.ts'
 import { emitSettled, type LostCommit, pause, settle, unknownError } from './settle.ts'
@@ -89,13 +91,10 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
     loss.verdict.outcome !== 'unknown' || statements.every(({ config }) => host.classify(textOf(config) ?? '').kind === 'read')
   if (isKnown) return { ...asRead(landing, loss.verdict.outcome), untold: loss }
   const backend = knownBackend(client) ?? (asksWho ? backendOf(results[end]) : undefined)
-  const isDirect = host.memory.isDirect !== false && (!backend || backend.pid === String(client.processID))
+  // All of it was answered, but for the end: then the id is known, unless it had none.
+  const xid = results.length === end + after.length ? xidOf(results.at(-1)) : undefined
   const lost: LostCommit = {
-    backend,
-    unasked: isDirect ? unaskedBackend(client) : undefined,
-    isDirect,
-    // All of it was answered, but for the end: then the id is known, unless it had none.
-    xid: results.length === end + after.length ? xidOf(results.at(-1)) : undefined,
+    ...lostSession(host.memory, client, { backend, xid }),
     where: loss.where,
     lostAt: host.clock.wall(),
     cause: loss.cause,
@@ -107,6 +106,7 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   const message = `the connection to ${loss.where} was lost, and the server has been asked: nothing of the batch is stored. Send it again.`
   const verdict = { outcome: 'not-executed', reason: 'transaction-rolled-back' } as const
   if (outcome === 'not-executed') return { ...landing, error: nothingStored(loss.cause, verdict, message) }
+  endLeftBehind(host, lost)
   const unknown = unknownError(lost, reason)
   host.unknown(unknown, lost)
   return { ...landing, error: unknown }

@@ -2,8 +2,9 @@
 
 import type { Clock } from '@thaw/core'
 import { BACKEND_START } from '../connection/known-backend.ts'
+import type { Memory } from '../connection/pool-context.ts'
 import type { PeerClient } from '../driver/peer.ts'
-import { ageMillis, type Backend, question, type UnaskedBackend } from './backend.ts'
+import { ageMillis, type Backend, question, type UnaskedBackend, unaskedBackend } from './backend.ts'
 
 /** What is known of the session that was lost. */
 export interface LostSession {
@@ -13,6 +14,16 @@ export interface LostSession {
   /** Behind a pooler a backend may serve another client by now: it is ended only while it is in this very transaction. */
   readonly isDirect: boolean
   readonly xid: bigint | null | undefined
+}
+
+/** By what its client knew. */
+export function lostSession(
+  { isDirect: wasDirect }: Pick<Memory, 'isDirect'>,
+  client: PeerClient,
+  { backend, xid }: Pick<LostSession, 'backend' | 'xid'>,
+): LostSession {
+  const isDirect = wasDirect !== false && (!backend || backend.pid === String(client.processID))
+  return { backend, unasked: isDirect ? unaskedBackend(client) : undefined, isDirect, xid }
 }
 
 const BY_XID = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1::int AND ${BACKEND_START} = $2 AND backend_xid = ($3::xid8)::xid`

@@ -23,7 +23,8 @@ import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { textOf } from './attempt.ts'
-import { question, RAW, tellsNothing } from './backend.ts'
+import { knownBackend, question, RAW, tellsNothing } from './backend.ts'
+import { fence, type LostSession, lostSession } from './fence.ts'
 import { type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
 import { keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
 import { CLAIM, FORGET, KEY_TABLE, keyTimeOf, keyTrouble, LOOK, NOT_TAKEN, TAKE_OVER, TOMBSTONE } from './key-table.ts'
@@ -46,6 +47,8 @@ export interface LostKey {
   readonly fingerprint: string
   readonly where: string
   readonly cause: Error
+  /** It may still be at work, or wait for the rest of what was sent: the tombstone would wait for it. */
+  readonly session: LostSession
 }
 
 /** A row, with what it keeps. */
@@ -82,7 +85,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     if (next.step === 'mismatch') throw anotherStatement(call.key)
     const generation = next.step === 'take over' ? next.generation : undefined
     const sent = refusal ? call.statements : host.keeper.keeping(call.statements, call.key)
-    const { landing, look, forgets } = await send(host, { ...call, statements: sent }, fingerprint, generation)
+    const { landing, look, forgets, session } = await send(host, { ...call, statements: sent }, fingerprint, generation)
     if (!landing.error) {
       memory.budget = earn(memory.budget)
       if (refusal) host.keeper.noteRefused(refusal)
@@ -104,7 +107,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
       (failedAt === 0 && codeOf(error) === NOT_TAKEN && generation !== undefined)
     if (failedAt === 0 && !loss && !isTaken && call.withoutKey && rerunReason(error) !== 'conflict') return call.withoutKey()
     if (isTaken) row = look
-    else if (loss) row = await afterLoss(host, { key: call.key, fingerprint, where: loss.where, cause: loss.cause }, loss)
+    else if (loss) row = await afterLoss(host, { key: call.key, fingerprint, where: loss.where, cause: loss.cause, session }, loss)
     else if (rerunReason(error) !== 'conflict') throw trouble ? keyError(trouble, call.key, error) : error
     if (row?.state === 'done') continue
     const budget = isTaken ? memory.budget : spend(memory.budget)
@@ -123,7 +126,7 @@ async function send(
   call: KeyedCall,
   fingerprint: string,
   generation: number | undefined,
-): Promise<{ landing: Landing; look?: FoundRow | undefined; forgets?: boolean }> {
+): Promise<{ landing: Landing; look?: FoundRow | undefined; forgets?: boolean; session: LostSession }> {
   const client = await host.connect(call.signal)
   const time = keyTimeOf(call.key)
   const first =
@@ -140,10 +143,11 @@ async function send(
     query_timeout: timeoutOf(call.statements),
     ends: true,
   })
+  const session = lostSession(host.memory, client, { backend: knownBackend(client), xid: undefined })
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error)) {
     client.release(error && (lossOf(error) || isBroken(client)) ? error : undefined)
-    return { landing }
+    return { landing, session }
   }
   const trouble = landing.failedAt === 0 ? keyTrouble(error) : undefined
   // Of one that has expired, too: it is kept for a day longer than it may come for the first time.
@@ -151,10 +155,10 @@ async function send(
   try {
     const look = isTaken ? await rowBy(client, LOOK, [call.key]) : undefined
     client.release()
-    return { landing, look, forgets }
+    return { landing, look, forgets, session }
   } catch (unanswered) {
     client.release(unanswered as Error)
-    return { landing: { results: [], failedAt: -1, error: unanswered as Error } }
+    return { landing: { results: [], failedAt: -1, error: unanswered as Error }, session }
   }
 }
 
@@ -185,10 +189,11 @@ export async function askKey(host: TransactionHost, lost: LostKey): Promise<Foun
   }
 }
 
-async function askOnce(host: TransactionHost, { key, fingerprint }: LostKey): Promise<FoundRow | undefined> {
+async function askOnce(host: TransactionHost, { key, fingerprint, session }: LostKey): Promise<FoundRow | undefined> {
   const { client, release } = await host.borrow(SETTLE_MILLIS)
   let failure: Error | undefined
   try {
+    await fence(client, session, host.clock, QUESTION_MILLIS)
     const tombstone = await rowBy(client, TOMBSTONE, [key, fingerprint, keyTimeOf(key)]).catch((error: Error) => {
       if (keyTrouble(error) === 'expired') return undefined
       throw error

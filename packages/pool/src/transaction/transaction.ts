@@ -19,8 +19,7 @@ import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { Attempt, type AttemptHost } from './attempt.ts'
-import { unaskedBackend } from './backend.ts'
-import { fence, type LostSession } from './fence.ts'
+import { fence, type LostSession, lostSession } from './fence.ts'
 import type { Keeper } from './kept-result.ts'
 import { endLeftBehind } from './left-behind.ts'
 import { nothingStored } from './nothing-stored.ts'
@@ -40,7 +39,13 @@ export interface TransactionHost extends AttemptHost, SettleHost {
   unknown(error: Error, lost: LostCommit): void
   unknownKey(
     error: Error,
-    lost: { readonly key: string; readonly fingerprint: string; readonly where: string; readonly cause: Error },
+    lost: {
+      readonly key: string
+      readonly fingerprint: string
+      readonly where: string
+      readonly cause: Error
+      readonly session: LostSession
+    },
   ): void
 }
 
@@ -224,9 +229,7 @@ function withCause(error: Error, cause: Error): Error {
 }
 
 function sessionOf(host: TransactionHost, attempt: Attempt): LostSession {
-  const { client, backend, xid } = attempt
-  const isDirect = host.memory.isDirect !== false && (!backend || backend.pid === String(client.processID))
-  return { backend, unasked: isDirect ? unaskedBackend(client) : undefined, isDirect, xid }
+  return lostSession(host.memory, attempt.client, attempt)
 }
 
 /** What was lost is our own question. */
