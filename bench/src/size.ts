@@ -1,7 +1,7 @@
 /** What is shipped, where its size comes from, and how it grew. */
 
 import { type Bundle, bundle } from './bundle.ts'
-import { writeTable } from './page.ts'
+import { writeSentence, writeTable } from './page.ts'
 import type { Comparison, Row, Scenario } from './scenario.ts'
 import { compareHistory } from './size-history.ts'
 import { compareParts, kb } from './size-parts.ts'
@@ -26,7 +26,7 @@ export const size: Scenario = {
       // Two minutes: each commit is bundled.
       'size-history': quick ? undefined : await compareHistory(progress),
     }
-    if (!quick) for (const [name, table] of Object.entries(tables)) if (table) await writeTable(PAGE, name, table)
+    if (!quick) await write(tables, both, peer)
     return {
       rows: [
         rowOf('`@thaw/core`, all of it', core, true),
@@ -35,9 +35,21 @@ export const size: Scenario = {
         { ...rowOf('`@thaw/pg` with core, beside `pg` itself', both, false), pg: { value: peer.gzipped / 1000 } },
       ],
       comparisons: Object.values(tables).filter((table) => table !== undefined),
-      notes: quick ? [] : [`The tables of ${PAGE} are written.`],
+      notes: quick ? [] : [`Written into ${PAGE}, README.md and docs/start/cloudflare.md.`],
     }
   },
+}
+
+async function write(tables: Readonly<Record<string, Comparison | undefined>>, both: Bundle, peer: Bundle): Promise<void> {
+  for (const [name, table] of Object.entries(tables)) if (table) await writeTable(PAGE, name, table)
+  const [ours, others] = [kb(both.gzipped), kb(peer.gzipped)]
+  const times = (Number.parseFloat(ours) / Number.parseFloat(others)).toFixed(1)
+  await writeSentence(
+    'README.md',
+    /adds [\d.]+ kB, minified and gzipped: [\d.]+ times `pg` itself \([\d.]+ kB\)/,
+    `adds ${ours}, minified and gzipped: ${times} times \`pg\` itself (${others})`,
+  )
+  await writeSentence('docs/start/cloudflare.md', /[\d.]+ kB beside `pg`'s [\d.]+/, `${ours} beside \`pg\`'s ${others.replace(' kB', '')}`)
 }
 
 function compare(both: Bundle, pg: Bundle, used: Bundle, core: Bundle, peer: Bundle): Comparison {

@@ -43,7 +43,7 @@ const FIND = `
   FROM (SELECT) AS one LEFT JOIN pg_stat_activity
     ON pid = ANY ($1::int[]) AND usename = session_user AND datname = current_database()`
 
-/** Whosever they are: who is not seen here is not there. That the asker sees itself shows that it would see them. */
+/** Of every owner: a backend that is not seen here is not there. The asker sees itself, which shows that it would see them. */
 const PRESENT = `
   SELECT pg_backend_pid()::text AS asker, ${POSTMASTER_START} AS server, pid::text, ${BACKEND_START} AS began
   FROM pg_stat_activity WHERE pid = ANY ($1::int[]) OR pid = pg_backend_pid()`
