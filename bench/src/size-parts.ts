@@ -6,10 +6,10 @@ import type { Comparison } from './scenario.ts'
 /** What a pool that only checks its connections could do without, and the files that are there for it alone. */
 const FEATURES: readonly (readonly [string, RegExp])[] = [
   ['transactions, batches, `once`, idempotency keys', /pool\/src\/transaction\/|core\/src\/(?:\w+-outcome|fingerprint|kept-rows|rerun)\./],
-  ['shared reads, and what tells a read', /\/(?:sharing|shareable|shared-reads|ledger|broadcast|share|harmless|outline)\./],
+  ['shared reads, and what tells a read', /\/(?:sharing|shareable|shared-reads|shared-connection|ledger|share|harmless|outline)\./],
   ['fleets', /pool\/src\/fleet\/|core\/src\/(?:fleet|pace|room|by-hand)\./],
   ['asking about silent statements, and cancelling them', /pool\/src\/inquiry\//],
-  ['channels for tracing tools, `logTo`', /\/(?:traced-\w+|diagnostics|narrate)\./],
+  ['channels for tracing tools, `logTo`', /\/(?:traced-\w+|diagnostics|broadcast|narrate)\./],
   ['several hosts', /\/hosts\./],
   ['Cloudflare Workers: connections of a request', /\/scope\/|core\/src\/scope\./],
   ['statements prepared by themselves', /\/(?:prepared|statement-cache)\./],
