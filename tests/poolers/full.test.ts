@@ -19,6 +19,7 @@ let server: PostgresServer
 let pooler: net.Server
 let refusing = 0
 let said: readonly [code: string, words: string] = ['', '']
+let ready: Buffer = Buffer.alloc(0)
 
 function refusal([code, words]: readonly [string, string]): Buffer {
   const fields = ['SFATAL', 'VFATAL', `C${code}`, `M${words}`].map((field) => `${field}\0`)
@@ -36,7 +37,7 @@ beforeAll(async () => {
     if (refusing > 0) {
       socket.once('data', () => {
         refusing--
-        socket.end(refusal(said))
+        socket.end(Buffer.concat([refusal(said), ready]))
       })
       return
     }
@@ -80,6 +81,13 @@ test.each([
   ['PgBouncer', '08P01', 'server login has been failing, cached error: connect failed (server_login_retry)'],
   ['PgBouncer', '08P01', 'server login has been failing, try again later (server_login_retry)'],
   ['Neon', 'XX000', 'Control plane request failed'],
+  ['pgcat', '58000', 'Pool down for database: "app", user: "app"'],
+  ['pgcat', '58000', 'terminating connection due to administrator command'],
+  // AWS lists the words, and no codes: whatever it is, it may pass.
+  ['RDS Proxy', '08000', 'Timed-out waiting to acquire database connection'],
+  ['RDS Proxy', '53400', 'The maximum number of client connections to the proxy exceeded 420.'],
+  ['RDS Proxy', '53400', 'Rate of connection to proxy exceeded 10.'],
+  ['RDS Proxy', '28000', 'The IAM authentication failed because of too many competing requests.'],
 ])('%s lets no client in for a moment: %s %s', async (_who, ...words) => {
   said = words
   refusing = 1
@@ -89,11 +97,22 @@ test.each([
   expect(refusing).toBe(0)
 })
 
+test('pgcat says that it is ready, behind the refusal: no caller gets the connection', async () => {
+  said = ['58000', 'Pool down for database: "app", user: "app"']
+  ready = Buffer.from('Z\0\0\0\x05I', 'latin1')
+  refusing = REFUSALS
+  expect(await query(Pool)).toBe('ok')
+  expect(refusing).toBe(0)
+  ready = Buffer.alloc(0)
+})
+
 test.each([
   ['XX000', 'Tenant or user not found'],
   ['XX000', 'Control plane request failed: endpoint is disabled'],
   ['08P01', 'server login has been failing, cached error: password authentication failed for user "x" (server_login_retry)'],
   ['08P01', 'unsupported startup parameter: search_path'],
+  ['58000', 'No pool configured for database: "app", user: "app"'],
+  ['28000', 'The IAM authentication failed for the role app. Check the IAM token for this role and try again.'],
 ])('what waiting does not mend fails at once: %s %s', async (...words) => {
   said = words
   refusing = REFUSALS

@@ -20,8 +20,9 @@ export type DialVerdict = 'again' | 'password' | 'fail'
 
 /** What to do about a failed connection attempt. An unknown failure is not retried. */
 export function judgeDial(error: unknown): DialVerdict {
-  const passes =
-    saysLost(error) || saysUnreachable(error) || isSocketGone(error) || saysPoolerIsFull(error) || error instanceof WrongSessionError
+  // Its words say more than its code, which may be that of a wrong password.
+  if (saysPoolerIsFull(error)) return 'again'
+  const passes = saysLost(error) || saysUnreachable(error) || isSocketGone(error) || error instanceof WrongSessionError
   return classify(error)?.dial ?? (passes ? 'again' : 'fail')
 }
 

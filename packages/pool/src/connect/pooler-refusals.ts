@@ -6,8 +6,12 @@ import { codeOf } from '@thaw/core'
 const PGBOUNCER = '08P01'
 /** Supavisor, lib/supavisor/errors/*.ex, and Neon's proxy, proxy/src/error.rs: XX000, internal error, whatever the reason. */
 const INTERNAL = 'XX000'
+/** pgcat 1.3, src/messages.rs: 58000, system error, whatever the reason. */
+const PGCAT = '58000'
+/** RDS Proxy: its documentation lists the words, and no codes. */
+const ANY = undefined
 
-const ROWS: readonly (readonly [code: string, words: string])[] = [
+const ROWS: readonly (readonly [code: string | undefined, words: string])[] = [
   // https://www.pgbouncer.org/config.html#max_client_conn
   [PGBOUNCER, 'no more connections allowed'],
   // https://www.pgbouncer.org/config.html#max_db_client_connections, and its sibling for users. Since 1.24.
@@ -27,6 +31,14 @@ const ROWS: readonly (readonly [code: string, words: string])[] = [
   [INTERNAL, "Couldn't connect to compute node"],
   [INTERNAL, 'Control plane request failed'],
   [INTERNAL, 'Failed to acquire permit to connect to the database'],
+  // https://github.com/postgresml/pgcat/blob/5b038813/src/client.rs: its servers could not be reached when it was asked; it is stopping.
+  [PGCAT, 'Pool down for database'],
+  [PGCAT, 'terminating connection due to administrator command'],
+  // https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy.troubleshooting.html, "Common issues when connecting to a PostgreSQL proxy".
+  [ANY, 'Timed-out waiting to acquire database connection'],
+  [ANY, 'The maximum number of client connections to the proxy exceeded'],
+  [ANY, 'Rate of connection to proxy exceeded'],
+  [ANY, 'The IAM authentication failed because of too many competing requests'],
 ]
 
 /** What these say of a reason that waiting does not cure, in the server's own message or in Neon's. */
@@ -40,5 +52,5 @@ export function saysPoolerIsFull(error: unknown): boolean {
   if (!(error instanceof Error) || (error as { severity?: unknown }).severity !== 'FATAL' || LASTING.test(error.message)) return false
   const code = codeOf(error)
   const said = error.message.toLowerCase()
-  return ROWS.some(([its, words]) => code === its && said.includes(words.toLowerCase()))
+  return ROWS.some(([its, words]) => (its === ANY || its === code) && said.includes(words.toLowerCase()))
 }
