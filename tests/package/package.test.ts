@@ -6,6 +6,7 @@ import { type PostgresServer, startPostgres } from '@thaw/testkit'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ROOT } from '../house/repository.ts'
+import { FACTS } from './facts.ts'
 import { type Consumer, install, type Packed, packAll, run } from './packed.ts'
 
 const TSC = join(ROOT, 'node_modules/.bin/tsc')
@@ -15,20 +16,6 @@ const PEERS = [
   { peers: { pg: '8.11.0', '@types/pg': '8.11.0' }, forced: { 'pg-pool': '3.6.0' } },
   { peers: { pg: '8.23.1', '@types/pg': '8.23.1' }, forced: {} },
 ]
-
-const FACTS = {
-  poolName: 'Pool',
-  constructorName: 'Pool',
-  isStockPool: true,
-  isStockClient: true,
-  isDefaultComplete: true,
-  isDefaultOurs: true,
-  hasTypes: true,
-  answer: 'alive',
-  isNewConnection: true,
-  isAppliedOnce: true,
-  thrown: true,
-}
 
 let server: PostgresServer
 let packed: Packed

@@ -23,19 +23,19 @@ module.exports = async function use(thaw, pg, standard) {
   const again = await pool.query(insert)
   await pool.end()
   await admin.end()
-  console.log(
-    JSON.stringify({
-      poolName: thaw.Pool.name,
-      constructorName: Object.getPrototypeOf(pool).constructor.name,
-      isStockPool: pool instanceof pg.Pool,
-      isStockClient: admin instanceof pg.Client,
-      isDefaultComplete: Object.keys(pg).every((name) => name in standard),
-      isDefaultOurs: standard.Pool === thaw.Pool && standard.Client === thaw.Client,
-      hasTypes: thaw.types === pg.types,
-      answer: second.rows[0].answer,
-      isNewConnection: second.rows[0].pid !== first.rows[0].pid,
-      isAppliedOnce: rowCount === 1 && again.rowCount === 1,
-      thrown: new thaw.OptionError({ option: 'a', allowed: 'b', message: 'c' }) instanceof thaw.ThawError,
-    }),
-  )
+  const facts = {
+    poolName: thaw.Pool.name,
+    constructorName: Object.getPrototypeOf(pool).constructor.name,
+    isStockPool: pool instanceof pg.Pool,
+    isStockClient: admin instanceof pg.Client,
+    isDefaultComplete: Object.keys(pg).every((name) => name in standard),
+    isDefaultOurs: standard.Pool === thaw.Pool && standard.Client === thaw.Client,
+    hasTypes: thaw.types === pg.types,
+    answer: second.rows[0].answer,
+    isNewConnection: second.rows[0].pid !== first.rows[0].pid,
+    isAppliedOnce: rowCount === 1 && again.rowCount === 1,
+    thrown: new thaw.OptionError({ option: 'a', allowed: 'b', message: 'c' }) instanceof thaw.ThawError,
+  }
+  console.log(JSON.stringify(facts))
+  return facts
 }
