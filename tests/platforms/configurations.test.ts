@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { unstable_readConfig } from 'wrangler'
-import { find, read } from '../house/repository.ts'
+import { find, ROOT, read } from '../house/repository.ts'
 import { type Snippet, snippetsOf } from '../house/snippets.ts'
 
 let folder: string
@@ -31,6 +31,9 @@ test("Wrangler knows all that a Worker's says, and would say what it does not kn
   for (const { page, line, code } of workers) {
     await writeFile(config, code)
     expect(unstable_readConfig({ config }).compatibility_flags, `${page}:${line}`).toContain('nodejs_compat')
+  }
+  for (const path of await find('apps/*/wrangler.jsonc')) {
+    expect(unstable_readConfig({ config: join(ROOT, path) }).compatibility_flags, path).toContain('nodejs_compat')
   }
   expect(warned.mock.calls).toEqual([])
   await writeFile(config, JSON.stringify({ hyperdrives: [] }))

@@ -10,7 +10,30 @@ type ClientClass = Omit<typeof pg.Client, never> &
     config?: string | pg.ClientConfig,
   ) => pg.Client & { query: pg.Client['query'] & QueryWithOptions })
 
-const Watched = watchedClient(pg.Client) as ClientClass
+type Connected = Parameters<typeof tell>[1]
+type Base = new (options?: object | string) => { connect(callback?: Connected): Promise<unknown> }
+
+/** A class of its own, so that `connect` keeps the type that it has in whatever version of @types/pg there is. */
+class Lone extends (watchedClient(pg.Client) as Base) {
+  /** Undefined: one host, whatever it is. */
+  readonly #several: object | undefined
+
+  constructor(config?: object | string) {
+    // Not on Workers, as for a pool.
+    const options = optionsAlone(config, !('WebSocketPair' in globalThis))
+    super(options)
+    watchAlone(this as unknown as PeerClient, driver, options)
+    if (options !== config) this.#several = options as object
+  }
+
+  override connect(callback?: Connected): Promise<unknown> {
+    if (!this.#several) return super.connect(callback)
+    const work = connectAlone(this as unknown as PeerClient, this.#several, driver.Client, () => super.connect())
+    return tell(work, callback, this) as Promise<unknown>
+  }
+}
+
+const Watched = Lone as unknown as ClientClass
 
 /**
  * `pg.Client` that never loses a statement silently, and cannot end the process.
@@ -21,7 +44,8 @@ const Watched = watchedClient(pg.Client) as ClientClass
  * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`.
  * - `query_timeout` and `signal` end the statement at the server too.
  * - P-256 is offered first to TLS servers.
- * - Several hosts and `target_session_attrs`, as for a pool.
+ * - Several hosts and `target_session_attrs`, as for a pool: another connection looks for the host, and is closed. `connectionTimeoutMillis` is for
+ *   each host.
  *
  * A pool watches its clients by itself. Use this class where you would use `pg.Client`: for one long-lived connection, for `LISTEN`, or as
  * the `Client` option of a pool that another library makes.
@@ -32,28 +56,8 @@ export class Client extends Watched {
     return 'Client'
   }
 
-  /** Undefined: one host, whatever it is. */
-  readonly #several: object | undefined
-
   /** @throws {OptionError} naming what is wrong with a list of hosts, or with `target_session_attrs`. */
   constructor(config?: string | pg.ClientConfig) {
-    const options = optionsAlone(config, canChooseHost()) as typeof config
-    super(options)
-    watchAlone(this as unknown as PeerClient, driver, options)
-    if (options !== config) this.#several = options as object
+    super(config)
   }
-
-  /** With several hosts, another connection looks for the one to connect to, and is closed. `connectionTimeoutMillis` is for each host. */
-  override connect(): Promise<pg.Client>
-  override connect(callback: ((error: Error) => void) | ((error: null, client: pg.Client) => void)): void
-  override connect(callback?: (...values: never[]) => void): unknown {
-    if (!this.#several) return super.connect(callback as () => void)
-    const work = connectAlone(this as unknown as PeerClient, this.#several, driver.Client, () => super.connect())
-    return tell(work, callback as Parameters<typeof tell>[1], this)
-  }
-}
-
-/** Not on Workers, as for a pool. */
-function canChooseHost(): boolean {
-  return !('WebSocketPair' in globalThis)
 }

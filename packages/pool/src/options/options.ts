@@ -63,7 +63,7 @@ export interface ThawOptions {
    */
   readonly prepare?: number | undefined
   /**
-   * Which sessions to accept, as with libpq: with `host: 'a,b'` or `postgres://a:5432,b:5432/app`, hosts are tried in order until one has such a session. `'prefer-standby'`
+   * Which sessions to accept, as with libpq: with `host: 'a,b'`, `postgres://a:5432,b:5432/app` or `PGHOST=a,b`, hosts are tried in order until one has such a session. `'prefer-standby'`
    * takes any if no host is a standby. Default `'any'`. Not over Neon or on Workers.
    */
   readonly target_session_attrs?: 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby' | undefined
