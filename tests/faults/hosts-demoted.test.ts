@@ -39,6 +39,7 @@ async function startSwitch(first: PostgresServer): Promise<Switch> {
     stream.removeAllListeners('data').on('data', (chunk) => user.write(chunk))
     // A goodbye may come with a statement in front.
     stream.on('close', () => sessions.get(user) !== stream || user.destroy())
+    if (user.destroyed) return void stream.destroy()
     const before = sessions.get(user)
     sessions.set(user, stream)
     before?.destroy()
@@ -50,11 +51,12 @@ async function startSwitch(first: PostgresServer): Promise<Switch> {
         sessions.get(user)?.destroy()
         sessions.delete(user)
       })
-    user.once('data', async () => {
-      await open(user)
+    const greet = () => {
       user.on('data', (chunk) => sessions.get(user)?.write(chunk))
       user.write(WELCOME)
-    })
+    }
+    // A test that is over ends the sessions of whoever logs in.
+    user.once('data', () => void open(user).then(greet, () => user.destroy()))
   }).listen(0, '127.0.0.1')
   await once(gate, 'listening')
   return {
