@@ -55,7 +55,7 @@ async function startSwitch(first: PostgresServer): Promise<Switch> {
       user.on('data', (chunk) => sessions.get(user)?.write(chunk))
       user.write(WELCOME)
     }
-    // A test that is over ends the sessions of whoever logs in.
+    // The end of a test ends the sessions that are logging in.
     user.once('data', () => void open(user).then(greet, () => user.destroy()))
   }).listen(0, '127.0.0.1')
   await once(gate, 'listening')

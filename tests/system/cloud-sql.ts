@@ -2,7 +2,7 @@
  * What Cloud SQL's connector talks to, on this machine: the metadata server that has its token, the Admin API that says where the instance is and signs a
  * certificate for an hour, and the instance's own proxy, which takes those certificates only, by TLS, and passes on to a PostgreSQL.
  *
- * The connector dials port 3307, whatever the Admin API says: on Linux, of an address of the loopback net that nobody else uses.
+ * The connector dials port 3307, whatever the Admin API says: on Linux, of a random address of the loopback net.
  */
 
 import { createPublicKey, generateKeyPairSync, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto'
@@ -26,7 +26,7 @@ export interface CloudSql extends AsyncDisposable {
   readonly counts: { readonly signed: number; readonly refused: number }
 }
 
-/** @param server one with `tls`, for its certificate, that trusts whoever comes. @param upstream what the instance passes on to. */
+/** @param server one with `tls`, for its certificate, that asks for no password. @param upstream what the instance passes on to. */
 export async function startCloudSql(server: PostgresServer, upstream: Pick<FaultProxy, 'host' | 'port'>): Promise<CloudSql> {
   const { rows } = await server.query<{ folder: string }>("SELECT current_setting('data_directory') AS folder")
   const fileOf = (name: string) => readFile(join(rows[0]?.folder ?? '', name), 'utf8')
