@@ -237,7 +237,8 @@ test('over Neon several hosts are refused', () => {
 })
 
 test('no host has such a session: the error says so', async () => {
-  const pool = over([setting.server], 'standby', { connectionTimeoutMillis: 300 })
+  // Long enough for one attempt on a busy machine.
+  const pool = over([setting.server], 'standby', { connectionTimeoutMillis: 1500 })
   expect(await failure(pool.query('SELECT 1'))).toMatchObject({
     name: 'AcquireTimeoutError',
     cause: { message: 'the session is not on a standby (target_session_attrs=standby)' },
