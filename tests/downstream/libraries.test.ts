@@ -77,22 +77,9 @@ const STRIKES: readonly { readonly name: string; readonly strike: () => Promise<
     },
   },
   {
-    name: 'a restart of the server',
-    async strike() {
-      await server.restart()
-      await allClosed()
-    },
-  },
-  {
     name: 'a NAT that forgets it',
     async strike() {
       expect(proxy.cut('rst-on-next-byte')).toBeGreaterThan(0)
-    },
-  },
-  {
-    name: 'a firewall that drops what comes',
-    async strike() {
-      expect(proxy.cut('drop')).toBeGreaterThan(0)
     },
   },
 ]
