@@ -121,7 +121,7 @@ export const PROMISES: Readonly<Record<string, Kept>> = {
     assert.deepEqual(troubles, ['pooler'])
     assert.deepEqual(
       { ...scene.pool.stats().fleet, stale: scene.pool.stats().stale },
-      { looks: 0, evicted: 0, spared: 0, used: 0, limit: 0, stale: 0 },
+      { looks: 0, evicted: 0, yielded: 0, spared: 0, used: 0, limit: 0, stale: 0 },
     )
   },
 }

@@ -52,6 +52,12 @@ const SENT_IN_TIME_MILLIS = FLEET_TRUST_MILLIS + LATE_ANSWER_MILLIS
  */
 export const SELF_END_MILLIS = 3000
 
+/**
+ * Where the server is full, and others are refused, an idle session is given up by its own pool after about this long. Longer than the pauses between the
+ * statements of one request; much shorter than the lease.
+ */
+export const TURN_MILLIS = 100
+
 /** May what was sent at `sentMillis` after the trust began reach a session that has been ended? */
 export function wasSentInTime(sentMillis: number): boolean {
   return sentMillis < SENT_IN_TIME_MILLIS

@@ -69,6 +69,7 @@ export {
   poolerAt,
   ROOMY_SHARE,
   SELF_END_MILLIS,
+  TURN_MILLIS,
   troubleOf,
   wasSentInTime,
 } from './fleet.ts'

@@ -16,6 +16,7 @@ beforeAll(async () => {
   await server.query("create function lead() returns void language sql as 'select pg_advisory_lock(7)'")
   await server.query('create table guests (id int)')
   await server.query('create database walled')
+  await server.query("create role chief superuser login password 'x' connection limit 2")
   for (const role of ['app', 'watcher', 'signaller', 'ender', 'blind', 'patient'])
     await server.query(`create role ${role} login password 'x'`)
   await server.query('grant pg_read_all_stats to watcher, ender')
@@ -139,6 +140,18 @@ describe.concurrent('a fleet', () => {
       await scene.member({ sessions: 1 }, role).query('select 1')
       expect(scene.troubles()).toEqual(trouble ? [trouble] : [])
       expect(scene.evicted()).toBe(ended)
+    })
+
+    test("of a superuser is bounded by the server's limit alone: PostgreSQL does not hold him to his own", {
+      timeout: PATIENT,
+    }, async () => {
+      await using scene = open()
+      for (const pool of Array.from({ length: 4 }, () => scene.member({}, 'chief'))) {
+        await pool.query('select 1')
+        // The first look of a process comes behind the first statement.
+        await vi.waitFor(() => expect(pool.stats().fleet).toMatchObject({ looks: 1, limit: 97 }), PATIENCE)
+      }
+      expect(scene.evicted()).toBe(0)
     })
 
     test('is of no use where activities are not tracked, and it says so', { timeout: PATIENT }, async () => {

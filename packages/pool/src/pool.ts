@@ -136,6 +136,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         reasonToDial: (hopeful, overdue) => this.#hedging.reasonToDial(hopeful, overdue),
         room: () => this.#hedging.room,
         waitMillis: () => this.#waiting.firstWaitMillis(),
+        awaitsTurn: () => this.#checks.membership?.awaitsTurn === true,
         stepped: (millis) => this.#hedging.learn(millis),
         retrying: (error, delayMillis) => emitRetried(this.#events, 'connect', delayMillis, error),
         resume: () => this._pulseQueue(),

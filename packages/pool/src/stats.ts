@@ -6,6 +6,8 @@ export interface FleetStats {
   readonly looks: number
   /** How many sessions it has ended. */
   readonly evicted: number
+  /** How many of its own it has given up for others: idle ones, where the server was full. */
+  readonly yielded: number
   /** Sessions of the fleet that were spared, at the last look. */
   readonly spared: number
   /** Sessions, by the limit that was nearest, at the last look. */

@@ -50,6 +50,13 @@ test.each(['dns', 'tcp', 'tls'] as const)(
   },
 )
 
+test('a full server is called that, with what to do', () => {
+  const full = 'The server had no room for another session (53300).'
+  expect(connectError(serverError('53300'), target, 1, 1).message).toContain(full)
+  expect(acquireTimeout('connect', 3000, 1, target, serverError('53300')).message).toContain(full)
+  expect(connectError(serverError('57P03'), target, 1, 1).message).not.toContain(full)
+})
+
 test("the socket's own facts are carried over, for other people's predicates", () => {
   const cause = socketError('ECONNREFUSED', 'connect')
   expect(connectError(cause, target, 1, 1)).toMatchObject({ code: 'ECONNREFUSED', syscall: 'connect', errno: -111 })

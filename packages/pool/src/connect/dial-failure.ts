@@ -80,7 +80,7 @@ export function connectError(
     attempts,
     wire,
     cause: error,
-    message: `Could not connect to ${address(target)} (${tries} in ${Math.round(tookMillis)} ms): ${said}. ${advice ?? ADVICE[stage]}`,
+    message: `Could not connect to ${address(target)} (${tries} in ${Math.round(tookMillis)} ms): ${said}. ${advice ?? adviceOn(stage, wire.code)}`,
   })
 }
 
@@ -89,6 +89,14 @@ const ADVICE: Readonly<Record<ConnectStage, string>> = {
   tcp: 'Check that PostgreSQL is running there, and that this network can reach it.',
   tls: "Check the `ssl` option against the server's certificate.",
   startup: 'Reached the address, but the session could not be started.',
+}
+
+/** PostgreSQL's too_many_connections: of the server, the database, or the role. */
+const TOO_MANY = '53300'
+const FULL = 'The server had no room for another session (53300). Open fewer, or share them: by a pooler, or the option `fleet`.'
+
+function adviceOn(stage: ConnectStage, code: string | undefined): string {
+  return code === TOO_MANY ? FULL : ADVICE[stage]
 }
 
 /** A caller's time is up. `max` and `waitedMillis` are for people; the text begins as node-postgres' own does, for code that matches it. */
@@ -103,7 +111,7 @@ export function acquireTimeout(
 ): AcquireTimeoutError {
   const where = target ? address(target) : 'the database'
   const wire = wireFacts(cause)
-  const advice = cause === undefined && reached === undefined ? '' : ` ${ADVICE[stageOf(cause, wire, reached)]}`
+  const advice = cause === undefined && reached === undefined ? '' : ` ${adviceOn(stageOf(cause, wire, reached), wire.code)}`
   const detail: Record<AcquireStage, string> = {
     wait: inUse(where, max, atRest),
     connect: `no new connection to ${where} could be opened in time.${advice}`,

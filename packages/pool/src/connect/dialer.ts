@@ -46,6 +46,8 @@ export interface DialHost {
   room(): number
   /** How long the first waiting caller waits in total. Undefined: no caller waits. */
   waitMillis(): number | undefined
+  /** Are there many that wait for room at the server? Then who comes last does not begin with short pauses. */
+  awaitsTurn?(): boolean
   /** A step of an attempt took this long: one round trip. */
   stepped(millis: number): void
   /** Retrying, in this many milliseconds. */
@@ -71,6 +73,9 @@ export interface Dial {
  * is slow to wake up must not be given up. TCP itself resends a lost SYN after a second (RFC 6298).
  */
 const OVERDUE_MILLIS = 1000
+
+/** As if so many attempts had failed before: a ceiling of 0.6 s, and then of one. */
+const ATTEMPTS_AWAITING_TURN = 6
 
 /** What is known of one attempt. */
 interface Attempt {
@@ -246,7 +251,8 @@ export class Dialer {
     // A later caller may be given a newer one.
     if (waitMillis === undefined) this.#passwordRefused = false
     if (final || this.#pause !== undefined || waitMillis === undefined) return this.#host.resume()
-    const delay = isNext || (askAgain && !isSecondPassword) ? 0 : backoffMillis(this.#failures - 1, waitMillis, this.#host.clock.random())
+    const attempt = this.#failures - 1 + (this.#host.awaitsTurn?.() ? ATTEMPTS_AWAITING_TURN : 0)
+    const delay = isNext || (askAgain && !isSecondPassword) ? 0 : backoffMillis(attempt, waitMillis, this.#host.clock.random())
     this.#pause = this.#host.clock.setTimer(() => {
       this.#pause = undefined
       this.#host.resume()

@@ -7,6 +7,7 @@ import type { Settings } from '../options/options.ts'
 import { fleetOf } from './fleet-options.ts'
 import { memberClient } from './member-client.ts'
 import { Membership } from './membership.ts'
+import { Turns } from './turns.ts'
 
 /**
  * Has the pool's clients watched. Those of a member are also of a class that knows of its fleet. Undefined: the pool is in none.
@@ -20,7 +21,7 @@ export function joinFleet(
   memory: Memory,
 ): Membership | undefined {
   const fleet = fleetOf(config, trustMillis)
-  const membership = fleet && new Membership(fleet, clock, memory)
+  const membership = fleet && new Membership(fleet, clock, memory, new Turns(clock, pool))
   const Watched = watchedClient(pool.Client)
   pool.Client = (membership ? memberClient(Watched, membership) : Watched) as typeof pool.Client
   return membership

@@ -22,11 +22,12 @@ import { type Census, FLEET_LEASE_MILLIS, type Fleet, FULL_SHARE, fleetSuffixes,
 export const LOOK = `
 WITH me AS MATERIALIZED (
   SELECT d.oid AS datid, r.oid AS usesysid, r.rolsuper AS super,
-    pg_backend_pid() = $1::int AS direct,
-    pg_has_role('pg_signal_backend', 'USAGE') AS signals,
+    pg_catalog.pg_backend_pid() = $1::int AS direct,
+    pg_catalog.pg_has_role('pg_signal_backend', 'USAGE') AS signals,
     current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
       - coalesce(current_setting('reserved_connections', true), '0')::int AS most,
-    nullif(d.datconnlimit, -1) AS most_of_database, nullif(r.rolconnlimit, -1) AS most_of_role
+    CASE WHEN NOT r.rolsuper THEN nullif(d.datconnlimit, -1) END AS most_of_database,
+    CASE WHEN NOT r.rolsuper THEN nullif(r.rolconnlimit, -1) END AS most_of_role
   FROM pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname = current_database() AND r.rolname = session_user
 ), there AS MATERIALIZED (
   SELECT s.pid, s.datid = me.datid AS near, s.usesysid = me.usesysid AS mine, s.usesysid, s.state, s.state_change,

@@ -32,6 +32,7 @@ import type { FleetStats } from '../stats.ts'
 import type { JoinedFleet } from './fleet-options.ts'
 import { type Found, foundIn, LOOK, lookValues, RENAME, RENAME_AND_STAY, WAKE, WAKE_VALUES } from './look.ts'
 import type { MemberHost } from './member-client.ts'
+import type { Turns } from './turns.ts'
 
 /** pg's own: what a client says of itself in its first message. */
 interface Named {
@@ -50,16 +51,22 @@ export class Membership implements MemberHost {
   #isBlind = false
   /** When the next look is due, besides those of new connections. */
   #nextLookAt = Number.POSITIVE_INFINITY
-  #stats: FleetStats = { looks: 0, evicted: 0, spared: 0, used: 0, limit: 0 }
+  /** The last look could not end enough. */
+  #isCrowded = false
+  /** Since the last look a connection attempt was refused: others wait as well. */
+  #awaitsTurn = false
+  #stats: Omit<FleetStats, 'yielded'> = { looks: 0, evicted: 0, spared: 0, used: 0, limit: 0 }
+  readonly #turns: Turns
 
-  constructor(fleet: JoinedFleet, clock: Clock, memory: Memory) {
+  constructor(fleet: JoinedFleet, clock: Clock, memory: Memory, turns: Turns) {
+    this.#turns = turns
     this.#fleet = fleet
     this.#clock = clock
     this.#memory = memory
   }
 
   get stats(): { readonly fleet: FleetStats } {
-    return { fleet: this.#stats }
+    return { fleet: { ...this.#stats, yielded: this.#turns.yielded } }
   }
 
   // ---------------------------------------------------------------- what a client tells
@@ -143,8 +150,9 @@ export class Membership implements MemberHost {
 
   /** The client was released, and no caller waits for it. */
   rest(client: PeerClient, vitals: Vitals): void {
+    this.#turns.rested()
     if (vitals.fleetName !== 'held' || vitals.sessionState !== 'none' || vitals.status !== 'I' || !this.#mayName(client, vitals)) return
-    const mustEndItself = this.#fleet.keep === 0 || this.#nextLookAt !== Number.POSITIVE_INFINITY
+    const mustEndItself = this.#fleet.keep === 0 || this.#isCrowded || this.#clock.mono() >= this.#nextLookAt
     if (this.#mayLook && (mustEndItself || !vitals.hasLooked)) this.#look(client, vitals, 'resting')
     else this.#rename(client, vitals, 'resting')
   }
@@ -172,12 +180,18 @@ export class Membership implements MemberHost {
 
   /** A connection attempt has failed. If the server had no room, an open connection looks for it; otherwise the next statement does. */
   refused(error: Error, idle: PeerClient | undefined): void {
-    if (codeOf(error) !== TOO_MANY || !this.#mayLook) return
+    this.#awaitsTurn = codeOf(error) === TOO_MANY && this.#mayLook
+    if (!this.#awaitsTurn) return
     this.#nextLookAt = Math.min(this.#nextLookAt, this.#clock.mono())
     const vitals = (idle as { [VITALS]?: Vitals } | undefined)?.[VITALS]
     if (idle && vitals?.state === 'idle' && vitals.status === 'I' && !vitals.own?.length && this.#mayName(idle, vitals)) {
       this.#look(idle, vitals, vitals.sessionState === 'none' ? 'resting' : 'held')
     }
+  }
+
+  /** Was the last connection attempt refused, because the server was full? */
+  get awaitsTurn(): boolean {
+    return this.#awaitsTurn
   }
 
   // ---------------------------------------------------------------------------- the wire
@@ -230,6 +244,7 @@ export class Membership implements MemberHost {
     const former = vitals.fleetName
     vitals.fleetName = next
     this.#nextLookAt = Number.POSITIVE_INFINITY
+    this.#isCrowded = false
     const values = lookValues(this.#fleet, Number(client.processID), name)
     this.#send(client, vitals, new OwnStatement(LOOK, values, (answer) => this.#looked(client, vitals, answer, former)))
   }
@@ -255,7 +270,15 @@ export class Membership implements MemberHost {
     direct.add(addressOf(client))
     if (found.endsItself) vitals.endsItself = true
     this.#note(found, this.#memory.events)
-    if (isCrowded(found)) this.#nextLookAt = this.#clock.mono() + FLEET_LEASE_MILLIS
+    this.#isCrowded = isCrowded(found)
+    this.#turns.learn(this.#awaitsTurn || (this.#isCrowded && this.#isFull(found)))
+    this.#awaitsTurn = false
+    this.#nextLookAt = this.#clock.mono() + (this.#isCrowded ? FLEET_LEASE_MILLIS : LOOK_AGAIN_MILLIS)
+  }
+
+  /** By a limit at which the server refuses: `sessions` is only a goal. */
+  #isFull({ used, limit }: Found): boolean {
+    return used >= limit - Math.floor(limit / 20) && limit !== this.#fleet.sessions
   }
 
   #note({ ended, spared, used, limit, hidden, barred, isAboveLimit }: Found, events: Events): void {
@@ -275,6 +298,8 @@ export class Membership implements MemberHost {
   }
 }
 
+/** A runtime that keeps its connection has to notice when the server has become full meanwhile. */
+const LOOK_AGAIN_MILLIS = 3000
 /** In a network this slow, no session can be certain. */
 const MOST_LATE_PROOFS = 4
 /** PostgreSQL's too_many_connections. */

@@ -1,0 +1,61 @@
+/**
+ * Taking turns at a full server: where others are refused, a session that its pool does not use at the moment is given up, instead of being kept
+ * until its lease is over. Otherwise those who call often enough would keep the others out for good.
+ */
+
+import { type Clock, elapsedMillis, read, type Timer, TURN_MILLIS } from '@thaw/core'
+import { VITALS, type Vitals } from '../connection/vitals.ts'
+import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+
+export class Turns {
+  readonly #clock: Clock
+  readonly #pool: PeerPool<PendingItem>
+  #isFull = false
+  #timer: Timer | undefined
+  #yielded = 0
+
+  constructor(clock: Clock, pool: PeerPool<PendingItem>) {
+    this.#clock = clock
+    this.#pool = pool
+  }
+
+  /** How many sessions were given up. */
+  get yielded(): number {
+    return this.#yielded
+  }
+
+  /** The server has been looked at. */
+  learn(isFull: boolean): void {
+    this.#isFull = isFull
+    this.rested()
+  }
+
+  /** A connection may have become idle. */
+  rested(): void {
+    if (!this.#isFull || this.#timer !== undefined || this.#pool._idle.length === 0) return
+    const began = read(this.#clock)
+    this.#timer = this.#clock.setTimer(() => this.#end(elapsedMillis(began, read(this.#clock))), TURN_MILLIS, true)
+  }
+
+  /** Not after a freeze: the request that has ended it is about to use the session, if it is still there. */
+  #end(waitedMillis: number): void {
+    this.#timer = undefined
+    const wasFrozen = waitedMillis > TURN_MILLIS * 3
+    const now = read(this.#clock)
+    if (this.#isFull && !wasFrozen && this.#pool._pendingQueue.length === 0) {
+      for (const { client } of [...this.#pool._idle]) if (this.#isOver(client, now)) this.#give(client)
+    }
+    this.rested()
+  }
+
+  #isOver(client: PeerClient, now: Parameters<typeof elapsedMillis>[1]): boolean {
+    const vitals = (client as { [VITALS]?: Vitals })[VITALS]
+    if (vitals?.state !== 'idle' || vitals.fleetName !== 'resting' || vitals.sessionState !== 'none') return false
+    return elapsedMillis(vitals.idleSince, now) >= TURN_MILLIS / 2
+  }
+
+  #give(client: PeerClient): void {
+    this.#yielded++
+    this.#pool._remove(client)
+  }
+}

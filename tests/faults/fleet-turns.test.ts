@@ -1,0 +1,81 @@
+/** Runtimes that call often enough to keep their sessions, on a server that has too few: each gets its turn. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Pool } from '@thaw/pg'
+import { type PostgresServer, startPostgres } from '@thaw/testkit'
+import pg from 'pg'
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+
+const SESSIONS = 5
+const RUNTIMES = 9
+/** What each runtime does between two calls. Much less than the lease: its session is never idle for long enough to be ended. */
+const THINK_MILLIS = 200
+const PATIENCE = { timeout: 20_000, interval: 20 }
+
+let server: PostgresServer
+/** Not a superuser, for whom three sessions are kept. */
+const url = () => `postgres://app:app@${server.host}:${server.port}/postgres`
+const member = () => new Pool({ connectionString: url(), max: 1, idleTimeoutMillis: 0, connectionTimeoutMillis: 30_000, fleet: 'warm' })
+
+beforeAll(async () => {
+  server = await startPostgres({ settings: { max_connections: SESSIONS + 3 } })
+  await server.query("create role app login password 'app'")
+})
+beforeEach(() =>
+  vi.waitFor(async () => {
+    const { rows } = await server.query<{ count: string }>("select count(*)::text from pg_stat_activity where usename = 'app'")
+    expect(rows[0]?.count).toBe('0')
+  }, PATIENCE),
+)
+afterAll(() => server.close())
+
+test('who calls all the time does not keep the others out', { timeout: 90_000 }, async () => {
+  const pools = Array.from({ length: RUNTIMES }, member)
+  const answers = pools.map(() => 0)
+  const isOver = () => answers.every((count) => count >= 2)
+  const failures: unknown[] = []
+  await Promise.all(
+    pools.map(async (pool, i) => {
+      while (!isOver() && failures.length === 0) {
+        await pool.query('select 1').then(
+          () => (answers[i] = (answers[i] ?? 0) + 1),
+          (error) => failures.push(error),
+        )
+        await sleep(THINK_MILLIS)
+      }
+    }),
+  )
+  expect(failures).toEqual([])
+  expect(pools.reduce((all, pool) => all + (pool.stats().fleet?.yielded ?? 0), 0)).toBeGreaterThan(0)
+  await Promise.all(pools.map((pool) => pool.end()))
+})
+
+test('where there is room for all, each keeps its session', async () => {
+  const pools = Array.from({ length: SESSIONS - 2 }, member)
+  for (let round = 0; round < 3; round++) {
+    await Promise.all(pools.map((pool) => pool.query('select 1')))
+    await sleep(THINK_MILLIS)
+  }
+  for (const pool of pools) expect(pool.stats()).toMatchObject({ connected: 1, fleet: { yielded: 0 } })
+  await Promise.all(pools.map((pool) => pool.end()))
+})
+
+test('who was refused does not come again at once: he has no advantage over those who wait longer', async () => {
+  const strangers = Array.from({ length: SESSIONS }, () => new pg.Client({ connectionString: url() }))
+  for (const stranger of strangers) await stranger.connect()
+  const pauses: number[] = []
+  const pools = Array.from({ length: 8 }, member)
+  for (const pool of pools) {
+    const stop = pool.subscribe((event) => {
+      if (event.type !== 'retried') return
+      pauses.push(event.delayMillis)
+      stop()
+    })
+    pool.query('select 1').catch(() => {})
+  }
+  await vi.waitFor(() => expect(pauses).toHaveLength(pools.length), PATIENCE)
+  // At random between 0 and 640 ms, instead of between 0 and 10.
+  expect(Math.max(...pauses)).toBeGreaterThan(20)
+  await Promise.all(strangers.map((stranger) => stranger.end()))
+  await Promise.all(pools.map((pool) => pool.end({ timeoutMillis: 0 })))
+})
