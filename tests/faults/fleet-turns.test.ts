@@ -1,6 +1,7 @@
 /** Runtimes that call often enough to keep their sessions, on a server that has too few: each gets its turn. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type LambdaContext, withThaw } from '@thaw/lambda'
 import { Pool } from '@thaw/pg'
 import { type PostgresServer, startPostgres } from '@thaw/testkit'
 import pg from 'pg'
@@ -58,6 +59,26 @@ test('where there is room for all, each keeps its session', async () => {
   }
   for (const pool of pools) expect(pool.stats()).toMatchObject({ connected: 1, fleet: { yielded: 0 } })
   await Promise.all(pools.map((pool) => pool.end()))
+})
+
+test('an invocation that ends does not take a session of a full server into the freeze', async () => {
+  const strangers = Array.from({ length: SESSIONS }, () => new pg.Client({ connectionString: url() }))
+  for (const stranger of strangers) await stranger.connect()
+  const pool = member()
+  const refused = new Promise<void>((resolve) => pool.subscribe((event) => event.type === 'retried' && resolve()))
+  const handler = withThaw(async (_event: unknown, _context: LambdaContext) => {
+    await pool.query('select 1')
+    return (await pool.query('select 2')).rowCount
+  })
+  const context = { awsRequestId: 'one', getRemainingTimeInMillis: () => 60_000 } as LambdaContext
+  const answer = handler({}, context)
+  await refused
+  await strangers.pop()?.end()
+  expect(await answer).toBe(1)
+  // In the same turn: there may not be another one before the freeze.
+  expect(pool.totalCount).toBe(0)
+  expect(pool.stats()).toMatchObject({ connected: 1, fleet: { yielded: 1 } })
+  await Promise.all([pool.end(), ...strangers.map((stranger) => stranger.end())])
 })
 
 test('who was refused does not come again at once: he has no advantage over those who wait longer', async () => {

@@ -8,7 +8,7 @@ import type { HealthChecks } from './health-checks.ts'
 export interface InvocationTrackerHost {
   /** The idle clients, newest last. */
   idle(): readonly IdleItem[]
-  readonly checks: Pick<HealthChecks, 'look' | 'prepare' | 'vitalsOf'>
+  readonly checks: Pick<HealthChecks, 'look' | 'prepare' | 'vitalsOf' | 'membership'>
   /** Takes the client out of the pool and closes it. */
   remove(client: PeerClient): void
   /** Makes the pool known to platforms. Returns the function that ends that. */
@@ -61,6 +61,7 @@ export class InvocationTracker implements TrackedPool {
       client._queryable = false
       leaks.push({ acquiredAt: withoutOurLines(acquisition.place.stack ?? '') })
     }
+    this.#host.checks.membership?.turnOver()
     return leaks
   }
 

@@ -157,6 +157,11 @@ export class Membership implements MemberHost {
     else this.#rename(client, vitals, 'resting')
   }
 
+  /** An invocation has ended. The process may be frozen now, and no timer run for minutes. */
+  turnOver(): void {
+    this.#turns.over(0)
+  }
+
   /** Has another member ended it, or has it ended by itself? Its pool opens another one when it needs it. */
   wasEvicted(vitals: Vitals, error: Error): boolean {
     return !this.#isOff && vitals.fleetName === 'resting' && isEviction(error)

@@ -5,7 +5,7 @@
 
 import { type Clock, elapsedMillis, read, type Timer, TURN_MILLIS } from '@thaw/core'
 import { VITALS, type Vitals } from '../connection/vitals.ts'
-import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+import type { PeerPool, PendingItem } from '../driver/peer.ts'
 
 export class Turns {
   readonly #clock: Clock
@@ -37,25 +37,24 @@ export class Turns {
     this.#timer = this.#clock.setTimer(() => this.#end(elapsedMillis(began, read(this.#clock))), TURN_MILLIS, true)
   }
 
+  /** Whoever used them has had his turn: gives up those that have been idle for so long, if the server is full. */
+  over(leastMillis: number): void {
+    if (!this.#isFull || this.#pool._pendingQueue.length > 0) return
+    const now = read(this.#clock)
+    for (const { client } of [...this.#pool._idle]) {
+      const vitals = (client as { [VITALS]?: Vitals })[VITALS]
+      if (vitals?.state !== 'idle' || vitals.fleetName !== 'resting' || vitals.sessionState !== 'none') continue
+      if (elapsedMillis(vitals.idleSince, now) < leastMillis) continue
+      this.#yielded++
+      this.#pool._remove(client)
+    }
+  }
+
   /** Not after a freeze: the request that has ended it is about to use the session, if it is still there. */
   #end(waitedMillis: number): void {
     this.#timer = undefined
     const wasFrozen = waitedMillis > TURN_MILLIS * 3
-    const now = read(this.#clock)
-    if (this.#isFull && !wasFrozen && this.#pool._pendingQueue.length === 0) {
-      for (const { client } of [...this.#pool._idle]) if (this.#isOver(client, now)) this.#give(client)
-    }
+    if (!wasFrozen) this.over(TURN_MILLIS / 2)
     this.rested()
-  }
-
-  #isOver(client: PeerClient, now: Parameters<typeof elapsedMillis>[1]): boolean {
-    const vitals = (client as { [VITALS]?: Vitals })[VITALS]
-    if (vitals?.state !== 'idle' || vitals.fleetName !== 'resting' || vitals.sessionState !== 'none') return false
-    return elapsedMillis(vitals.idleSince, now) >= TURN_MILLIS / 2
-  }
-
-  #give(client: PeerClient): void {
-    this.#yielded++
-    this.#pool._remove(client)
   }
 }
