@@ -47,10 +47,10 @@ export const LATE_ANSWER_MILLIS = 250
 const SENT_IN_TIME_MILLIS = FLEET_TRUST_MILLIS + LATE_ANSWER_MILLIS
 
 /**
- * If a member could not free enough, its own session ends after this long: the server's `idle_session_timeout`. Shorter than callers wait
- * for a connection.
+ * With `keep: 0`, a session ends after this long: the server's `idle_session_timeout`. Longer than the lease, after which a session ends that could not
+ * free enough: here nobody waits for it.
  */
-export const SELF_END_MILLIS = 3000
+export const SLEEP_MILLIS = 3000
 
 /**
  * Where the server is full, and others are refused, an idle session is given up by its own pool after about this long. Longer than the pauses between the

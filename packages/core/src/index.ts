@@ -68,7 +68,7 @@ export {
   LATE_ANSWER_MILLIS,
   poolerAt,
   ROOMY_SHARE,
-  SELF_END_MILLIS,
+  SLEEP_MILLIS,
   TURN_MILLIS,
   troubleOf,
   wasSentInTime,

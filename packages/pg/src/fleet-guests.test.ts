@@ -201,6 +201,16 @@ describe.concurrent('a fleet', () => {
       client.release()
     })
 
+    test('is the lease where it is crowded, and nobody could be ended', { timeout: PATIENT }, async () => {
+      await using scene = open()
+      const pool = scene.member({ sessions: 1 }, 'patient')
+      await pool.query('select 1')
+      expect(await timeout(pool)).toBe('1500ms')
+      const client = await pool.connect()
+      expect(await timeout(client)).toBe('10min')
+      client.release()
+    })
+
     test("is the user's own if that is shorter", { timeout: PATIENT }, async () => {
       await using scene = open()
       const pool = scene.member({ keep: 0, options: '-c idle_session_timeout=2s' })

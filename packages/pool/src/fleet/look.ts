@@ -3,7 +3,7 @@
  * nothing can happen between the two.
  */
 
-import { type Census, FLEET_LEASE_MILLIS, type Fleet, FULL_SHARE, fleetSuffixes, ROOMY_SHARE, SELF_END_MILLIS } from '@thaw/core'
+import { type Census, FLEET_LEASE_MILLIS, type Fleet, FULL_SHARE, fleetSuffixes, ROOMY_SHARE, SLEEP_MILLIS } from '@thaw/core'
 
 /**
  * Counts the sessions, and ends the longest idle ones of the fleet where there are too many, by whichever limit. Then names its own session, if `$9` says how.
@@ -14,8 +14,8 @@ import { type Census, FLEET_LEASE_MILLIS, type Fleet, FULL_SHARE, fleetSuffixes,
  * - None that holds an advisory lock, which a function may have taken unseen: that dies with its session.
  * - Each session is claimed first, by an advisory lock of this transaction, and looked at again. A runtime that wakes up takes the same lock before it trusts its session: either
  *   before the claim, and then the second look sees it; or after the end.
- * - A session that could not free enough ends by itself, where the server can do that (since 14); with `keep: 0` each one does. Unless the user's own
- *   `idle_session_timeout` is shorter.
+ * - A session that could not free enough ends by itself when its lease is over, where the server can do that (since 14); with `keep: 0` each one does, a
+ *   little later. Unless the user's own `idle_session_timeout` is shorter.
  *
  * A role that may not see the state of a session sees its name, its database and its owner all the same, so they are counted.
  */
@@ -99,7 +99,7 @@ export function lookValues(fleet: Fleet, processID: number, name: string | undef
     String(FULL_SHARE),
     String(ROOMY_SHARE),
     name ?? null,
-    String(SELF_END_MILLIS),
+    String(keep === 0 ? SLEEP_MILLIS : FLEET_LEASE_MILLIS),
     LOCK_CLASS,
   ]
 }
