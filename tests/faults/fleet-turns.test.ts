@@ -30,7 +30,7 @@ beforeEach(() =>
 )
 afterAll(() => server.close())
 
-test('who calls all the time does not keep the others out', { timeout: 90_000 }, async () => {
+test('runtimes that call all the time do not keep the others out', { timeout: 90_000 }, async () => {
   const pools = Array.from({ length: RUNTIMES }, member)
   const answers = pools.map(() => 0)
   const isOver = () => answers.every((count) => count >= 2)
@@ -81,7 +81,7 @@ test('an invocation that ends does not take a session of a full server into the 
   await Promise.all([pool.end(), ...strangers.map((stranger) => stranger.end())])
 })
 
-test('who was refused does not come again at once: he has no advantage over those who wait longer', async () => {
+test('a newcomer that was refused does not retry at once: it has no advantage over runtimes that have waited longer', async () => {
   const strangers = Array.from({ length: SESSIONS }, () => new pg.Client({ connectionString: url() }))
   for (const stranger of strangers) await stranger.connect()
   const pauses: number[] = []

@@ -142,7 +142,7 @@ describe.concurrent('a fleet', () => {
       expect(scene.evicted()).toBe(ended)
     })
 
-    test("of a superuser is bounded by the server's limit alone: PostgreSQL does not hold him to his own", {
+    test("of a superuser is bounded by the server's limit alone: PostgreSQL does not enforce the others on superusers", {
       timeout: PATIENT,
     }, async () => {
       await using scene = open()
@@ -201,7 +201,7 @@ describe.concurrent('a fleet', () => {
       client.release()
     })
 
-    test('is the lease where it is crowded, and nobody could be ended', { timeout: PATIENT }, async () => {
+    test('is the lease on a crowded server, where no session could be ended', { timeout: PATIENT }, async () => {
       await using scene = open()
       const pool = scene.member({ sessions: 1 }, 'patient')
       await pool.query('select 1')

@@ -46,7 +46,7 @@ export interface DialHost {
   room(): number
   /** How long the first waiting caller waits in total. Undefined: no caller waits. */
   waitMillis(): number | undefined
-  /** Are there many that wait for room at the server? Then who comes last does not begin with short pauses. */
+  /** Is the server full, so that others wait as well? Then a newcomer does not begin with short pauses. */
   awaitsTurn?(): boolean
   /** A step of an attempt took this long: one round trip. */
   stepped(millis: number): void

@@ -1,6 +1,6 @@
 /**
- * Taking turns at a full server: where others are refused, a session that its pool does not use at the moment is given up, instead of being kept
- * until its lease is over. Otherwise those who call often enough would keep the others out for good.
+ * Taking turns at a full server: where others are refused, a pool gives up a session that it is not using, instead of keeping it
+ * until its lease is over. Otherwise runtimes that call often enough would keep the others out for good.
  */
 
 import { type Clock, elapsedMillis, read, type Timer, TURN_MILLIS } from '@thaw/core'
@@ -37,7 +37,7 @@ export class Turns {
     this.#timer = this.#clock.setTimer(() => this.#end(elapsedMillis(began, read(this.#clock))), TURN_MILLIS, true)
   }
 
-  /** Whoever used them has had his turn: gives up those that have been idle for so long, if the server is full. */
+  /** If the server is full, gives up the connections that have been idle for at least this long. */
   over(leastMillis: number): void {
     if (!this.#isFull || this.#pool._pendingQueue.length > 0) return
     const now = read(this.#clock)
