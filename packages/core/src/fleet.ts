@@ -48,7 +48,7 @@ const SENT_IN_TIME_MILLIS = FLEET_TRUST_MILLIS + LATE_ANSWER_MILLIS
 
 /**
  * With `keep: 0`, a session ends after this long: the server's `idle_session_timeout`. Longer than the lease, after which a session ends that could not
- * free enough: here nobody waits for it.
+ * free enough: no other runtime waits for it here.
  */
 export const SLEEP_MILLIS = 3000
 
