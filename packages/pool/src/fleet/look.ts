@@ -45,8 +45,8 @@ WITH me AS MATERIALIZED (
       (me.super OR NOT coalesce((SELECT rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = t.usesysid), true))) AS endable
   FROM there t, me WHERE me.direct AND t.near AND t.resting AND t.pid <> $1::int
 ), bounds AS MATERIALIZED (
-  SELECT used, most FROM counted, me UNION ALL SELECT used_of_database, most_of_database FROM counted, me
-  UNION ALL SELECT used_of_role, most_of_role FROM counted, me UNION ALL SELECT used_of_fleet, $5::int FROM counted
+  SELECT used, most, true AS refuses FROM counted, me UNION ALL SELECT used_of_database, most_of_database, true FROM counted, me
+  UNION ALL SELECT used_of_role, most_of_role, true FROM counted, me UNION ALL SELECT used_of_fleet, $5::int, false FROM counted
 ), wanted AS MATERIALIZED (
   SELECT greatest((SELECT max(used - floor(most * $8::float8)) FROM bounds WHERE used > most * $7::float8),
     (SELECT resting - $6::int FROM counted), 0)::int AS sessions FROM me WHERE direct
@@ -75,7 +75,8 @@ WITH me AS MATERIALIZED (
 SELECT direct::int, nearest.used, nearest.most, coalesce((SELECT sessions FROM wanted), 0), (SELECT sessions FROM ended),
   held + (SELECT count(*) FROM sleepers WHERE pid IN (SELECT pid FROM locked)), (SELECT count(*) FROM sleepers WHERE hidden),
   (SELECT count(*) FROM sleepers WHERE NOT endable AND NOT hidden), ($5::int > least(me.most, most_of_database, most_of_role))::int,
-  (SELECT count(*) FROM named), (SELECT count(*) FROM ending)
+  (SELECT count(*) FROM named), (SELECT count(*) FROM ending),
+  (SELECT count(*) FROM bounds WHERE refuses AND used >= most - most / 20)
 FROM me, counted, nearest`
 
 /** The first key of the advisory lock, beside the backend. Any number that is not used otherwise would do; this one is "thaw". */
@@ -115,14 +116,16 @@ export interface Found extends Census {
   readonly barred: number
   /** More sessions were wanted than are allowed. */
   readonly isAboveLimit: boolean
+  /** Not one session in twenty is free, by a limit at which the server refuses: `sessions` is only a goal. */
+  readonly isFull: boolean
   /** Its own session ends by itself from now on. */
   readonly endsItself: boolean
 }
 
 /** Undefined: it returned nothing, or something else. */
 export function foundIn(row: readonly (string | null)[] | undefined): Found | undefined {
-  if (row?.length !== 11) return undefined
-  const [direct, used, limit, wanted, ended, spared, hidden, barred, above, , ending] = row.map((field) => Number(field ?? 0))
+  if (row?.length !== 12) return undefined
+  const [direct, used, limit, wanted, ended, spared, hidden, barred, above, , ending, full] = row.map((field) => Number(field ?? 0))
   return {
     isDirect: direct === 1,
     used: used ?? 0,
@@ -134,6 +137,7 @@ export function foundIn(row: readonly (string | null)[] | undefined): Found | un
     barred: barred ?? 0,
     isAboveLimit: above === 1,
     endsItself: ending === 1,
+    isFull: Number(full) > 0,
   }
 }
 

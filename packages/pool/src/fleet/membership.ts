@@ -276,14 +276,9 @@ export class Membership implements MemberHost {
     if (found.endsItself) vitals.endsItself = true
     this.#note(found, this.#memory.events)
     this.#isCrowded = isCrowded(found)
-    this.#turns.learn(this.#awaitsTurn || (this.#isCrowded && this.#isFull(found)))
+    this.#turns.learn(this.#awaitsTurn || (this.#isCrowded && found.isFull))
     this.#awaitsTurn = false
     this.#nextLookAt = this.#clock.mono() + (this.#isCrowded ? FLEET_LEASE_MILLIS : LOOK_AGAIN_MILLIS)
-  }
-
-  /** By a limit at which the server refuses: `sessions` is only a goal. */
-  #isFull({ used, limit }: Found): boolean {
-    return used >= limit - Math.floor(limit / 20) && limit !== this.#fleet.sessions
   }
 
   #note({ ended, spared, used, limit, hidden, barred, isAboveLimit }: Found, events: Events): void {
