@@ -61,6 +61,47 @@ test('ten of one text are one run: one is refused, the others are answered', asy
   expect(neon.network.counters.roundTrips).toBeLessThanOrEqual(4)
 })
 
+/** pg 8.8 sends its Parse, and then nothing more. */
+const unsendable = () =>
+  Object.assign(() => 1, {
+    toString: () => {
+      throw new Error('not to be sent')
+    },
+  })
+
+test.each([0, 3, 9])('number %i has a value that cannot be sent: nobody else gets the rows of another', async (bad) => {
+  createPool({ share: true })
+  await pool.query('select 1')
+  for (const name of ['', 'mine']) {
+    const answers = await Promise.allSettled(
+      TEN.map((index) => pool.query({ name, text: 'select $1::int as n', values: [index === bad ? unsendable() : index] })),
+    )
+    const told = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value.rows[0].n : answer.reason.message))
+    expect(told).toEqual(TEN.map((index) => (index === bad ? 'not to be sent' : index)))
+  }
+  expect((await Promise.all(TEN.map(ask))).map(({ rows }) => rows[0].n)).toEqual(TEN)
+})
+
+test.each(['', 'mine'])('the next one, asked by a callback, cannot be sent (name: "%s")', async (name) => {
+  createPool({ share: true })
+  await pool.query({ name, text: 'select $1::int as n', values: [0] })
+  const told: unknown[] = []
+  const note = (answer: Promise<stock.QueryResult>) =>
+    answer.then(
+      ({ rows }) => told.push(rows[0].n),
+      ({ message }) => told.push(message),
+    )
+  const all = [note(ask(0)), note(ask(1))]
+  await new Promise<void>((resolve) => {
+    pool.query('select 2 as n', () => {
+      all.push(note(pool.query({ name, text: 'select $1::int as n', values: [unsendable()] })), note(ask(3)), note(ask(4)))
+      resolve()
+    })
+  })
+  await Promise.all(all)
+  expect(told).toEqual([0, 1, 'not to be sent', 3, 4])
+})
+
 test('a WebSocket that is lost with eight on it: all are answered', async () => {
   createPool({ share: true })
   await pool.query('select 1')

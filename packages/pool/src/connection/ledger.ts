@@ -10,7 +10,16 @@ import { type Clock, type Deadline, startDeadline } from '@thaw/core'
 import type { QueryResult } from 'pg'
 import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
-import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, type Release, setActiveQuery, setReady } from '../driver/peer.ts'
+import {
+  activeQueryOf,
+  type PeerClient,
+  type PeerConnection,
+  type PeerQuery,
+  queuedQueriesOf,
+  type Release,
+  setActiveQuery,
+  setReady,
+} from '../driver/peer.ts'
 import type { Bounds } from './interruption.ts'
 import { inOneWrite } from './one-write.ts'
 import type { Expected, Reader, SharedConnection } from './shared-connection.ts'
@@ -182,16 +191,13 @@ export class Ledger implements SharedConnection {
         const isLike = runKey !== undefined && runKey === last?.runKey
         const joins = isLike && length < MOST_IN_A_RUN && millis + workMillis <= MOST_MILLIS_IN_A_RUN
         writes.begin(joins)
-        try {
-          const refused = query?.submit?.(connection)
-          if (refused) {
-            this.#refuse(expected, refused)
-            continue
-          }
-        } catch (error) {
-          writes.breakOff()
-          nextTick(() => query?.handleError(error as Error, connection))
+        const failure = submitOf(query, connection)
+        if (failure && !writes.hasBegun) {
+          this.#refuse(expected, failure)
+          continue
         }
+        if (failure) nextTick(() => query?.handleError(failure, connection))
+        writes.endStatement()
         expected.state = 'ahead'
         if (last) last.isJoined = writes.hasJoined
         length = writes.hasJoined ? length + 1 : 1
@@ -361,5 +367,14 @@ export class Ledger implements SharedConnection {
   #stopWatching(): void {
     this.#late?.cancel()
     this.#late = undefined
+  }
+}
+
+/** Why it was not sent, or not all of it. */
+function submitOf(query: PeerQuery | undefined, connection: PeerConnection): Error | null | undefined {
+  try {
+    return query?.submit?.(connection)
+  } catch (error) {
+    return error as Error
   }
 }

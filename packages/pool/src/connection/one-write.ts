@@ -8,6 +8,7 @@ const PARSE = 0x50
 const BIND = 0x42
 const DESCRIBE = 0x44
 const EXECUTE = 0x45
+const QUERY = 0x51
 const SYNC_TYPE = 0x53
 /** Behind the type and the length: the name of the statement that is parsed, which ends with a zero. */
 const NAME_AT = 5
@@ -28,12 +29,13 @@ export function inOneWrite(connection: PeerConnection, work: (writes: GatheredWr
     work(gathered)
   } finally {
     holder.stream = stream
-    const parts = gathered.end()
-    if (parts.length > 0) stream.write(join(...parts))
+    gathered.flush()
   }
 }
 
-/** The socket, as far as pg and we use it while statements are sent. */
+type Written = (error?: Error | null) => void
+
+/** The socket, as far as pg and we use it while statements are sent. For all else, see its end. */
 export class GatheredWrites {
   readonly #parts: Uint8Array[] = []
   readonly #stream: PeerStream
@@ -45,6 +47,12 @@ export class GatheredWrites {
   /** What made the unnamed statement that the server has then. */
   #parse: Uint8Array | undefined
   #executions = 0
+  /** Of the statement that is being written: is there something of it, and its Sync? */
+  #hasBegun = false
+  #isWhole = false
+  #callbacks: Written[] | undefined
+  /** The statements are out: who has kept it writes to the socket. */
+  #isOver = false
 
   constructor(stream: PeerStream) {
     this.#stream = stream
@@ -59,10 +67,21 @@ export class GatheredWrites {
     this.#joins = joins && this.#isExecuted
     this.#hasJoined = false
     this.#isExecuted = false
+    this.#hasBegun = false
+    this.#isWhole = false
   }
 
-  /** It failed before pg had written all of it. */
-  breakOff(): void {
+  get hasBegun(): boolean {
+    return this.#hasBegun
+  }
+
+  /**
+   * If it has failed before all of it was written, it gets its Sync here: or else the ReadyForQuery of the next one would be taken for its own. pg up to 8.8, which
+   * is in Neon's driver, writes a Parse and nothing else if a value cannot be sent, or nothing at all.
+   */
+  endStatement(): void {
+    if (this.#isWhole || (this.#hasBegun && endsStatement(this.#parts.at(-1)))) return
+    if (this.#sync) this.#follow(false)
     this.#sync = SYNC
     this.#isExecuted = false
   }
@@ -72,17 +91,25 @@ export class GatheredWrites {
     return this.#hasJoined
   }
 
-  write(part: Uint8Array): boolean {
+  write(given: Uint8Array | string, encoding?: BufferEncoding | Written, callback?: Written): boolean {
+    if (this.#isOver) return this.#stream.write(given as string, encoding as BufferEncoding, callback)
+    const written = typeof encoding === 'function' ? encoding : callback
+    if (written) this.#callbacks = [...(this.#callbacks ?? []), written]
+    const part = typeof given === 'string' ? Buffer.from(given, typeof encoding === 'string' ? encoding : 'utf8') : given
     const type = part[0]
     if (type === SYNC_TYPE) {
       this.#sync = part
+      this.#isWhole = true
       return true
     }
     if (type === PARSE && this.#joins && this.#executions < MOST_OF_ONE_PARSE && isSame(this.#parse, part)) return true
+    // A wrapper around one of pg's methods may write nothing, to be told when it is out.
+    if (type === undefined) return true
     if (this.#sync) this.#follow(type === PARSE || type === BIND)
     if (type === PARSE) this.#parsed(part)
     else if (type === EXECUTE) this.#executed()
     else if (type !== BIND && type !== DESCRIBE) this.#parse = undefined
+    this.#hasBegun = true
     this.#parts.push(part)
     return true
   }
@@ -103,10 +130,20 @@ export class GatheredWrites {
     this.#sync = undefined
   }
 
-  /** All that is to go out. */
-  end(): readonly Uint8Array[] {
+  flush(): void {
+    const stream = this.#stream
     if (this.#sync) this.#parts.push(this.#sync)
-    return this.#parts
+    this.#isOver = true
+    // pg sends nothing to a stream that is not writable, either.
+    if (this.#parts.length === 0 || !stream.writable) return
+    const callbacks = this.#callbacks
+    try {
+      if (callbacks) stream.write(join(...this.#parts), (error) => callEach(callbacks, error))
+      else stream.write(join(...this.#parts))
+    } catch (error) {
+      // A stream of the user's. It is not known what it has sent.
+      stream.destroy(error as Error)
+    }
   }
 
   cork(): void {}
@@ -137,9 +174,29 @@ export class GatheredWrites {
     return this.#stream.bytesRead
   }
 
-  destroy(error?: Error): void {
-    this.#stream.destroy(error)
+  static {
+    // What code of the user's may want of it, such as a wrapper around a method of pg's Connection. At the end of the chain, it costs nothing where it is not needed.
+    const others: ProxyHandler<object> = {
+      get: (_, key, receiver) => {
+        const stream = (receiver as GatheredWrites).#stream
+        const member: unknown = Reflect.get(stream, key)
+        return typeof member === 'function' ? member.bind(stream) : member
+      },
+      set: (_, key, value, receiver) => Reflect.set((receiver as GatheredWrites).#stream, key, value),
+    }
+    Object.setPrototypeOf(GatheredWrites.prototype, new Proxy({}, others))
   }
+}
+
+function callEach(callbacks: readonly Written[], error?: Error | null): void {
+  for (const callback of callbacks) callback(error)
+}
+
+/** Is its last message one that is answered with a ReadyForQuery? A wrapper may write several messages at once. */
+function endsStatement(part: Uint8Array | undefined): boolean {
+  let type: number | undefined
+  for (let at = 0; part && at + 5 <= part.length; at += 1 + new DataView(part.buffer, part.byteOffset + at).getUint32(1)) type = part[at]
+  return type === SYNC_TYPE || type === QUERY
 }
 
 function isSame(one: Uint8Array | undefined, other: Uint8Array): boolean {

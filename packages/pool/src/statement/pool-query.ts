@@ -246,8 +246,10 @@ export class PoolQueries {
       // pg calls back twice for a value that it cannot bind: the first time before it has returned.
       if (settled) return
       settled = true
-      if (isSending) nextTick(() => tell(error, result))
-      else tell(error, result)
+      if (!isSending) return tell(error, result)
+      // It may have been sent by half: nobody goes out behind it.
+      if (error) vitals.reader = undefined
+      nextTick(() => tell(error, result))
     }
     const tell: Settle = (error, result) => {
       if (ended?.(error ?? undefined)) return
