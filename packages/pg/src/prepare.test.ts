@@ -81,6 +81,44 @@ describe('healed, on the same connection', () => {
     expect(parses()).toBe(5)
   })
 
+  describe.each([
+    ['alone', { share: false }],
+    ['alone, with keepOnSqlError', { share: false, keepOnSqlError: true }],
+    ['shared', { share: true }],
+  ])('types of parameters that have changed, %s', (_, config) => {
+    test.each([
+      ['a wider one', 1, 'alter table prepared alter n type bigint', 3_000_000_000],
+      ['another one', 1, 'alter table prepared alter n type text', 'one'],
+      [
+        'one that was created anew',
+        1,
+        "drop type if exists mood; create type mood as enum ('calm'); drop table prepared; create table prepared (n mood)",
+        'calm',
+      ],
+    ])('%s', async (_, before, change, after) => {
+      create(config)
+      const insert = 'insert into prepared values ($1)'
+      for (const _ of [1, 2, 3, 4]) {
+        await Promise.all([1, 2].map(() => rows(SELECT, [before])))
+        await rows(insert, [before])
+      }
+      await server.query(change)
+      await rows(insert, [after])
+      const answers = await Promise.all([1, 2, 3, 4].map(() => rows(SELECT, [after])))
+      expect(answers).toEqual([1, 2, 3, 4].map(() => [{ n: String(after) }]))
+      expect(pool.stats()).toMatchObject({ connected: 1, total: 1 })
+      await server.query('drop table prepared')
+    })
+  })
+
+  test("a value that is wrong under any name is its caller's error", async () => {
+    create({ keepOnSqlError: true })
+    await repeat(4)
+    for (const _ of [1, 2, 3]) await expect(rows(SELECT, ['one'])).rejects.toMatchObject({ code: '22P02' })
+    await repeat(1)
+    expect(await names()).toHaveLength(1)
+  })
+
   test('a write is done once', async () => {
     create()
     const insert = 'insert into prepared values ($1) returning *'
@@ -126,6 +164,12 @@ test('at most 100 have a name, on the connection too', PATIENCE, async () => {
   const left = await names()
   expect(left).toHaveLength(100)
   expect(left.at(-1)).toMatch(/_120$/)
+})
+
+test('at most 100 also of those that lost their name while they waited', PATIENCE, async () => {
+  create({ prepare: 1 })
+  for (let turn = 0; turn < 3; turn++) await Promise.all(Array.from({ length: 150 }, (_, index) => rows(`select $1::int as n${index}`)))
+  expect((await names()).length).toBeLessThanOrEqual(100)
 })
 
 test('a Client class that adds to the text each time: as without the option', async () => {

@@ -25,3 +25,9 @@ export function formOf(text: unknown, values: unknown): QueryForm | undefined {
 export function statementOf(text: unknown): PeerQuery {
   return { text: typeof text === 'string' ? text : (text as { text?: unknown } | null)?.text, handleError() {} }
 }
+
+/** The name under which its caller wants it prepared. */
+export function nameOf(text: unknown): string | undefined {
+  const name = typeof text === 'object' ? (text as { name?: unknown } | null)?.name : undefined
+  return typeof name === 'string' && name !== '' ? name : undefined
+}

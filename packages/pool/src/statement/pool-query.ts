@@ -19,6 +19,7 @@ import { LEFT_OPEN } from '../connection/client-messages.ts'
 import { isInterruption } from '../connection/interruption.ts'
 import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connection/lost-statement.ts'
 import type { SharedConnection } from '../connection/shared-connection.ts'
+import { closeNames, mayBeTheName } from '../connection/statement-names.ts'
 import { statements, tracePoolStatement } from '../connection/traced-client.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
@@ -27,7 +28,7 @@ import { keepContext, runIn } from '../driver/async-context.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import { activeQueryOf, type ConnectCallback, isSubmittable, type PeerClient, type PeerQuery, type Release } from '../driver/peer.ts'
 import { type Callback, promisify } from '../driver/promisify.ts'
-import { statementOf } from '../driver/query-form.ts'
+import { nameOf, statementOf } from '../driver/query-form.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import { asFirstSent, rememberSent } from './as-first-sent.ts'
 import { type Call, isIdempotent, MOST_REPEATS, readOnly, resume, type Settle, send, sendFirst, signalOf, type Wish } from './call.ts'
@@ -136,7 +137,8 @@ export class PoolQueries {
 
   #run(call: Call, client: PeerClient, release: Release): void {
     // A wrapper may add to the text, each time something else.
-    if (call.plain && (call.secondTry || this.#host.isQueryWrapped(client))) return this.#run(unprepared(call), client, release)
+    if (call.plain && (call.secondTry || this.#prepared?.isStale(call) || this.#host.isQueryWrapped(client)))
+      return this.#run(unprepared(call), client, release)
     this.#prepared?.tidy(client)
     call.sent ??= rememberSent(call.text, call.values)
     const vitals = this.#host.checks.vitalsOf(client)
@@ -289,7 +291,7 @@ export class PoolQueries {
     if (!loss && this.#prepared?.heal(call, client, error)) return this.#sendUnnamed(call, client, release, error)
     if (!loss && this.standby.mayBe(call, client, error)) return this.#askRole(call, client, release, error)
     const hadSessionState = !call.isAtDoor && this.#host.checks.vitalsOf(client).sessionState !== 'none'
-    const keeps = this.#mayKeep(client, error)
+    const keeps = this.#mayKeep(client, error) && !(nameOf(call.text) && mayBeTheName(error) === 'likely')
     if (keeps && isBusy(client)) return this.#whenReady(call, client, release, error)
     release(keeps ? undefined : error)
     if (!loss) return call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
@@ -327,6 +329,9 @@ export class PoolQueries {
     const loss = lossOf(error)
     ledger.lose(error)
     if (!loss && this.#prepared?.heal(call, ledger.client, error)) return this.#send(unprepared(call))
+    const name = call.plain ? undefined : nameOf(call.text)
+    // The connection stays: the next one of that name is parsed again.
+    if (!loss && name && mayBeTheName(error) !== 'no') closeNames(ledger.client.connection, (other) => other === name)
     if (!loss) return call.done(error)
     const paid = { ...call, isPaid: ledger.isPaid }
     ledger.isPaid = true

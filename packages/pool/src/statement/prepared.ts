@@ -5,6 +5,7 @@
 
 import type { Clock } from '@thaw/core'
 import type { Memory } from '../connection/pool-context.ts'
+import { closeNames, mayBeTheName, UnboundErrors } from '../connection/statement-names.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import { formOf } from '../driver/query-form.ts'
 import type { Settings } from '../options/options.ts'
@@ -18,14 +19,6 @@ const MOST_COUNTED = 500
 /** A transaction pooler loses statements that it does not know. After so many losses, the pool gives up, unless PostgreSQL itself is at the other end. */
 const MOST_MISSING = 10
 
-/** What pg keeps on a connection. */
-interface Parsed {
-  readonly parsedStatements?: Record<string, string | undefined>
-  /** Since pg 8.22. */
-  readonly submittedNamedStatements?: Record<string, string | undefined>
-  close?(what: { readonly type: 'S'; readonly name: string }): void
-}
-
 export class PreparedStatements {
   readonly #uses: number
   readonly #clock: Clock
@@ -37,6 +30,7 @@ export class PreparedStatements {
   /** How many names were taken away, and how many were when a connection last closed its own. */
   #evicted = 0
   readonly #tidied = new WeakMap<object, number>()
+  readonly #unbound = new UnboundErrors()
   #prefix = ''
   #next = 0
   #missing = 0
@@ -92,16 +86,27 @@ export class PreparedStatements {
     this.#evicted++
   }
 
+  /** Its text has lost its name while it waited. */
+  isStale({ plain, text }: Call): boolean {
+    return plain !== undefined && !this.#live.has((text as { readonly name: string }).name)
+  }
+
   /** Closes what has lost its name. The connection has nothing else on its way; the server answers with the next statement. */
   tidy({ connection }: PeerClient): void {
-    if (!connection || (this.#tidied.get(connection) ?? 0) === this.#evicted) return
+    if (!connection) return
+    this.#unbound.watch(connection)
+    if ((this.#tidied.get(connection) ?? 0) === this.#evicted) return
     this.#tidied.set(connection, this.#evicted)
-    closeAll(connection, this.#prefix, (name) => !this.#live.has(name))
+    closeNames(connection, (name) => this.#isOurs(name) && !this.#live.has(name))
+  }
+
+  #isOurs(name: string): boolean {
+    return this.#prefix !== '' && name.startsWith(this.#prefix)
   }
 
   /**
-   * Was it refused only because of its name? Then nothing was executed: the server refuses such a statement when it is parsed or bound. The
-   * names are forgotten where they have become wrong, and the call can be sent without one.
+   * Was it refused, perhaps, only because of its name? And certainly not executed: the server refuses such a statement when it is parsed or bound. The
+   * names are forgotten where they may have become wrong, and the call can be sent without one.
    */
   heal({ plain, text }: Call, { connection }: PeerClient, error: Error): boolean {
     if (!plain) return false
@@ -109,16 +114,17 @@ export class PreparedStatements {
     const { name } = text as { readonly name: string }
     // Says pg, before it sends anything: a Client class has changed the text.
     if (code === undefined && error.message.startsWith(`Prepared statements must be unique - '${name}'`)) return true
-    // Inside a function it is the function's own statement, and something has been executed.
-    if (where !== undefined) return false
-    if (code === '0A000' && routine === 'RevalidateCachedQuery') {
-      closeAll(connection, this.#prefix, (other) => other === name)
+    // Inside a function it is the function's own statement, and something has been executed. But the place of a parameter is told, too.
+    const isUnbound = this.#unbound.has(error)
+    if (where !== undefined && !isUnbound) return false
+    if (code === '26000' || code === '42P05') {
+      // DEALLOCATE ALL, DISCARD ALL, or another session: if one is gone, all are.
+      closeNames(connection, (other) => this.#isOurs(other))
+      this.#missing++
       return true
     }
-    if (code !== '26000' && code !== '42P05') return false
-    // DEALLOCATE ALL, DISCARD ALL, or another session: if one is gone, all are.
-    closeAll(connection, this.#prefix, () => true)
-    this.#missing++
+    if (isUnbound ? mayBeTheName(error) === 'no' : code !== '0A000' || routine !== 'RevalidateCachedQuery') return false
+    closeNames(connection, (other) => other === name)
     return true
   }
 }
@@ -134,15 +140,4 @@ function chance(clock: Clock): string {
 export function unprepared(call: Call): Call {
   const { plain } = call
   return { ...call, ...asFirstSent(plain), sent: plain, plain: undefined, shareable: undefined, ledger: undefined }
-}
-
-/** To close a statement that does not exist is no error. */
-function closeAll(connection: object, prefix: string, isMeant: (name: string) => boolean): void {
-  const { parsedStatements = {}, submittedNamedStatements } = connection as Parsed
-  for (const name of Object.keys(parsedStatements)) {
-    if (!name.startsWith(prefix) || !isMeant(name)) continue
-    delete parsedStatements[name]
-    if (submittedNamedStatements) delete submittedNamedStatements[name]
-    ;(connection as Parsed).close?.({ type: 'S', name })
-  }
 }

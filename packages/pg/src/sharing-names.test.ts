@@ -1,0 +1,41 @@
+/** Named statements that the server does not know any more, or not as they were, on connections that stay after an error. */
+
+import { beforeEach, describe, expect, test } from 'vitest'
+import { createPool, PATIENCE, pool, server, TEN, useSharingWorld } from '../test/sharing-world.ts'
+
+useSharingWorld()
+beforeEach(() => server.query('drop table if exists named; create table named as select 1 as n'))
+
+const ask = (value: unknown = 1) => pool.query({ name: 'mine', text: 'select * from named where n = $1', values: [value] })
+const outcomes = async (value?: unknown) =>
+  (await Promise.allSettled(TEN.map(() => ask(value)))).map((answer) => (answer.status === 'fulfilled' ? 'ok' : answer.reason.code))
+
+describe("a name of the user's is wrong: whoever is under way is told, and the next ones are answered, as by pg.Pool", () => {
+  const changes: [string, string, unknown, string][] = [
+    ['a result type that has changed', 'alter table named add column m int', 1, '0A000'],
+    ['a parameter that has become wider', 'alter table named alter n type bigint', 3_000_000_000, '22003'],
+    ['a parameter of another type', 'alter table named alter n type text', 'one', '22P02'],
+  ]
+  test.each([true, 'auto'] as const)('share: %s', PATIENCE, async (share) => {
+    createPool({ hedge: false, share })
+    for (const [, change, value, code] of changes) {
+      await server.query('drop table named; create table named as select 1 as n')
+      // Those that were told of the last change have made it known.
+      await outcomes()
+      expect(await outcomes()).toEqual(TEN.map(() => 'ok'))
+      await server.query(change)
+      expect(await outcomes(value)).toContain(code)
+      expect(await outcomes(value)).toEqual(TEN.map(() => 'ok'))
+      expect(await outcomes(value)).toEqual(TEN.map(() => 'ok'))
+    }
+    expect(pool.totalCount).toBe(1)
+  })
+
+  test('keepOnSqlError: alone, too', async () => {
+    createPool({ keepOnSqlError: true, share: false, hedge: false })
+    await ask()
+    await server.query('alter table named add column m int')
+    await expect(ask()).rejects.toMatchObject({ code: '0A000' })
+    for (const _ of TEN) expect((await ask()).rows).toEqual([{ n: 1, m: null }])
+  })
+})

@@ -1,0 +1,64 @@
+/** Statements that the server keeps under a name, on one connection: which error may be the name's fault, and how to be rid of a name. */
+
+import type { EventEmitter } from 'node:events'
+
+/** What pg keeps on a connection. */
+interface Parsed {
+  readonly parsedStatements?: Record<string, string | undefined>
+  /** Since pg 8.22. */
+  readonly submittedNamedStatements?: Record<string, string | undefined>
+  close?(what: { readonly type: 'S'; readonly name: string }): void
+}
+
+/** Without its name, the statement could succeed: the result is another, the statement is gone, or its parameters are no longer what they were. */
+const WRONG_NAME: readonly string[] = ['0A000', '26000', '42P05', '42804', '42883', 'XX000']
+/** Such an error may also be about the values. */
+const WRONG_PARAMETER: readonly string[] = ['22003', '22007', '22008', '22P02', '22P03', '42846']
+
+/** `perhaps`: it is as likely the caller's own. */
+export function mayBeTheName(error: Error): 'likely' | 'perhaps' | 'no' {
+  const { code } = error as { readonly code?: unknown }
+  if (typeof code !== 'string') return 'no'
+  if (WRONG_NAME.includes(code)) return 'likely'
+  return WRONG_PARAMETER.includes(code) ? 'perhaps' : 'no'
+}
+
+/** The server forgets those that are meant, and so does pg. To close one that does not exist is no error; it is answered with the next statement. */
+export function closeNames(connection: object, isMeant: (name: string) => boolean): void {
+  const { parsedStatements = {}, submittedNamedStatements } = connection as Parsed
+  for (const name of Object.keys(parsedStatements)) {
+    if (!isMeant(name)) continue
+    delete parsedStatements[name]
+    if (submittedNamedStatements) delete submittedNamedStatements[name]
+    ;(connection as Parsed).close?.({ type: 'S', name })
+  }
+}
+
+/** The errors that came before their statement was bound: nothing of it had been executed. */
+export class UnboundErrors {
+  readonly #errors = new WeakSet<object>()
+  readonly #watched = new WeakSet<object>()
+
+  has(error: Error): boolean {
+    return this.#errors.has(error)
+  }
+
+  /** From now on. */
+  watch(connection: EventEmitter): void {
+    if (this.#watched.has(connection)) return
+    this.#watched.add(connection)
+    let isBound = false
+    connection.on('bindComplete', () => {
+      isBound = true
+    })
+    // Several may have one ReadyForQuery.
+    for (const end of ['commandComplete', 'emptyQuery', 'readyForQuery'])
+      connection.on(end, () => {
+        isBound = false
+      })
+    // Before pg tells its caller.
+    connection.prependListener('errorMessage', (error: object) => {
+      if (!isBound) this.#errors.add(error)
+    })
+  }
+}
