@@ -249,7 +249,7 @@ export class PoolQueries {
       if (settled) return
       settled = true
       if (!isSending) return tell(error, result)
-      // It may have been sent by half: nobody goes out behind it.
+      // It may have been sent by half: no other goes out behind it.
       if (error) vitals.reader = undefined
       nextTick(() => tell(error, result))
     }
