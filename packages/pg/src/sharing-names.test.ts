@@ -39,3 +39,26 @@ describe("a name of the user's is wrong: whoever is under way is told, and the n
     for (const _ of TEN) expect((await ask()).rows).toEqual([{ n: 1, m: null }])
   })
 })
+
+describe('a value that cannot be sent leaves the name to the others', () => {
+  const unsendable = {
+    toString: () => {
+      throw new Error('not to be sent')
+    },
+  }
+  test.each([
+    ['the first of that name', []],
+    ['a later one', [1, 1]],
+  ])('%s', PATIENCE, async (_, before) => {
+    createPool({ hedge: false })
+    await pool.query('select 1')
+    for (const value of before) await ask(value)
+    for (let turn = 0; turn < 3; turn++) {
+      const values = [1, 1, Object.assign(() => 1, unsendable), 1, 1]
+      const answers = await Promise.allSettled([pool.query('select 1 as n'), ...values.map(ask)])
+      const told = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value.rows[0].n : answer.reason.message))
+      expect(told).toEqual([1, 1, 1, 'not to be sent', 1, 1])
+    }
+    expect(pool.stats()).toMatchObject({ connected: 1, total: 1 })
+  })
+})

@@ -6,6 +6,7 @@ import { join, SYNC } from './extended-query.ts'
 /** Types of messages to the server. https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const PARSE = 0x50
 const BIND = 0x42
+const CLOSE = 0x43
 const DESCRIBE = 0x44
 const EXECUTE = 0x45
 const QUERY = 0x51
@@ -98,13 +99,15 @@ export class GatheredWrites {
     const part = typeof given === 'string' ? Buffer.from(given, typeof encoding === 'string' ? encoding : 'utf8') : given
     const type = part[0]
     if (type === SYNC_TYPE) {
+      if (this.#sync && !this.#hasBegun) this.#follow(false)
       this.#sync = part
       this.#isWhole = true
       return true
     }
     if (type === PARSE && this.#joins && this.#executions < MOST_OF_ONE_PARSE && isSame(this.#parse, part)) return true
-    // A wrapper around one of pg's methods may write nothing, to be told when it is out.
-    if (type === undefined) return true
+    // Of nothing, a wrapper around one of pg's methods wants to be told when it is out. A Close comes where a value cannot be sent, but pg will take the statement for
+    // parsed: so it stays.
+    if (type === undefined || type === CLOSE) return true
     if (this.#sync) this.#follow(type === PARSE || type === BIND)
     if (type === PARSE) this.#parsed(part)
     else if (type === EXECUTE) this.#executed()
