@@ -111,6 +111,15 @@ describe('healed, on the same connection', () => {
     })
   })
 
+  test("shared, a value that is wrong under any name is its caller's error, and costs no connection", async () => {
+    create({ share: true })
+    await repeat(4)
+    const answers = await Promise.allSettled([1, 'one', 2, 'two', 3, 'three'].map((value) => rows(SELECT, [value])))
+    const told = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value[0].n : answer.reason.code))
+    expect(told).toEqual([1, '22P02', 2, '22P02', 3, '22P02'])
+    expect(pool.stats()).toMatchObject({ connected: 1, total: 1 })
+  })
+
   test("a value that is wrong under any name is its caller's error", async () => {
     create({ keepOnSqlError: true })
     await repeat(4)

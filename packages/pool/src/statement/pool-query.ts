@@ -328,7 +328,7 @@ export class PoolQueries {
   #failedSharing({ ledger: _, ...call }: Call, ledger: SharedConnection, error: Error): void {
     const loss = lossOf(error)
     ledger.lose(error)
-    if (!loss && this.#prepared?.heal(call, ledger.client, error)) return this.#send(unprepared(call))
+    if (!loss && this.#prepared?.heal(call, ledger.client, error)) return this.#shared?.sendAlone(unprepared(call))
     const name = call.plain ? undefined : nameOf(call.text)
     // The connection stays: the next one of that name is parsed again.
     if (!loss && name && mayBeTheName(error) !== 'no') closeNames(ledger.client.connection, (other) => other === name)
