@@ -84,7 +84,7 @@ export async function runCell(cell: Cell, stage: Stage): Promise<Observations> {
   }
 }
 
-async function openOrder(cell: Cell, { server, driver, id }: Stage, proxy: FaultProxy): Promise<OpenOrder> {
+export async function openOrder(cell: Cell, { server, driver, id }: Stage, proxy: FaultProxy): Promise<OpenOrder> {
   if (cell.fault.limited) await server.query(`CREATE ROLE "${id}" LOGIN PASSWORD '${server.password}' CONNECTION LIMIT ${cell.idle}`)
   const config = {
     host: cell.fault.byName ? 'localhost' : proxy.host,
@@ -106,13 +106,13 @@ function isFreezeReal(cell: Cell): boolean {
 }
 
 /** Starts a statement, which runs until it is released: at the server then, whether or not its caller still waits. */
-async function launch({ server, child, app }: Scene, order: BurstOrder): Promise<() => Promise<void>> {
+export async function launch({ server, child, app }: Scene, order: BurstOrder): Promise<() => Promise<void>> {
   const holder = new pg.Client(server.url)
   // A cell that fails ends the server under it.
   holder.on('error', () => {})
   await holder.connect()
   const gate = `gate of ${app}`
-  await holder.query(`CREATE TABLE "${gate}" ()`)
+  await holder.query(`CREATE TABLE "${gate}" (); GRANT SELECT ON "${gate}" TO PUBLIC`)
   await holder.query(`BEGIN; LOCK TABLE "${gate}"`)
   await child.call('launch', { ...order, gate })
   const waiting = `SELECT FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`

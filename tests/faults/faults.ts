@@ -122,8 +122,8 @@ async function loseAnswer({ proxy }: Scene): Promise<Struck> {
 }
 
 async function failNames(scene: Scene): Promise<Struck> {
-  const cut = await cutNow('rst')(scene)
   await scene.child.call('failDns', { times: BAD_DIALS })
+  const cut = await cutNow('rst')(scene)
   const prove = async () => {
     await cut.prove()
     assert.equal(await scene.child.call('dnsFailures'), BAD_DIALS)
