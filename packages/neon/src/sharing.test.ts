@@ -86,7 +86,7 @@ test.each(['', 'mine'])('the next one, asked by a callback, cannot be sent (name
   createPool({ share: true })
   await pool.query({ name, text: 'select $1::int as n', values: [0] })
   const told: unknown[] = []
-  const note = (answer: Promise<stock.QueryResult>) =>
+  const note = (answer: ReturnType<typeof ask>) =>
     answer.then(
       ({ rows }) => told.push(rows[0].n),
       ({ message }) => told.push(message),
