@@ -69,7 +69,7 @@ const unsendable = () =>
     },
   })
 
-test.each([0, 3, 9])('number %i has a value that cannot be sent: nobody else gets the rows of another', async (bad) => {
+test.each([0, 3, 9])('number %i has a value that cannot be sent: no other caller gets the rows of another', async (bad) => {
   createPool({ share: true })
   await pool.query('select 1')
   for (const name of ['', 'mine']) {

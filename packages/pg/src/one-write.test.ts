@@ -71,7 +71,7 @@ test('it destroys the socket: all are answered on another one', PATIENCE, async 
   expect(answers).toEqual(TEN)
 })
 
-test('a write that throws is a lost connection, and nobody is told', PATIENCE, async () => {
+test('a write that throws is a lost connection, and no caller is told', PATIENCE, async () => {
   createPool({ hedge: false, max: 1 })
   await pool.query('select 1')
   const [client] = (pool as unknown as { _clients: { connection: Connection }[] })._clients

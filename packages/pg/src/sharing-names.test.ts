@@ -10,7 +10,7 @@ const ask = (value: unknown = 1) => pool.query({ name: 'mine', text: 'select * f
 const outcomes = async (value?: unknown) =>
   (await Promise.allSettled(TEN.map(() => ask(value)))).map((answer) => (answer.status === 'fulfilled' ? 'ok' : answer.reason.code))
 
-describe("a name of the user's is wrong: whoever is under way is told, and the next ones are answered, as by pg.Pool", () => {
+describe("a name of the user's is wrong: the reads under way are told, and the next ones are answered, as by pg.Pool", () => {
   const changes: [string, string, unknown, string][] = [
     ['a result type that has changed', 'alter table named add column m int', 1, '0A000'],
     ['a parameter that has become wider', 'alter table named alter n type bigint', 3_000_000_000, '22003'],

@@ -19,7 +19,6 @@ import { LEFT_OPEN } from '../connection/client-messages.ts'
 import { isInterruption } from '../connection/interruption.ts'
 import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connection/lost-statement.ts'
 import type { SharedConnection } from '../connection/shared-connection.ts'
-import { closeNames, mayBeTheName } from '../connection/statement-names.ts'
 import { statements, tracePoolStatement } from '../connection/traced-client.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
@@ -28,13 +27,13 @@ import { keepContext, runIn } from '../driver/async-context.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import { activeQueryOf, type ConnectCallback, isSubmittable, type PeerClient, type PeerQuery, type Release } from '../driver/peer.ts'
 import { type Callback, promisify } from '../driver/promisify.ts'
-import { nameOf, statementOf } from '../driver/query-form.ts'
+import { statementOf } from '../driver/query-form.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import { asFirstSent, rememberSent } from './as-first-sent.ts'
 import { type Call, isIdempotent, MOST_REPEATS, readOnly, resume, type Settle, send, sendFirst, signalOf, type Wish } from './call.ts'
 import { asPiggybacked, knowsQueryMode, mayPiggyback, noProof, startPiggyback } from './piggyback.ts'
 import type { PoolQueryHost } from './pool-query-host.ts'
-import { PreparedStatements, unprepared } from './prepared.ts'
+import { hasWrongName, PreparedStatements, parseAgain, unprepared } from './prepared.ts'
 import { type SharedReadHost, sendShared, shareRead } from './shared-reads.ts'
 import { StandbyWatch } from './standby-watch.ts'
 
@@ -291,7 +290,7 @@ export class PoolQueries {
     if (!loss && this.#prepared?.heal(call, client, error)) return this.#sendUnnamed(call, client, release, error)
     if (!loss && this.standby.mayBe(call, client, error)) return this.#askRole(call, client, release, error)
     const hadSessionState = !call.isAtDoor && this.#host.checks.vitalsOf(client).sessionState !== 'none'
-    const keeps = this.#mayKeep(client, error) && !(nameOf(call.text) && mayBeTheName(error) === 'likely')
+    const keeps = this.#mayKeep(client, error) && !hasWrongName(call, error)
     if (keeps && isBusy(client)) return this.#whenReady(call, client, release, error)
     release(keeps ? undefined : error)
     if (!loss) return call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
@@ -329,9 +328,7 @@ export class PoolQueries {
     const loss = lossOf(error)
     ledger.lose(error)
     if (!loss && this.#prepared?.heal(call, ledger.client, error)) return this.#shared?.sendAlone(unprepared(call))
-    const name = call.plain ? undefined : nameOf(call.text)
-    // The connection stays: the next one of that name is parsed again.
-    if (!loss && name && mayBeTheName(error) !== 'no') closeNames(ledger.client.connection, (other) => other === name)
+    if (!loss) parseAgain(call, ledger.client, error)
     if (!loss) return call.done(error)
     const paid = { ...call, isPaid: ledger.isPaid }
     ledger.isPaid = true

@@ -7,7 +7,7 @@ import type { Clock } from '@thaw/core'
 import type { Memory } from '../connection/pool-context.ts'
 import { closeNames, mayBeTheName, UnboundErrors } from '../connection/statement-names.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
-import { formOf } from '../driver/query-form.ts'
+import { formOf, nameOf } from '../driver/query-form.ts'
 import type { Settings } from '../options/options.ts'
 import { asFirstSent, rememberSent } from './as-first-sent.ts'
 import type { Call } from './call.ts'
@@ -134,6 +134,17 @@ function chance(clock: Clock): string {
   return Math.floor(clock.random() * 16 ** 10)
     .toString(16)
     .padStart(10, '0')
+}
+
+/** A name of the user's is told, as by pg-pool, which closes the connection. This one stays: the next statement of that name is parsed again. */
+export function parseAgain({ plain, text }: Call, { connection }: PeerClient, error: Error): void {
+  const name = plain ? undefined : nameOf(text)
+  if (name !== undefined && mayBeTheName(error) !== 'no') closeNames(connection, (other) => other === name)
+}
+
+/** A connection that nothing obliges to stay is closed, as pg-pool does it. */
+export function hasWrongName({ text }: Call, error: Error): boolean {
+  return nameOf(text) !== undefined && mayBeTheName(error) === 'likely'
 }
 
 /** As its caller gave it. */
