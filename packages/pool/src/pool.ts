@@ -190,7 +190,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         refused: (client) => this.#queries.standby.released(client),
         returned: (client) => this.#invocations.returned(client),
         isBack: (at) => {
-          this.#serve(at)
+          // In the next tick: a second `release()` in this one throws, and does not reach the next caller.
+          if (this._pendingQueue.length > 0) nextTick(() => this.#serve(at))
           this.#idleTimer.start()
         },
       })

@@ -4,6 +4,7 @@
  */
 
 import type { Events, Reading } from '@thaw/core'
+import { RELEASED_TWICE } from '../connection/client-messages.ts'
 import { enter } from '../connection/connection-state.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy } from '../connection/when-finished.ts'
@@ -13,9 +14,6 @@ import type { InFlightWatch } from '../inquiry/in-flight-watch.ts'
 import { emitAcquired, emitReleased } from './emit.ts'
 import type { HealthChecks } from './health-checks.ts'
 import type { IdleTimer } from './idle-timer.ts'
-
-/** node-postgres' own message. */
-const RELEASED_TWICE = 'Release called on client which has already been released to the pool.'
 
 /** pg-pool's undocumented option: may refuse each new connection. */
 interface VerifyOptions {

@@ -5,6 +5,8 @@ export const ANOTHER_REQUEST =
 export const UNEXPECTED = 'Connection closed: the server sent ReadyForQuery, but no statement was waiting for it'
 /** node-postgres' own message. */
 export const NOT_QUERYABLE = 'Client has encountered a connection error and is not queryable'
+/** node-postgres' own message. */
+export const RELEASED_TWICE = 'Release called on client which has already been released to the pool.'
 export const TAKEN_BACK =
   'The invocation that acquired this client has ended, so the client was closed (acquire one in each invocation, or use pool.query())'
 export const NOT_STORED =

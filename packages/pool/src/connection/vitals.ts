@@ -72,6 +72,8 @@ export interface Vitals {
   mayRemain?: Error
   /** When the probe on its way was sent, on the monotonic clock. Undefined: there is none. */
   askedAt: number | undefined
+  /** A client that its caller has kept is being probed, and its next statement waits. */
+  isAsking?: boolean
   /** It has answered a probe since it was last handed out. */
   probed: boolean
   /** Handed out unchecked: what is sent next must have a probe in front of it. */

@@ -67,7 +67,6 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     #attached: Attached | undefined
-    #isAsking = false
     #isRefusing = false
     /** The statement that is passed on now bypasses any wrapper of `query`. */
     #isUnseen = false
@@ -248,7 +247,7 @@ function extend(Base: ClientClass): ClientClass {
       if (this.#isRefusing || attached?.vitals.ledger?.isAdding) return
       if (this.#unbound.length > 0 && attached && queuedQueriesOf(this).length > 0) this.#bindLate(attached)
       if (!attached || this.readyForQuery !== true || this.pipeline || queuedQueriesOf(this).length === 0) return super._pulseQueryQueue()
-      if (this.#isAsking) return
+      if (attached.vitals.isAsking) return
       if (!attached.vitals.isPoolQuery && attached.host.mustProve(this.#self)) return this.#ask(attached)
       this.#submit(attached)
     }
@@ -277,20 +276,21 @@ function extend(Base: ClientClass): ClientClass {
     /** A client that its caller has kept never passes the health check at acquire: its socket is polled, and it is probed, here. */
     #ask(attached: Attached): void {
       const { clock, probeTimeoutMillis } = attached.host
-      this.#isAsking = true
+      attached.vitals.isAsking = true
       pollSockets(clock, () => {
         if (isBroken(this.#self)) return this.#foundDead('ECONNRESET', 'its socket had already closed')
         probe(this.#self, attached.vitals, clock, probeTimeoutMillis, (alive) => {
           if (!alive) return this.#foundDead('ETIMEDOUT', `it did not reply to a probe within ${probeTimeoutMillis} ms`)
-          this.#isAsking = false
-          // Unless the caller has aborted meanwhile.
+          attached.vitals.isAsking = false
           if (queuedQueriesOf(this).length > 0) this.#submit(attached)
+          // Its caller has aborted it meanwhile, and no answer comes that would say that the client is free.
+          else this.emit('drain')
         })
       })
     }
 
     #foundDead(code: 'ECONNRESET' | 'ETIMEDOUT', why: string): void {
-      this.#isAsking = false
+      if (this.#attached) this.#attached.vitals.isAsking = false
       const lost = wireError(code, `Connection found dead before a statement was sent (${why})`)
       this._errorAllQueries(lost)
       this.connection.stream.destroy(lost)

@@ -4,10 +4,12 @@ import { pollSockets, startDeadline } from '@thaw/core'
 import { type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import { isWaitingForItsReader, whenLeft } from './submittable.ts'
+import { VITALS, type Vitals } from './vitals.ts'
 
-/** Is a statement running, or queued? */
+/** Is a statement running, or queued? Or a reply due to a probe that was sent for one? */
 export function isBusy(client: PeerClient): boolean {
-  return client.readyForQuery === false || queuedQueriesOf(client).length > 0
+  if (client.readyForQuery === false || queuedQueriesOf(client).length > 0) return true
+  return (client as { readonly [VITALS]?: Vitals })[VITALS]?.isAsking === true
 }
 
 /**

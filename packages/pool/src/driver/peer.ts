@@ -99,6 +99,7 @@ export interface PeerClientBase {
   readyForQuery: boolean
   readonly pipeline?: boolean
   readonly connectionParameters: { query_timeout?: number | string | undefined }
+  emit(name: string): boolean
   connect(callback?: (error: Error) => void): unknown
   query(config: unknown, values?: unknown, callback?: unknown): unknown
   _pulseQueryQueue(): void

@@ -36,10 +36,11 @@ import type { PoolQueryHost } from './pool-query-host.ts'
 import { hasWrongName, PreparedStatements, parseAgain, unprepared } from './prepared.ts'
 import { type SharedReadHost, sendShared, shareRead } from './shared-reads.ts'
 import { StandbyWatch } from './standby-watch.ts'
+import { unlessReleased } from './unless-released.ts'
 
 export class PoolQueries {
   readonly #host: PoolQueryHost
-  readonly #hasQueryMode: boolean
+  readonly #modes: Parameters<typeof mayPiggyback>[2]
   readonly standby: StandbyWatch
   readonly #shared: SharedReadHost | undefined
   /** Undefined: no statement is prepared by itself. */
@@ -49,7 +50,7 @@ export class PoolQueries {
     this.#host = host
     this.standby = new StandbyWatch(host)
     this.#prepared = host.settings.prepareAfter > 0 ? new PreparedStatements(host.settings, host.memory) : undefined
-    this.#hasQueryMode = knowsQueryMode(host.driver.Query)
+    this.#modes = { classify: host.checks.classify, hasQueryMode: knowsQueryMode(host.driver.Query) }
     this.#shared = host.sharing && {
       sharing: host.sharing,
       connect: (call, take) => this.#connect({ ...call, ledger: undefined }, take),
@@ -98,14 +99,11 @@ export class PoolQueries {
     }
     // pg-pool hands out in the next tick. The difference cannot be seen, and a tick is a tenth of what Thaw costs.
     if (signalOf(text) === undefined && this.#host.takeNow(run)) return
-    if (this.#shared && shareRead(call, this.#host.waiting(), this.#shared)) return
-    const piggybacks = () => mayPiggyback(text, values, { classify: this.#host.checks.classify, hasQueryMode: this.#hasQueryMode })
-    this.#connect(call, run, { signal: signalOf(text), isAtDoor: call.isAtDoor, mayPiggyback: piggybacks, share: this.#share(call) })
-  }
-
-  #share(call: Call): Waiter['share'] {
     const shared = this.#shared
-    return shared && ((before) => resume(call, () => shareRead(call, before, shared)))
+    if (shared && shareRead(call, this.#host.waiting(), shared)) return
+    const share: Waiter['share'] = shared && ((before) => resume(call, () => shareRead(call, before, shared)))
+    const piggybacks = () => mayPiggyback(text, values, this.#modes)
+    this.#connect(call, run, { signal: signalOf(text), isAtDoor: call.isAtDoor, mayPiggyback: piggybacks, share })
   }
 
   #send(again: Call): void {
@@ -123,7 +121,6 @@ export class PoolQueries {
     done(judgeAgain(secondTry.loss, this.#host.checks))
   }
 
-  /** By default for our own queries. */
   #connect(
     call: Call,
     callback: ConnectCallback,
@@ -134,13 +131,14 @@ export class PoolQueries {
     return resume(call, () => this.#host.connect(resumed, wish))
   }
 
-  #run(call: Call, client: PeerClient, release: Release): void {
+  #run(call: Call, client: PeerClient, given: Release): void {
     // A wrapper may add to the text, each time something else.
     if (call.plain && (call.secondTry || this.#prepared?.isStale(call) || this.#host.isQueryWrapped(client)))
-      return this.#run(unprepared(call), client, release)
+      return this.#run(unprepared(call), client, given)
     this.#prepared?.tidy(client)
     call.sent ??= rememberSent(call.text, call.values)
     const vitals = this.#host.checks.vitalsOf(client)
+    const release = given === vitals.giveBack ? given : unlessReleased(given)
     vitals.isPoolQuery = true
     call.trace?.sentOn(client)
     if (!call.trace && statements.isHeard)
@@ -159,7 +157,7 @@ export class PoolQueries {
   /** Which backend answers is asked in the same flight, where the statement can be sent so; or else in front of it. */
   #runAsking(call: Call, client: PeerClient, release: Release, vitals: Vitals, told: (pid: number) => void): void {
     const isNamed = typeof call.text !== 'string' && (call.text as { name?: unknown } | null)?.name
-    if (!isNamed && mayPiggyback(call.text, call.values, { classify: this.#host.checks.classify, hasQueryMode: this.#hasQueryMode })) {
+    if (!isNamed && mayPiggyback(call.text, call.values, this.#modes)) {
       vitals.askPid = told
       const text = asPiggybacked(call.text, call.values)
       const asked = { ...call, text, values: text === call.text ? call.values : undefined }
