@@ -1,10 +1,11 @@
 /**
  * Cursors and row streams on Neon's driver, over its WebSocket: as on pg.
  *
- * What breaks: as in submittables.test.ts. COPY streams do not exist here: they read from the socket itself.
+ * What breaks: as in submittables.test.ts. COPY TO does not exist here: its stream reads from the socket itself, and throws.
  */
 
 import { DeadlineError, Pool, type PoolConfig } from '@thaw/neon'
+import { from as copyFrom } from 'pg-copy-streams'
 import Cursor from 'pg-cursor'
 import QueryStream from 'pg-query-stream'
 import { afterEach, expect, test } from 'vitest'
@@ -69,4 +70,16 @@ test('released with a cursor without a reader: the next caller does not wait for
   client.release()
   expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   expect((await failure(cursor.read(1))).message).toMatch(/released while this cursor or stream was open/)
+})
+
+test('released with a COPY that its writer has left: the next caller does not wait for it', async () => {
+  await neon.postgres.query('CREATE TABLE copied (n int)')
+  const client = await take({ releaseTimeoutMillis: 60_000 })
+  const copy = client.query(copyFrom('COPY copied FROM STDIN'))
+  const told = failure(new Promise((_, reject) => copy.once('error', reject)))
+  await new Promise((resolve) => copy.write('1\n', resolve))
+  client.release()
+  expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  expect((await told).message).toMatch(/released while this cursor or stream was open/)
+  expect((await neon.postgres.query('SELECT FROM copied')).rowCount).toBe(0)
 })

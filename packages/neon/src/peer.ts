@@ -5,6 +5,7 @@ import { neonConfig } from '@neondatabase/serverless'
 /** What a WebSocket reports about itself, in every runtime. */
 export interface PeerWebSocket {
   readonly readyState: number
+  readonly bufferedAmount?: number
   send(data: Uint8Array): void
   close(): void
   /** Only that of the package "ws": no closing handshake. */

@@ -35,6 +35,11 @@ export class Socket extends PeerSocketClass {
     return this.#bytesRead
   }
 
+  /** Bytes that were written and not sent. */
+  get writableLength(): number {
+    return this.#unsent.reduce((bytes, chunk) => bytes + chunk.length, this.ws?.bufferedAmount ?? 0)
+  }
+
   #isWritable(): boolean {
     return !this.destroyed && (this.ws === null || this.ws.readyState <= OPEN)
   }

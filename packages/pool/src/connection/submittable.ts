@@ -116,8 +116,13 @@ class Conversation {
   }
 
   get isLeft(): boolean {
+    // The socket of Workers does not count.
+    return this.#isUnattended && !(this.#copyIn === 'open' && this.#socket?.writableLength)
+  }
+
+  get #isUnattended(): boolean {
     if (!this.#socket || this.#isEnded || this.#isAttended()) return false
-    if (this.#copyIn === 'open') return this.#socket.writableLength === 0 && !(this.#query as Attendable).writableEnded
+    if (this.#copyIn === 'open') return !(this.#query as Attendable).writableEnded
     return this.#isCopyOut || !this.#isAwaiting
   }
 
@@ -218,12 +223,12 @@ class Conversation {
   #considerPause(): void {
     this.#pause?.cancel()
     this.#pause = undefined
-    if (!this.#left || !this.isLeft) return
+    if (!this.#left || !this.#isUnattended) return
     this.#pause = startDeadline(this.#submitter.clock, PAUSE_MILLIS, () => {
-      const left = this.#left
-      if (!left || !this.isLeft) return
+      // What its writer has left is still being sent.
+      if (!this.isLeft) return this.#considerPause()
       this.#isLeftOpen = true
-      left()
+      this.#left?.()
     })
   }
 
