@@ -18,11 +18,11 @@ const REFUSALS = 4
 let server: PostgresServer
 let pooler: net.Server
 let refusing = 0
-let said: readonly [code: string, words: string] = ['', '']
+let said: readonly [code: string, words: string, severity?: string] = ['', '']
 let ready: Buffer = Buffer.alloc(0)
 
-function refusal([code, words]: readonly [string, string]): Buffer {
-  const fields = ['SFATAL', 'VFATAL', `C${code}`, `M${words}`].map((field) => `${field}\0`)
+function refusal([code, words, severity = 'FATAL']: typeof said): Buffer {
+  const fields = [`S${severity}`, `V${severity}`, `C${code}`, `M${words}`].map((field) => `${field}\0`)
   const body = Buffer.from(`${fields.join('')}\0`)
   const head = Buffer.alloc(5)
   head.write('E')
@@ -80,6 +80,8 @@ test.each([
   ['PgBouncer', '08P01', 'client connections exceeded (max_db_client_connections)'],
   ['PgBouncer', '08P01', 'server login has been failing, cached error: connect failed (server_login_retry)'],
   ['PgBouncer', '08P01', 'server login has been failing, try again later (server_login_retry)'],
+  ['PgBouncer', '08P01', 'pgbouncer cannot connect to server', 'ERROR'],
+  ['Supavisor', 'XX000', 'DbHandler exited'],
   ['Neon', 'XX000', 'Control plane request failed'],
   ['pgcat', '58000', 'Pool down for database: "app", user: "app"'],
   ['pgcat', '58000', 'terminating connection due to administrator command'],
@@ -88,7 +90,7 @@ test.each([
   ['RDS Proxy', '53400', 'The maximum number of client connections to the proxy exceeded 420.'],
   ['RDS Proxy', '53400', 'Rate of connection to proxy exceeded 10.'],
   ['RDS Proxy', '28000', 'The IAM authentication failed because of too many competing requests.'],
-])('%s lets no client in for a moment: %s %s', async (_who, ...words) => {
+] as [string, ...typeof said][])('%s lets no client in for a moment: %s %s', async (_who, ...words) => {
   said = words
   refusing = 1
   expect(await query(pg.Pool)).toBe(words[0])

@@ -18,6 +18,8 @@ const ROWS: readonly (readonly [code: string | undefined, words: string])[] = [
   [PGBOUNCER, 'client connections exceeded'],
   // https://www.pgbouncer.org/config.html#server_login_retry
   [PGBOUNCER, 'server login has been failing'],
+  // The same, of older versions, and as an ERROR: https://docs.gitlab.com/administration/postgresql/replication_and_failover_troubleshooting/
+  [PGBOUNCER, 'pgbouncer cannot connect to server'],
   // https://www.pgbouncer.org/config.html#query_wait_timeout: a login waits for a server connection, too.
   [PGBOUNCER, 'query_wait_timeout'],
   // https://supabase.com/docs/guides/database/supavisor: in the words before there were codes, and with them.
@@ -27,6 +29,8 @@ const ROWS: readonly (readonly [code: string | undefined, words: string])[] = [
   [INTERNAL, '(ECHECKOUTTIMEOUT)'],
   [INTERNAL, '(ECHECKOUTRETRIES)'],
   [INTERNAL, '(EDBHANDLEREXITED)'],
+  // https://github.com/supabase/supavisor/issues/459
+  [INTERNAL, 'DbHandler exited'],
   // https://neon.com/docs/connect/connection-errors; a compute that wakes up.
   [INTERNAL, "Couldn't connect to compute node"],
   [INTERNAL, 'Control plane request failed'],
@@ -44,12 +48,13 @@ const ROWS: readonly (readonly [code: string | undefined, words: string])[] = [
 /** What these say of a reason that waiting does not cure, in the server's own message or in Neon's. */
 const LASTING = /password authentication failed|does not exist|no such user|endpoint is disabled|quota|limit exceeded/i
 
-/**
- * Did a pooler refuse a login for a reason that may pass? Its message is read only if it ends the session: poolers do not translate their
- * severity.
- */
+/** Poolers do not translate it. ERROR: older versions of PgBouncer, which end the session with it as well. */
+const SEVERITIES: readonly unknown[] = ['FATAL', 'ERROR']
+
+/** Did a pooler refuse a login for a reason that may pass? */
 export function saysPoolerIsFull(error: unknown): boolean {
-  if (!(error instanceof Error) || (error as { severity?: unknown }).severity !== 'FATAL' || LASTING.test(error.message)) return false
+  if (!(error instanceof Error) || !SEVERITIES.includes((error as { severity?: unknown }).severity) || LASTING.test(error.message))
+    return false
   const code = codeOf(error)
   const said = error.message.toLowerCase()
   return ROWS.some(([its, words]) => (its === ANY || its === code) && said.includes(words.toLowerCase()))
