@@ -26,6 +26,12 @@ export class Client extends Watched {
     return 'Client'
   }
 
+  /** A pool's clients are of the class beneath this one. They count, as in the driver. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: a class that extends this one inherits it.
+    return Function.prototype[Symbol.hasInstance].call(this === Client ? Watched : this, value)
+  }
+
   /** @throws {OptionError} naming what is wrong with the connection string. */
   constructor(config?: string | neon.ClientConfig) {
     super(config)

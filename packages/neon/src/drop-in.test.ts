@@ -39,6 +39,7 @@ describe('Pool and Client', () => {
     expect(pool.constructor.name).toBe('Pool')
     const client = await pool.connect()
     expect(client).toBeInstanceOf(stock.Client)
+    expect(client).toBeInstanceOf(thaw.Client)
     client.release()
     expect(new thaw.Client(neon.url)).toBeInstanceOf(stock.Client)
   })

@@ -56,6 +56,15 @@ export class Client extends Watched {
     return 'Client'
   }
 
+  /** A pool's clients are of the class beneath this one. They count, as in the driver. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    // biome-ignore lint/complexity/noThisInStatic: a class that extends this one inherits it.
+    return Function.prototype[Symbol.hasInstance].call(this === Client ? Watched : this, value)
+  }
+
+  /** Undefined: one host, whatever it is. */
+  readonly #several: object | undefined
+
   /** @throws {OptionError} naming what is wrong with a list of hosts, or with `target_session_attrs`. */
   constructor(config?: string | pg.ClientConfig) {
     super(config)

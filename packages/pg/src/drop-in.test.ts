@@ -28,6 +28,10 @@ describe('the same class to everyone who looks', () => {
     const client = await pool.connect()
     expect(pool).toBeInstanceOf(stock.Pool)
     expect(client).toBeInstanceOf(stock.Client)
+    // As in node-postgres, whose pool makes clients of the class that it exports.
+    expect(client).toBeInstanceOf(Client)
+    expect(client).not.toBeInstanceOf(class extends Client {})
+    expect(new stock.Client()).not.toBeInstanceOf(Client)
     expect(Pool.name).toBe('Pool')
     expect(pool.constructor.name).toBe('Pool')
     client.release()
