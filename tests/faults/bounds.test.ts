@@ -8,7 +8,8 @@
 
 import { DeadlineError, OutcomeUnknownError } from '@thaw/pg'
 import { createStoppableClock } from '@thaw/testkit'
-import type pg from 'pg'
+import pg from 'pg'
+import Cursor from 'pg-cursor'
 import { describe, expect, test } from 'vitest'
 import { activeBackends, failure, INSERT, useSetting } from './setting.ts'
 
@@ -51,6 +52,20 @@ describe('query_timeout', () => {
     expect((await first).rowCount).toBe(1)
     client.release()
     expect(await setting.rows('queued')).toBe(0)
+  })
+
+  // With plain pg nothing is probed, and the time is up.
+  test.each([
+    ['a statement', (client: pg.PoolClient) => client.query(INSERT, ['kept'])],
+    ['a new Query()', (client: pg.PoolClient) => new Promise((_, reject) => client.query(new pg.Query(INSERT, ['kept'], reject)))],
+    ['a cursor', (client: pg.PoolClient) => client.query(new Cursor('SELECT 1')).read(1)],
+  ])('does not run while a client that was kept is probed: %s', async (_name, send) => {
+    const client = await setting.thaw({ query_timeout: 200, trustMillis: 0, probeTimeoutMillis: 500 }).connect()
+    client.on('error', () => {})
+    await client.query('SELECT 1')
+    setting.proxy.cut('drop')
+    expect(await failure(send(client))).toMatchObject({ name: 'ConnectionLostError', outcome: 'not-executed' })
+    client.release()
   })
 
   test('inside a transaction by hand: rolled back, so nothing is unknown', async () => {

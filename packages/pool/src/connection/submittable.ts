@@ -34,6 +34,11 @@ export function converse(query: PeerQuery, bounds: Bounds | undefined, submitter
   conversations.set(query, new Conversation(query, bounds, submitter))
 }
 
+/** Its time begins: pg has got it, and its connection is not being probed any more. */
+export function beginBounds(query: PeerQuery): void {
+  conversations.get(query)?.begin()
+}
+
 /**
  * Does the statement wait for its reader or writer, and for nothing from the server? Then it never ends by itself without one. A stream
  * that has a consumer attached is being read.
@@ -80,6 +85,8 @@ class Conversation {
   readonly #submitter: Submitter
   readonly #timeoutMillis: number
   readonly #lift: (() => void) | undefined
+  #begin: (() => void) | undefined
+  #hasBegun = false
   readonly #closings = new Set<() => void>()
   #unhook: (() => void) | undefined
   #socket: PeerConnection['stream'] | undefined
@@ -105,7 +112,10 @@ class Conversation {
     // Only pg's own Query has this. It is a statement like any other.
     const isStatement = query.requiresPreparation !== undefined
     this.#timeoutMillis = isStatement ? 0 : (bounds?.timeoutMillis ?? 0)
-    const whole = bounds && { ...bounds, timeoutMillis: isStatement ? bounds.timeoutMillis : 0 }
+    const begins = (begin: () => void) => {
+      this.#begin = begin
+    }
+    const whole = bounds && { ...bounds, timeoutMillis: isStatement ? bounds.timeoutMillis : 0, begins }
     this.#lift = whole && bound(submitter.clock, whole, (reason) => this.#interrupt(reason))
     wrap(query, 'handleError', (inner, error) => this.#fail(inner, error as Error))
     wrap(query, 'handleReadyForQuery', (inner, ...values) => {
@@ -113,6 +123,13 @@ class Conversation {
       return inner(...values)
     })
     if (!isStatement) this.#follow()
+  }
+
+  begin(): void {
+    if (this.#hasBegun) return
+    this.#hasBegun = true
+    this.#begin?.()
+    this.#await()
   }
 
   get isLeft(): boolean {
@@ -172,7 +189,6 @@ class Conversation {
       return inner(...values)
     })
     if (this.#cursor) this.#watchClose(this.#cursor)
-    this.#await()
   }
 
   #submit(connection: PeerConnection, inner: Method): unknown {
@@ -208,7 +224,7 @@ class Conversation {
   /** Bounds the wait that begins, if one does. The reader's own pauses are not bounded. */
   #await(): void {
     this.#considerPause()
-    if (this.#wait || this.#isEnded || this.#timeoutMillis === 0 || !this.#isAwaiting) return
+    if (this.#wait || this.#isEnded || !this.#hasBegun || this.#timeoutMillis === 0 || !this.#isAwaiting) return
     const { clock } = this.#submitter
     const { mono } = read(clock)
     const bytesRead = this.#socket?.bytesRead

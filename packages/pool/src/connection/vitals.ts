@@ -72,8 +72,8 @@ export interface Vitals {
   mayRemain?: Error
   /** When the probe on its way was sent, on the monotonic clock. Undefined: there is none. */
   askedAt: number | undefined
-  /** A client that its caller has kept is being probed, and its next statement waits. */
-  isAsking?: boolean
+  /** A client that its caller has kept is being probed: the statements that wait for that, whose time begins then. Undefined: it is not. */
+  asking?: (() => void)[] | undefined
   /** It has answered a probe since it was last handed out. */
   probed: boolean
   /** Handed out unchecked: what is sent next must have a probe in front of it. */

@@ -30,7 +30,7 @@ import { isRefusal, refusesOnce } from './once-refused.ts'
 import { expectPid, PID_QUESTION } from './pid-question.ts'
 import { beginsWithProof, PROOF, probe } from './probe.ts'
 import type { StatementHost } from './statement-host.ts'
-import { converse, withoutTimer } from './submittable.ts'
+import { beginBounds, converse, withoutTimer } from './submittable.ts'
 import { connects, statements, traceConnect, traceStatement } from './traced-client.ts'
 import { type Answer, makeQuery, UNSEEN } from './unseen.ts'
 import { isBroken, noteReady, READ_ONLY, type Vitals, WATCHED } from './vitals.ts'
@@ -177,7 +177,11 @@ function extend(Base: ClientClass): ClientClass {
       converse(query, bounds, { clock: host.clock, client: this.#self, interrupt })
       const over = interruptedBefore(bounds)
       const enqueue = () => withoutTimer(query, () => this.#pass(query, values, keepCaller(callback)))
-      return over ? this.#refuse(over, enqueue) : enqueue()
+      if (over) return this.#refuse(over, enqueue)
+      const result = enqueue()
+      if (vitals.asking) vitals.asking.push(() => beginBounds(query))
+      else beginBounds(query)
+      return result
     }
 
     get #newest(): PeerQuery | undefined {
@@ -209,9 +213,10 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     /** The query that pg has just created is bounded. */
-    #bind({ host }: Attached, query: PeerQuery, bounds: Bounds): void {
+    #bind({ host, vitals: { asking } }: Attached, query: PeerQuery, bounds: Bounds): void {
       const done = query.callback
-      const lift = bound(host.clock, bounds, (reason) => this.#interrupt(host, query, reason))
+      const begins: Bounds['begins'] = asking ? (begin) => void asking.push(begin) : bounds.begins
+      const lift = bound(host.clock, { ...bounds, begins }, (reason) => this.#interrupt(host, query, reason))
       query.callback = (error, answer) => {
         lift()
         done?.(error, answer)
@@ -247,7 +252,7 @@ function extend(Base: ClientClass): ClientClass {
       if (this.#isRefusing || attached?.vitals.ledger?.isAdding) return
       if (this.#unbound.length > 0 && attached && queuedQueriesOf(this).length > 0) this.#bindLate(attached)
       if (!attached || this.readyForQuery !== true || this.pipeline || queuedQueriesOf(this).length === 0) return super._pulseQueryQueue()
-      if (attached.vitals.isAsking) return
+      if (attached.vitals.asking) return
       if (!attached.vitals.isPoolQuery && attached.host.mustProve(this.#self)) return this.#ask(attached)
       this.#submit(attached)
     }
@@ -276,12 +281,14 @@ function extend(Base: ClientClass): ClientClass {
     /** A client that its caller has kept never passes the health check at acquire: its socket is polled, and it is probed, here. */
     #ask(attached: Attached): void {
       const { clock, probeTimeoutMillis } = attached.host
-      attached.vitals.isAsking = true
+      const begins: (() => void)[] = []
+      attached.vitals.asking = begins
       pollSockets(clock, () => {
         if (isBroken(this.#self)) return this.#foundDead('ECONNRESET', 'its socket had already closed')
         probe(this.#self, attached.vitals, clock, probeTimeoutMillis, (alive) => {
           if (!alive) return this.#foundDead('ETIMEDOUT', `it did not reply to a probe within ${probeTimeoutMillis} ms`)
-          attached.vitals.isAsking = false
+          attached.vitals.asking = undefined
+          for (const begin of begins) begin()
           if (queuedQueriesOf(this).length > 0) this.#submit(attached)
           // Its caller has aborted it meanwhile, and no answer comes that would say that the client is free.
           else this.emit('drain')
@@ -290,7 +297,7 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     #foundDead(code: 'ECONNRESET' | 'ETIMEDOUT', why: string): void {
-      if (this.#attached) this.#attached.vitals.isAsking = false
+      if (this.#attached) this.#attached.vitals.asking = undefined
       const lost = wireError(code, `Connection found dead before a statement was sent (${why})`)
       this._errorAllQueries(lost)
       this.connection.stream.destroy(lost)

@@ -9,7 +9,7 @@ import { VITALS, type Vitals } from './vitals.ts'
 /** Is a statement running, or queued? Or a reply due to a probe that was sent for one? */
 export function isBusy(client: PeerClient): boolean {
   if (client.readyForQuery === false || queuedQueriesOf(client).length > 0) return true
-  return (client as { readonly [VITALS]?: Vitals })[VITALS]?.isAsking === true
+  return (client as { readonly [VITALS]?: Vitals })[VITALS]?.asking !== undefined
 }
 
 /**
