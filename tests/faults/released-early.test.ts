@@ -2,34 +2,30 @@
  * A client that its caller releases too early, or twice.
  *
  * What breaks: a statement waits for the reply to its client's probe, the client is released, and the statement is aborted: nothing is left whose answer
- * would say that the connection is free again. And a second `release()` reaches whoever has got the client meanwhile: with plain `pg` it does not
+ * would say that the connection is free again. And a second `release()` reaches the caller that has got the client meanwhile: with plain `pg` it does not
  * throw, two callers share a connection and a transaction, and a waiting `pool.query()` never calls back ("Release called on client …" is thrown in it).
  * With Thaw no place is lost, every caller is served, and the second release throws.
  */
 
-import { neonConfig } from '@neondatabase/serverless'
 import { Pool as NeonPool } from '@thaw/neon'
 import { type PoolConfig, Pool as ThawPool } from '@thaw/pg'
-import { type FaultProxy, type Neon, startFaultProxy, startNeon } from '@thaw/testkit'
+import { type FaultProxy, startFaultProxy } from '@thaw/testkit'
 import type pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { neon, useOneNeon } from './one-neon.ts'
 import { until } from './until.ts'
+
+useOneNeon()
 
 const RELEASED_TWICE = 'Release called on client which has already been released to the pool.'
 
-let neon: Neon
 let proxy: FaultProxy
 let pool: ThawPool
 
 beforeAll(async () => {
-  neon = await startNeon()
-  Object.assign(neonConfig, neon.driver)
   proxy = await startFaultProxy(neon.postgres)
 })
-afterAll(async () => {
-  await proxy.close()
-  await neon.close()
-})
+afterAll(() => proxy.close())
 afterEach(() => pool.end({ timeoutMillis: 100 }))
 
 const pidOf = async (client: Pick<pg.Pool, 'query'>) => (await client.query('select pg_backend_pid() as pid')).rows[0]?.pid as number

@@ -34,9 +34,11 @@ export function converse(query: PeerQuery, bounds: Bounds | undefined, submitter
   conversations.set(query, new Conversation(query, bounds, submitter))
 }
 
-/** Its time begins: pg has got it, and its connection is not being probed any more. */
-export function beginBounds(query: PeerQuery): void {
-  conversations.get(query)?.begin()
+/** pg has got it, and its time begins: at once, or with that of `others`, once their connection has been probed. */
+export function beginBounds(query: PeerQuery, others: (() => void)[] | undefined): void {
+  const begin = () => conversations.get(query)?.begin()
+  if (others) others.push(begin)
+  else begin()
 }
 
 /**

@@ -173,14 +173,12 @@ function extend(Base: ClientClass): ClientClass {
       const { vitals, host } = attached
       if (vitals.inUse) this.#noteSessionState(attached, { text: textOf(query) })
       const bounds = boundsOf(query as QueryBounds, attached.queryTimeoutMillis)
-      const interrupt = (reason: Error) => this.#interrupt(host, query, reason)
-      converse(query, bounds, { clock: host.clock, client: this.#self, interrupt })
+      converse(query, bounds, { clock: host.clock, client: this.#self, interrupt: (reason) => this.#interrupt(host, query, reason) })
       const over = interruptedBefore(bounds)
       const enqueue = () => withoutTimer(query, () => this.#pass(query, values, keepCaller(callback)))
       if (over) return this.#refuse(over, enqueue)
       const result = enqueue()
-      if (vitals.asking) vitals.asking.push(() => beginBounds(query))
-      else beginBounds(query)
+      beginBounds(query, vitals.asking)
       return result
     }
 
@@ -281,14 +279,13 @@ function extend(Base: ClientClass): ClientClass {
     /** A client that its caller has kept never passes the health check at acquire: its socket is polled, and it is probed, here. */
     #ask(attached: Attached): void {
       const { clock, probeTimeoutMillis } = attached.host
-      const begins: (() => void)[] = []
-      attached.vitals.asking = begins
+      attached.vitals.asking = []
       pollSockets(clock, () => {
         if (isBroken(this.#self)) return this.#foundDead('ECONNRESET', 'its socket had already closed')
         probe(this.#self, attached.vitals, clock, probeTimeoutMillis, (alive) => {
           if (!alive) return this.#foundDead('ETIMEDOUT', `it did not reply to a probe within ${probeTimeoutMillis} ms`)
+          for (const begin of attached.vitals.asking ?? []) begin()
           attached.vitals.asking = undefined
-          for (const begin of begins) begin()
           if (queuedQueriesOf(this).length > 0) this.#submit(attached)
           // Its caller has aborted it meanwhile, and no answer comes that would say that the client is free.
           else this.emit('drain')
