@@ -54,6 +54,26 @@ describe('query_timeout', () => {
     expect(await setting.rows('queued')).toBe(0)
   })
 
+  // As of a caller that gives what is left of its own time. Plain pg sends it, and says so after a millisecond.
+  test('below zero: it is not sent', async () => {
+    const stock = setting.plain()
+    expect((await failure(stock.query({ text: INSERT, values: ['over'], query_timeout: -5 } as pg.QueryConfig))).message).toBe(
+      'Query read timeout',
+    )
+    await expect.poll(() => setting.rows('over')).toBe(1)
+
+    const pool = setting.thaw()
+    const over = { text: INSERT, values: ['over'], query_timeout: -5 }
+    expect(await failure(pool.query(over))).toBeInstanceOf(DeadlineError)
+    const client = await pool.connect()
+    expect(await failure(client.query(over))).toBeInstanceOf(DeadlineError)
+    const cursor = client.query(Object.assign(new Cursor(INSERT, ['over']), { query_timeout: -5 }))
+    expect(await failure(cursor.read(1))).toBeInstanceOf(DeadlineError)
+    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+    client.release()
+    expect(await setting.rows('over')).toBe(1)
+  })
+
   // With plain pg nothing is probed, and the time is up.
   test.each([
     ['a statement', (client: pg.PoolClient) => client.query(INSERT, ['kept'])],

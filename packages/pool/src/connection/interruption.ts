@@ -17,7 +17,7 @@ export function isInterruption(error: Error): boolean {
 
 /** What bounds one statement, or one wait. */
 export interface Bounds {
-  /** Milliseconds. 0 or absent: no bound. */
+  /** Milliseconds. 0: no bound. Negative: what was left of the caller's time, which is over. */
   readonly timeoutMillis: number
   readonly signal: AbortSignal | undefined
   /** Calls back when the time begins to run. Undefined: at once. */
@@ -63,9 +63,9 @@ export function bound(clock: Clock, { timeoutMillis, signal, begins }: Bounds, i
 
 /** The bounds that a query's configuration sets. Undefined: none, and none from the invocation either. */
 export function boundsOf(config: QueryBounds | undefined, defaultTimeoutMillis: number, begins?: Bounds['begins']): Bounds | undefined {
-  const timeoutMillis = Number(config?.query_timeout) || defaultTimeoutMillis
+  const timeoutMillis = Number(config?.query_timeout) || Math.max(0, defaultTimeoutMillis)
   const signal = checkSignal(config?.signal)
-  return timeoutMillis > 0 || signal || currentInvocation() ? { timeoutMillis, signal, begins } : undefined
+  return timeoutMillis !== 0 || signal || currentInvocation() ? { timeoutMillis, signal, begins } : undefined
 }
 
 /**
@@ -92,7 +92,8 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
 /** What to reject with if a bound has been reached before the statement begins. */
 export function interruptedBefore(bounds: Bounds | undefined): Error | undefined {
   const over = [bounds?.signal, currentInvocation()?.signal].find((signal) => signal?.aborted)
-  return over && asInterruption(asError(over.reason))
+  if (over) return asInterruption(asError(over.reason))
+  return bounds && bounds.timeoutMillis < 0 ? asInterruption(timeUp(bounds.timeoutMillis, 0, 0)) : undefined
 }
 
 /** The error for a wait that took longer than `query_timeout`. */
