@@ -4,7 +4,7 @@
  * statement is sent, and enforces a statement's bounds.
  */
 
-import { CommitRolledBackError, currentScope, pollSockets, type Scope, ScopeError } from '@thaw/core'
+import { CommitRolledBackError, currentScope, type Scope, ScopeError } from '@thaw/core'
 import { keepCaller } from '../driver/async-context.ts'
 import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
@@ -25,15 +25,16 @@ import { answerWith, isCommit, isUnreplicated } from './answer-to-commit.ts'
 import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds, withoutTimeout } from './interruption.ts'
+import { proveKept } from './kept-client.ts'
 import { loseBehind, loseQueued, loseSent, lossOf, mayRemain } from './lost-statement.ts'
 import { isRefusal, refusesOnce } from './once-refused.ts'
 import { expectPid, PID_QUESTION } from './pid-question.ts'
-import { beginsWithProof, PROOF, probe } from './probe.ts'
+import { beginsWithProof, PROOF } from './probe.ts'
 import type { StatementHost } from './statement-host.ts'
 import { beginBounds, converse, withoutTimer } from './submittable.ts'
 import { connects, statements, traceConnect, traceStatement } from './traced-client.ts'
 import { type Answer, makeQuery, UNSEEN } from './unseen.ts'
-import { isBroken, noteReady, READ_ONLY, type Vitals, WATCHED } from './vitals.ts'
+import { noteReady, READ_ONLY, type Vitals, WATCHED } from './vitals.ts'
 
 interface Attached {
   readonly vitals: Vitals
@@ -276,28 +277,17 @@ function extend(Base: ClientClass): ClientClass {
       sending.isRefused = stream.errored != null
     }
 
-    /** A client that its caller has kept never passes the health check at acquire: its socket is polled, and it is probed, here. */
     #ask(attached: Attached): void {
-      const { clock, probeTimeoutMillis } = attached.host
-      attached.vitals.asking = []
-      pollSockets(clock, () => {
-        if (isBroken(this.#self)) return this.#foundDead('ECONNRESET', 'its socket had already closed')
-        probe(this.#self, attached.vitals, clock, probeTimeoutMillis, (alive) => {
-          if (!alive) return this.#foundDead('ETIMEDOUT', `it did not reply to a probe within ${probeTimeoutMillis} ms`)
-          for (const begin of attached.vitals.asking ?? []) begin()
-          attached.vitals.asking = undefined
-          if (queuedQueriesOf(this).length > 0) this.#submit(attached)
-          // Its caller has aborted it meanwhile, and no answer comes that would say that the client is free.
-          else this.emit('drain')
-        })
-      })
-    }
-
-    #foundDead(code: 'ECONNRESET' | 'ETIMEDOUT', why: string): void {
-      if (this.#attached) this.#attached.vitals.asking = undefined
-      const lost = wireError(code, `Connection found dead before a statement was sent (${why})`)
-      this._errorAllQueries(lost)
-      this.connection.stream.destroy(lost)
+      const alive = () => {
+        if (queuedQueriesOf(this).length > 0) this.#submit(attached)
+        // Its caller has aborted it meanwhile, and no answer comes that would say that the client is free.
+        else this.emit('drain')
+      }
+      const dead = (lost: Error) => {
+        this._errorAllQueries(lost)
+        this.connection.stream.destroy(lost)
+      }
+      proveKept(this.#self, attached.vitals, attached.host, alive, dead)
     }
 
     override _handleErrorMessage(message: Error): void {
