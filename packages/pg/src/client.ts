@@ -13,8 +13,10 @@ type ClientClass = Omit<typeof pg.Client, never> &
 type Connected = Parameters<typeof tell>[1]
 type Base = new (options?: object | string) => { connect(callback?: Connected): Promise<unknown> }
 
+const Watched = watchedClient(pg.Client) as Base
+
 /** A class of its own, so that `connect` keeps the type that it has in whatever version of @types/pg there is. */
-class Lone extends (watchedClient(pg.Client) as Base) {
+class Lone extends Watched {
   /** Undefined: one host, whatever it is. */
   readonly #several: object | undefined
 
@@ -33,7 +35,7 @@ class Lone extends (watchedClient(pg.Client) as Base) {
   }
 }
 
-const Watched = Lone as unknown as ClientClass
+const Alone = Lone as unknown as ClientClass
 
 /**
  * `pg.Client` that never loses a statement silently, and cannot end the process.
@@ -50,20 +52,17 @@ const Watched = Lone as unknown as ClientClass
  * A pool watches its clients by itself. Use this class where you would use `pg.Client`: for one long-lived connection, for `LISTEN`, or as
  * the `Client` option of a pool that another library makes.
  */
-export class Client extends Watched {
+export class Client extends Alone {
   /** Survives minifiers: ORMs look at class names. Not a field: webpack's minifier turns it into an assignment, which throws. */
   static override get name(): string {
     return 'Client'
   }
 
-  /** A pool's clients are of the class beneath this one. They count, as in the driver. */
+  /** A pool's clients are of the class beneath. They count, as in the driver. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     // biome-ignore lint/complexity/noThisInStatic: a class that extends this one inherits it.
     return Function.prototype[Symbol.hasInstance].call(this === Client ? Watched : this, value)
   }
-
-  /** Undefined: one host, whatever it is. */
-  readonly #several: object | undefined
 
   /** @throws {OptionError} naming what is wrong with a list of hosts, or with `target_session_attrs`. */
   constructor(config?: string | pg.ClientConfig) {
