@@ -169,9 +169,13 @@ let enough: number | undefined
 let running: Promise<RunReport> | undefined
 
 serve({
-  begin(order: RunOrder) {
+  async begin(order: RunOrder) {
     enough = undefined
-    running = run(order)
+    const pool = createPool(order)
+    // The first batch finds out that the table of keys is there: until then a batch whose answer is lost is unknown. Before any fault: an address that was
+    // never reached is soon given up.
+    if (order.once) await (pool as ThawPool).batch(['SELECT 1'])
+    running = run(pool, order)
     // The parent asks for it later.
     running.catch(() => {})
   },
@@ -181,16 +185,18 @@ serve({
   },
 })
 
-async function run({ driver, config, seed, id, callers, capMillis, once = false }: RunOrder): Promise<RunReport> {
-  const random = createSeededRandom(seed)
+function createPool({ driver, config }: RunOrder): pg.Pool {
   // A proxy that swallows everything also swallows the end of a session whose server crashes meanwhile. The server then has no such backend, which
   // proves nothing unless it is known to be the same server (decisions 60 and 156): the statement waits for this bound, which the documents advise, and is told as unknown.
   const pool = driver === 'pg' ? new pg.Pool(config) : new ThawPool({ ...config, query_timeout: LAST_RESORT_MILLIS })
   if (driver === 'pg') pool.on('error', () => {})
+  return pool
+}
+
+async function run(pool: pg.Pool, { driver, seed, id, callers, capMillis, once = false }: RunOrder): Promise<RunReport> {
+  const random = createSeededRandom(seed)
   const entries: LedgerEntry[] = []
   let count = 0
-  // The first one finds out that the table of keys is there: until then a batch whose answer is lost is unknown.
-  if (once) await (pool as ThawPool).batch(['SELECT 1'])
   const callOn = async () => {
     while (enough === undefined || count < enough) {
       const kind = draw(random(), once ? ONCE_SHARES : SHARES)
