@@ -4,6 +4,7 @@
  */
 
 import { CommitRolledBackError, controlsTransaction, TransactionUseError } from '@thaw/core'
+import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
 import { isBroken } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
@@ -41,6 +42,9 @@ export class Attempt {
   /** The first statement that failed: it explains why the transaction did. */
   firstFailure: Error | undefined
   #misuse: Error | undefined
+  /** Its function has ended: what still waits to be sent would be sent behind the end of the transaction. */
+  #isClosed = false
+  #interruption: Error | undefined
 
   constructor(client: PeerClient, host: AttemptHost, begin: string, signal: AbortSignal | undefined) {
     this.client = client
@@ -73,8 +77,19 @@ export class Attempt {
     return error
   }
 
+  /** From now on nothing of its function is sent. */
+  close(): void {
+    this.#isClosed = true
+  }
+
   get isBroken(): boolean {
     return isBroken(this.client)
+  }
+
+  /** Why its caller wants no more of it, or has ended its connection: whatever the function makes of it, it is not stored, and not run again. */
+  get interruption(): Error | undefined {
+    if (this.#signal?.aborted) return interruptedBefore({ timeoutMillis: 0, signal: this.#signal })
+    return this.isBroken ? this.#interruption : undefined
   }
 
   /** A statement of the user's. */
@@ -83,12 +98,15 @@ export class Attempt {
       return await this.#run({ config: this.#withSignal(config), values, text: textOf(config) })
     } catch (error) {
       this.firstFailure ??= error as Error
+      if (error instanceof Error && isInterruption(error)) this.#interruption ??= error
       throw error
     }
   }
 
   /** A cursor, a stream: pg hands it back at once. */
   submit(query: object, callback: unknown): unknown {
+    const text = textOf(query) ?? textOf((query as { cursor?: unknown }).cursor)
+    if (text !== undefined) this.#refuseByHand(text)
     if (this.#state === 'unbegun') this.#beginAlone()
     this.#mayHaveXid = this.#xid == null
     return this.client.query(query as never, callback as never)
@@ -105,12 +123,9 @@ export class Attempt {
   }
 
   async #run(statement: Statement): Promise<unknown> {
-    while (this.#state === 'beginning') await this.#opening
+    await this.#whenOpen()
     const { text } = statement
-    const { kind, mayCommit } = text === undefined ? WRITE : this.#host.classify(text)
-    const isByHand =
-      kind === 'transaction' ? mayCommit || !SAVEPOINTS.test(text ?? '') : kind === 'unknown' && controlsTransaction(text ?? '')
-    if (isByHand) throw this.noteMisuse(new TransactionUseError({ message: BY_HAND }))
+    const { kind } = text === undefined ? WRITE : this.#refuseByHand(text)
     const writes = kind !== 'read'
     if (kind === 'unknown' || OWN_PROTOCOL.test(text ?? '') || this.client.pipeline || hasPortal(statement.config)) {
       if (this.#state === 'unbegun') await this.#beginAlone()
@@ -126,6 +141,20 @@ export class Attempt {
     const landing = await this.#fly([statement], writes, text ?? '')
     if (landing.error) throw landing.error
     return landing.results[0]
+  }
+
+  #refuseByHand(text: string): ReturnType<AttemptHost['classify']> {
+    const said = this.#host.classify(text)
+    const isByHand =
+      said.kind === 'transaction' ? said.mayCommit || !SAVEPOINTS.test(text) : said.kind === 'unknown' && controlsTransaction(text)
+    if (isByHand) throw this.noteMisuse(new TransactionUseError({ message: BY_HAND }))
+    return said
+  }
+
+  /** While BEGIN is on its way, its function may end. */
+  async #whenOpen(): Promise<void> {
+    while (this.#state === 'beginning') await this.#opening
+    if (this.#isClosed) throw this.noteMisuse(afterItsEnd())
   }
 
   get #asksXid(): boolean {
@@ -207,7 +236,7 @@ export class Attempt {
 
   /** For a savepoint, or its end. */
   async control(text: string): Promise<void> {
-    while (this.#state === 'beginning') await this.#opening
+    await this.#whenOpen()
     if (this.#state === 'unbegun') await this.#beginAlone()
     await this.client.query(text)
   }
@@ -262,8 +291,14 @@ const BY_HAND =
   'A statement that begins or ends a transaction was given to the client of pool.transaction(), which does both by itself. Remove it; throw an error to roll back, and call client.transaction() for a part that may fail alone.'
 const ENDED_BY_HAND =
   'The transaction of pool.transaction() was over before its function was: one of its texts has ended it. What it did until then may be stored.'
+const AFTER_ITS_END =
+  'The client of pool.transaction() was used after its function had ended. Nothing was sent, and nothing of a transaction that had not ended yet is stored. Await everything that uses the client before the function returns.'
 const FAILED_BEFORE =
   'A statement of the transaction had failed, and its function went on as if nothing had happened. Nothing was stored. Let the error pass, or put what may fail into client.transaction().'
+
+export function afterItsEnd(): TransactionUseError {
+  return new TransactionUseError({ message: AFTER_ITS_END })
+}
 
 export function textOf(config: unknown): string | undefined {
   const text = typeof config === 'string' ? config : (config as { text?: unknown } | null)?.text

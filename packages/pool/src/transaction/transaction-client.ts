@@ -3,7 +3,7 @@
 import { OptionError, TransactionUseError } from '@thaw/core'
 import { refusesOnce } from '../connection/once-refused.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
-import type { Attempt } from './attempt.ts'
+import { type Attempt, afterItsEnd } from './attempt.ts'
 
 /** A client, and transactions inside of its own. */
 export type TransactionClient = PeerClient & {
@@ -16,13 +16,16 @@ type Callback = (error: Error | null, result?: unknown) => void
 export class Session {
   readonly client: TransactionClient
   readonly #attempt: Attempt
+  /** The session that this one is a part of. */
+  readonly #whole: Session | undefined
   readonly #unawaited = new Set<Promise<unknown>>()
   #isOver = false
   /** A part of it is open: what is sent now would be undone with that part, if it fails. */
   #hasOpenPart = false
 
-  constructor(attempt: Attempt) {
+  constructor(attempt: Attempt, whole?: Session) {
     this.#attempt = attempt
+    this.#whole = whole
     const own: Readonly<Record<PropertyKey, unknown>> = {
       query: (...args: unknown[]) => this.#query(args),
       transaction: (work: (client: TransactionClient) => unknown) => this.#nested(work),
@@ -42,9 +45,15 @@ export class Session {
     }) as unknown as TransactionClient
   }
 
+  /** A part is over with the whole: what it sent then would be stored by itself. */
+  get isOver(): boolean {
+    return this.#isOver || this.#whole?.isOver === true
+  }
+
   /** Its function has ended. Returns how many statements were not awaited. */
   close(): number {
     this.#isOver = true
+    if (!this.#whole) this.#attempt.close()
     // Their failure would be an unhandled rejection, which ends the process.
     for (const each of this.#unawaited) each.catch(() => {})
     return this.#unawaited.size
@@ -56,12 +65,20 @@ export class Session {
     const refusal = this.#whyNot(config)
     if (refusal) this.#attempt.noteMisuse(refusal)
     if (refusal) return isSubmittable(config) ? failSubmittable(config as Submittable, refusal) : answer(Promise.reject(refusal), callback)
-    if (isSubmittable(config)) return this.#attempt.submit(config as object, callback ?? values)
+    if (isSubmittable(config)) return this.#submit(config as Submittable, callback ?? values)
     const done = this.#attempt.run(config, values)
     this.#unawaited.add(done)
     const settled = () => void this.#unawaited.delete(done)
     done.then(settled, settled)
     return answer(done, callback)
+  }
+
+  #submit(query: Submittable, callback: unknown): unknown {
+    try {
+      return this.#attempt.submit(query, callback)
+    } catch (refusal) {
+      return failSubmittable(query, refusal as Error)
+    }
   }
 
   #whyNot(config: unknown): Error | undefined {
@@ -73,7 +90,7 @@ export class Session {
   }
 
   #misuse(): TransactionUseError | undefined {
-    if (this.#isOver) return new TransactionUseError({ message: AFTER_ITS_END })
+    if (this.isOver) return afterItsEnd()
     return this.#hasOpenPart ? new TransactionUseError({ message: PART_IS_OPEN }) : undefined
   }
 
@@ -103,17 +120,18 @@ export class Session {
 
   async #savepoint<Result>(name: string, work: (client: TransactionClient) => Promise<Result> | Result): Promise<Result> {
     await this.#attempt.control(`SAVEPOINT ${name}`)
-    const session = new Session(this.#attempt)
+    const session = new Session(this.#attempt, this)
     try {
       const result = await work(session.client)
       if (session.close() > 0) throw this.#attempt.noteMisuse(new TransactionUseError({ message: UNAWAITED }))
       if (!(await this.#attempt.isQuiet())) throw this.#attempt.noteMisuse(new TransactionUseError({ message: LEFT_OPEN }))
+      if (this.isOver) throw this.#attempt.noteMisuse(afterItsEnd())
       await this.#attempt.control(`RELEASE SAVEPOINT ${name}`)
       return result
     } catch (error) {
       session.close()
       // If it cannot be undone, nor can the rest be stored: the transaction will say so.
-      if (!this.#attempt.isBroken && (await this.#attempt.isQuiet()))
+      if (!this.#attempt.isBroken && (await this.#attempt.isQuiet()) && !this.isOver)
         await this.#attempt.control(`ROLLBACK TO SAVEPOINT ${name}`).then(
           () => this.#attempt.forgive(),
           () => {},
@@ -155,5 +173,3 @@ export const LEFT_OPEN =
   'The function of pool.transaction() ended while a cursor or a stream of it was open, so nothing was stored. Read it to its end, or await its close().'
 const PART_IS_OPEN =
   'The client of pool.transaction() was used while a part of its transaction, begun by client.transaction(), was open. It was not sent, since it would be undone with that part, and nothing of the transaction is stored. Inside of the part use the client that its function is given; otherwise await client.transaction() first.'
-const AFTER_ITS_END =
-  'The client of pool.transaction() was used after its function had ended. Nothing was sent, and nothing of a transaction that had not ended yet is stored. Await everything that uses the client before the function returns.'

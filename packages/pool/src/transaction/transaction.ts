@@ -148,6 +148,7 @@ async function attemptOnce<Result>(
   }
   if (session.close() > 0) attempt.noteMisuse(new TransactionUseError({ message: UNAWAITED }))
   if (attempt.misuse) return failed(host, attempt, attempt.misuse)
+  if (attempt.interruption) return failed(host, attempt, attempt.interruption)
   if (!attempt.hasBegun) {
     client.release()
     return { is: 'stored', result }
