@@ -46,6 +46,16 @@ describe('a batch, where the table of keys is there', () => {
     expect(rows).toEqual([{ v7: true, young: true }])
   })
 
+  test('which was made since this pool has looked, and has been used by a statement with a key', async () => {
+    await setting.server.query('DROP TABLE thaw_idempotency')
+    const pool = setting.thaw()
+    await pool.batch(['SELECT 1'])
+    await setting.thaw().createIdempotencyTable()
+    await pool.query({ text: INSERT, values: ['keyed'], idempotencyKey: 'keyed' })
+    await pool.batch(two('learnt'))
+    expect(await keys()).toBe(2)
+  })
+
   test('has none with once: false, and none where it only reads', async () => {
     const pool = setting.thaw()
     await pool.batch(['SELECT 1'])

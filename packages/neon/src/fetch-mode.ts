@@ -65,8 +65,8 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
     /** Over HTTP too, as Neon's `sql.transaction()`: one request. With `once` or a key it takes a connection. */
     override batch(statements: readonly (string | Config)[], options?: { readonly signal?: AbortSignal } & object): Promise<unknown[]> {
       const isPlain = Array.isArray(statements) && statements.length > 0 && Object.keys(options ?? {}).every((name) => name === 'signal')
-      if (!isPlain || this.#isFunction || !isFetched(this, statements[0]) || statements.some(isUnfit))
-        return super.batch(statements, options)
+      const isFit = isPlain && !this.#isFunction && isFetched(this, statements[0]) && !statements.some(isUnfit)
+      if (!isFit || new Set(statements.map(isInArrays)).size > 1) return super.batch(statements, options)
       return batchByFetch(this, statements, options?.signal)
     }
   }
@@ -76,6 +76,11 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
 function isUnfit(statement: string | Config): boolean {
   const text = typeof statement === 'string' ? statement : statement?.text
   return wantsOnce(statement) || typeof text !== 'string' || ['transaction', 'unknown'].includes(classifyStatement(text).kind)
+}
+
+/** Neon answers all of a transaction in one form. A batch of both takes a connection. */
+function isInArrays(statement: string | Config): boolean {
+  return typeof statement === 'object' && statement.rowMode === 'array'
 }
 
 /** What can be checked before there is a request: nothing that comes from a binding. */
@@ -103,13 +108,18 @@ async function batchByFetch(
   statements: readonly (string | Config)[],
   signal: AbortSignal | undefined,
 ): Promise<unknown[]> {
-  const sql = sqlOf(pool, undefined)
+  const sql = sqlOf(pool, statements.some(isInArrays) ? 'array' : undefined)
   const { types } = pool.options as { types?: unknown }
+  // The longest, as on a connection.
+  const query_timeout = Math.max(...statements.map((statement) => Number((statement as Partial<Config>).query_timeout) || 0))
   const all = statements.map((statement) => {
     const config: Config = typeof statement === 'string' ? { text: statement } : statement
     return sql.query(config.text, config.values ?? [], { types: (config.types ?? types) as never })
   })
-  return (await sql.transaction(all as never, { ...(signal && { signal }) } as never)) as unknown as unknown[]
+  return (await sql.transaction(
+    all as never,
+    { ...(signal && { signal }), ...(query_timeout > 0 && { query_timeout }) } as never,
+  )) as unknown as unknown[]
 }
 
 function sqlOf({ options, Client }: FetchingPool, rowMode: string | undefined) {

@@ -76,3 +76,14 @@ test('a batch over HTTP is one request and one transaction', async () => {
   await expect(pool.batch(['COMMIT'])).rejects.toMatchObject({ kind: 'option' })
   await expect(pool.batch([{ text: INSERT, values: ['half'], once: true } as never])).rejects.toMatchObject({ kind: 'option' })
 })
+
+test('a batch over HTTP has rows as arrays where they are asked for, also of one of its statements', async () => {
+  stock.neonConfig.poolQueryViaFetch = true
+  pool = new Pool({ connectionString: neon.url })
+  const arrays = { text: 'SELECT 1 AS n, 2 AS n', rowMode: 'array' }
+  const [all] = await pool.batch([arrays as never, arrays as never])
+  expect(all?.rows).toEqual([[1, 2]])
+  expect(pool.totalCount).toBe(0)
+  const [one, other] = await pool.batch([arrays as never, 'SELECT 3 AS n'])
+  expect([one?.rows, other?.rows]).toEqual([[[1, 2]], [{ n: 3 }]])
+})

@@ -16,6 +16,8 @@ import type { TransactionClient } from './transaction-client.ts'
 
 /** What an `OutcomeUnknownError` was about. */
 interface Unknown {
+  /** What `pool.outcome()` was told, once it was. Another crash cannot take that back. */
+  known?: Exclude<Outcome, 'unknown'>
   readonly commit?: LostCommit
   readonly key?: LostKey
   /** Of the pool that lost it: another one may lead to another database. On Workers it outlives the pools of the requests. */
@@ -116,7 +118,13 @@ export class ExactlyOnce {
 
   async #outcome(error: unknown): Promise<Exclude<Outcome, 'unknown'>> {
     const { memory } = this.#host
-    const { commit, key } = unknownOf(error, memory) ?? {}
+    const unknown = unknownOf(error, memory)
+    if (!unknown) return outcomeTold(error)
+    unknown.known ??= await this.#ask(unknown, error)
+    return unknown.known
+  }
+
+  async #ask({ commit, key, memory }: Unknown, about: unknown): Promise<Exclude<Outcome, 'unknown'>> {
     if (commit) {
       const { outcome, reason } = await settle(this.#host, commit)
       if (outcome !== 'unknown') return outcome
@@ -131,7 +139,7 @@ export class ExactlyOnce {
       noteUnknown(still, { key, memory })
       throw still
     }
-    return outcomeTold(error)
+    return outcomeTold(about)
   }
 
   async createIdempotencyTable(): Promise<void> {

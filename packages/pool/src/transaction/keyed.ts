@@ -29,7 +29,7 @@ import { type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
 import { keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
 import { CLAIM, FORGET, KEY_TABLE, keyTimeOf, keyTrouble, LOOK, NOT_TAKEN, TAKE_OVER, TOMBSTONE } from './key-table.ts'
 import { nothingStored } from './nothing-stored.ts'
-import { emitSettled, pause, SETTLE_MILLIS } from './settle.ts'
+import { beforeItEnds, emitSettled, pause, SETTLE_MILLIS } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
 
 /** One call with a key. */
@@ -88,6 +88,8 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     const { landing, look, forgets, session } = await send(host, { ...call, statements: sent }, fingerprint, generation)
     if (!landing.error) {
       memory.budget = earn(memory.budget)
+      // Made by a migration, perhaps, since this pool has looked.
+      if (!call.withoutKey) host.hasKeyTable = true
       if (refusal) host.keeper.noteRefused(refusal)
       return landing.results.slice(1, 1 + call.statements.length)
     }
@@ -182,7 +184,7 @@ export async function askKey(host: TransactionHost, lost: LostKey): Promise<Foun
   const { clock } = host
   const until = clock.mono() + SETTLE_MILLIS
   for (let attempt = 0; ; attempt++) {
-    const row = await askOnce(host, lost).catch(() => undefined)
+    const row = await beforeItEnds(clock, askOnce(host, lost), undefined)
     const isOver = host.isTurnedOut() || currentInvocation()?.signal.aborted === true
     if (row || isOver || (attempt >= 3 && clock.mono() >= until)) return row
     await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))

@@ -166,6 +166,9 @@ export function checkKey(key: unknown): string {
 const NOT_IN_A_TRANSACTION =
   /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*(copy|listen|unlisten|vacuum|cluster|checkpoint|call|do|prepare|deallocate|discard|load|create\s+database|drop\s+database)\b/is
 
+/** SET LOCAL, SET CONSTRAINTS, SET TRANSACTION. */
+const SETS = /^\s*set\b/i
+
 /**
  * One statement that the extended protocol takes, and a transaction.
  *
@@ -178,14 +181,19 @@ export function checkSingle(statement: unknown, what: string, option: string, cl
   if (isSubmittable(statement)) refuse('is a cursor or a stream', 'Use pool.transaction(): its client takes them.')
   const text = typeof statement === 'string' ? statement : (statement as { text?: unknown; name?: unknown } | null)?.text
   if (typeof text !== 'string') return refuse('has no text', 'Write { text, values }.')
+  const alone = option === 'statements' ? 'Send it by pool.query(), by itself.' : 'Send it by pool.query(), without that option.'
   const first = NOT_IN_A_TRANSACTION.exec(text)?.[1]
   if (first)
     refuse(
-      `is ${first.toUpperCase().replace(/\s+/g, ' ')}, which cannot be applied exactly once`,
-      'Send it by pool.query(), without that option.',
+      `is ${first.toUpperCase().replace(/\s+/g, ' ')}, which cannot be ${option === 'statements' ? 'part of a batch' : 'applied exactly once'}`,
+      alone,
     )
   const { kind, mayCommit, plainWrite } = classify(text)
-  if (kind === 'transaction') refuse('begins or ends a transaction', 'Use pool.transaction().')
+  if (kind === 'transaction')
+    refuse(
+      SETS.test(text) ? 'sets something for a transaction' : 'begins or ends a transaction, or a part of one',
+      SETS.test(text) ? "Use pool.transaction(), or in a batch: select set_config('name', $1, true)." : 'Use pool.transaction().',
+    )
   // In a batch it is as in pool.query(): what comes behind it may need it.
   if (kind === 'session' && !plainWrite && option !== 'statements')
     refuse(
@@ -194,5 +202,5 @@ export function checkSingle(statement: unknown, what: string, option: string, cl
     )
   if (kind === 'unknown')
     refuse('is not one statement, or not one that is understood', 'Use pool.batch([…]) for several, or pool.transaction().')
-  if (mayCommit) refuse('may commit by itself', 'Send it by pool.query(), without that option.')
+  if (mayCommit) refuse('may commit by itself', alone)
 }

@@ -66,11 +66,30 @@ export async function settle(host: SettleHost, lost: LostCommit): Promise<Commit
   const until = clock.mono() + SETTLE_MILLIS
   let last: CommitVerdict = { outcome: 'unknown', reason: 'still-in-progress', mayChange: true }
   for (let attempt = 0; ; attempt++) {
-    last = await askOnce(host, lost, lost.backend.incarnation, last).catch(() => last)
+    last = await beforeItEnds(clock, askOnce(host, lost, lost.backend.incarnation, last), last)
     // A process that was frozen meanwhile has not asked: some questions are put whatever the time.
     if (!last.mayChange || (attempt >= LEAST_ATTEMPTS && clock.mono() >= until) || isOver(host)) return last
     await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))
   }
+}
+
+/**
+ * An invocation whose time runs out waits for a connection no longer: it has to say what it knows, before its platform ends it. If its time was up before, as when that is what has ended
+ * COMMIT, one question is waited for all the same. What was asked goes on, and gives its connection back.
+ */
+export function beforeItEnds<Answer>(clock: Clock, asking: Promise<Answer>, otherwise: Answer): Promise<Answer> {
+  const signal = currentInvocation()?.signal
+  return new Promise((resolve) => {
+    const end = () => answered(otherwise)
+    const timer = signal?.aborted ? clock.setTimer(end, QUESTION_MILLIS) : undefined
+    const answered = (answer: Answer) => {
+      signal?.removeEventListener('abort', end)
+      if (timer) clock.clearTimer(timer)
+      resolve(answer)
+    }
+    signal?.addEventListener('abort', end)
+    asking.then(answered, end)
+  })
 }
 
 const NOTHING = { now: undefined, isStandby: false, status: undefined, checkpointXid: undefined } as const
