@@ -1,8 +1,8 @@
 /**
  * What still uses the client of `pool.transaction()` when its function has ended.
  *
- * What breaks: nothing of the network. A part that nobody waits for goes on behind ROLLBACK, on a connection that is in the pool again: what it sends would be stored by itself, or in the transaction of
- * whoever has the connection now. A signal that aborts between two statements, and an error that is swallowed, leave a transaction of which a statement is missing. With plain `pg` each of them is stored.
+ * What breaks: nothing of the network. A part that is not awaited goes on behind ROLLBACK, on a connection that is in the pool again: what it sends would be stored by itself, or in the transaction of
+ * the next caller of that connection. A signal that aborts between two statements, and an error that is swallowed, leave a transaction of which a statement is missing. With plain `pg` each of them is stored.
  */
 
 import { type Pool, TransactionUseError } from '@thaw/pg'
@@ -45,7 +45,7 @@ const PARTS: readonly [string, (client: TransactionClient) => Promise<unknown>][
   ],
 ]
 
-describe.each(PARTS)('a part that nobody waits for, %s', (_name, part) => {
+describe.each(PARTS)('a part that is not awaited, %s', (_name, part) => {
   test.each([
     ['throws', true],
     ['resolves', false],
@@ -61,7 +61,7 @@ describe.each(PARTS)('a part that nobody waits for, %s', (_name, part) => {
     if (throws) expect(error).toMatchObject({ message: 'undone' })
     else expect(error).toBeInstanceOf(TransactionUseError)
     expect(await over).toBeInstanceOf(Error)
-    // Whoever has the connection next is not disturbed.
+    // The next caller of that connection is not disturbed.
     await pool.transaction((client) => client.query(INSERT, ['next']))
     expect(await stored()).toEqual(['next'])
   })
@@ -96,7 +96,7 @@ test('a part of a part that has failed cannot add to the rest', async () => {
   expect(await stored()).toEqual([])
 })
 
-test('statements that nobody waits for are not sent behind ROLLBACK', async () => {
+test('statements that are not awaited are not sent behind ROLLBACK', async () => {
   const pool = setting.thaw({ max: 1 })
   const whole = pool.transaction((client) => {
     for (const token of ['one', 'two', 'three']) client.query(INSERT, [token]).catch(() => {})

@@ -16,17 +16,24 @@ export interface Borrowed {
 /** Takes a connection, also while the pool ends. Returns how to withdraw the request. */
 type Connect = (callback: ConnectCallback) => () => void
 
+/** Asks the server to stop working on the client's statement. */
+interface Canceller {
+  cancel(client: PeerClient): void
+}
+
 const NO_CONNECTION = 'No connection was available in time'
 
 export class OwnWork {
   readonly #pool: PeerPool<Waiter>
   readonly #connect: Connect
+  readonly #canceller: Canceller
   #count = 0
   #isTurnedOut = false
 
-  constructor(pool: PeerPool<Waiter>, connect: Connect) {
+  constructor(pool: PeerPool<Waiter>, connect: Connect, canceller: Canceller) {
     this.#pool = pool
     this.#connect = connect
+    this.#canceller = canceller
   }
 
   /** The end of the pool has to wait. */
@@ -41,6 +48,10 @@ export class OwnWork {
       this.#count--
       if (this.#count === 0 && this.#pool.ending) this.#pool._pulseQueue()
     }
+  }
+
+  cancel(client: PeerClient): void {
+    this.#canceller.cancel(client)
   }
 
   /** The pool has ended, or waits no longer. */
@@ -76,8 +87,8 @@ export class OwnWork {
 const works = new WeakMap<object, OwnWork>()
 
 /** Each pool has one, once it can be connected. */
-export function noteOwnWork(pool: PeerPool<Waiter>, connect: Connect): void {
-  works.set(pool, new OwnWork(pool, connect))
+export function noteOwnWork(pool: PeerPool<Waiter>, connect: Connect, canceller: Canceller): void {
+  works.set(pool, new OwnWork(pool, connect, canceller))
 }
 
 export function ownWorkOf(pool: object): OwnWork | undefined {

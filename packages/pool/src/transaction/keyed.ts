@@ -24,6 +24,7 @@ import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { textOf } from './attempt.ts'
 import { knownBackend, question, RAW, tellsNothing } from './backend.ts'
+import { flyBounded } from './bounded-flight.ts'
 import { fence, type LostSession, lostSession } from './fence.ts'
 import { type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
 import { keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
@@ -85,7 +86,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     if (next.step === 'mismatch') throw anotherStatement(call.key)
     const generation = next.step === 'take over' ? next.generation : undefined
     const sent = refusal ? call.statements : host.keeper.keeping(call.statements, call.key)
-    const { landing, look, forgets, session } = await send(host, { ...call, statements: sent }, fingerprint, generation)
+    const { landing, look, forgets, session, isStopped } = await send(host, { ...call, statements: sent }, fingerprint, generation)
     if (!landing.error) {
       memory.budget = earn(memory.budget)
       // Made by a migration, perhaps, since this pool has looked.
@@ -94,6 +95,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
       return landing.results.slice(1, 1 + call.statements.length)
     }
     const { error, failedAt } = landing
+    if (isStopped) throw error
     const loss = lossOf(error)
     if (!loss) refusal ??= refusalOf(sent[failedAt - 1], call.statements[failedAt - 1], error)
     if (refusal && sent !== call.statements && !loss && failedAt > 0) continue
@@ -128,7 +130,7 @@ async function send(
   call: KeyedCall,
   fingerprint: string,
   generation: number | undefined,
-): Promise<{ landing: Landing; look?: FoundRow | undefined; forgets?: boolean; session: LostSession }> {
+): Promise<{ landing: Landing; look?: FoundRow | undefined; forgets?: boolean; session: LostSession; isStopped?: boolean }> {
   const client = await host.connect(call.signal)
   const time = keyTimeOf(call.key)
   const first =
@@ -138,25 +140,22 @@ async function send(
   const forgets = host.keeper.mayForget && host.clock.random() < FORGET_SHARE
   const last = forgets ? [{ config: { text: FORGET, types: RAW } }] : []
   const text = call.statements.map(({ config }) => textOf(config)).join('; ')
-  const landing = await fly(client, host, [first, ...call.statements, ...last], {
-    text,
-    shownAt: call.statements.length,
-    signal: call.signal,
-    query_timeout: timeoutOf(call.statements),
-    ends: true,
-  })
+  const bounds = { timeoutMillis: timeoutOf(call.statements) ?? host.queryTimeoutMillis, signal: call.signal }
+  const { landing, endedBy } = await flyBounded(host, client, bounds, (inner) =>
+    fly(client, host, [first, ...call.statements, ...last], { text, shownAt: call.statements.length, ...inner, ends: true }),
+  )
   const session = lostSession(host.memory, client, { backend: knownBackend(client), xid: undefined })
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error)) {
-    client.release(error && (lossOf(error) || isBroken(client)) ? error : undefined)
-    return { landing, session }
+    client.release(error && (lossOf(error) || isBroken(client)) ? error : endedBy)
+    return { landing, session, isStopped: error !== undefined && error === endedBy && !lossOf(error) }
   }
   const trouble = landing.failedAt === 0 ? keyTrouble(error) : undefined
   // Of one that has expired, too: it is kept for a day longer than it may come for the first time.
   const isTaken = trouble === 'taken' || trouble === 'expired' || (landing.failedAt === 0 && codeOf(error) === NOT_TAKEN)
   try {
     const look = isTaken ? await rowBy(client, LOOK, [call.key]) : undefined
-    client.release()
+    client.release(endedBy)
     return { landing, look, forgets, session }
   } catch (unanswered) {
     client.release(unanswered as Error)

@@ -31,6 +31,10 @@ import { LEFT_OPEN, Session, type TransactionClient, UNAWAITED } from './transac
 export interface TransactionHost extends AttemptHost, SettleHost {
   readonly memory: Memory
   readonly keeper: Keeper
+  /** The pool's `query_timeout`. 0: none. */
+  readonly queryTimeoutMillis: number
+  /** Asks the server to stop working on the client's statement. */
+  cancel(client: PeerClient): void
   connect(signal?: AbortSignal): Promise<PeerClient>
   /** From now on the end of the pool waits for what is done. Returns the function that says that it is over. */
   begin(): () => void
