@@ -7,7 +7,8 @@ import { VITALS, type Vitals } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { KEY_TABLE } from './key-table.ts'
 
-export type Backend = KnownBackend
+/** `startedAt`: undefined where the transaction has set a role that may not see when its own session began. */
+export type Backend = Omit<KnownBackend, 'startedAt'> & { readonly startedAt: string | undefined }
 
 /** Text as the server sends it, whatever parsers the user has: nothing of ours depends on them. A pool that reads in binary is given bytes, which are those of the text. */
 export const RAW: { getTypeParser(): (value: unknown) => unknown } = { getTypeParser: () => String }
@@ -34,13 +35,13 @@ interface Answer {
 /** Reads the answer to {@link ASK_WHO}. */
 export function backendOf(answer: unknown): Backend | undefined {
   const row = (answer as Answer | undefined)?.rows?.[0]
-  if (!row?.['pid'] || !row['started']) return undefined
+  if (!row?.['pid']) return undefined
   const { pid, started, standby, keys, system, timeline, stats, archiver, postmaster } = row
   const incarnation =
     system && timeline && stats && archiver && postmaster
       ? { system, timeline, statsSince: stats, archiverStatsSince: archiver, startedAt: postmaster }
       : undefined
-  return { pid, startedAt: started, incarnation, isStandby: standby === 'true', hasKeyTable: keys === 'true' }
+  return { pid, startedAt: started ?? undefined, incarnation, isStandby: standby === 'true', hasKeyTable: keys === 'true' }
 }
 
 /** Reads the answer to {@link ASK_XID}. */
@@ -67,7 +68,11 @@ export function noteBackend(client: PeerClient, backend: Backend | undefined): v
   const vitals = vitalsOf(client)
   // Behind a pooler each transaction may have another backend. A standby may have been promoted by the next one.
   const isLasting = backend && !backend.isStandby && backend.pid === String(client.processID)
-  if (vitals) vitals.backend = isLasting ? backend : undefined
+  if (vitals) vitals.backend = isLasting && isComplete(backend) ? backend : undefined
+}
+
+function isComplete(backend: Backend): backend is KnownBackend {
+  return backend.startedAt !== undefined
 }
 
 /** A backend of which nothing was asked before it was lost: by what its login told, and by its age. */

@@ -38,15 +38,15 @@ function fenceOf(
   { backend, unasked, isDirect, xid }: LostSession,
   clock: Clock,
 ): { readonly text: string; readonly values: string[] } | undefined {
-  if (backend && isDirect) return { text: BY_START, values: [backend.pid, backend.startedAt] }
-  if (backend && xid) return { text: BY_XID, values: [backend.pid, backend.startedAt, String(xid)] }
-  if (!backend && unasked) return { text: BY_AGE, values: [unasked.pid, String(ageMillis(unasked, clock))] }
+  if (backend?.startedAt && isDirect) return { text: BY_START, values: [backend.pid, backend.startedAt] }
+  if (backend?.startedAt && xid) return { text: BY_XID, values: [backend.pid, backend.startedAt, String(xid)] }
+  if (!backend?.startedAt && unasked) return { text: BY_AGE, values: [unasked.pid, String(ageMillis(unasked, clock))] }
   return undefined
 }
 
 /** Is it known which one it is? */
 export function canFence({ backend, unasked, isDirect, xid }: LostSession): boolean {
-  return backend ? isDirect || Boolean(xid) : unasked !== undefined
+  return backend?.startedAt ? isDirect || Boolean(xid) : unasked !== undefined
 }
 
 /** Ends it, as far as can be. What the server refuses changes nothing: a statement that waits for a lock waits as it would have. */
