@@ -28,6 +28,9 @@ const OWN_PROTOCOL = /^\s*(?:\/\*.*?\*\/\s*|--[^\n]*\n\s*)*copy\b/is
 /** A savepoint of the user's own is left alone. */
 const SAVEPOINTS = /^\s*(?:savepoint|release|rollback\s+(?:work\s+|transaction\s+)?to|set)\b/i
 
+/** What looks at nothing. A question behind it would take the transaction's snapshot, before the lock that comes next has been granted. */
+const NO_SNAPSHOT = /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*(?:set|lock|savepoint|release)\b/i
+
 export class Attempt {
   readonly client: PeerClient
   readonly #host: AttemptHost
@@ -45,6 +48,9 @@ export class Attempt {
   /** Its function has ended: what still waits to be sent would be sent behind the end of the transaction. */
   #isClosed = false
   #interruption: Error | undefined
+  #hasAskedWho = false
+  /** It has to be run once more, from the beginning: without our questions, which have broken it. */
+  isInVain = false
 
   constructor(client: PeerClient, host: AttemptHost, begin: string, signal: AbortSignal | undefined) {
     this.client = client
@@ -164,8 +170,10 @@ export class Attempt {
   /** Results and places are those of the statements; what is ours in front and behind is kept. */
   async #fly(statements: readonly FlightStatement[], writes: boolean, text: string): Promise<Landing> {
     const begins = this.#state === 'unbegun'
-    const asksWho = begins && this.#host.tells !== false && !knownBackend(this.client)
-    const asksXid = writes && this.#asksXid
+    const isEarly = statements.every(({ config }) => NO_SNAPSHOT.test(textOf(config) ?? ''))
+    const asksWho = !isEarly && !this.#hasAskedWho && this.#host.tells !== false && !knownBackend(this.client)
+    const asksXid = !isEarly && writes && this.#asksXid
+    if (asksWho) this.#hasAskedWho = true
     // Behind the user's own: SET TRANSACTION must come before anything that looks at the database.
     const before = begins ? [{ config: this.#begin }] : []
     const after = [...(asksWho ? [ASK_WHO] : []), ...(asksXid ? [ASK_XID] : [])]
@@ -190,7 +198,7 @@ export class Attempt {
     if (asksWho && results[end] !== undefined) this.#noteBackend(backendOf(results[end]))
     if (error && failedAt >= end && tellsNothing(error) && !this.isBroken) return this.#withoutAsking(statements, writes, text, begins)
     if (asksXid && !error) this.#noteXid(xidOf(results.at(-1)))
-    else if (writes) this.#mayHaveXid = this.#xid == null
+    else if (writes && !isEarly) this.#mayHaveXid = this.#xid == null
     const own = results.slice(before.length, end)
     return { results: own, failedAt: failedAt - before.length, ...(error && { error }) }
   }
@@ -198,7 +206,12 @@ export class Attempt {
   /** This database has no such functions: the transaction begins anew, and nothing is asked any more. Possible only while it has just begun. */
   async #withoutAsking(statements: readonly FlightStatement[], writes: boolean, text: string, begins: boolean): Promise<Landing> {
     this.#host.tells = false
-    if (!begins) throw new TransactionUseError({ message: 'The server refused to tell the id of the transaction, which it told before.' })
+    if (!begins) {
+      this.isInVain = true
+      throw new TransactionUseError({
+        message: 'The server refused to tell the id of the transaction. It is run again, without being asked.',
+      })
+    }
     const rolledBack = this.client.query('ROLLBACK')
     this.#state = 'beginning'
     this.#opening = rolledBack

@@ -59,7 +59,7 @@ export type Work<Result> = (client: TransactionClient, attempt: Attempt) => Prom
 /** How one try has ended. `fence`: its session may still be there. */
 type Ended<Result> =
   | { readonly is: 'stored'; readonly result: Result }
-  | { readonly is: 'failed'; readonly error: Error; readonly fence?: LostSession }
+  | { readonly is: 'failed'; readonly error: Error; readonly fence?: LostSession; readonly isInVain?: boolean }
 
 const FENCE_MILLIS = 3_000
 
@@ -76,6 +76,8 @@ export async function runTransaction<Result>(host: TransactionHost, work: Work<R
       return ended.result
     }
     lost = ended.fence
+    // It happens once: from then on nothing is asked.
+    if (ended.isInVain) continue
     const reason = rerunReason(ended.error)
     const budget = reason === 'lost' ? spend(memory.budget) : memory.budget
     const facts = {
@@ -161,8 +163,13 @@ async function attemptOnce<Result>(
   return commit(host, attempt, result)
 }
 
-/** Rolled back, whatever the reason. */
 async function failed(host: TransactionHost, attempt: Attempt, thrown: unknown): Promise<Ended<never>> {
+  const ended = await rollBack(host, attempt, thrown)
+  return ended.is === 'failed' && attempt.isInVain ? { ...ended, isInVain: true } : ended
+}
+
+/** Whatever the reason. */
+async function rollBack(host: TransactionHost, attempt: Attempt, thrown: unknown): Promise<Ended<never>> {
   const error = thrown as Error
   const { client } = attempt
   if (attempt.isBroken) {
