@@ -1,6 +1,7 @@
 /**
  * What stands in front of a database of a cloud that takes tokens: asks for the password in clear, by TLS, as RDS and DSQL do, looks at the token, and
- * lets the session through to a PostgreSQL that trusts it. A token that it does not accept ends with PostgreSQL's own words for a wrong password.
+ * lets the session through to a PostgreSQL that trusts it. A token that it does not accept ends as on RDS, which asks PAM: with 28000, PostgreSQL's code for
+ * whatever is refused other than by a password of its own (auth_failed in src/backend/libpq/auth.c). Seen: https://github.com/aws/aws-sdk-net/issues/4433.
  */
 
 import { readFile } from 'node:fs/promises'
@@ -79,7 +80,7 @@ function take(socket: Socket, count: number): Promise<Buffer> {
 }
 
 function refusal(): Buffer {
-  const fields = ['SFATAL', 'VFATAL', 'C28P01', 'Mpassword authentication failed', ''].join('\0')
+  const fields = ['SFATAL', 'VFATAL', 'C28000', 'MPAM authentication failed for user "app"', ''].join('\0')
   const body = Buffer.from(`${fields}\0`, 'utf8')
   const head = Buffer.from('E\0\0\0\0', 'latin1')
   head.writeInt32BE(body.length + 4, 1)

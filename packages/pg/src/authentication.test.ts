@@ -9,7 +9,7 @@ import { clientCertificate, clientCertificateKey } from '../test/client-certific
 import { Pool } from './index.ts'
 
 const HBA = `
-hostssl all scram     127.0.0.1/32 scram-sha-256
+hostssl all scram,nologin 127.0.0.1/32 scram-sha-256
 host    all md5       127.0.0.1/32 md5
 hostssl all certified 127.0.0.1/32 cert
 host    all postgres  127.0.0.1/32 scram-sha-256
@@ -30,6 +30,7 @@ beforeAll(async () => {
   await server.query(`CREATE ROLE scram LOGIN PASSWORD '${PASSWORD}'`)
   await server.query(`SET password_encryption = 'md5'; CREATE ROLE md5 LOGIN PASSWORD '${PASSWORD}'`)
   await server.query('CREATE ROLE certified LOGIN')
+  await server.query(`CREATE ROLE nologin PASSWORD '${PASSWORD}'`)
   await server.query('SELECT pg_reload_conf()')
 })
 afterAll(() => server.close())
@@ -96,6 +97,18 @@ test('a client without its certificate gets the words of the server', async () =
     code: '28000',
     message: expect.stringContaining('valid client certificate'),
   })
+  await pool.end()
+})
+
+test('a role that may not log in is refused at once, whatever its password function returns', async () => {
+  let asked = 0
+  const password = async () => {
+    asked++
+    return PASSWORD
+  }
+  const pool = new Pool({ ...address('nologin'), password, ssl: { ca: String(server.ca) }, connectionTimeoutMillis: 600_000 })
+  await expect(pool.query('SELECT 1')).rejects.toMatchObject({ code: '28000', message: expect.stringContaining('not permitted to log in') })
+  expect(asked).toBe(1)
   await pool.end()
 })
 

@@ -19,6 +19,7 @@ import {
   type StatementCache,
   weighFreeze,
 } from '@thaw/core'
+import { isPasswordFunctions } from '../connect/password-function.ts'
 import { enter } from '../connection/connection-state.ts'
 import { isInterruption } from '../connection/interruption.ts'
 import type { Loss } from '../connection/lost-statement.ts'
@@ -181,7 +182,7 @@ export class HealthChecks implements StatementHost {
 
   /** A connection attempt has failed, which may say something about the other connections, or about room at the server. */
   dialFailed(error: Error): void {
-    if (classify(error)?.siblings === 'suspect') this.doubtAll()
+    if (classify(error)?.siblings === 'suspect' && !isPasswordFunctions(error)) this.doubtAll()
     this.membership?.refused(error, this.#host.idle().at(-1)?.client)
   }
 

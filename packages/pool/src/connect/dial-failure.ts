@@ -13,15 +13,20 @@ import {
 import { address, type Target } from '../driver/endpoints.ts'
 import { saysLost, saysUnreachable } from '../driver/peer.ts'
 import { WrongSessionError } from './hosts.ts'
+import { isPasswordFunctions } from './password-function.ts'
 import { saysPoolerIsFull } from './pooler-refusals.ts'
 
 /** `again`: with backoff. `password`: with a new password, if a function provides one. `fail`: at once. */
 export type DialVerdict = 'again' | 'password' | 'fail'
 
-/** What to do about a failed connection attempt. An unknown failure is not retried. */
-export function judgeDial(error: unknown): DialVerdict {
+/** PostgreSQL's code for a login that is refused by anything but a password of its own: by PAM, as on RDS for a token that has expired, by LDAP, RADIUS. */
+const NOT_AUTHORIZED = '28000'
+
+/** What to do about a failed connection attempt. An unknown failure is not retried. `awaitsVerdict`: of what a password function has returned. */
+export function judgeDial(error: unknown, awaitsVerdict = false): DialVerdict {
   // Its words say more than its code, which may be that of a wrong password.
   if (saysPoolerIsFull(error)) return 'again'
+  if (awaitsVerdict && codeOf(error) === NOT_AUTHORIZED && cameFromServer(error)) return 'password'
   const passes = saysLost(error) || saysUnreachable(error) || isSocketGone(error) || error instanceof WrongSessionError
   return classify(error)?.dial ?? (passes ? 'again' : 'fail')
 }
@@ -42,6 +47,8 @@ export function cameFromServer(error: unknown): boolean {
  * answer, a network that is down, a remote host that refuses or resets the connection while its server starts: these may pass.
  */
 export function mayBeMistaken(error: unknown, { host }: Target): boolean {
+  // It says nothing about this address.
+  if (isPasswordFunctions(error)) return false
   const { code } = wireFacts(error)
   // workerd does not say which of the two it was.
   if (code === 'ENOTFOUND' || saysUnreachable(error)) return true
@@ -80,7 +87,7 @@ export function connectError(
     attempts,
     wire,
     cause: error,
-    message: `Could not connect to ${address(target)} (${tries} in ${Math.round(tookMillis)} ms): ${said}. ${advice ?? adviceOn(stage, wire.code)}`,
+    message: `Could not connect to ${address(target)} (${tries} in ${Math.round(tookMillis)} ms): ${said}. ${advice ?? adviceFor(error, stage, wire.code)}`,
   })
 }
 
@@ -95,7 +102,9 @@ const ADVICE: Readonly<Record<ConnectStage, string>> = {
 const TOO_MANY = '53300'
 const FULL = 'The server had no room for another session (53300). Open fewer, or share them: by a pooler, or the option `fleet`.'
 
-function adviceOn(stage: ConnectStage, code: string | undefined): string {
+function adviceFor(error: unknown, stage: ConnectStage, code: string | undefined): string {
+  if (isPasswordFunctions(error)) return 'The `password` function failed: see the cause.'
+  if (error instanceof WrongSessionError) return `Reached the server, but ${error.message}.`
   return code === TOO_MANY ? FULL : ADVICE[stage]
 }
 
@@ -111,7 +120,7 @@ export function acquireTimeout(
 ): AcquireTimeoutError {
   const where = target ? address(target) : 'the database'
   const wire = wireFacts(cause)
-  const advice = cause === undefined && reached === undefined ? '' : ` ${adviceOn(stageOf(cause, wire, reached), wire.code)}`
+  const advice = cause === undefined && reached === undefined ? '' : ` ${adviceFor(cause, stageOf(cause, wire, reached), wire.code)}`
   const detail: Record<AcquireStage, string> = {
     wait: inUse(where, max, atRest),
     connect: `no new connection to ${where} could be opened in time.${advice}`,
@@ -151,6 +160,7 @@ function wireFacts(error: unknown): WireFacts {
 }
 
 function stageOf(error: unknown, { code = '', syscall }: WireFacts, reached: ConnectStage = 'startup'): ConnectStage {
+  if (isPasswordFunctions(error)) return 'startup'
   if (syscall === 'getaddrinfo' || code.startsWith('EAI_') || code === 'ENOTFOUND') return 'dns'
   if (syscall === 'connect' || saysUnreachable(error)) return 'tcp'
   if (/TLS|SSL|CERT/.test(code) || (error instanceof Error && /SSL/.test(error.message))) return 'tls'

@@ -17,6 +17,7 @@ import type { HostPlan, HostStep } from '../options/hosts.ts'
 import { cameFromServer, judgeDial } from './dial-failure.ts'
 import { followDial, timeDialSteps } from './dial-steps.ts'
 import { HostOrder } from './hosts.ts'
+import { awaitsVerdict } from './password-function.ts'
 import { Rotation } from './rotation.ts'
 
 /** node-postgres' own message, see `saysLost`. */
@@ -175,7 +176,7 @@ export class Dialer {
           unfit ?? causeOf(error) ?? new Error('The client reported neither a connection nor an error'),
           dial,
           isSecondPassword,
-          step,
+          attempt,
         )
       }, step)
       attempt.client = client
@@ -230,10 +231,10 @@ export class Dialer {
     this.#host.opened(client, release, dial)
   }
 
-  #fail(error: Error, dial: Dial, isSecondPassword: boolean, step: HostStep | undefined): void {
+  #fail(error: Error, dial: Dial, isSecondPassword: boolean, { step, client }: Attempt): void {
     this.#failures++
     if (dial.target && cameFromServer(error)) noteReached(dial.target)
-    const verdict = judgeDial(error)
+    const verdict = judgeDial(error, awaitsVerdict(client))
     // As with libpq, a server that refuses the login ends the search.
     const isNext = verdict === 'again' && step !== undefined && this.#hosts?.failed(step) === true
     if (dial.isHedge) {

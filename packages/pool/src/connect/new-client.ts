@@ -7,6 +7,7 @@ import { type Clock, startDeadline } from '@thaw/core'
 import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import { type HostStep, hostPlanOf, optionsAt } from '../options/hosts.ts'
 import { noteStep, watchKind } from './hosts.ts'
+import { watchPassword } from './password-function.ts'
 
 /** The options of pg-pool's that concern a new client. */
 interface DialOptions {
@@ -30,6 +31,7 @@ export function openClient(
   const client = new pool.Client(step ? optionsAt(pool.options, step) : pool.options)
   const judgeKind = step && watchKind(client, step.wants)
   if (step) noteStep(client, step)
+  watchPassword(client)
   // A host that does not answer leaves time for the others.
   const timeoutMillis = Number(connectionTimeoutMillis) / (hostPlanOf(pool.options)?.steps.length ?? 1)
   client._connectionTimeoutMillis = 0
