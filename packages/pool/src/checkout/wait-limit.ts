@@ -4,7 +4,8 @@ import type { Events } from '@thaw/core'
 import { acquireTimeout, connectError, invocationOver, mayBeMistaken } from '../connect/dial-failure.ts'
 import type { Dial } from '../connect/dialer.ts'
 import { adviceWhereNothingWasGiven } from '../connect/missing-url.ts'
-import { wasReached } from '../driver/endpoints.ts'
+import { adviceOnUrl, isUnreadable } from '../connect/unreadable-url.ts'
+import { type Target, wasReached } from '../driver/endpoints.ts'
 import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import { Growth } from './growth.ts'
@@ -62,13 +63,16 @@ export class WaitLimit {
 
   #waitedInVain(waitedMillis: number, { probes, dials, underWay }: Efforts): Error {
     const failed = this.#lastFailure
-    const target = failed?.dial.target
-    if (target && waitedMillis < this.#timeoutMillis) {
+    const { connectionString } = this.#options as { readonly connectionString?: unknown }
+    const advice = adviceOnUrl(connectionString) ?? adviceWhereNothingWasGiven(this.#options)
+    const shown = (to: Target | undefined) => to && (isUnreadable(connectionString) ? { ...to, database: '' } : to)
+    const target = shown(failed?.dial.target)
+    if (failed && target && waitedMillis < this.#timeoutMillis) {
       const { attempts, stage } = failed.dial
-      return connectError(failed.error, target, attempts, waitedMillis, stage, adviceWhereNothingWasGiven(this.#options))
+      return connectError(failed.error, target, attempts, waitedMillis, stage, advice)
     }
     const stage = probes > 0 ? 'probe' : failed || dials > 0 ? 'connect' : 'wait'
     const dial = failed?.dial ?? underWay
-    return acquireTimeout(stage, waitedMillis, this.#options.max, dial?.target, failed?.error, dial?.stage, this.growth.atRest)
+    return acquireTimeout(stage, waitedMillis, this.#options.max, shown(dial?.target), failed?.error, dial?.stage, this.growth.atRest)
   }
 }

@@ -9,8 +9,13 @@ export interface Target {
   readonly database: string
 }
 
+/** A name with anything of a URL in it may be one that was misread, with a password in it. */
+const MAYBE_SECRET = /[@:/?#='"\s]/
+
+/** For messages. */
 export function address({ host, port, database }: Target): string {
-  return `database "${database}" at ${host.startsWith('/') ? host : `${host}:${port}`}`
+  const name = database === '' || MAYBE_SECRET.test(database) ? 'the database' : `database "${database}"`
+  return `${name} at ${host.startsWith('/') ? host : `${host}:${port}`}`
 }
 
 /** Endpoints that have answered in this process: their address is not a typo. */
