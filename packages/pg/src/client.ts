@@ -4,10 +4,11 @@ import { connectAlone, optionsAlone, type PeerClient, tell, watchAlone, watchedC
 import pg from 'pg'
 import { driver } from './driver.ts'
 import type { QueryWithOptions } from './drop-in-pool.ts'
+import type { ClientConfig } from './pool-config.ts'
 
 type ClientClass = Omit<typeof pg.Client, never> &
   (new (
-    config?: string | pg.ClientConfig,
+    config?: string | ClientConfig,
   ) => pg.Client & { query: pg.Client['query'] & QueryWithOptions })
 
 type Connected = Parameters<typeof tell>[1]
@@ -65,7 +66,7 @@ export class Client extends Alone {
   }
 
   /** @throws {OptionError} naming what is wrong with a list of hosts, or with `target_session_attrs`. */
-  constructor(config?: string | pg.ClientConfig) {
+  constructor(config?: string | ClientConfig) {
     super(config)
   }
 }

@@ -1,7 +1,21 @@
-/** The options of a pool: node-postgres' own, by their names, and ours. */
+/** The options of a pool, and of a client: node-postgres' own, by their names, and ours. */
 
 import type { ThawOptions } from '@thaw/pool'
-import type { PoolConfig as PgPoolConfig } from 'pg'
+import type { ClientConfig as PgClientConfig, PoolConfig as PgPoolConfig } from 'pg'
+
+/** What node-postgres passes to a password function. Its types do not say so. */
+export interface PasswordRequest {
+  readonly host: string
+  readonly port: number
+  readonly user: string
+  readonly database: string
+}
+
+/** A rest parameter, so that these options still fit where node-postgres' own are expected, whose function has no parameter. */
+type WithPassword<Config> = Omit<Config, 'password'> & {
+  /** Or a function that returns it, called for each connection attempt. Default: PGPASSWORD, or what the file PGPASSFILE says. */
+  password?: string | ((...about: PasswordRequest[]) => string | Promise<string>) | undefined
+}
 
 /**
  * Every option of `pg.Pool`, and Thaw's. Defaults that differ from node-postgres:
@@ -11,4 +25,7 @@ import type { PoolConfig as PgPoolConfig } from 'pg'
  * - `max` and `idleTimeoutMillis` follow the platform: 10 and 10 000 on a server, 1 and 300 000 on Lambda, 5 and 5 000 on Vercel and on
  *   Workers.
  */
-export type PoolConfig = PgPoolConfig & ThawOptions
+export type PoolConfig = WithPassword<PgPoolConfig> & ThawOptions
+
+/** Every option of `pg.Client`, and those for several hosts. */
+export type ClientConfig = WithPassword<PgClientConfig> & Pick<ThawOptions, 'target_session_attrs' | 'load_balance_hosts'>

@@ -7,7 +7,7 @@ export type * from 'pg'
 export { Client } from './client.ts'
 export type { DropInClient, DropInPool, PoolConstructor, QueryWithOptions } from './drop-in-pool.ts'
 export { native } from './native.ts'
-export type { PoolConfig } from './pool-config.ts'
+export type { ClientConfig, PasswordRequest, PoolConfig } from './pool-config.ts'
 
 /** The type of pg's export of that name. Older `@types/pg` do not know every name. */
 type Exported<Name extends string> = Name extends keyof typeof pg ? (typeof pg)[Name] : unknown

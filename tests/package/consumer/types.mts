@@ -8,6 +8,11 @@ const pool: Pool = new Pool(config)
 const stock: pg.Pool = pool
 const same: pg.Pool = new thaw.Pool(config)
 const client: pg.Client = new Client({ host: 'localhost' })
+// A password function may ask for which host, and these options are node-postgres', too.
+const several: PoolConfig = { host: 'a,b', password: async ({ host, port }) => `${host}:${port}`, target_session_attrs: 'primary' }
+const stockOptions: pg.PoolConfig = several
+const ours: PoolConfig = stockOptions
+const alone: pg.Client = new Client({ ...ours, host: 'a,b', load_balance_hosts: 'random', password: ({ user }) => user })
 
 interface Note {
   readonly text: string
@@ -31,5 +36,5 @@ types.setTypeParser(types.builtins.INT8, Number)
 // @ts-expect-error: an option that does not exist
 new Pool({ trustMilis: 0 })
 
-export { client, idle, OptionError, same, stock, stop }
+export { alone, client, idle, OptionError, same, stock, stop }
 export const ended: Promise<void> = pool.end({ timeoutMillis: 100 })
