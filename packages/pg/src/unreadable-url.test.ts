@@ -6,14 +6,14 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { Pool } from './index.ts'
 
 const SECRET = 'geheim'
-// Nobody listens there.
+// No server listens there.
 const URL_GIVEN = `postgres://app:${SECRET}@127.0.0.1:1/shop`
 
 /** What pg takes for hosts here. */
 const unknown = ['base', 'app'].map((host) => failDns({ host, times: Number.POSITIVE_INFINITY, code: 'ENOTFOUND' }))
 
 beforeAll(() => {
-  // Where pg goes if it finds no host, and no port: nobody listens there either.
+  // Where pg goes if it finds no host, and no port: no server listens there either.
   vi.stubEnv('PGHOST', undefined)
   vi.stubEnv('PGPORT', '1')
 })

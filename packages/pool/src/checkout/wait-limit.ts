@@ -46,7 +46,7 @@ export class WaitLimit {
   /** Shorter while the address may be wrong. Infinity: forever. */
   get millis(): number {
     const { error, dial } = this.#lastFailure ?? {}
-    const isShort = dial?.target && !wasReached(dial.target) && mayBeMistaken(error, dial.target)
+    const isShort = dial?.target && !dial.isListRight && !wasReached(dial.target) && mayBeMistaken(error, dial.target)
     return isShort ? Math.min(this.#timeoutMillis, UNREACHED_MILLIS) : this.#timeoutMillis
   }
 
@@ -69,10 +69,19 @@ export class WaitLimit {
     const target = shown(failed?.dial.target)
     if (failed && target && waitedMillis < this.#timeoutMillis) {
       const { attempts, stage } = failed.dial
-      return connectError(failed.error, target, attempts, waitedMillis, stage, advice)
+      return connectError(failed.error, target, attempts, waitedMillis, stage, advice, failed.dial.hosts)
     }
     const stage = probes > 0 ? 'probe' : failed || dials > 0 ? 'connect' : 'wait'
     const dial = failed?.dial ?? underWay
-    return acquireTimeout(stage, waitedMillis, this.#options.max, shown(dial?.target), failed?.error, dial?.stage, this.growth.atRest)
+    return acquireTimeout(
+      stage,
+      waitedMillis,
+      this.#options.max,
+      shown(dial?.target),
+      failed?.error,
+      dial?.stage,
+      this.growth.atRest,
+      failed?.dial.hosts,
+    )
   }
 }

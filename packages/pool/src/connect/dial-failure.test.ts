@@ -85,6 +85,7 @@ describe('a typing error may be all there is', () => {
     ['localhost', socketError('ETIMEDOUT', 'connect'), false],
     ['localhost', socketError('ECONNRESET', 'read'), true],
     ['localhost', new Error('Connection terminated unexpectedly'), true],
+    ['localhost', new Error('Connection terminated due to connection timeout'), false],
     ['db.example', socketError('ECONNRESET', 'read'), false],
     ['db.example', new Error('Connection terminated unexpectedly'), false],
     ['localhost', serverError('57P03'), false],

@@ -42,6 +42,9 @@ export function cameFromServer(error: unknown): boolean {
   return /^[0-9A-Z]{5}$/.test(codeOf(error) ?? '') && typeof (error as { severity?: unknown }).severity === 'string'
 }
 
+/** node-postgres' own message for an attempt that has taken too long, see `saysLost`. */
+export const TIMED_OUT = 'Connection terminated due to connection timeout'
+
 /**
  * Could the cause be a typo in the address, or a server that was never started? Waiting helps with neither. A name server that does not
  * answer, a network that is down, a remote host that refuses or resets the connection while its server starts: these may pass.
@@ -50,6 +53,8 @@ export function mayBeMistaken(error: unknown, { host }: Target): boolean {
   // It says nothing about this address.
   if (isPasswordFunctions(error)) return false
   const { code } = wireFacts(error)
+  // It was reached, and did not answer in time.
+  if (error instanceof Error && error.message === TIMED_OUT) return false
   // workerd does not say which of the two it was.
   if (code === 'ENOTFOUND' || saysUnreachable(error)) return true
   return isLocal(host) && (REFUSALS.has(code ?? '') || saysLost(error))
@@ -68,7 +73,7 @@ function isLocal(host: string): boolean {
 
 /**
  * The failure of the last of `attempts` connection attempts, with where it went and what may help. `reached`: the stage that it was in, if
- * the error does not say. `advice`: better advice than the stage alone suggests.
+ * the error does not say. `advice`: better advice than the stage alone suggests. `hosts`: what is wrong with each of several.
  */
 export function connectError(
   error: unknown,
@@ -77,6 +82,7 @@ export function connectError(
   tookMillis: number,
   reached?: ConnectStage | undefined,
   advice?: string | undefined,
+  hosts?: string | undefined,
 ): ConnectError {
   const wire = wireFacts(error)
   const stage = stageOf(error, wire, reached)
@@ -87,7 +93,7 @@ export function connectError(
     attempts,
     wire,
     cause: error,
-    message: `Could not connect to ${address(target)} (${tries} in ${Math.round(tookMillis)} ms): ${said}. ${advice ?? adviceFor(error, stage, wire.code)}`,
+    message: `Could not connect to ${hosts ? 'any host' : address(target)} (${tries} in ${Math.round(tookMillis)} ms): ${hosts ?? said}. ${advice ?? adviceFor(error, stage, wire.code)}`,
   })
 }
 
@@ -117,13 +123,14 @@ export function acquireTimeout(
   cause: unknown,
   reached?: ConnectStage | undefined,
   atRest = 0,
+  hosts?: string | undefined,
 ): AcquireTimeoutError {
   const where = target ? address(target) : 'the database'
   const wire = wireFacts(cause)
   const advice = cause === undefined && reached === undefined ? '' : ` ${adviceFor(cause, stageOf(cause, wire, reached), wire.code)}`
   const detail: Record<AcquireStage, string> = {
     wait: inUse(where, max, atRest),
-    connect: `no new connection to ${where} could be opened in time.${advice}`,
+    connect: hosts ? `no host had a connection in time: ${hosts}.` : `no new connection to ${where} could be opened in time.${advice}`,
     probe: `the idle connections to ${where} did not reply to a probe in time.`,
   }
   return new AcquireTimeoutError({

@@ -10,14 +10,14 @@ import {
   type Timer,
 } from '@thaw/core'
 import { isBroken } from '../connection/vitals.ts'
-import { noteReached, type Target, targetOf } from '../driver/endpoints.ts'
+import { noteReached, place, type Target, targetOf } from '../driver/endpoints.ts'
 import { refusalOf } from '../driver/listeners.ts'
 import type { PeerClient, Release } from '../driver/peer.ts'
 import type { HostPlan, HostStep } from '../options/hosts.ts'
 import { cameFromServer, judgeDial } from './dial-failure.ts'
 import { followDial, timeDialSteps } from './dial-steps.ts'
 import { HostOrder } from './hosts.ts'
-import { awaitsVerdict } from './password-function.ts'
+import { awaitsVerdict, isPasswordFunctions } from './password-function.ts'
 import { Rotation } from './rotation.ts'
 
 /** node-postgres' own message, see `saysLost`. */
@@ -67,6 +67,10 @@ export interface Dial {
   readonly isHedge: boolean
   /** The stage it has reached. */
   readonly stage: ConnectStage | undefined
+  /** With several hosts: what is wrong with each. */
+  readonly hosts?: string | undefined
+  /** Another of the hosts has answered: this one's failure need not be a typing error. */
+  readonly isListRight?: boolean | undefined
 }
 
 /**
@@ -247,7 +251,7 @@ export class Dialer {
     const final = verdict === 'fail' || (verdict === 'password' && !askAgain)
     if (final) this.#hosts?.restart()
     // A host that is passed over says nothing about the address as a whole.
-    this.#host.failed(error, isNext ? { ...dial, target: undefined } : dial, final)
+    this.#host.failed(error, { ...dial, ...this.#noted(error, dial), ...(isNext && { target: undefined }) }, final)
     const waitMillis = this.#host.waitMillis()
     // A later caller may be given a newer one.
     if (waitMillis === undefined) this.#passwordRefused = false
@@ -259,6 +263,13 @@ export class Dialer {
       this.#host.resume()
     }, delay)
     this.#host.retrying(error, delay)
+  }
+
+  #noted(error: Error, { target }: Dial): Pick<Dial, 'hosts' | 'isListRight'> | undefined {
+    if (!this.#hosts) return undefined
+    if (target)
+      this.#hosts.note(place(target), isPasswordFunctions(error) ? 'the `password` function failed' : error.message, cameFromServer(error))
+    return { hosts: this.#hosts.report, isListRight: this.#hosts.hasAnswered }
   }
 }
 

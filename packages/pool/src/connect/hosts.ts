@@ -32,6 +32,9 @@ export class HostOrder {
   /** The last that had the wanted session. */
   #last: HostStep | undefined
   #goodAt = Number.NEGATIVE_INFINITY
+  /** Since the last success: what was wrong with each host. */
+  readonly #wrong = new Map<string, string>()
+  #hasAnswered = false
 
   constructor(plan: HostPlan, clock: Clock) {
     this.#plan = plan
@@ -55,9 +58,29 @@ export class HostOrder {
     return false
   }
 
+  /** Why that host was passed over. `answered`: its server itself said so. */
+  note(place: string, why: string, answered: boolean): void {
+    this.#wrong.delete(place)
+    this.#wrong.set(place, why)
+    this.#hasAnswered ||= answered
+  }
+
+  /** For the error that says that none was right. Undefined: there is only one. */
+  get report(): string | undefined {
+    if (this.#wrong.size < 2) return undefined
+    return [...this.#wrong].map(([place, why]) => `${place}: ${why}`).join('; ')
+  }
+
+  /** Has one of them ever answered? Then the list is not a typing error as a whole, and one of them may become right. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered
+  }
+
   /** Is it another one than before? */
   succeeded(step: HostStep): boolean {
     this.#tried.clear()
+    this.#wrong.clear()
+    this.#hasAnswered = true
     const isOther = this.#last !== undefined && this.#last !== step
     this.#last = step
     if (this.#good !== step || this.#clock.mono() - this.#goodAt >= RECHECK_MILLIS) this.#goodAt = this.#clock.mono()

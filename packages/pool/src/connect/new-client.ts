@@ -6,6 +6,7 @@
 import { type Clock, startDeadline } from '@thaw/core'
 import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import { type HostStep, hostPlanOf, optionsAt } from '../options/hosts.ts'
+import { TIMED_OUT } from './dial-failure.ts'
 import { noteStep, watchKind } from './hosts.ts'
 import { watchPassword } from './password-function.ts'
 
@@ -78,8 +79,7 @@ export function openClient(
     if (error) {
       pool.log('client failed to connect', error)
       forget()
-      // node-postgres' own message, see `saysLost`.
-      return fail(isTimeUp ? new Error('Connection terminated due to connection timeout', { cause: error }) : error)
+      return fail(isTimeUp ? new Error(TIMED_OUT, { cause: error }) : error)
     }
     pool.log('new client connected')
     if (!onConnect) return handOut()

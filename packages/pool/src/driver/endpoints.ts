@@ -13,9 +13,15 @@ export interface Target {
 const MAYBE_SECRET = /[@:/?#='"\s]/
 
 /** For messages. */
-export function address({ host, port, database }: Target): string {
+export function address(target: Target): string {
+  const { database } = target
   const name = database === '' || MAYBE_SECRET.test(database) ? 'the database' : `database "${database}"`
-  return `${name} at ${host.startsWith('/') ? host : `${host}:${port}`}`
+  return `${name} at ${place(target)}`
+}
+
+/** Without the database. */
+export function place({ host, port }: Target): string {
+  return host.startsWith('/') ? host : `${host}:${port}`
 }
 
 /** Endpoints that have answered in this process: their address is not a typo. */
