@@ -6,6 +6,7 @@
  */
 
 import { PrismaPg } from '@prisma/adapter-pg'
+import { resumeInvocation } from '@thaw/core'
 import { Pool } from '@thaw/pg'
 import { type PostgresServer, startPostgres } from '@thaw/testkit'
 import { withThaw } from '@thaw/vercel'
@@ -67,4 +68,27 @@ describe.for(ORMS)('%s', ([, ask]) => {
     await activeBackends(server, 0, 'pg_sleep')
     expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
+})
+
+test('what is started outside of the invocation outlives its client', async () => {
+  await server.query('CREATE TABLE kept (item text)')
+  await server.query('CREATE TABLE gate (open bool)')
+  await server.query('INSERT INTO gate VALUES (true)')
+  pool = new Pool({ connectionString: server.url, max: 2 })
+  const db = drizzle({ client: pool })
+  const holder = await pool.connect()
+  await holder.query('BEGIN; LOCK TABLE gate')
+  // Drizzle and Kysely send a statement when it is awaited.
+  const store = async () => void (await db.execute(drizzleSql`INSERT INTO kept SELECT 'ice' FROM gate`))
+  let kept: Promise<unknown> | undefined
+  const { error } = await hangUp(async () => {
+    kept = resumeInvocation(undefined, store)
+    await activeBackends(server, 1, 'INSERT INTO kept')
+    await holder.query(SLOW)
+  })
+  expect(String(await error)).toContain('hung up')
+  // The statement of the invocation took its lock with it.
+  await kept
+  expect((await server.query('SELECT item FROM kept')).rows).toEqual([{ item: 'ice' }])
+  holder.release()
 })
