@@ -1,6 +1,6 @@
 /** A password function that fails: a secrets manager that is away for a moment, with the codes of a socket. On pg each such failure fails a call. */
 
-import { type PostgresServer, startPostgres } from '@thaw/testkit'
+import { createFakeClock, type FakeClock, type PostgresServer, startPostgres } from '@thaw/testkit'
 import stock from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { Pool } from './index.ts'
@@ -31,22 +31,48 @@ function secrets(failures: number, failure: () => unknown) {
   return { password, asked: () => asked }
 }
 
+async function advanceUntil(clock: FakeClock, isSo: () => boolean): Promise<void> {
+  const look = () => {
+    clock.advance(100)
+    return isSo()
+  }
+  await expect.poll(look, { timeout: 20_000, interval: 2 }).toBe(true)
+}
+
+/** Lets time pass, as soon as the function has failed, until the caller's time is up. */
+async function outlast(clock: FakeClock, asked: () => number, call: Promise<unknown>): Promise<Error> {
+  const before = asked()
+  const outcome = call.then(
+    () => new Error('It was answered'),
+    (error: Error) => error,
+  )
+  await advanceUntil(clock, () => asked() > before + 1)
+  clock.advance(3_600_000)
+  return outcome
+}
+
 const options = () => ({ host: server.host, port: server.port, user: 'postgres', database: 'postgres', max: 1 })
 
 test('a moment of it fails no call, as with a database that is away', async () => {
   const plain = new stock.Pool({ ...options(), ...secrets(1, nobodyThere) })
   await expect(plain.query('SELECT 1')).rejects.toThrow('127.0.0.1:8200')
-  // The first pauses take 0.8 s for 12 attempts: the address of the database was never in doubt.
+  // For longer than the 800 ms that a typing error gets: the address of the database was never in doubt.
+  const clock = createFakeClock()
+  const startedAt = clock.mono()
   const { password, asked } = secrets(16, unknownName)
-  const pool = new Pool({ ...options(), password, connectionTimeoutMillis: 60_000 })
-  await pool.query('SELECT 1')
-  expect(asked()).toBe(17)
+  const pool = new Pool({ ...options(), password, clock, connectionTimeoutMillis: 3_600_000 })
+  const call = pool.query('SELECT 1')
+  await advanceUntil(clock, () => asked() === 17)
+  await call
+  expect(clock.mono() - startedAt).toBeGreaterThan(800)
   await Promise.all([plain.end(), pool.end()])
 })
 
 test('in the end the error blames the function, not PostgreSQL', async () => {
-  const pool = new Pool({ ...options(), password: secrets(1000, nobodyThere).password, connectionTimeoutMillis: 300 })
-  const error = await pool.query('SELECT 1').catch((reason) => reason)
+  const clock = createFakeClock()
+  const { password, asked } = secrets(1000, nobodyThere)
+  const pool = new Pool({ ...options(), password, clock, connectionTimeoutMillis: 3_600_000 })
+  const error = await outlast(clock, asked, pool.query('SELECT 1'))
   expect(error).toMatchObject({ name: 'AcquireTimeoutError', cause: { port: 8200 } })
   expect(error.message).toContain('The `password` function failed: see the cause.')
   expect(error.message).not.toContain('PostgreSQL is running')
@@ -54,16 +80,18 @@ test('in the end the error blames the function, not PostgreSQL', async () => {
 })
 
 test('it casts no doubt on the connections that are open', async () => {
-  const { password } = secrets(0, nobodyThere)
-  let isAway = false
-  const given = () => (isAway ? Promise.reject(nobodyThere()) : password())
-  const pool = new Pool({ ...options(), max: 2, password: given, trustMillis: 60_000, connectionTimeoutMillis: 300 })
+  const clock = createFakeClock()
+  let asked = 0
+  const password = async () => {
+    if (asked++ > 0) throw nobodyThere()
+    return server.password
+  }
+  const pool = new Pool({ ...options(), max: 2, password, clock, trustMillis: 86_400_000, connectionTimeoutMillis: 3_600_000 })
   const acquired: string[] = []
   pool.subscribe((event) => event.type === 'acquired' && acquired.push(event.how))
   await pool.query('SELECT 1')
-  isAway = true
   const client = await pool.connect()
-  await expect(pool.connect()).rejects.toThrow('password')
+  expect((await outlast(clock, () => asked, pool.connect())).message).toContain('password')
   client.release()
   await pool.query('SELECT 1')
   expect(acquired).toEqual(['new', 'trusted', 'trusted'])
