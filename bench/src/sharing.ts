@@ -17,7 +17,9 @@ const LEAST = 0.97
 const WANTED: Readonly<Record<number, number>> = { 0: 2.5, 1: 6, 5: 7 }
 const CELL_MILLIS = 1500
 const MOST_ROUNDS = 12
-const WARM_TURNS = 20
+const WARM_TURNS = 10
+/** In one chunk, where nothing is between: what a service does, not what the first of its requests does. */
+const MANY = 2000
 const TEXT = 'select $1::int + 1 as n'
 
 /** A driver under test. */
@@ -95,7 +97,7 @@ const NAMES: readonly Name[] = ['pg', 'thaw', 'postgres.js']
 
 async function measureCell(url: string, { distance, max, atOnce }: Where, isQuick: boolean): Promise<Cell> {
   // At a distance pg.Pool takes seconds for what the others do in one round trip.
-  const statements = Math.max(atOnce, distance === 0 ? 200 : max * 8)
+  const statements = Math.max(atOnce, distance === 0 ? MANY : max * 8)
   const peers = NAMES.map((name) => [name, OPEN[name](url, max)] as const)
   const cell: Record<Name, Cost[]> = { pg: [], thaw: [], 'postgres.js': [] }
   // Warm: connections are open, texts are known, and the compiler has done its work: thousands of statements until then, more for more code.
@@ -119,8 +121,8 @@ async function measureCell(url: string, { distance, max, atOnce }: Where, isQuic
 }
 
 async function runChunk(peer: Peer, atOnce: number, statements: number): Promise<Cost> {
-  // Alone at a distance 200 would take seconds.
-  const each = Math.ceil((atOnce === 1 ? 20 : statements) / atOnce)
+  // Alone at a distance many would take seconds.
+  const each = Math.ceil((atOnce === 1 ? (statements === MANY ? 200 : 20) : statements) / atOnce)
   const caller = async (value: number): Promise<void> => {
     for (let turn = 0; turn < each; turn++) if ((await peer.ask(value)) !== value + 1) throw new Error('The answer of another statement')
   }
