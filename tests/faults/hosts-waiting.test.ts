@@ -5,6 +5,8 @@
  * wait as a typing error would, when another host has answered; and the error has to tell what was wrong with each of them.
  */
 
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { Pool, type PoolConfig } from '@thaw/pg'
 import { createFakeClock, failDns } from '@thaw/testkit'
 import { afterEach, expect, test } from 'vitest'
@@ -72,6 +74,29 @@ test('a host whose name is gone, or that refuses, does not end the wait if anoth
     await setting.server.query('ALTER SYSTEM RESET default_transaction_read_only')
     await setting.server.query('SELECT pg_reload_conf()')
   }
+})
+
+test('nor while the login at another one takes its time', async () => {
+  using dns = failDns({ host: GONE, times: Number.POSITIVE_INFINITY, code: 'ENOTFOUND' })
+  const held: Socket[] = []
+  const slow = createServer({ pauseOnConnect: true }, (socket) => held.push(socket.on('error', () => {}))).listen(0, '127.0.0.1')
+  await once(slow, 'listening')
+  const clock = createFakeClock()
+  const pool = over([`127.0.0.1:${(slow.address() as AddressInfo).port}`, GONE], 'any', { clock, connectionTimeoutMillis: 3_600_000 })
+  const answer = pool.query('SELECT 1 AS one')
+  let isOver = false
+  answer.catch(() => {
+    isOver = true
+  })
+  // The second host is tried beside a login that takes longer than a second; a typing error would end the wait by now.
+  await until('the second host was tried', () => {
+    clock.advance(100)
+    return isOver || (dns.lookups > 1 && held.length > 0)
+  })
+  for (const socket of held) socket.pipe(connect(setting.server.port, setting.server.host).on('error', () => {})).pipe(socket)
+  expect((await answer).rows).toEqual([{ one: 1 }])
+  for (const socket of held) socket.destroy()
+  slow.close()
 })
 
 test('in the end the error tells what was wrong with each host', async () => {

@@ -69,7 +69,7 @@ export interface Dial {
   readonly stage: ConnectStage | undefined
   /** With several hosts: what is wrong with each. */
   readonly hosts?: string | undefined
-  /** Another of the hosts has answered: this one's failure need not be a typing error. */
+  /** Another of the hosts has answered, or is still being tried: this one's failure need not be a typing error. */
   readonly isListRight?: boolean | undefined
 }
 
@@ -242,7 +242,7 @@ export class Dialer {
     // As with libpq, a server that refuses the login ends the search.
     const isNext = verdict === 'again' && step !== undefined && this.#hosts?.failed(step) === true
     if (dial.isHedge) {
-      this.#host.failed(error, dial, false)
+      this.#host.failed(error, { ...dial, ...this.#noted(error, dial) }, false)
       return this.#host.resume()
     }
     const isRotated = verdict === 'password' && this.#rotation.refused(this.#host.clock.mono(), this.#host.waitMillis() ?? 0)
@@ -269,7 +269,7 @@ export class Dialer {
     if (!this.#hosts) return undefined
     if (target)
       this.#hosts.note(place(target), isPasswordFunctions(error) ? 'the `password` function failed' : error.message, cameFromServer(error))
-    return { hosts: this.#hosts.report, isListRight: this.#hosts.hasAnswered }
+    return { hosts: this.#hosts.report, isListRight: this.#hosts.hasAnswered || this.#attempts.size > 0 }
   }
 }
 
