@@ -1,6 +1,6 @@
 /**
  * What the server owes on a connection that several reads share: whose each coming answer is, in the order of sending. Rows reach the caller at the head and
- * no other caller. Each statement has a Sync of its own, so that an error ends nothing but itself.
+ * no other caller. Each statement has a Sync of its own, or else its run has one (decision 179): an error is told to its own caller only.
  *
  * pg makes the statements. They wait here until this tick has ended, and are then sent ahead of the answers, in one write. pg itself knows of one at a time: at
  * each ReadyForQuery the next one takes the place of the active one. No driver's own pipeline mode is used: there is none in pg up to 8.21, nor in Neon's.
@@ -137,7 +137,6 @@ export class Ledger implements SharedConnection {
     const client = this.client
     const queue = queuedQueriesOf(client)
     const { length } = queue
-    const active = activeQueryOf(client)
     this.#begin = undefined
     this.isAdding = true
     try {
@@ -145,18 +144,16 @@ export class Ledger implements SharedConnection {
     } finally {
       this.isAdding = false
     }
-    // pg keeps it for later, or has sent it, if the server was ready.
-    const isWaiting = queue.length > length
-    const added = isWaiting ? queue.pop() : activeQueryOf(client)
-    if (!added || added === active) return false
+    // pg has queued it, unless it has refused it.
+    const added = queue.length > length ? queue.pop() : undefined
+    if (!added) return false
     expected.query = added
     expected.begin = this.#begin
-    expected.state = isWaiting ? 'waiting' : 'plain'
+    expected.state = 'waiting'
     this.#entries.push(expected)
     this.#aheadMillis += expected.workMillis
     this.#slow += Number(expected.isSlow)
-    if (!isWaiting) this.#start(expected)
-    else if (!this.#isScheduled) {
+    if (!this.#isScheduled) {
       this.#isScheduled = true
       this.#host.gathers(client)
       nextTick(() => this.#flush())
@@ -306,9 +303,9 @@ export class Ledger implements SharedConnection {
     this.#slow -= Number(isSlow)
   }
 
-  #start(entry: Expected | undefined): void {
-    entry?.begin?.()
-    if (entry) entry.begin = undefined
+  #start(entry: Expected): void {
+    entry.begin?.()
+    entry.begin = undefined
   }
 
   answered(): void {
