@@ -225,7 +225,7 @@ export class Ledger implements SharedConnection {
   }
 
   tell(query: PeerQuery): boolean {
-    const isFinished = this.#entries.findIndex((entry) => entry.query === query) < this.#finished
+    const isFinished = this.#entries.slice(0, this.#finished).some((entry) => entry.query === query)
     if (isFinished) this.#tellFinished()
     return isFinished
   }
