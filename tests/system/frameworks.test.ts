@@ -4,34 +4,18 @@
  * requests; on Thaw all are answered.
  */
 
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Packed, packAll } from '../package/packed.ts'
+import { expect, test } from 'vitest'
 import { ON_NODE, ON_WORKERS } from './frameworks.ts'
+import { PATIENCE_MILLIS, packed, proxy, server, useOrdersWorld } from './orders-world.ts'
 import { createProject } from './project.ts'
 import { AT_ONCE, ask, type Strike, strike } from './strikes.ts'
 
 /** Of the pools, at the server. */
 const APP = 'newcomer'
-/** An installation and a build, on a machine with much else to do. */
-const PATIENCE_MILLIS = 600_000
 const IN_A_ROW = 5
 const ON_THAW: readonly Strike[] = ['terminate', 'fin', 'rst-on-next-byte', 'drop']
 
-let server: PostgresServer
-let proxy: FaultProxy
-let packed: Packed
-
-beforeAll(async () => {
-  ;[server, packed] = await Promise.all([startPostgres(), packAll()])
-  proxy = await startFaultProxy(server)
-  await server.query("CREATE TABLE orders AS SELECT * FROM (VALUES (1, 'ice'), (2, 'water')) AS all_orders (id, item)")
-}, PATIENCE_MILLIS)
-afterAll(async () => {
-  await proxy.close()
-  await server.close()
-  await packed[Symbol.asyncDispose]()
-})
+useOrdersWorld()
 
 const url = () => `${proxy.urlFor(server.url)}?application_name=${APP}`
 

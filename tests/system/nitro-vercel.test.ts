@@ -5,13 +5,12 @@
 
 import { access, glob, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres, startVercel, waitForSessions } from '@thaw/testkit'
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Packed, packAll } from '../package/packed.ts'
+import { startVercel, waitForSessions } from '@thaw/testkit'
+import { expect, test } from 'vitest'
 import { ON_NODE } from './frameworks.ts'
+import { PATIENCE_MILLIS, packed, proxy, server, useOrdersWorld } from './orders-world.ts'
 import { createProject } from './project.ts'
 
-const PATIENCE_MILLIS = 600_000
 const AT_ONCE = 8
 
 /** As the page's, and attached where the test says so. */
@@ -24,20 +23,7 @@ const created = new Pool({ connectionString: process.env.DATABASE_URL })
 export const pool = process.env.ATTACHED ? attachPool(created) : created
 export const db = createDatabase(db0Connector(pool))`
 
-let server: PostgresServer
-let proxy: FaultProxy
-let packed: Packed
-
-beforeAll(async () => {
-  ;[server, packed] = await Promise.all([startPostgres(), packAll()])
-  proxy = await startFaultProxy(server)
-  await server.query("CREATE TABLE orders AS SELECT * FROM (VALUES (1, 'ice'), (2, 'water')) AS all_orders (id, item)")
-}, PATIENCE_MILLIS)
-afterAll(async () => {
-  await proxy?.close()
-  await server?.close()
-  await packed?.[Symbol.asyncDispose]()
-})
+useOrdersWorld()
 
 /** What Vercel would load: https://vercel.com/docs/build-output-api/primitives#serverless-functions */
 async function functionIn(folder: string): Promise<string> {
