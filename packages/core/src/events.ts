@@ -117,32 +117,43 @@ export const EVENT_TYPES: readonly ThawEvent['type'][] = Object.keys(NONE) as Th
  * @param broadcast - is called after the listeners. Default: there is none.
  */
 export function createEvents(broadcast?: Broadcast): Events {
-  const listeners = new Set<ThawListener>()
-  const counts = { ...NONE }
-  return {
-    counts,
-    get active() {
-      return listeners.size > 0 || (broadcast !== undefined && EVENT_TYPES.some((type) => broadcast.hears(type)))
-    },
-    hears(type) {
-      return listeners.size > 0 || (broadcast?.hears(type) ?? false)
-    },
-    subscribe(listener) {
-      // One entry per subscription, so that subscribing the same function twice and unsubscribing once leaves one.
-      const entry: ThawListener = (event) => listener(event)
-      listeners.add(entry)
-      return () => void listeners.delete(entry)
-    },
-    emit(event) {
-      counts[event.type]++
-      // A copy: a listener added during the call receives the next event, not this one.
-      for (const listener of [...listeners]) {
-        try {
-          const told: unknown = listener(event)
-          if (told instanceof Promise) told.catch(() => {})
-        } catch {}
-      }
-      if (broadcast?.hears(event.type)) broadcast.tell(event)
-    },
+  return new ListenerList(broadcast)
+}
+
+/** A class: V8 makes an object literal with a getter in it one of the slow kind, and every statement asks it several times. */
+class ListenerList implements Events {
+  readonly counts: EventCounts = { ...NONE }
+  readonly #listeners = new Set<ThawListener>()
+  readonly #broadcast: Broadcast | undefined
+
+  constructor(broadcast: Broadcast | undefined) {
+    this.#broadcast = broadcast
+  }
+
+  get active(): boolean {
+    return this.#listeners.size > 0 || EVENT_TYPES.some((type) => this.#broadcast?.hears(type))
+  }
+
+  hears(type: ThawEvent['type']): boolean {
+    return this.#listeners.size > 0 || (this.#broadcast?.hears(type) ?? false)
+  }
+
+  subscribe(listener: ThawListener): () => void {
+    // One entry per subscription, so that subscribing the same function twice and unsubscribing once leaves one.
+    const entry: ThawListener = (event) => listener(event)
+    this.#listeners.add(entry)
+    return () => void this.#listeners.delete(entry)
+  }
+
+  emit(event: ThawEvent): void {
+    this.counts[event.type]++
+    // A copy: a listener added during the call receives the next event, not this one.
+    for (const listener of [...this.#listeners]) {
+      try {
+        const told: unknown = listener(event)
+        if (told instanceof Promise) told.catch(() => {})
+      } catch {}
+    }
+    if (this.#broadcast?.hears(event.type)) this.#broadcast.tell(event)
   }
 }

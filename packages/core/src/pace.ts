@@ -42,43 +42,53 @@ export interface Paces {
 
 /** Remembers 1,000 texts at most, in two generations, as `createStatementCache` does. */
 export function createPaces(limit: number = MOST_TEXTS): Paces {
-  let young = new Map<string, Pace>()
-  let old = new Map<string, Pace>()
-  let roundTripMillis = 0
-  let overallMillis = 0
-  let answers = 0
-  const remember = (text: string, pace: Pace) => {
-    if (young.size >= limit / 2) {
-      old = young
-      young = new Map()
-    }
-    young.set(text, pace)
+  return new PaceBook(limit)
+}
+
+/** A class, as `ListenerList` is: a getter in an object literal would slow down all that is asked of it. */
+class PaceBook implements Paces {
+  roundTripMillis = 0
+  readonly #limit: number
+  #young = new Map<string, Pace>()
+  #old = new Map<string, Pace>()
+  #overallMillis = 0
+  #answers = 0
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  of(text: string): Pace {
+    const known = this.#young.get(text)
+    if (known) return known
+    const pace = this.#old.get(text) ?? { millis: undefined }
+    if (text.length <= LONGEST_REMEMBERED) this.#remember(text, pace)
     return pace
   }
-  return {
-    get roundTripMillis() {
-      return roundTripMillis
-    },
-    of(text) {
-      const known = young.get(text)
-      if (known) return known
-      return text.length > LONGEST_REMEMBERED ? { millis: undefined } : remember(text, old.get(text) ?? { millis: undefined })
-    },
-    isSlow({ millis }) {
-      if (millis === undefined || millis > SLOW_MILLIS) return true
-      return millis > QUICK_MILLIS && millis > SLOW_RATIO * overallMillis
-    },
-    learn(pace, tookMillis, behindMillis = Number.POSITIVE_INFINITY) {
-      if (behindMillis === Number.POSITIVE_INFINITY) {
-        const isLess = roundTripMillis === 0 || tookMillis < roundTripMillis
-        roundTripMillis = isLess ? tookMillis : roundTripMillis + FLOOR_ALPHA * (tookMillis - roundTripMillis)
-      }
-      // It could not begin before it had arrived, nor before the one ahead had ended.
-      const sample = Math.min(MOST_MILLIS, Math.max(0, Math.min(behindMillis, tookMillis - roundTripMillis)))
-      // The first ones count alike: on a machine that is busy from the start all of them take long.
-      answers++
-      overallMillis += Math.max(OVERALL_ALPHA, 1 / answers) * (sample - overallMillis)
-      pace.millis = pace.millis === undefined ? sample : pace.millis + ALPHA * (sample - pace.millis)
-    },
+
+  #remember(text: string, pace: Pace): void {
+    if (this.#young.size >= this.#limit / 2) {
+      this.#old = this.#young
+      this.#young = new Map()
+    }
+    this.#young.set(text, pace)
+  }
+
+  isSlow({ millis }: Pace): boolean {
+    if (millis === undefined || millis > SLOW_MILLIS) return true
+    return millis > QUICK_MILLIS && millis > SLOW_RATIO * this.#overallMillis
+  }
+
+  learn(pace: Pace, tookMillis: number, behindMillis = Number.POSITIVE_INFINITY): void {
+    if (behindMillis === Number.POSITIVE_INFINITY) {
+      const isLess = this.roundTripMillis === 0 || tookMillis < this.roundTripMillis
+      this.roundTripMillis = isLess ? tookMillis : this.roundTripMillis + FLOOR_ALPHA * (tookMillis - this.roundTripMillis)
+    }
+    // It could not begin before it had arrived, nor before the one ahead had ended.
+    const sample = Math.min(MOST_MILLIS, Math.max(0, Math.min(behindMillis, tookMillis - this.roundTripMillis)))
+    // The first ones count alike: on a machine that is busy from the start all of them take long.
+    this.#answers++
+    this.#overallMillis += Math.max(OVERALL_ALPHA, 1 / this.#answers) * (sample - this.#overallMillis)
+    pace.millis = pace.millis === undefined ? sample : pace.millis + ALPHA * (sample - pace.millis)
   }
 }

@@ -21,7 +21,7 @@ import { createWaiter, WaitQueue } from './checkout/wait-queue.ts'
 import { WrappedPool, wrappersOf } from './checkout/wrapped-pool.ts'
 import { type Dial, Dialer } from './connect/dialer.ts'
 import { type Hand, openClient } from './connect/new-client.ts'
-import { createPoolContext, type PoolContext } from './connection/pool-context.ts'
+import { createPoolContext, forgetServer, type PoolContext } from './connection/pool-context.ts'
 import { watchQuery } from './connection/unseen.ts'
 import { runIn } from './driver/async-context.ts'
 import type { Driver } from './driver/driver.ts'
@@ -129,7 +129,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         clock: settings.clock,
         asksPassword: typeof this.options.password === 'function',
         hosts: hostPlanOf(this.options),
-        moved: () => void delete memory.isDirect,
+        moved: () => forgetServer(memory),
         open: (done, step) => this.#open(done, step),
         opened: (client, release, dial) => this.#opened(client, release, dial),
         failed: (error, dial, final) => this.#dialFailed(error, dial, final),

@@ -17,7 +17,12 @@ export interface Memory {
   /** What its logins computed. */
   readonly scramKeys: ScramKeys
   /** Is PostgreSQL itself at the other end, or a pooler, which makes up the PIDs that it reports? Undefined: not detected yet. */
-  isDirect?: boolean
+  isDirect?: boolean | undefined
+}
+
+/** Another server may be at the other end now. */
+export function forgetServer(memory: Memory): void {
+  memory.isDirect = undefined
 }
 
 export interface PoolContext {

@@ -44,86 +44,101 @@ export interface Owed {
   answered(): void
 }
 
-/** One client's record, for as long as the client exists. */
-export interface Vitals {
+/**
+ * One client's record, for as long as the client exists. A class with each of its fields from the start: V8 makes an object literal with a getter in it one of the
+ * slow kind, and a statement reads it fifty times.
+ */
+export class Vitals {
   /** Whose record it is: in a pool, our own Client has had another one before. */
   readonly owner: object | undefined
   readonly bornAt: Reading
   readonly generation: number
   readonly maxAgeMillis: number
   /** When the server first said that it is ready, on the monotonic clock: its backend is older. */
-  readySince: number | undefined
+  readySince: number | undefined = undefined
   /** When the server last said that it is ready. */
   provenAt: Reading
   /** When a caller acquired it, on the monotonic clock. 0: there was no listener. Undefined: no caller has it. */
-  acquiredAt: number | undefined
+  acquiredAt: number | undefined = undefined
   /** When it was last released. */
   idleSince: Reading
-  status: TransactionStatus
+  status: TransactionStatus = undefined
   /** Changed by `enter` alone. */
-  state: ConnectionState
-  /** A caller has it, or one statement of `pool.query()`. */
-  readonly inUse: boolean
+  state: ConnectionState = 'connecting'
   /** In use by a `pool.query()`, which learns of a loss first and may send its statement again. */
-  isPoolQuery: boolean
+  isPoolQuery: boolean = false
   /** The end of a transaction is on it: should its answer be lost, the server is asked, and what became of it is told then. */
-  isFoundOut?: boolean
+  isFoundOut: boolean | undefined = undefined
   /** What was told of a statement of which it is not certain that nothing remains: its connection is lost. */
-  mayRemain?: Error
+  mayRemain: Error | undefined = undefined
   /** When the probe on its way was sent, on the monotonic clock. Undefined: there is none. */
-  askedAt: number | undefined
+  askedAt: number | undefined = undefined
   /** A client that its caller has kept is being probed: the statements that wait for that, whose time begins then. Undefined: it is not. */
-  asking?: (() => void)[] | undefined
+  asking: (() => void)[] | undefined = undefined
   /** It has answered a probe since it was last handed out. */
-  probed: boolean
+  probed: boolean = false
   /** Handed out unchecked: what is sent next must have a probe in front of it. */
-  piggybacks: boolean
+  piggybacks: boolean = false
   /** What the server answers next, before any statement. Undefined: nothing of ours is on its way. */
-  owed: Owed | undefined
+  owed: Owed | undefined = undefined
   /** Statements of the pool's own that the server has not answered, ahead of `owed`. Undefined until the first: most pools send none. */
-  own?: OwnStatement[]
+  own: OwnStatement[] | undefined = undefined
   /** What its session is called, in a fleet. Undefined: it is in none. */
-  fleetName?: 'resting' | 'held'
+  fleetName: 'resting' | 'held' | undefined = undefined
   /** In a fleet: when the trust in it began. The server became idle then, or later. */
-  leaseFrom?: Reading
+  leaseFrom: Reading | undefined = undefined
   /** In a fleet: when something was last sent for which the server will be ready again. */
-  askedFrom?: Reading
+  askedFrom: Reading | undefined = undefined
   /** In a fleet: sends what makes certain that the session is not being ended, in front of a probe. */
-  wake?: () => void
+  wake: (() => void) | undefined = undefined
   /** In a fleet: it has looked for room. */
-  hasLooked?: boolean
+  hasLooked: boolean | undefined = undefined
   /** In a fleet: so many proofs in a row came late. */
-  lateProofs?: number
+  lateProofs: number | undefined = undefined
   /** Its server ends it when it has been idle for long: it has been told so. */
-  endsItself?: boolean
+  endsItself: boolean | undefined = undefined
   /** Which backend it leads to. Undefined: that was not asked on it, or a pooler is in between. */
-  backend?: KnownBackend | undefined
+  backend: KnownBackend | undefined = undefined
   /** The next statement has the question in front of it which backend answers; see `pid-question.ts`. */
-  askPid?: ((pid: number) => void) | undefined
+  askPid: ((pid: number) => void) | undefined = undefined
   /** Does a caller's statement leave session state (SET, LISTEN, PREPARE, …), which dies with the connection? And has one done so? */
-  sessionState: 'none' | 'left' | 'lost'
+  sessionState: 'none' | 'left' | 'lost' = 'none'
   /** The call that has it, while its answer is awaited and others may share the connection. Set where reads share, see `Sharing`. */
-  reader?: Reader | undefined
+  reader: Reader | undefined = undefined
   /** How the reader's connection is given back, and when its statement was sent, on the monotonic clock. */
-  readerRelease?: Release | undefined
-  readerSentAt?: number
+  readerRelease: Release | undefined = undefined
+  readerSentAt: number | undefined = undefined
   /** The server refused a write of its caller's as read-only: what it is now may have to be asked. */
-  refusedWrite?: boolean
+  refusedWrite: boolean | undefined = undefined
   /** It was shared the last time that it was in use. */
-  wasShared?: boolean
+  wasShared: boolean | undefined = undefined
   /** What it owes to those who share it. Undefined: no caller does. */
-  ledger?: SharedConnection | undefined
+  ledger: SharedConnection | undefined = undefined
   /** Its entry in the list of idle clients, made once. */
-  item?: IdleItem
+  item: IdleItem | undefined = undefined
   /** How a statement of the pool's own releases it. Undefined: in pg-pool's way, as for every caller. */
-  giveBack?: Release
+  giveBack: Release | undefined = undefined
   /** The pool has closed it, while a former caller may have had a statement on it. */
-  isEvicted?: boolean
+  isEvicted: boolean | undefined = undefined
   /** Its invocation has ended, and it was never released. */
-  takenBack?: boolean
-  readonly sending: Sending
+  takenBack: boolean | undefined = undefined
+  readonly sending: Sending = { wasWritable: true, bytesRead: undefined, status: undefined, isRefused: false, isUnreplicated: false }
   /** Called with the statement that is being sent, as wrappers of `query` have made it. Set while such a statement is being sent. */
-  sent: ((query: PeerQuery) => void) | undefined
+  sent: ((query: PeerQuery) => void) | undefined = undefined
+
+  constructor(owner: object | undefined, now: Reading, generation: number, maxAgeMillis: number) {
+    this.owner = owner
+    this.bornAt = now
+    this.generation = generation
+    this.maxAgeMillis = maxAgeMillis
+    this.provenAt = now
+    this.idleSince = now
+  }
+
+  /** A caller has it, or one statement of `pool.query()`. */
+  get inUse(): boolean {
+    return this.state === 'in use'
+  }
 }
 
 /** Called when a client's connection is lost (not when we close it), and when its socket has closed for whatever reason. */
@@ -138,30 +153,7 @@ export interface VitalsListener {
  * one would end the process, and pg-pool removes its own while a client is in use.
  */
 export function watch(client: PeerClient, clock: Clock, generation: number, maxAgeMillis: number, listener?: VitalsListener): Vitals {
-  const now = read(clock)
-  const vitals: Vitals = {
-    owner: listener,
-    bornAt: now,
-    generation,
-    maxAgeMillis,
-    readySince: undefined,
-    provenAt: now,
-    acquiredAt: undefined,
-    idleSince: now,
-    status: undefined,
-    state: 'connecting',
-    get inUse() {
-      return this.state === 'in use'
-    },
-    isPoolQuery: false,
-    askedAt: undefined,
-    probed: false,
-    piggybacks: false,
-    owed: undefined,
-    sessionState: 'none',
-    sent: undefined,
-    sending: { wasWritable: true, bytesRead: undefined, status: undefined, isRefused: false, isUnreplicated: false },
-  }
+  const vitals = new Vitals(listener, read(clock), generation, maxAgeMillis)
   Object.defineProperty(client, VITALS, { value: vitals, configurable: true })
   keepListening(client, 'error', (error) => listener?.lost(client, error))
   keepListening(client, 'end', () => listener?.closed(client))

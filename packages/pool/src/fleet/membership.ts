@@ -91,7 +91,7 @@ export class Membership implements MemberHost {
     const isShared = vitals.ledger !== undefined && vitals.ledger.length > 1
     const isFollowed =
       isShared || (isOwn && ((vitals.own?.length ?? 0) > 1 || isProbe)) || ((isOwn || isProbe) && activeQueryOf(client) !== undefined)
-    if (!isFollowed) delete vitals.askedFrom
+    if (!isFollowed) vitals.askedFrom = undefined
   }
 
   /**
