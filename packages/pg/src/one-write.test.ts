@@ -1,9 +1,9 @@
-/** Code of the user's that runs while statements of several readers are gathered for one write. */
+/** What goes to the socket in one write, and code of the user's that runs meanwhile. */
 
 import type { Duplex } from 'node:stream'
-import type stock from 'pg'
-import { expect, test, vi } from 'vitest'
-import { ask, createPool, PATIENCE, pool, TEN, useSharingWorld } from '../test/sharing-world.ts'
+import stock from 'pg'
+import { describe, expect, test, vi } from 'vitest'
+import { ask, createPool, PATIENCE, pool, server, TEN, useSharingWorld } from '../test/sharing-world.ts'
 
 useSharingWorld()
 
@@ -87,4 +87,77 @@ test('a write that throws is a lost connection, and no caller is told', PATIENCE
   const answers = await Promise.all(TEN.map(ask))
   expect(answers.map(({ rows }) => rows[0].n)).toEqual(TEN)
   expect(thrown).toBe(1)
+})
+
+describe('a statement by itself', () => {
+  const NAMED = { name: 'named', text: 'select length($1) as n' }
+
+  /** How often the socket is written to for each statement: pg leaves it to Node to join the pieces. */
+  async function writesFor(client: stock.ClientBase, ...statements: [text: string | object, values?: unknown[]][]): Promise<number[]> {
+    const { stream } = (client as unknown as { readonly connection: Connection }).connection
+    const write = vi.spyOn(stream, 'write')
+    const counts: number[] = []
+    for (const [text, values] of statements) {
+      write.mockClear()
+      const { rows } = await client.query(text as string, values)
+      expect(rows[0].n).toBe(values ? String(values[0]).length : 1)
+      counts.push(write.mock.calls.length)
+    }
+    write.mockRestore()
+    return counts
+  }
+
+  test('is one write, however long its way through pg; a large one is not copied', PATIENCE, async () => {
+    createPool()
+    const client = await pool.connect()
+    const plain = new stock.Client(server.url)
+    await plain.connect()
+    const statements: Parameters<typeof writesFor>[1][] = [
+      ['select 1 as n'],
+      ['select length($1) as n', ['thaw']],
+      [NAMED, ['thaw']],
+      [NAMED, ['again']],
+      ['select length($1) as n', ['x'.repeat(100_000)]],
+    ]
+    expect(await writesFor(client, ...statements)).toEqual([1, 1, 1, 1, 5])
+    expect(await writesFor(plain, ...statements)).toEqual([1, 5, 5, 4, 5])
+    client.release()
+    await plain.end()
+  })
+
+  test('whose value cannot be sent fails by itself, and the next one is answered', PATIENCE, async () => {
+    createPool()
+    const secret = {
+      toPostgres() {
+        throw new Error('no value')
+      },
+    }
+    for (let turn = 0; turn < 3; turn++) {
+      await expect(pool.query('select $1::text as n', [secret])).rejects.toThrow('no value')
+      expect((await ask(turn)).rows[0].n).toBe(turn)
+    }
+    expect(pool.totalCount).toBe(1)
+  })
+
+  test('of a class that pg does not know gets the socket itself: a COPY stream keeps it', PATIENCE, async () => {
+    createPool()
+    const client = await pool.connect()
+    const { connection } = client as unknown as { readonly connection: Connection }
+    const { stream } = connection
+    const seen = await new Promise((resolve) => {
+      let socket: unknown
+      const nothing = () => {}
+      const own = {
+        submit(to: Connection & { query(text: string): void }) {
+          socket = to.stream
+          to.query('select 1')
+        },
+        handleReadyForQuery: () => resolve(socket),
+        ...Object.fromEntries(['RowDescription', 'DataRow', 'CommandComplete', 'Error'].map((message) => [`handle${message}`, nothing])),
+      }
+      client.query(own as unknown as stock.Submittable)
+    })
+    expect(seen).toBe(stream)
+    client.release()
+  })
 })

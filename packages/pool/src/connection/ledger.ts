@@ -21,7 +21,7 @@ import {
   setReady,
 } from '../driver/peer.ts'
 import type { Bounds } from './interruption.ts'
-import { inOneWrite } from './one-write.ts'
+import { GatheredWrites } from './one-write.ts'
 import type { Expected, Reader, SharedConnection } from './shared-connection.ts'
 import { isBroken, type Vitals } from './vitals.ts'
 
@@ -182,7 +182,8 @@ export class Ledger implements SharedConnection {
     let last: Expected | undefined
     let length = 0
     let millis = 0
-    inOneWrite(connection, (writes) => {
+    const writes = new GatheredWrites(connection.stream)
+    writes.during(connection, () => {
       for (const expected of waiting) {
         const { query, runKey, workMillis } = expected
         const isLike = runKey !== undefined && runKey === last?.runKey

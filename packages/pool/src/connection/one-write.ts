@@ -1,7 +1,7 @@
-/** What several statements write goes to the socket as one: for each write Node keeps books, and pg makes five to a statement. */
+/** What a statement writes, or several of them, goes to the socket as one: for each write Node keeps books, and pg makes five to a statement. */
 
-import type { PeerConnection, PeerStream } from '../driver/peer.ts'
-import { join, SYNC } from './extended-query.ts'
+import { type PeerClient, type PeerConnection, type PeerStream, queuedQueriesOf } from '../driver/peer.ts'
+import { SYNC } from './extended-query.ts'
 
 /** Types of messages to the server. https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const PARSE = 0x50
@@ -17,29 +17,123 @@ const NAME_AT = 5
 /** So often PostgreSQL plans a statement for its parameters before it thinks of a plan for all of them: each gets the plan that it gets by itself. */
 const MOST_OF_ONE_PARSE = 5
 
-/**
- * Runs `work`, which makes pg send on the connection. The socket itself stays as it is: a method put on it for a moment would turn it into an object of
- * the slow kind, for as long as it lives.
- */
-export function inOneWrite(connection: PeerConnection, work: (writes: GatheredWrites) => void): void {
-  const holder = connection as { stream: PeerStream }
-  const { stream } = connection
-  const gathered = new GatheredWrites(stream)
-  holder.stream = gathered as unknown as PeerStream
-  try {
-    work(gathered)
-  } finally {
-    holder.stream = stream
-    gathered.flush()
-  }
+/** Runs `send`, which makes pg send what is next in its queue. A statement of the user's own kind, such as a COPY stream, may keep the socket that it gets. */
+export function inOneWrite(client: PeerClient, record: { oneWrite: OneWrite | undefined }, send: () => void): void {
+  const { connection } = client
+  if (queuedQueriesOf(client)[0]?.requiresPreparation?.() !== true) return send()
+  if (record.oneWrite?.stream !== connection.stream) record.oneWrite = new OneWrite(connection.stream)
+  record.oneWrite.during(connection, send)
 }
+
+/** More than this goes out in the pieces that pg made: a copy would cost more than it saves. */
+const MOST_COPIED = 65_536
 
 type Written = (error?: Error | null) => void
 
-/** The socket, as far as pg and we use it while statements are sent. For all else, see its end. */
-export class GatheredWrites {
-  readonly #parts: Uint8Array[] = []
-  readonly #stream: PeerStream
+/** The socket, as far as pg and we use it while a statement is sent. For all else, see its end. */
+export class OneWrite {
+  protected readonly parts: Uint8Array[] = []
+  readonly stream: PeerStream
+  #callbacks: Written[] | undefined
+  /** The statement is out: who has kept it writes to the socket. */
+  #isOver = true
+
+  constructor(stream: PeerStream) {
+    this.stream = stream
+  }
+
+  /**
+   * Runs `work`, which makes pg send on the connection. The socket itself stays as it is: a method put on it for a moment would turn it into an object of
+   * the slow kind, for as long as it lives.
+   */
+  during(connection: PeerConnection, work: () => void): void {
+    const holder = connection as { stream: PeerStream }
+    this.#isOver = false
+    holder.stream = this as unknown as PeerStream
+    try {
+      work()
+    } finally {
+      holder.stream = this.stream
+      this.#isOver = true
+      this.#flush()
+    }
+  }
+
+  write(given: Uint8Array | string, encoding?: BufferEncoding | Written, callback?: Written): boolean {
+    if (this.#isOver) return this.stream.write(given as string, encoding as BufferEncoding, callback)
+    const written = typeof encoding === 'function' ? encoding : callback
+    if (written) this.#callbacks = [...(this.#callbacks ?? []), written]
+    this.take(typeof given === 'string' ? Buffer.from(given, typeof encoding === 'string' ? encoding : 'utf8') : given)
+    return true
+  }
+
+  protected take(part: Uint8Array): void {
+    this.parts.push(part)
+  }
+
+  /** Before it goes out. */
+  protected complete(): void {}
+
+  #flush(): void {
+    this.complete()
+    const { stream } = this
+    const parts = this.parts.splice(0)
+    const callbacks = this.#callbacks
+    this.#callbacks = undefined
+    // pg sends nothing to a stream that is not writable, either.
+    if (parts.length === 0 || !stream.writable) return
+    try {
+      send(stream, parts, callbacks && ((error) => callEach(callbacks, error)))
+    } catch (error) {
+      // A stream of the user's. It is not known what it has sent.
+      stream.destroy(error as Error)
+    }
+  }
+
+  cork(): void {}
+
+  uncork(): void {}
+
+  get writable(): boolean {
+    return this.stream.writable
+  }
+
+  get writableLength(): number {
+    return this.stream.writableLength
+  }
+
+  get destroyed(): boolean {
+    return this.stream.destroyed
+  }
+
+  get readableEnded(): boolean {
+    return this.stream.readableEnded
+  }
+
+  get errored(): Error | null | undefined {
+    return this.stream.errored
+  }
+
+  get bytesRead(): number | undefined {
+    return this.stream.bytesRead
+  }
+
+  static {
+    // What code of the user's may want of it, such as a wrapper around a method of pg's Connection. At the end of the chain, it costs nothing where it is not needed.
+    const others: ProxyHandler<object> = {
+      get: (_, key, receiver) => {
+        const { stream } = receiver as OneWrite
+        const member: unknown = Reflect.get(stream, key)
+        return typeof member === 'function' ? member.bind(stream) : member
+      },
+      set: (_, key, value, receiver) => Reflect.set((receiver as OneWrite).stream, key, value),
+    }
+    Object.setPrototypeOf(OneWrite.prototype, new Proxy({}, others))
+  }
+}
+
+/** Several statements, which may have parts in common. */
+export class GatheredWrites extends OneWrite {
   #joins = false
   #hasJoined = false
   #isExecuted = false
@@ -51,13 +145,6 @@ export class GatheredWrites {
   /** Of the statement that is being written: is there something of it, and its Sync? */
   #hasBegun = false
   #isWhole = false
-  #callbacks: Written[] | undefined
-  /** The statements are out: who has kept it writes to the socket. */
-  #isOver = false
-
-  constructor(stream: PeerStream) {
-    this.#stream = stream
-  }
 
   /**
    * What is written next is one statement. `joins`: it may be of one run with the one before. The server works on a run in one transaction and answers in
@@ -81,7 +168,7 @@ export class GatheredWrites {
    * is in Neon's driver, writes a Parse and nothing else if a value cannot be sent, or nothing at all.
    */
   endStatement(): void {
-    if (this.#isWhole || (this.#hasBegun && endsStatement(this.#parts.at(-1)))) return
+    if (this.#isWhole || (this.#hasBegun && endsStatement(this.parts.at(-1)))) return
     if (this.#sync) this.#follow(false)
     this.#sync = SYNC
     this.#isExecuted = false
@@ -92,29 +179,24 @@ export class GatheredWrites {
     return this.#hasJoined
   }
 
-  write(given: Uint8Array | string, encoding?: BufferEncoding | Written, callback?: Written): boolean {
-    if (this.#isOver) return this.#stream.write(given as string, encoding as BufferEncoding, callback)
-    const written = typeof encoding === 'function' ? encoding : callback
-    if (written) this.#callbacks = [...(this.#callbacks ?? []), written]
-    const part = typeof given === 'string' ? Buffer.from(given, typeof encoding === 'string' ? encoding : 'utf8') : given
+  protected override take(part: Uint8Array): void {
     const type = part[0]
     if (type === SYNC_TYPE) {
       if (this.#sync && !this.#hasBegun) this.#follow(false)
       this.#sync = part
       this.#isWhole = true
-      return true
+      return
     }
-    if (type === PARSE && this.#joins && this.#executions < MOST_OF_ONE_PARSE && isSame(this.#parse, part)) return true
+    if (type === PARSE && this.#joins && this.#executions < MOST_OF_ONE_PARSE && isSame(this.#parse, part)) return
     // Of nothing, a wrapper around one of pg's methods wants to be told when it is out. A Close comes where a value cannot be sent, but pg will take the statement for
     // parsed: so it stays.
-    if (type === undefined || type === CLOSE) return true
+    if (type === undefined || type === CLOSE) return
     if (this.#sync) this.#follow(type === PARSE || type === BIND)
     if (type === PARSE) this.#parsed(part)
     else if (type === EXECUTE) this.#executed()
     else if (type !== BIND && type !== DESCRIBE) this.#parse = undefined
     this.#hasBegun = true
-    this.#parts.push(part)
-    return true
+    this.parts.push(part)
   }
 
   #parsed(part: Uint8Array): void {
@@ -129,66 +211,22 @@ export class GatheredWrites {
 
   #follow(isExtended: boolean): void {
     this.#hasJoined = this.#joins && isExtended
-    if (!this.#hasJoined && this.#sync) this.#parts.push(this.#sync)
+    if (!this.#hasJoined && this.#sync) this.parts.push(this.#sync)
     this.#sync = undefined
   }
 
-  flush(): void {
-    const stream = this.#stream
-    if (this.#sync) this.#parts.push(this.#sync)
-    this.#isOver = true
-    // pg sends nothing to a stream that is not writable, either.
-    if (this.#parts.length === 0 || !stream.writable) return
-    const callbacks = this.#callbacks
-    try {
-      if (callbacks) stream.write(join(...this.#parts), (error) => callEach(callbacks, error))
-      else stream.write(join(...this.#parts))
-    } catch (error) {
-      // A stream of the user's. It is not known what it has sent.
-      stream.destroy(error as Error)
-    }
+  protected override complete(): void {
+    if (this.#sync) this.parts.push(this.#sync)
   }
+}
 
-  cork(): void {}
-
-  uncork(): void {}
-
-  get writable(): boolean {
-    return this.#stream.writable
-  }
-
-  get writableLength(): number {
-    return this.#stream.writableLength
-  }
-
-  get destroyed(): boolean {
-    return this.#stream.destroyed
-  }
-
-  get readableEnded(): boolean {
-    return this.#stream.readableEnded
-  }
-
-  get errored(): Error | null | undefined {
-    return this.#stream.errored
-  }
-
-  get bytesRead(): number | undefined {
-    return this.#stream.bytesRead
-  }
-
-  static {
-    // What code of the user's may want of it, such as a wrapper around a method of pg's Connection. At the end of the chain, it costs nothing where it is not needed.
-    const others: ProxyHandler<object> = {
-      get: (_, key, receiver) => {
-        const stream = (receiver as GatheredWrites).#stream
-        const member: unknown = Reflect.get(stream, key)
-        return typeof member === 'function' ? member.bind(stream) : member
-      },
-      set: (_, key, value, receiver) => Reflect.set((receiver as GatheredWrites).#stream, key, value),
-    }
-    Object.setPrototypeOf(GatheredWrites.prototype, new Proxy({}, others))
-  }
+function send(stream: PeerStream, parts: readonly Uint8Array[], written: Written | undefined): void {
+  let length = 0
+  for (const part of parts) length += part.length
+  if (length <= MOST_COPIED) return void stream.write(parts.length === 1 ? parts[0] : Buffer.concat(parts, length), written)
+  stream.cork?.()
+  for (const [index, part] of parts.entries()) stream.write(part, index === parts.length - 1 ? written : undefined)
+  stream.uncork?.()
 }
 
 function callEach(callbacks: readonly Written[], error?: Error | null): void {

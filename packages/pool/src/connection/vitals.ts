@@ -5,6 +5,7 @@ import { type Clock, elapsedMillis, type IdleConnection, type Reading, read } fr
 import type { IdleItem, PeerClient, PeerQuery, ReadyMessage, Release, TransactionStatus } from '../driver/peer.ts'
 import type { ConnectionState } from './connection-state.ts'
 import type { KnownBackend } from './known-backend.ts'
+import type { OneWrite } from './one-write.ts'
 import type { OwnStatement } from './own-statement.ts'
 import { guardParser } from './parser-guard.ts'
 import type { Reader, SharedConnection } from './shared-connection.ts'
@@ -122,6 +123,8 @@ export class Vitals {
   isEvicted: boolean | undefined = undefined
   /** Its invocation has ended, and it was never released. */
   takenBack: boolean | undefined = undefined
+  /** Made once: each statement goes out by it. */
+  oneWrite: OneWrite | undefined = undefined
   readonly sending: Sending = { wasWritable: true, bytesRead: undefined, status: undefined, isRefused: false, isUnreplicated: false }
   /** Called with the statement that is being sent, as wrappers of `query` have made it. Set while such a statement is being sent. */
   sent: ((query: PeerQuery) => void) | undefined = undefined

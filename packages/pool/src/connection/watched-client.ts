@@ -28,6 +28,7 @@ import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type Q
 import { proveKept } from './kept-client.ts'
 import { loseBehind, loseQueued, loseSent, lossOf, mayRemain } from './lost-statement.ts'
 import { isRefusal, refusesOnce } from './once-refused.ts'
+import { inOneWrite } from './one-write.ts'
 import { expectPid, PID_QUESTION } from './pid-question.ts'
 import { beginsWithProof, PROOF } from './probe.ts'
 import type { StatementHost } from './statement-host.ts'
@@ -269,7 +270,7 @@ function extend(Base: ClientClass): ClientClass {
       if (isFlight) stream.cork?.()
       submitting?.(this.#self, vitals)
       if (front) stream.write(front)
-      super._pulseQueryQueue()
+      inOneWrite(this.#self, vitals, () => super._pulseQueryQueue())
       if (isFlight) stream.uncork?.()
       if (askPid) expectPid(this, vitals)
       // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
