@@ -170,8 +170,8 @@ export class Sharing implements LedgerHost {
   /** Those who wait, and may go out behind others now. */
   serve(): void {
     const queue = this.#host.pool._pendingQueue
-    // The caller that goes out may fail at once, and so on.
-    if (this.#isServing || queue.length === 0) return
+    // The caller that goes out may fail at once, and so on. Behind a pooler none can go out.
+    if (this.#isServing || queue.length === 0 || !this.#mayShare()) return
     this.#isServing = true
     try {
       for (let index = 0; index < Math.min(queue.length, MOST_LOOKED_AT); ) {
@@ -191,11 +191,11 @@ export class Sharing implements LedgerHost {
    * @param before how many wait in front of it: each of them gets the connection that would be free first.
    */
   place(reader: Reader, before: number): Placed | undefined {
-    const { pool, checks, settings, memory } = this.#host
+    const { pool, checks, memory } = this.#host
     if (!this.#isUnwatched()) return undefined
     const read = shareableOf(reader, checks.classify, this.paces)
     if (!read) return undefined
-    if (settings.share === 'auto' && memory.isDirect !== true) {
+    if (!this.#mayShare()) {
       // The caller that is alone does not ask.
       this.#wantsProof ||= memory.isDirect === undefined && (before > 0 || pool._clients.length > pool._idle.length)
       return undefined
