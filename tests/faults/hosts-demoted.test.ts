@@ -2,13 +2,12 @@
  * Several hosts, each a pooler beside its server, and a primary that becomes a standby.
  *
  * What breaks: nothing that a connection could notice. The pooler keeps its clients, and gives them sessions of a server that refuses writes (25006). With one host
- * plain `pg` goes on refusing on every connection. With Thaw a refused write asks whether that is a standby, every connection is dropped, and the write is sent
- * again, once, to the host that is the primary now.
+ * plain `pg` goes on refusing on every connection. With Thaw a refused write asks whether that is a standby, every connection is dropped, and the write, or its transaction,
+ * is sent again, once, to the host that is the primary now.
  */
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import type { Pool } from '@thaw/pg'
 import type { PostgresServer, StandbyServer } from '@thaw/testkit'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -121,27 +120,31 @@ test('read-write: writes that open connections refuse are sent again to the new 
   expect(await setting.rows('back')).toBe(1)
 })
 
-test.each<[string, (pool: Pool, token: string) => Promise<unknown>]>([
-  ['pool.transaction()', (pool, token) => pool.transaction((client) => client.query(INSERT, [token]))],
-  [
-    'a client of its own',
-    async (pool, token) => {
-      const client = await pool.connect()
-      try {
-        return await client.query(INSERT, [token])
-      } finally {
-        client.release()
-      }
-    },
-  ],
-])('what %s sends fails as PostgreSQL says, and then goes to the new primary', async (how, write) => {
+test('what pool.transaction() sends is rolled back, and runs again on the new primary', async () => {
   const pool = setting.thaw(config([one.at, two.at], '?target_session_attrs=primary'))
   await fill(pool)
   await changeSides()
-  expect(await failure(write(pool, how))).toMatchObject({ code: '25006' })
+  await Promise.all([1, 2, 3].map(() => pool.transaction((client) => client.query(INSERT, ['whole']))))
+  expect(await setting.rows('whole')).toBe(3)
+  expect(pool.stats()).toMatchObject({ generation: 1 })
+})
+
+test('what a client of its own sends fails as PostgreSQL says, and then goes to the new primary', async () => {
+  const pool = setting.thaw(config([one.at, two.at], '?target_session_attrs=primary'))
+  const write = async () => {
+    const client = await pool.connect()
+    try {
+      return await client.query(INSERT, ['own'])
+    } finally {
+      client.release()
+    }
+  }
+  await fill(pool)
+  await changeSides()
+  expect(await failure(write())).toMatchObject({ code: '25006' })
   await until('the server was asked, and every connection is given up', () => pool.stats().generation === 1)
-  await Promise.all([1, 2, 3].map(() => write(pool, how)))
-  expect(await setting.rows(how)).toBe(3)
+  await Promise.all([1, 2, 3].map(write))
+  expect(await setting.rows('own')).toBe(3)
 })
 
 test('a caller who is refused on purpose, in a READ ONLY transaction, costs no connection', async () => {

@@ -217,3 +217,14 @@ test("a proxy's last words, with a code of its own, are no answer", async () => 
   await lost.struck
   await pool.end()
 })
+
+test('a compute that is a standby for a while: a transaction that it refuses runs again on the primary', async () => {
+  await using standby = await neon.postgres.startStandby()
+  const pool = new Pool({ connectionString: neon.url, max: CONNECTIONS })
+  neon.compute.moveTo(standby)
+  await warm(pool)
+  neon.compute.moveTo(neon.postgres)
+  await Promise.all([1, 2].map((id) => pool.transaction((client) => client.query(insert(id)))))
+  expect(await stored()).toEqual([1, 2])
+  await pool.end()
+})

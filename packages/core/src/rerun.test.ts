@@ -20,6 +20,8 @@ test.each<[string, unknown, string | undefined]>([
   ['a lost connection', lost('not-executed', 'transaction-rolled-back'), 'lost'],
   ['a lost read', lost('unknown', 'read'), 'lost'],
   ['one that an ORM has wrapped', wrapped(lost('not-executed', 'transaction-rolled-back')), 'lost'],
+  ['a refused write', coded('25006'), 'read-only'],
+  ['one that an ORM has wrapped', wrapped(coded('25006')), 'read-only'],
   ['an unknown outcome', unknown, undefined],
   ['an unknown outcome by a lost connection', wrapped(Object.assign(unknown, { cause: coded('40001') })), undefined],
   ['another error of the server', coded('23505'), undefined],
@@ -45,4 +47,6 @@ test('a conflict needs tries that are left; a lost connection needs the budget t
   expect(mayRerun({ ...facts, reason: undefined })).toBe(false)
   expect(mayRerun({ ...facts, reason: 'lost' })).toBe(false)
   expect(mayRerun({ ...facts, reason: 'lost', hasBudget: true })).toBe(true)
+  expect(mayRerun({ ...facts, reason: 'read-only' })).toBe(false)
+  expect(mayRerun({ ...facts, reason: 'read-only', isStandby: true })).toBe(true)
 })

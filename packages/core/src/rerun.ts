@@ -3,9 +3,13 @@
 import { codeOf } from './classify.ts'
 import { ThawError } from './errors.ts'
 
-/** `conflict`: the server chose this transaction to give way (https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html). `lost`: its connection was, before COMMIT. */
-export type RerunReason = 'conflict' | 'lost'
+/**
+ * `conflict`: the server chose this transaction to give way (https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html). `lost`: its connection was, before COMMIT.
+ * `read-only`: a write was refused, which a standby does in the place of the primary.
+ */
+export type RerunReason = 'conflict' | 'lost' | 'read-only'
 
+const READ_ONLY = '25006'
 const CONFLICTS: ReadonlySet<string | undefined> = new Set(['40001', '40P01'])
 /** More than any ORM wraps. */
 const MOST_CAUSES = 10
@@ -14,6 +18,7 @@ const MOST_CAUSES = 10
 export function rerunReason(error: unknown): RerunReason | undefined {
   for (const each of causesOf(error)) {
     if (CONFLICTS.has(codeOf(each))) return 'conflict'
+    if (codeOf(each) === READ_ONLY) return 'read-only'
     if (!ThawError.is(each)) continue
     const { kind, outcome } = each as ThawError & { readonly outcome?: unknown }
     if (kind === 'outcome-unknown') return undefined
@@ -41,9 +46,12 @@ export interface RerunFacts {
   readonly isPoolEnding: boolean
   /** Whether the retry budget has something left: for lost connections, which come in crowds. Conflicts are bounded by `retries` alone. */
   readonly hasBudget: boolean
+  /** The server that refused a write has said that it is a standby, and its connections are given up: the next one may lead elsewhere. Default: false. */
+  readonly isStandby?: boolean | undefined
 }
 
-export function mayRerun({ reason, retriesLeft, isOver, isPoolEnding, hasBudget }: RerunFacts): boolean {
+export function mayRerun({ reason, retriesLeft, isOver, isPoolEnding, hasBudget, isStandby = false }: RerunFacts): boolean {
   if (reason === undefined || retriesLeft <= 0 || isOver || isPoolEnding) return false
+  if (reason === 'read-only') return isStandby
   return reason === 'conflict' || hasBudget
 }

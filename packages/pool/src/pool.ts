@@ -168,7 +168,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
           emitRetried(this.#events, 'statement', 0, error)
         },
       })
-      noteOwnWork(this, (callback) => this.#connectOwn(callback, OWN), this.#inquirer)
+      noteOwnWork(this, (callback) => this.#connectOwn(callback, OWN), this.#inquirer, this.#queries.standby)
       this.#watch = new InFlightWatch({ settings, memory, pool: this, inquirer: this.#inquirer, checks: this.#checks })
       this.#checkout = new Checkout({
         pool: this,

@@ -21,19 +21,28 @@ interface Canceller {
   cancel(client: PeerClient): void
 }
 
+/** Asks a server that refused a write whether it is a standby. */
+interface RoleWatch {
+  isStandby(client: PeerClient): Promise<boolean>
+  forget(): void
+}
+
 const NO_CONNECTION = 'No connection was available in time'
 
 export class OwnWork {
   readonly #pool: PeerPool<Waiter>
   readonly #connect: Connect
   readonly #canceller: Canceller
+  /** Of the server, when it refuses a write. */
+  readonly roles: RoleWatch
   #count = 0
   #isTurnedOut = false
 
-  constructor(pool: PeerPool<Waiter>, connect: Connect, canceller: Canceller) {
+  constructor(pool: PeerPool<Waiter>, connect: Connect, canceller: Canceller, roles: RoleWatch) {
     this.#pool = pool
     this.#connect = connect
     this.#canceller = canceller
+    this.roles = roles
   }
 
   /** The end of the pool has to wait. */
@@ -87,8 +96,8 @@ export class OwnWork {
 const works = new WeakMap<object, OwnWork>()
 
 /** Each pool has one, once it can be connected. */
-export function noteOwnWork(pool: PeerPool<Waiter>, connect: Connect, canceller: Canceller): void {
-  works.set(pool, new OwnWork(pool, connect, canceller))
+export function noteOwnWork(pool: PeerPool<Waiter>, connect: Connect, canceller: Canceller, roles: RoleWatch): void {
+  works.set(pool, new OwnWork(pool, connect, canceller, roles))
 }
 
 export function ownWorkOf(pool: object): OwnWork | undefined {

@@ -38,20 +38,31 @@ export class StandbyWatch {
   /** Is it worth to ask? */
   mayBe({ text, wasRefused, secondTry }: RefusedCall, client: PeerClient, error: Error): boolean {
     if (codeOf(error) !== READ_ONLY || wasRefused || secondTry?.how === 'inside READ ONLY') return false
-    if (this.#host.isEnding() || isSubmittable(text) || isBroken(client)) return false
-    const { checks, settings } = this.#host
-    const isOfInterest = this.#isOutdated(client) || mayLookUpAgain(this.#found, read(settings.clock))
-    return isOfInterest && checks.vitalsOf(client).status === 'I'
+    return !isSubmittable(text) && this.#isWorthAsking(client)
   }
 
   /** A caller who was refused has released the client, which may have been a transaction's: the next callers are to find the primary. */
   released(client: PeerClient): void {
-    const { checks, settings } = this.#host
-    const vitals = checks.vitalsOf(client)
-    vitals.refusedWrite = false
+    this.#host.checks.vitalsOf(client).refusedWrite = false
     // Asked behind what is under way: the end of the refused statement may not have arrived.
-    if (this.#host.isEnding() || isBroken(client) || vitals.status !== 'I') return
-    if (!this.#isOutdated(client) && mayLookUpAgain(this.#found, read(settings.clock))) this.ask(client, () => {})
+    if (!this.#isOutdated(client) && this.#isWorthAsking(client)) this.ask(client, () => {})
+  }
+
+  /**
+   * A transaction that the server refused a write is rolled back, and its client about to be released: was that a standby, so that another connection may lead to the primary? Not asked
+   * again so soon after one was found.
+   */
+  isStandby(client: PeerClient): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (this.#isWorthAsking(client)) this.ask(client, resolve)
+      else resolve(false)
+    })
+  }
+
+  #isWorthAsking(client: PeerClient): boolean {
+    const { checks, settings } = this.#host
+    if (this.#host.isEnding() || isBroken(client) || checks.vitalsOf(client).status !== 'I') return false
+    return this.#isOutdated(client) || mayLookUpAgain(this.#found, read(settings.clock))
   }
 
   ask(client: PeerClient, told: (isStandby: boolean, hasAnswered: boolean) => void): void {

@@ -59,6 +59,11 @@ export class Attempt {
     this.#signal = signal
   }
 
+  /** On purpose: no server takes its writes. */
+  get isReadOnly(): boolean {
+    return this.#begin.includes('READ ONLY')
+  }
+
   get hasBegun(): boolean {
     return this.#state !== 'unbegun'
   }

@@ -14,6 +14,7 @@ import { lostSession } from './fence.ts'
 import { type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
 import { endLeftBehind } from './left-behind.ts'
 import { nothingStored } from './nothing-stored.ts'
+import { isRefusedByStandby } from './refused-by-standby.ts'
 import { DEFAULT_RETRIES } from './rules.ts'
 import { emitSettled, type LostCommit, pause, settle, unknownError } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
@@ -24,23 +25,31 @@ export async function batchOnWire(
   signal: AbortSignal | undefined,
 ): Promise<unknown[]> {
   const { memory, clock } = host
+  let metStandby = false
   for (let tries = 0; ; tries++) {
     const over = interruptedBefore({ timeoutMillis: 0, signal })
     if (over) throw over
-    const { error, results, untold } = await sendOnce(host, statements, signal)
+    const { error, results, untold, isStandby } = await sendOnce(host, statements, signal)
     if (!error) {
+      if (metStandby) host.roles.forget()
       memory.budget = earn(memory.budget)
       return results.slice(0, statements.length)
     }
     const reason = rerunReason(error)
     const budget = reason === 'lost' ? spend(memory.budget) : memory.budget
-    const retriesLeft = DEFAULT_RETRIES - tries
-    if (
-      !mayRerun({ reason, retriesLeft, isOver: signal?.aborted === true, isPoolEnding: host.isEnding(), hasBudget: budget !== undefined })
-    ) {
+    const facts = {
+      reason,
+      retriesLeft: DEFAULT_RETRIES - tries,
+      isOver: signal?.aborted === true,
+      isPoolEnding: host.isEnding(),
+      hasBudget: budget !== undefined,
+      isStandby,
+    }
+    if (!mayRerun(facts)) {
       if (untold) emitOutcome(memory.events, untold, 'reported')
       throw error
     }
+    metStandby ||= isStandby === true
     memory.budget = budget ?? memory.budget
     const delayMillis = backoffMillis(tries, Number.POSITIVE_INFINITY, clock.random())
     emitRetried(memory.events, 'transaction', delayMillis, error)
@@ -48,8 +57,8 @@ export async function batchOnWire(
   }
 }
 
-/** `untold`: a loss that is told only if the batch is not sent again. */
-type Sent = Landing & { readonly untold?: Loss }
+/** `untold`: a loss that is told only if the batch is not sent again. `isStandby`: one refused it. */
+type Sent = Landing & { readonly untold?: Loss; readonly isStandby?: boolean }
 
 async function sendOnce(host: TransactionHost, statements: readonly FlightStatement[], signal: AbortSignal | undefined): Promise<Sent> {
   const client = await host.connect(signal)
@@ -78,7 +87,9 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   }
   const loss = lossOf(error)
   if (!loss) {
+    const isStandby = await isRefusedByStandby(host.roles, client, error)
     client.release(isBroken(client) ? error : undefined)
+    if (isStandby) return { ...landing, isStandby }
     // What is behind our questions is the end of all: a deferred constraint, a serialization failure.
     const isOurs = failedAt >= end && failedAt < end + after.length
     if (!isOurs || !tellsNothing(error)) return landing

@@ -30,6 +30,7 @@ import { type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
 import { keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
 import { CLAIM, FORGET, KEY_TABLE, keyTimeOf, keyTrouble, LOOK, NOT_TAKEN, TAKE_OVER, TOMBSTONE } from './key-table.ts'
 import { nothingStored } from './nothing-stored.ts'
+import { isRefusedByStandby } from './refused-by-standby.ts'
 import { beforeItEnds, emitSettled, pause, SETTLE_MILLIS } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
 
@@ -76,6 +77,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
   const fingerprint = fingerprintOfCall(call.statements)
   let row: FoundRow | undefined
   let refusal: Refusal | undefined
+  let metStandby = false
   for (let sends = 1; ; sends++) {
     const over = interruptedBefore({ timeoutMillis: 0, signal: call.signal })
     const next = judgeKey(row, fingerprint)
@@ -86,8 +88,14 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     if (next.step === 'mismatch') throw anotherStatement(call.key)
     const generation = next.step === 'take over' ? next.generation : undefined
     const sent = refusal ? call.statements : host.keeper.keeping(call.statements, call.key)
-    const { landing, look, forgets, session, isStopped } = await send(host, { ...call, statements: sent }, fingerprint, generation)
+    const { landing, look, forgets, session, isStopped, isStandby } = await send(
+      host,
+      { ...call, statements: sent },
+      fingerprint,
+      generation,
+    )
     if (!landing.error) {
+      if (metStandby) host.roles.forget()
       memory.budget = earn(memory.budget)
       // Made by a migration, perhaps, since this pool has looked.
       if (!call.withoutKey) host.hasKeyTable = true
@@ -97,7 +105,9 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     const { error, failedAt } = landing
     if (isStopped) throw error
     const loss = lossOf(error)
-    if (!loss) refusal ??= refusalOf(sent[failedAt - 1], call.statements[failedAt - 1], error)
+    metStandby ||= isStandby === true
+    const mayAgain = isStandby || rerunReason(error) === 'conflict'
+    if (!loss && !isStandby) refusal ??= refusalOf(sent[failedAt - 1], call.statements[failedAt - 1], error)
     if (refusal && sent !== call.statements && !loss && failedAt > 0) continue
     // Deleting what has expired is no reason for a write to fail: this role may not, so another one has to.
     if (!loss && forgets && failedAt === 1 + call.statements.length && tellsNothing(error)) {
@@ -109,12 +119,12 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
       trouble === 'taken' ||
       (trouble === 'expired' && look?.state === 'done') ||
       (failedAt === 0 && codeOf(error) === NOT_TAKEN && generation !== undefined)
-    if (failedAt === 0 && !loss && !isTaken && call.withoutKey && rerunReason(error) !== 'conflict') return call.withoutKey()
+    if (failedAt === 0 && !loss && !isTaken && call.withoutKey && !mayAgain) return call.withoutKey()
     if (isTaken) row = look
     else if (loss) row = await afterLoss(host, { key: call.key, fingerprint, where: loss.where, cause: loss.cause, session }, loss)
-    else if (rerunReason(error) !== 'conflict') throw trouble ? keyError(trouble, call.key, error) : error
+    else if (!mayAgain) throw trouble ? keyError(trouble, call.key, error) : error
     if (row?.state === 'done') continue
-    const budget = isTaken ? memory.budget : spend(memory.budget)
+    const budget = isTaken || isStandby ? memory.budget : spend(memory.budget)
     if (sends >= MOST_SENDS || budget === undefined || host.isEnding() || (loss && isInterruption(loss.cause)))
       throw loss ? notStored(loss) : error
     memory.budget = budget
@@ -130,7 +140,14 @@ async function send(
   call: KeyedCall,
   fingerprint: string,
   generation: number | undefined,
-): Promise<{ landing: Landing; look?: FoundRow | undefined; forgets?: boolean; session: LostSession; isStopped?: boolean }> {
+): Promise<{
+  landing: Landing
+  look?: FoundRow | undefined
+  forgets?: boolean
+  session: LostSession
+  isStopped?: boolean
+  isStandby?: boolean
+}> {
   const client = await host.connect(call.signal)
   const time = keyTimeOf(call.key)
   const first =
@@ -154,9 +171,10 @@ async function send(
   // Of one that has expired, too: it is kept for a day longer than it may come for the first time.
   const isTaken = trouble === 'taken' || trouble === 'expired' || (landing.failedAt === 0 && codeOf(error) === NOT_TAKEN)
   try {
+    const isStandby = await isRefusedByStandby(host.roles, client, error)
     const look = isTaken ? await rowBy(client, LOOK, [call.key]) : undefined
     client.release(endedBy)
-    return { landing, look, forgets, session }
+    return { landing, look, forgets, session, isStandby }
   } catch (unanswered) {
     client.release(unanswered as Error)
     return { landing: { results: [], failedAt: -1, error: unanswered as Error }, session }

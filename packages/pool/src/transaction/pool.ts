@@ -62,6 +62,7 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
         connect: (signal?: AbortSignal) => (signal ? this.connect({ signal }) : this.connect()) as Promise<PeerClient>,
         queryTimeoutMillis: Number((this.options as { query_timeout?: unknown }).query_timeout) || 0,
         cancel: (client: PeerClient) => own.cancel(client),
+        roles: own.roles,
         borrow: (timeoutMillis: number) => own.borrow(settings.clock, timeoutMillis),
         begin: () => own.begin(),
         isEnding: () => this.ending,

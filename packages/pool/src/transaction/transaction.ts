@@ -23,6 +23,7 @@ import { fence, type LostSession, lostSession } from './fence.ts'
 import type { Keeper } from './kept-result.ts'
 import { endLeftBehind } from './left-behind.ts'
 import { nothingStored } from './nothing-stored.ts'
+import { isRefusedByStandby, type RoleWatch } from './refused-by-standby.ts'
 import { beginOf, DEFAULT_RETRIES, type TransactionOptions } from './rules.ts'
 import { emitSettled, type LostCommit, type SettleHost, settle, unknownError } from './settle.ts'
 import { LEFT_OPEN, Session, type TransactionClient, UNAWAITED } from './transaction-client.ts'
@@ -36,6 +37,8 @@ export interface TransactionHost extends AttemptHost, SettleHost {
   /** Asks the server to stop working on the client's statement. */
   cancel(client: PeerClient): void
   connect(signal?: AbortSignal): Promise<PeerClient>
+  /** What a server that refused a write is. */
+  readonly roles: RoleWatch
   /** From now on the end of the pool waits for what is done. Returns the function that says that it is over. */
   begin(): () => void
   isEnding(): boolean
@@ -59,7 +62,13 @@ export type Work<Result> = (client: TransactionClient, attempt: Attempt) => Prom
 /** How one try has ended. `fence`: its session may still be there. */
 type Ended<Result> =
   | { readonly is: 'stored'; readonly result: Result }
-  | { readonly is: 'failed'; readonly error: Error; readonly fence?: LostSession; readonly isInVain?: boolean }
+  | {
+      readonly is: 'failed'
+      readonly error: Error
+      readonly fence?: LostSession
+      readonly isInVain?: boolean
+      readonly isStandby?: boolean
+    }
 
 const FENCE_MILLIS = 3_000
 
@@ -67,11 +76,13 @@ export async function runTransaction<Result>(host: TransactionHost, work: Work<R
   const { clock, memory } = host
   const retries = options.retries ?? DEFAULT_RETRIES
   let lost: LostSession | undefined
+  let metStandby = false
   for (let tries = 0; ; tries++) {
     const over = interruptedBefore({ timeoutMillis: 0, signal: options.signal })
     if (over) throw givenUp(host, lost, over)
     const ended = await attemptOnce(host, work, options, lost)
     if (ended.is === 'stored') {
+      if (metStandby) host.roles.forget()
       memory.budget = earn(memory.budget)
       return ended.result
     }
@@ -86,8 +97,10 @@ export async function runTransaction<Result>(host: TransactionHost, work: Work<R
       isOver: isOver(options),
       isPoolEnding: host.isEnding(),
       hasBudget: budget !== undefined,
+      isStandby: ended.isStandby,
     }
     if (!mayRerun(facts)) throw givenUp(host, lost, ended.error)
+    metStandby ||= ended.isStandby === true
     memory.budget = budget ?? memory.budget
     const delayMillis = backoffMillis(tries, Number.POSITIVE_INFINITY, clock.random())
     emitRetried(memory.events, 'transaction', delayMillis, ended.error)
@@ -187,8 +200,9 @@ async function rollBack(host: TransactionHost, attempt: Attempt, thrown: unknown
   }
   try {
     await attempt.rollback()
+    const isStandby = !attempt.isReadOnly && (await isRefusedByStandby(host.roles, client, error))
     client.release()
-    return { is: 'failed', error }
+    return { is: 'failed', error, isStandby }
   } catch (unanswered) {
     client.release(unanswered as Error)
     return { is: 'failed', error, fence: sessionOf(host, attempt) }
