@@ -40,6 +40,8 @@ async function open(driver: (typeof DRIVERS)[number], mode: 'transaction' | 'ses
   pool = driver === 'pg' ? new pg.Pool(config) : new ThawPool({ ...config, trustMillis: 0 })
   pool.on('error', () => {})
   const clients = await Promise.all(Array.from({ length: SIZE }, () => pool.connect()))
+  // In session mode a client has a session of the server from its first statement on. One that had none would wait behind PAUSE.
+  await Promise.all(clients.map((client) => client.query('SELECT 1')))
   for (const client of clients) client.release()
 }
 
