@@ -1,5 +1,6 @@
 /** Workers in the runtime of Cloudflare itself, workerd, which Wrangler brings. Bundled by Wrangler, as `wrangler deploy` would. */
 
+import { resolve } from 'node:path'
 import { createTestHarness, type TestHarness, type TestHarnessOptions } from 'wrangler'
 
 type InlineConfig = Extract<TestHarnessOptions['workers'][number], { config: unknown }>['config']
@@ -22,10 +23,10 @@ export interface Worker extends AsyncDisposable {
   readonly harness: TestHarness
 }
 
-/** Starts the Worker of a module in `workers/`. `config` as in wrangler.jsonc. */
+/** Starts the Worker of a module in `workers/`, or of one elsewhere, by its path. `config` as in wrangler.jsonc. */
 export async function startWorker(module: string, config: Partial<InlineConfig> = {}): Promise<Worker> {
   Object.assign(process.env, OFFLINE)
-  const main = new URL(`workers/${module}`, import.meta.url).pathname
+  const main = resolve(import.meta.dirname, 'workers', module)
   const all = { name: 'thaw', main, compatibility_date: '2026-11-01', compatibility_flags: ['nodejs_compat'], ...config }
   const harness = createTestHarness({ workers: [{ config: all }] })
   await harness.listen()

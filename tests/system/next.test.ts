@@ -46,7 +46,10 @@ describe.each(['turbopack', 'webpack'])('the Edge runtime under %s', (bundler) =
       await mkdir(join(edge.folder, 'app', name))
       await writeFile(join(edge.folder, 'app', name, 'route.ts'), `export const runtime = 'edge'\n${code}`)
     }
-    await route('edge-pg', "import { Pool } from '@thaw/pg'\nexport const GET = async () => Response.json(await new Pool().query('select 1'))")
+    await route(
+      'edge-pg',
+      "import { Pool } from '@thaw/pg'\nexport const GET = async () => Response.json(await new Pool().query('select 1'))",
+    )
     await route(
       'edge',
       `import { invocation, withThaw } from '@thaw/next'
