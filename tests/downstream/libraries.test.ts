@@ -5,54 +5,15 @@
  * the process, unless the library listens. On Thaw neither is noticed, and nothing is written twice.
  */
 
-import * as thaw from '@thaw/pg'
 import { terminateSessions } from '@thaw/testkit'
-import pg from 'pg'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { proxy, server, useFreshProxy } from '../faults/fresh-proxy.ts'
+import { describe, expect, test } from 'vitest'
+import { proxy, server } from '../faults/fresh-proxy.ts'
 import { discard } from '../faults/side-by-side.ts'
-import { until } from '../faults/until.ts'
-import { type Behind, LIBRARIES, type Library, SEQUELIZE } from './libraries.ts'
+import { LIBRARIES, SEQUELIZE } from './libraries.ts'
+import { APP, useLibraries } from './library-setting.ts'
 
-useFreshProxy()
-
-const APP = 'libraries'
-
-let pools: pg.Pool[]
-let uncaught: unknown[]
-const catchIt = (error: unknown) => void uncaught.push(error)
-
-beforeEach(async () => {
-  pools = []
-  uncaught = []
-  process.on('uncaughtException', catchIt)
-  for (const schema of ['public', 'pgboss', 'graphile_worker']) await server.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
-  await server.query('CREATE SCHEMA public')
-  await server.query('CREATE TABLE notes (id serial PRIMARY KEY, text text)')
-})
-afterEach(async () => {
-  process.off('uncaughtException', catchIt)
-  await Promise.all(pools.map((pool) => (pool.ended || pool.ending ? undefined : pool.end())))
-})
-
-function behind(name: 'pg' | 'Thaw'): Behind {
-  const config: pg.PoolConfig = { connectionString: proxy.urlFor(server.url), max: 2, application_name: APP }
-  if (name === 'Thaw') Object.assign(config, { trustMillis: 0 })
-  const module: Behind['module'] = name === 'pg' ? pg : thaw
-  class Pool extends module.Pool {
-    constructor(options?: pg.PoolConfig) {
-      super(options)
-      pools.push(this)
-    }
-  }
-  return { module: { ...module, Pool }, config, pool: () => new Pool(config) }
-}
-
-async function written({ count }: Library): Promise<number | undefined> {
-  return (await server.query<{ count: number }>(count)).rows[0]?.count
-}
-
-const allClosed = () => until('every connection is closed', () => proxy.flows.every(({ state }) => state === 'closed'))
+const setting = useLibraries()
+const { behind, written, allClosed } = setting
 
 const STRIKES: readonly { readonly name: string; readonly strike: () => Promise<void> }[] = [
   {
@@ -101,14 +62,14 @@ describe.for(LIBRARIES)('$name', (library) => {
   test('on node-postgres fails where a NAT has forgotten its idle connection', async () => {
     const { write, close } = await library.open(behind('pg'))
     await write('before')
-    expect(pools.map((pool) => pool.listenerCount('error') > 0)).toEqual([library.listens])
-    for (const pool of pools) pool.on('error', () => {})
+    expect(setting.pools.map((pool) => pool.listenerCount('error') > 0)).toEqual([library.listens])
+    for (const pool of setting.pools) pool.on('error', () => {})
     proxy.cut('rst-on-next-byte')
     await expect(write('lost')).rejects.toThrow()
     expect(await written(library)).toBe(1)
-    const held = pools.some((pool) => pool.totalCount > pool.idleCount)
+    const held = setting.pools.some((pool) => pool.totalCount > pool.idleCount)
     expect(held).toBe(library.keepsPlace ?? false)
-    await Promise.all(pools.map(discard))
+    await Promise.all(setting.pools.map(discard))
     // Some end the pool once more. What counts is that their timers stop: a heartbeat on a pool that is gone would be an error of the next test.
     await close?.().catch(() => {})
   })
@@ -121,7 +82,7 @@ describe.for(LIBRARIES)('$name', (library) => {
       await expect(write(name.replaceAll(' ', '-')), name).resolves.not.toThrow()
     }
     expect(await written(library)).toBe(1 + STRIKES.length)
-    expect(uncaught).toEqual([])
+    expect(setting.uncaught).toEqual([])
     await close?.()
   })
 })
@@ -137,7 +98,7 @@ describe('Sequelize, whose own pool hands out whatever it has', () => {
     await expect(write('lost')).rejects.toMatchObject({ parent: { code } })
     await write('after')
     expect(await written(SEQUELIZE)).toBe(2)
-    expect(uncaught).toEqual([])
+    expect(setting.uncaught).toEqual([])
     await close?.()
   })
 })
