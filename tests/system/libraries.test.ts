@@ -102,7 +102,7 @@ describe.for(LIBRARIES)('$name', (library) => {
       if (ends === 'stored') expect(before).toBe(2)
       await write('after')
       // It first runs what it has not finished.
-    expect(await written(library)).toBe(library.name === 'node-pg-migrate' ? 3 : Number(before) + 1)
+      expect(await written(library)).toBe(library.name === 'node-pg-migrate' ? 3 : Number(before) + 1)
       expect(setting.uncaught).toEqual([])
       expect(setting.pools.every((pool) => pool.totalCount === pool.idleCount)).toBe(true)
       void ambush.struck
