@@ -1,30 +1,27 @@
 /**
  * db0 on a connection that dies between two uses: its own connector keeps one client for ever, and with it whatever is dead; on a pool of Thaw it gets
- * a live one each time. In the version of today, and in the one that Nitro 2 and 3 depend on.
+ * a live one each time: libraries.test.ts. In the version of today, and in the one that Nitro 2 and 3 depend on.
  */
 
 import { Pool as NeonPool, neonConfig } from '@thaw/neon'
 import { Pool } from '@thaw/pg'
 import { db0Connector } from '@thaw/pg/db0'
-import { startNeon, terminateSessions } from '@thaw/testkit'
+import { startNeon } from '@thaw/testkit'
 import * as db0 from 'db0'
 import postgresql from 'db0/connectors/postgresql'
 import * as db0OfNitro from 'db0-of-nitro'
 import postgresqlOfNitro from 'db0-of-nitro/connectors/postgresql'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { proxy, server, useFreshProxy } from '../faults/fresh-proxy.ts'
-import { until } from '../faults/until.ts'
 
 useFreshProxy()
-
-const APP = 'db0'
 
 beforeEach(async () => {
   await server.query('DROP TABLE IF EXISTS notes')
   await server.query('CREATE TABLE notes (id serial PRIMARY KEY, text text)')
 })
 
-const url = () => `${proxy.urlFor(server.url)}?application_name=${APP}`
+const url = () => proxy.urlFor(server.url)
 const createPool = () => new Pool({ connectionString: url(), trustMillis: 0 })
 
 const VERSIONS = [
@@ -41,21 +38,6 @@ describe.for(VERSIONS)('db0 $version', ({ createDatabase, own }) => {
     proxy.cut('rst-on-next-byte')
     await expect(db.sql`INSERT INTO notes (text) VALUES ('lost')`).rejects.toThrow()
     await expect(db.sql`INSERT INTO notes (text) VALUES ('lost')`).rejects.toThrow('not queryable')
-  })
-
-  test('on Thaw notices none of its connections die', async () => {
-    await using db = createDatabase(db0Connector(createPool()))
-    const write = (text: string) => db.sql`INSERT INTO notes (text) VALUES (${text})`
-    await write('before')
-    for (const kind of ['fin', 'rst', 'rst-on-next-byte'] as const) {
-      expect(proxy.cut(kind)).toBe(1)
-      await write(kind)
-    }
-    expect(await terminateSessions(server, APP)).toBe(1)
-    await until('every connection is closed', () => proxy.flows.every(({ state }) => state === 'closed'))
-    await write('terminated')
-    const { rows } = await db.sql`SELECT text FROM notes ORDER BY id`
-    expect(rows).toEqual(['before', 'fin', 'rst', 'rst-on-next-byte', 'terminated'].map((text) => ({ text })))
   })
 
   test('answers as its own connector does', async () => {

@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineEntity, MikroORM, p } from '@mikro-orm/postgresql'
 import { PrismaPg } from '@prisma/adapter-pg'
+import { db0Connector } from '@thaw/pg/db0'
 import { betterAuth } from 'better-auth'
 import { getMigrations } from 'better-auth/db/migration'
 import connectPgSimple from 'connect-pg-simple'
+import * as db0 from 'db0'
+import * as db0OfNitro from 'db0-of-nitro'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { pgTable, text as textColumn } from 'drizzle-orm/pg-core'
 import { drizzle as drizzleRc } from 'drizzle-orm-rc/node-postgres'
@@ -196,6 +199,14 @@ async function openNodePgMigrate({ pool }: Behind): Promise<Open> {
   return { write, close: () => rm(dir, { recursive: true }) }
 }
 
+/** In the version of today, and in the one that Nitro depends on. */
+function openDb0(createDatabase: typeof db0.createDatabase) {
+  return async ({ pool }: Behind): Promise<Open> => {
+    const db = createDatabase(db0Connector(pool()))
+    return { write: (text) => db.sql`INSERT INTO notes (text) VALUES (${text})` }
+  }
+}
+
 export const LIBRARIES: readonly Library[] = [
   { name: 'Drizzle', listens: false, count: NOTES, open: openDrizzle },
   { name: 'Drizzle 1.0', listens: false, count: NOTES, open: openDrizzleRc },
@@ -206,6 +217,8 @@ export const LIBRARIES: readonly Library[] = [
   { name: 'TypeORM', listens: true, count: NOTES, open: openTypeOrm },
   { name: 'MikroORM', listens: false, keepsPlace: true, count: NOTES, open: openMikroOrm },
   { name: 'pg-promise', listens: true, count: NOTES, open: openPgPromise },
+  { name: 'db0 0.4', listens: false, count: NOTES, open: openDb0(db0.createDatabase) },
+  { name: 'db0 0.3', listens: false, count: NOTES, open: openDb0(db0OfNitro.createDatabase as typeof db0.createDatabase) },
   { name: 'node-pg-migrate', listens: false, count: NOTES, open: openNodePgMigrate },
   { name: 'pg-boss', listens: false, count: 'SELECT count(*)::int FROM pgboss.job', open: openPgBoss },
   {
