@@ -3,8 +3,19 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { type FaultProxy, type PostgresServer, startFaultProxy, startNeon, startPostgres, waitForSessions } from '@thaw/testkit'
+import {
+  type FaultProxy,
+  type PostgresServer,
+  startFaultProxy,
+  startNeon,
+  startPostgres,
+  terminateSessions,
+  waitForSessions,
+} from '@thaw/testkit'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { until } from '../faults/until.ts'
+import { read } from '../house/repository.ts'
+import { snippetsOf } from '../house/snippets.ts'
 import { freezeAndWake, MAX } from '../platforms/next-freeze.ts'
 import { type AppCopy, buildApp, copyApp, startNext } from '../platforms/next-server.ts'
 
@@ -37,6 +48,48 @@ test('built by webpack it has one pool, and no request fails across a freeze', a
   expect(struck).toBeGreaterThanOrEqual(MAX)
   expect(dials).toBeLessThanOrEqual(MAX)
   expect(next.output).not.toContain('Thaw:')
+})
+
+test('docs/start/next.md, as it stands: a route, a server action and after() answer, also when their connections have died', async () => {
+  const page = 'docs/start/next.md'
+  const snippets = snippetsOf(page, await read(page))
+  const code = (text: string) => snippets.find((snippet) => snippet.code.includes(text))?.code ?? ''
+  await using copy = await copyApp()
+  const add = async (folder: string, files: Readonly<Record<string, string>>) => {
+    await mkdir(join(copy.folder, 'app', folder), { recursive: true })
+    for (const [name, text] of Object.entries({ 'db.ts': code('onePool('), ...files }))
+      await writeFile(join(copy.folder, 'app', folder, name), text)
+  }
+  await add('read/[id]', { 'route.ts': code('context.params') })
+  await add('visit', { 'route.ts': code('after(') })
+  const form = "import { order } from './actions.ts'\nexport default () => <form action={order}><input name='item' /></form>"
+  await add('form', { 'actions.ts': code("'use server'\n"), 'page.tsx': form })
+  await server.query('CREATE TABLE visits (item text)')
+  await server.query("INSERT INTO orders OVERRIDING SYSTEM VALUE VALUES (700, 'ice')")
+
+  const name = 'next-page'
+  await using next = await startNext(copy.folder, 'dev', { DATABASE_URL: `${server.url}?application_name=${name}` }, '--turbopack')
+  const strike = async () => {
+    await terminateSessions(server, name)
+    await waitForSessions(server, name, 0)
+  }
+  for (const _ of [1, 2]) {
+    const answer = await fetch(`${next.url}/read/700`)
+    expect(await answer.json(), next.output).toEqual([{ id: 700, item: 'ice' }])
+    await strike()
+  }
+  const visit = await fetch(`${next.url}/visit`, { method: 'POST', body: JSON.stringify({ item: 'tea' }) })
+  expect(visit.status, next.output).toBe(201)
+  await until('the visit is stored', async () => (await server.query("SELECT FROM visits WHERE item = 'tea'")).rowCount === 1)
+  await strike()
+  // As a browser without JavaScript sends the form.
+  const [, action = ''] = /name="(\$ACTION_ID_[^"]+)"/.exec(await (await fetch(`${next.url}/form`)).text()) ?? []
+  const body = new FormData()
+  body.set(action, '')
+  body.set('item', 'coffee')
+  const sent = await fetch(`${next.url}/form`, { method: 'POST', body, headers: { origin: next.url } })
+  expect(sent.status, next.output).toBe(200)
+  expect((await server.query("SELECT FROM orders WHERE item = 'coffee'")).rowCount).toBe(1)
 })
 
 describe.each(['turbopack', 'webpack'])('the Edge runtime under %s', (bundler) => {
