@@ -105,6 +105,14 @@ describe('the address leads to the primary again', () => {
     expect(pool.idleCount).toBe(pool.totalCount)
   })
 
+  test('the answer of the server, whether it is a standby, is lost: its first error is told', async () => {
+    const pool = await stranded()
+    const lost = setting.proxy.loseNextAnswer({ containing: 'pg_is_in_recovery() AS standby' })
+    expect(await failure(pool.transaction((client) => client.query(INSERT, ['unasked'])))).toMatchObject(READ_ONLY)
+    await lost.struck
+    expect(pool.idleCount).toBe(pool.totalCount)
+  })
+
   test('many at once are each run again, and the pool is renewed once', async () => {
     const pool = await stranded()
     let runs = 0
