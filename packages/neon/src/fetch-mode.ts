@@ -1,8 +1,18 @@
 /** `neonConfig.poolQueryViaFetch`: statements of a pool that are sent over HTTP. */
 
 import { neonConfig, type Pool as StockPool } from '@neondatabase/serverless'
-import { classifyStatement } from '@thaw/core'
-import { type Callback, promisify, type QueryResult, type ThawOptions, wantsOnce } from '@thaw/pool'
+import { classifyStatement, systemClock } from '@thaw/core'
+import {
+  address,
+  type BatchOptions,
+  type Callback,
+  KEPT,
+  promisify,
+  type QueryResult,
+  RequestBatches,
+  type ThawOptions,
+  wantsOnce,
+} from '@thaw/pool'
 import { checkConnectionString } from './connection-string.ts'
 import { type HttpQueryOptions, neon } from './neon.ts'
 
@@ -14,12 +24,15 @@ interface FetchingPool {
   readonly Client: new (options: object) => Target
   query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): unknown
   batch(statements: readonly unknown[], options?: object): Promise<unknown[]>
+  outcome(error: unknown): Promise<unknown>
+  createIdempotencyTable(): Promise<void>
 }
 
 interface Target {
   readonly user: string
   readonly password: unknown
   readonly host: string
+  readonly port: number
   readonly database: string
   /** What pg would send in its StartupMessage: the pool's options, those of its URL and of the environment. */
   readonly connectionParameters: Readonly<Record<string, unknown>>
@@ -44,6 +57,8 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
 
     /** Where these lead is known only inside a request: the pool's own connections go there. */
     readonly #isFunction: boolean
+    /** Made when the first batch is sent. */
+    #batches: RequestBatches | undefined
 
     constructor(source?: unknown) {
       checkSource(source)
@@ -52,6 +67,8 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
     }
 
     override query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): unknown {
+      // Who has a key has the table.
+      if ((text as { idempotencyKey?: unknown } | null)?.idempotencyKey !== undefined) this.#batches?.lookAgain()
       if (this.#isFunction || !isFetched(this, text)) return super.query(text, values, callback)
       const isTwoArguments = typeof values === 'function'
       const promised = promisify(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback)
@@ -63,13 +80,37 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
     }
 
     /** Over HTTP too, as Neon's `sql.transaction()`: one request. With `once` or a key it takes a connection. */
-    override batch(statements: readonly (string | Config)[], options?: { readonly signal?: AbortSignal } & object): Promise<unknown[]> {
-      const isPlain = Array.isArray(statements) && statements.length > 0 && Object.keys(options ?? {}).every((name) => name === 'signal')
+    override batch(statements: readonly (string | Config)[], options: BatchOptions = {}): Promise<unknown[]> {
+      if (options?.idempotencyKey !== undefined) this.#batches?.lookAgain()
+      const isPlain = Array.isArray(statements) && statements.length > 0 && Object.entries(options ?? {}).every(isOfRequests)
       const isFit = isPlain && !this.#isFunction && isFetched(this, statements[0]) && !statements.some(isUnfit)
       if (!isFit || new Set(statements.map(isInArrays)).size > 1) return super.batch(statements, options)
-      return batchByFetch(this, statements, options?.signal)
+      return this.#byRequest.send(statements, options)
+    }
+
+    get #byRequest(): RequestBatches {
+      this.#batches ??= new RequestBatches({
+        clock: (this.options as ThawOptions).clock ?? systemClock,
+        where: () => address(new this.Client(this.options)),
+        send: (configs, signal) => batchByFetch(this, configs as readonly (string | Config)[], signal),
+        repeat: (configs, kept, signal) => super.batch(configs, { signal, [KEPT]: kept }),
+      })
+      return this.#batches
+    }
+
+    override outcome(error: unknown): Promise<unknown> {
+      return this.#batches?.outcome(error) ?? super.outcome(error)
+    }
+
+    override async createIdempotencyTable(): Promise<void> {
+      await super.createIdempotencyTable()
+      this.#byRequest.noteMade()
     }
   }
+}
+
+function isOfRequests([name, value]: [string, unknown]): boolean {
+  return name === 'signal' || (name === 'once' && value === false)
 }
 
 /** For the pool to refuse, by its own rules. */

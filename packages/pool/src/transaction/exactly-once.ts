@@ -6,6 +6,7 @@ import type { Memory } from '../connection/pool-context.ts'
 import { asFirstSent, rememberSent } from '../statement/as-first-sent.ts'
 import { batchOnWire } from './batch.ts'
 import type { FlightStatement } from './flight.ts'
+import { KEPT, type KeptRows, repeatResults } from './kept-result.ts'
 import { IDEMPOTENCY_SQL } from './key-table.ts'
 import { askKey, type LostKey, runKeyed, unknownKey } from './keyed.ts'
 import { batchUnderOwnKey } from './own-key.ts'
@@ -71,7 +72,9 @@ export class ExactlyOnce {
     checkBatch(statements, options, this.#host.classify)
     const configs = statements.map((config) => asGiven(config, undefined))
     const { idempotencyKey, once, signal } = options
+    const kept = (options as { readonly [KEPT]?: KeptRows })[KEPT]
     return this.#held(() => {
+      if (kept) return repeatResults(this.#host, configs, kept, signal)
       if (idempotencyKey !== undefined) return runKeyed(this.#host, { key: idempotencyKey, statements: configs, signal })
       if (once) return runTransaction(this.#host, (_client, attempt) => attempt.runAll(configs), { signal })
       return once === undefined ? batchUnderOwnKey(this.#host, configs, signal) : batchOnWire(this.#host, configs, signal)
@@ -174,7 +177,7 @@ function outcomeTold(error: unknown): Exclude<Outcome, 'unknown'> {
 }
 
 /** What its caller does to it afterwards must not be sent the second time, nor be stored under the fingerprint of the first. */
-function asGiven(config: unknown, values: unknown): FlightStatement {
+export function asGiven(config: unknown, values: unknown): FlightStatement {
   const given = asFirstSent(rememberSent(config, values))
   return given ? { config: given.text, values: given.values } : { config, values }
 }

@@ -16,6 +16,9 @@ type Repeated = Pick<pg.QueryResult, 'command' | 'rowCount' | 'oid' | 'fields' |
 /** Of each statement, by its place: its rows, as texts, and by `namesOf` its columns' names. Those that are not there were not kept. */
 export type KeptRows = Readonly<Record<string, readonly string[]>>
 
+/** An option of a batch: it was stored before, by a request of its own, and these rows are to be read as its caller reads them. */
+export const KEPT: unique symbol = Symbol('kept rows')
+
 /** Longer texts are rarely sent twice. */
 const LONGEST_REMEMBERED = 4_000
 const MOST_REMEMBERED = 200
@@ -113,7 +116,7 @@ export async function repeatResults(
 }
 
 /** It was stored before, and its rows were not kept. */
-function bareResult(config: unknown): Repeated {
+export function bareResult(config: unknown): Repeated {
   const command = /[a-z]+/i.exec(textOf(config) ?? '')?.[0].toUpperCase() ?? ''
   return { command, rowCount: null, oid: 0, fields: [], rows: [], repeated: true }
 }

@@ -54,18 +54,18 @@ export interface LostKey {
 }
 
 /** A row, with what it keeps. */
-interface FoundRow extends KeyRow {
+export interface FoundRow extends KeyRow {
   readonly results: string | null
 }
 
 /** Sends after which a call gives up: two of them lost is luck, more is an outage. */
-const MOST_SENDS = 4
-const QUESTION_MILLIS = 3_000
+export const MOST_SENDS = 4
+export const QUESTION_MILLIS = 3_000
 /** One write in so many deletes what has expired. */
-const FORGET_SHARE = 1 / 100
+export const FORGET_SHARE: number = 1 / 100
 
 /** The statement, and whatever it is given. */
-function fingerprintOfCall(statements: readonly FlightStatement[]): string {
+export function fingerprintOfCall(statements: readonly FlightStatement[]): string {
   return fingerprintOf(
     statements.flatMap(({ config, values }) => [textOf(config), values ?? (config as { values?: unknown } | null)?.values]),
   )
@@ -134,6 +134,13 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
   }
 }
 
+/** What goes in front of the statements. `generation`: of the tombstone that it replaces. */
+export function claimOf(key: string, fingerprint: string, generation: number | undefined): FlightStatement {
+  return generation === undefined
+    ? { config: { text: CLAIM, values: [key, fingerprint, keyTimeOf(key)], types: RAW } }
+    : { config: { text: TAKE_OVER, values: [key, fingerprint, String(generation)], types: RAW } }
+}
+
 /** The flight; and if the key is taken, its row. */
 async function send(
   host: TransactionHost,
@@ -149,11 +156,7 @@ async function send(
   isStandby?: boolean
 }> {
   const client = await host.connect(call.signal)
-  const time = keyTimeOf(call.key)
-  const first =
-    generation === undefined
-      ? { config: { text: CLAIM, values: [call.key, fingerprint, time], types: RAW } }
-      : { config: { text: TAKE_OVER, values: [call.key, fingerprint, String(generation)], types: RAW } }
+  const first = claimOf(call.key, fingerprint, generation)
   const forgets = host.keeper.mayForget && host.clock.random() < FORGET_SHARE
   const last = forgets ? [{ config: { text: FORGET, types: RAW } }] : []
   const text = call.statements.map(({ config }) => textOf(config)).join('; ')
@@ -197,30 +200,30 @@ async function afterLoss(host: TransactionHost, lost: LostKey, loss: Loss): Prom
 }
 
 /** Undefined: it could not be asked. */
-export async function askKey(host: TransactionHost, lost: LostKey): Promise<FoundRow | undefined> {
-  const { clock } = host
+export function askKey(host: TransactionHost, lost: LostKey): Promise<FoundRow | undefined> {
+  return askUntil(host, () => askOnce(host, lost))
+}
+
+/** Asks until there is an answer, or the time is up. */
+export async function askUntil(
+  { clock, isTurnedOut }: Pick<TransactionHost, 'clock' | 'isTurnedOut'>,
+  ask: () => Promise<FoundRow | undefined>,
+): Promise<FoundRow | undefined> {
   const until = clock.mono() + SETTLE_MILLIS
   for (let attempt = 0; ; attempt++) {
-    const row = await beforeItEnds(clock, askOnce(host, lost), undefined)
-    const isOver = host.isTurnedOut() || currentInvocation()?.signal.aborted === true
+    const row = await beforeItEnds(clock, ask(), undefined)
+    const isOver = isTurnedOut() || currentInvocation()?.signal.aborted === true
     if (row || isOver || (attempt >= 3 && clock.mono() >= until)) return row
     await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))
   }
 }
 
-async function askOnce(host: TransactionHost, { key, fingerprint, session }: LostKey): Promise<FoundRow | undefined> {
+async function askOnce(host: TransactionHost, lost: LostKey): Promise<FoundRow | undefined> {
   const { client, release } = await host.borrow(SETTLE_MILLIS)
   let failure: Error | undefined
   try {
-    await fence(client, session, host.clock, QUESTION_MILLIS)
-    const tombstone = await rowBy(client, TOMBSTONE, [key, fingerprint, keyTimeOf(key)]).catch((error: Error) => {
-      if (keyTrouble(error) === 'expired') return undefined
-      throw error
-    })
-    const row = tombstone ?? (await rowBy(client, LOOK, [key]))
-    // It has expired meanwhile, and takes no tombstone any more: a backend that began in time may still be at work. What it has stored is there.
-    if (!tombstone && row?.state === 'void') return undefined
-    return row
+    await fence(client, lost.session, host.clock, QUESTION_MILLIS)
+    return await bury(lost, (text, values) => rowBy(client, text, values))
   } catch (error) {
     failure = error as Error
     throw error
@@ -229,20 +232,40 @@ async function askOnce(host: TransactionHost, { key, fingerprint, session }: Los
   }
 }
 
+/** Puts a tombstone under the key, where nothing is stored under it. Undefined: that proves nothing. */
+export async function bury(
+  { key, fingerprint }: Pick<LostKey, 'key' | 'fingerprint'>,
+  rowBy: (text: string, values: readonly unknown[]) => Promise<FoundRow | undefined>,
+): Promise<FoundRow | undefined> {
+  const tombstone = await rowBy(TOMBSTONE, [key, fingerprint, keyTimeOf(key)]).catch((error: Error) => {
+    if (keyTrouble(error) === 'expired') return undefined
+    throw error
+  })
+  const row = tombstone ?? (await rowBy(LOOK, [key]))
+  // It has expired meanwhile, and takes no tombstone any more: a backend that began in time may still be at work. What it has stored is there.
+  if (!tombstone && row?.state === 'void') return undefined
+  return row
+}
+
 async function rowBy(client: PeerClient, text: string, values: readonly unknown[]): Promise<FoundRow | undefined> {
-  const { rows } = (await question(client, { text, values, query_timeout: QUESTION_MILLIS })) as {
+  return foundRowOf(await question(client, { text, values, query_timeout: QUESTION_MILLIS }))
+}
+
+/** Reads the answer to a question. */
+export function foundRowOf(answer: unknown): FoundRow | undefined {
+  const { rows } = answer as {
     rows: { fingerprint: string; state: KeyRow['state']; generation: string; results?: string | null }[]
   }
   const [row] = rows
   return row && { ...row, generation: Number(row.generation), results: row.results ?? null }
 }
 
-function notStored({ cause, where }: Loss): Error {
+export function notStored({ cause, where }: Pick<Loss, 'cause' | 'where'>): Error {
   const message = `the connection to ${where} was lost, and the table of keys has been asked: nothing was stored, and nothing of it will be. Send it again under the same key.`
   return nothingStored(cause, { outcome: 'not-executed', reason: 'unsent' }, message)
 }
 
-export function unknownKey({ cause, where }: LostKey): OutcomeUnknownError {
+export function unknownKey({ cause, where }: Pick<LostKey, 'cause' | 'where'>): OutcomeUnknownError {
   return new OutcomeUnknownError({
     reason: 'key-not-asked' satisfies CommitReason | 'key-not-asked',
     message: `${cause.message}: the connection to ${where} was lost after the statement was sent, and the table of keys could not be asked. Send it again under the same key, or call pool.outcome(error).`,

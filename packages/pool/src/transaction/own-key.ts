@@ -11,7 +11,7 @@ import { runKeyed } from './keyed.ts'
 import type { TransactionHost } from './transaction.ts'
 
 /** A UUIDv7 (RFC 9562): the time in milliseconds, and 74 bits of chance. */
-function keyNow(clock: Clock): string {
+export function keyNow(clock: Clock): string {
   const hex = (value: number, digits: number) => Math.floor(value).toString(16).padStart(digits, '0')
   const chance = (digits: number) => hex(clock.random() * 16 ** digits, digits)
   const time = hex(Math.max(0, clock.wall()), 12)
