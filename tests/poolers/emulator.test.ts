@@ -4,6 +4,7 @@
 
 import { type PostgresServer, startPooler, startPostgres } from '@thaw/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { ONCE_PROMISES } from './once-promises.ts'
 import { PROMISES } from './promises.ts'
 
 let server: PostgresServer
@@ -13,7 +14,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-test.each(Object.entries(PROMISES))('%s', async (_name, keep) => {
+test.each(Object.entries({ ...PROMISES, ...ONCE_PROMISES }))('%s', async (_name, keep) => {
   await using pooler = await startPooler(server)
   await keep(pooler, server)
   expect(pooler.bytesDropped).toBe(0)

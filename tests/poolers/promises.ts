@@ -13,7 +13,7 @@ export interface AnyPooler {
   urlFor(url: string): string
 }
 
-interface Scene extends AsyncDisposable {
+export interface Scene extends AsyncDisposable {
   readonly pool: Pool
   readonly proxy: FaultProxy
   readonly events: readonly ThawEvent[]
@@ -21,7 +21,7 @@ interface Scene extends AsyncDisposable {
   fallSilent(): void
 }
 
-async function open(pooler: AnyPooler, server: PostgresServer, config: PoolConfig = {}): Promise<Scene> {
+export async function open(pooler: AnyPooler, server: PostgresServer, config: PoolConfig = {}): Promise<Scene> {
   const proxy = await startFaultProxy(pooler)
   const clock = createStoppableClock()
   const events: ThawEvent[] = []
@@ -41,7 +41,7 @@ async function open(pooler: AnyPooler, server: PostgresServer, config: PoolConfi
 
 const ways = (events: readonly ThawEvent[]) => events.flatMap((event) => (event.type === 'acquired' ? event.how : []))
 
-type Kept = (pooler: AnyPooler, server: PostgresServer) => Promise<void>
+export type Kept = (pooler: AnyPooler, server: PostgresServer) => Promise<void>
 
 /** Each by its name. */
 export const PROMISES: Readonly<Record<string, Kept>> = {

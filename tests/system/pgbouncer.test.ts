@@ -2,6 +2,7 @@
 
 import { type PgBouncer, type PostgresServer, startPgBouncer, startPostgres } from '@thaw/testkit'
 import { afterAll, beforeAll, describe, test } from 'vitest'
+import { ONCE_PROMISES } from '../poolers/once-promises.ts'
 import { PROMISES } from '../poolers/promises.ts'
 
 let server: PostgresServer
@@ -19,5 +20,5 @@ describe.each(['transaction', 'session'] as const)('in %s mode', (mode) => {
   })
   afterAll(() => pooler?.close())
 
-  test.each(Object.entries(PROMISES))('%s', (_name, keep) => keep(pooler as PgBouncer, server))
+  test.each(Object.entries({ ...PROMISES, ...ONCE_PROMISES }))('%s', (_name, keep) => keep(pooler as PgBouncer, server))
 })
