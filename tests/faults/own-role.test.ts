@@ -5,7 +5,7 @@
  */
 
 import { beforeAll, expect, test } from 'vitest'
-import { INSERT, useSetting } from './setting.ts'
+import { failure, INSERT, useSetting } from './setting.ts'
 
 const setting = useSetting()
 
@@ -19,4 +19,20 @@ test.each(['loseNextAnswer', 'loseNextRequest'] as const)('%s of COMMIT: stored 
   })
   await lost.struck
   expect(await setting.rows(lose)).toBe(1)
+})
+
+test('a key whose row the role does not see, for want of a policy: an error that says so', async () => {
+  const { server } = setting
+  const owner = setting.thaw()
+  await owner.createIdempotencyTable()
+  await server.query(`GRANT SELECT, INSERT, UPDATE ON thaw_idempotency TO tenant; ALTER TABLE thaw_idempotency ENABLE ROW LEVEL SECURITY;
+    CREATE POLICY adds ON thaw_idempotency FOR INSERT TO tenant WITH CHECK (true)`)
+  const pool = setting.thaw({ options: '-c role=tenant' })
+  const call = () => pool.query({ text: INSERT, values: ['hidden'], idempotencyKey: 'hidden' })
+  await call()
+  expect(await failure(call())).toMatchObject({ kind: 'idempotency-key', reason: 'hidden', cause: { code: '23505' } })
+  expect(await setting.rows('hidden')).toBe(1)
+  await server.query('CREATE POLICY looks ON thaw_idempotency FOR SELECT TO tenant USING (true)')
+  expect(await call()).toMatchObject({ repeated: true })
+  await server.query('DROP TABLE thaw_idempotency')
 })

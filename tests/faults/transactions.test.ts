@@ -62,7 +62,31 @@ describe('a transaction by hand whose connection is lost', () => {
     await ended
     const error = await failure(client.query('COMMIT'))
     client.release(error)
-    expect(error).toMatchObject({ kind: 'connection-lost', outcome: 'not-executed' })
+    // What plain pg says, with why.
+    const message =
+      /^Client has encountered a connection error and is not queryable \(terminating connection due to idle-in-transaction timeout\)/
+    expect(error).toMatchObject({
+      kind: 'connection-lost',
+      outcome: 'not-executed',
+      code: '25P03',
+      message: expect.stringMatching(message),
+    })
+    expect(error.cause).toMatchObject({ cause: { code: '25P03', severity: 'FATAL' } })
+    expect(await setting.rows('too-slow')).toBe(0)
+  })
+
+  test('by idle_in_transaction_session_timeout in pool.transaction() says why, too', async () => {
+    const work = setting.thaw().transaction(
+      async (client) => {
+        const ended = new Promise((resolve) => client.once('end', resolve))
+        await client.query(INSERT, ['too-slow'])
+        await client.query("SET LOCAL idle_in_transaction_session_timeout = '50ms'")
+        await ended
+        await client.query(INSERT, ['too-slow'])
+      },
+      { retries: 0 },
+    )
+    expect(await failure(work)).toMatchObject({ kind: 'connection-lost', outcome: 'not-executed', code: '25P03' })
     expect(await setting.rows('too-slow')).toBe(0)
   })
 })

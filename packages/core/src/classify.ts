@@ -70,8 +70,14 @@ export const FAILURES: ReadonlyMap<string, FailureRow> = new Map(
 
 /** The `code` that an error carries, wherever it comes from. */
 export function codeOf(error: unknown): string | undefined {
-  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
-  return typeof error.code === 'string' ? error.code : undefined
+  if (typeof error !== 'object' || error === null) return undefined
+  try {
+    const { code } = error as { readonly code?: unknown }
+    return typeof code === 'string' ? code : undefined
+  } catch {
+    // A getter of somebody's, or a proxy: what it throws must not replace the error that is being looked at.
+    return undefined
+  }
 }
 
 /** What the error's code says, if Thaw knows it. */

@@ -65,7 +65,13 @@ export class ThawError extends Error {
 
   /** Is this an error of ours, from whichever copy of the package? */
   static is(value: unknown): value is ThawError {
-    return typeof value === 'object' && value !== null && BRAND in value
+    if (typeof value !== 'object' || value === null) return false
+    try {
+      return BRAND in value
+    } catch {
+      // A proxy that does not tell.
+      return false
+    }
   }
 }
 
@@ -286,7 +292,7 @@ export class TransactionUseError extends ThawError {
 
 /** An idempotency key cannot be used: it belongs to another statement, is older than keys may be, or its table is missing. Nothing was executed. */
 export class IdempotencyKeyError extends ThawError {
-  readonly reason: 'another-statement' | 'expired' | 'no-table'
+  readonly reason: 'another-statement' | 'expired' | 'hidden' | 'no-table'
 
   constructor(parts: { reason: IdempotencyKeyError['reason']; message: string; cause?: unknown }) {
     super({ kind: 'idempotency-key', retryable: false, message: parts.message, cause: parts.cause })

@@ -31,9 +31,17 @@ export function rerunReason(error: unknown): RerunReason | undefined {
 /** The error, and whatever it was caused by, outermost first. Ends, even where causes go round in a circle. */
 export function causesOf(error: unknown): readonly unknown[] {
   const chain: unknown[] = []
-  for (let each = error; each && chain.length < MOST_CAUSES && !chain.includes(each); each = (each as { cause?: unknown }).cause)
-    chain.push(each)
+  for (let each = error; each && chain.length < MOST_CAUSES && !chain.includes(each); each = causeOf(each)) chain.push(each)
   return chain
+}
+
+/** What a getter throws must not replace the error that is being looked at. */
+function causeOf(error: unknown): unknown {
+  try {
+    return (error as { cause?: unknown }).cause
+  } catch {
+    return undefined
+  }
 }
 
 /** What is known when a transaction has failed for a reason that may pass. */

@@ -72,6 +72,8 @@ export class Vitals {
   isFoundOut: boolean | undefined = undefined
   /** What was told of a statement of which it is not certain that nothing remains: its connection is lost. */
   mayRemain: Error | undefined = undefined
+  /** The server has ended its session, between two statements, and said why. */
+  endedBy: Error | undefined = undefined
   /** When the probe on its way was sent, on the monotonic clock. Undefined: there is none. */
   askedAt: number | undefined = undefined
   /** A client that its caller has kept is being probed: the statements that wait for that, whose time begins then. Undefined: it is not. */
@@ -158,7 +160,10 @@ export interface VitalsListener {
 export function watch(client: PeerClient, clock: Clock, generation: number, maxAgeMillis: number, listener?: VitalsListener): Vitals {
   const vitals = new Vitals(listener, read(clock), generation, maxAgeMillis)
   Object.defineProperty(client, VITALS, { value: vitals, configurable: true })
-  keepListening(client, 'error', (error) => listener?.lost(client, error))
+  keepListening(client, 'error', (error) => {
+    if ('severity' in error) vitals.endedBy ??= error
+    listener?.lost(client, error)
+  })
   keepListening(client, 'end', () => listener?.closed(client))
   // A client made by a user's factory may have no connection: it is handed out as node-postgres would do.
   if (!client.connection) return vitals

@@ -6,7 +6,6 @@
 
 import { CommitRolledBackError, currentScope, type Scope, ScopeError } from '@thaw/core'
 import { keepCaller } from '../driver/async-context.ts'
-import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import {
   activeQueryOf,
@@ -22,11 +21,12 @@ import {
   textOf,
 } from '../driver/peer.ts'
 import { answerWith, isCommit, isUnreplicated } from './answer-to-commit.ts'
-import { ANOTHER_REQUEST, NOT_QUERYABLE, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
+import { ANOTHER_REQUEST, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
 import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds, withoutTimeout } from './interruption.ts'
 import { proveKept } from './kept-client.ts'
 import { loseBehind, loseQueued, loseSent, lossOf, mayRemain } from './lost-statement.ts'
+import { notQueryable } from './not-queryable.ts'
 import { isRefusal, refusesOnce } from './once-refused.ts'
 import { inOneWrite } from './one-write.ts'
 import { expectPid, PID_QUESTION } from './pid-question.ts'
@@ -127,7 +127,7 @@ function extend(Base: ClientClass): ClientClass {
     #enqueue(config: unknown, values: unknown, callback: Answer): void {
       const query = makeQuery(this, config, values, callback)
       if (!query) return void super.query(config, values, callback)
-      if (!this._queryable || this._ending) return this.#fail(query, wireError('EPIPE', NOT_QUERYABLE))
+      if (!this._queryable || this._ending) return this.#fail(query, notQueryable(this.#attached?.vitals))
       queuedQueriesOf(this).push(query)
       this._pulseQueryQueue()
     }
@@ -157,7 +157,7 @@ function extend(Base: ClientClass): ClientClass {
       const plain = typeof config === 'object' && 'query_timeout' in config ? withoutTimeout(config) : config
       const over =
         interruptedBefore(bounds) ??
-        (this._queryable ? undefined : attached.vitals.takenBack ? new Error(TAKEN_BACK) : wireError('EPIPE', NOT_QUERYABLE))
+        (this._queryable ? undefined : attached.vitals.takenBack ? new Error(TAKEN_BACK) : notQueryable(attached.vitals))
       if (over) return this.#refuse(over, () => this.#pass(plain, values, callback))
       const before = this.#newest
       const result = this.#pass(plain, values, callback)

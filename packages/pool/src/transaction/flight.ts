@@ -4,13 +4,12 @@
  */
 
 import type { StatementCache } from '@thaw/core'
-import { NOT_QUERYABLE } from '../connection/client-messages.ts'
 import { loseQueued, loseSent, lossOf } from '../connection/lost-statement.ts'
+import { notQueryable } from '../connection/not-queryable.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import { isBroken } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
 import type { Driver } from '../driver/driver.ts'
-import { wireError } from '../driver/errno.ts'
 import type { PeerClient, PeerConnection, PeerQuery } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import { vitalsOf } from './backend.ts'
@@ -101,7 +100,7 @@ export async function fly(
 ): Promise<Landing> {
   // pg's own words for that say nothing of what became of the statements.
   if (client._queryable === false || client._ending)
-    return { results: [], failedAt: 0, error: loseQueued(client, wireError('EPIPE', NOT_QUERYABLE)) }
+    return { results: [], failedAt: 0, error: loseQueued(client, notQueryable(vitalsOf(client))) }
   const vitals = vitalsOf(client)
   if (vitals && options.ends) vitals.isFoundOut = true
   const landing = await new Promise<Landing>((resolve) => {

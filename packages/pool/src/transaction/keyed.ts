@@ -31,7 +31,7 @@ import { keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-resul
 import { CLAIM, FORGET, KEY_TABLE, keyTimeOf, keyTrouble, LOOK, NOT_TAKEN, TAKE_OVER, TOMBSTONE } from './key-table.ts'
 import { nothingStored } from './nothing-stored.ts'
 import { isRefusedByStandby } from './refused-by-standby.ts'
-import { beforeItEnds, emitSettled, pause, SETTLE_MILLIS } from './settle.ts'
+import { beforeItEnds, emitSettled, pause, SETTLE_MILLIS, waitUntil } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
 
 /** One call with a key. */
@@ -78,6 +78,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
   let row: FoundRow | undefined
   let refusal: Refusal | undefined
   let metStandby = false
+  let wasHidden = false
   for (let sends = 1; ; sends++) {
     const over = interruptedBefore({ timeoutMillis: 0, signal: call.signal })
     const next = judgeKey(row, fingerprint)
@@ -120,6 +121,9 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
       (trouble === 'expired' && look?.state === 'done') ||
       (failedAt === 0 && codeOf(error) === NOT_TAKEN && generation !== undefined)
     if (failedAt === 0 && !loss && !isTaken && call.withoutKey && !mayAgain) return call.withoutKey()
+    if (isTaken && !look && wasHidden) throw keyError('hidden', call.key, error)
+    // Its row may have been deleted since.
+    wasHidden = isTaken && !look
     if (isTaken) row = look
     else if (loss) row = await afterLoss(host, { key: call.key, fingerprint, where: loss.where, cause: loss.cause, session }, loss)
     else if (!mayAgain) throw trouble ? keyError(trouble, call.key, error) : error
@@ -201,25 +205,25 @@ async function afterLoss(host: TransactionHost, lost: LostKey, loss: Loss): Prom
 
 /** Undefined: it could not be asked. */
 export function askKey(host: TransactionHost, lost: LostKey): Promise<FoundRow | undefined> {
-  return askUntil(host, () => askOnce(host, lost))
+  return askUntil(host, (waitMillis) => askOnce(host, lost, waitMillis))
 }
 
 /** Asks until there is an answer, or the time is up. */
 export async function askUntil(
   { clock, isTurnedOut }: Pick<TransactionHost, 'clock' | 'isTurnedOut'>,
-  ask: () => Promise<FoundRow | undefined>,
+  ask: (waitMillis: number) => Promise<FoundRow | undefined>,
 ): Promise<FoundRow | undefined> {
   const until = clock.mono() + SETTLE_MILLIS
   for (let attempt = 0; ; attempt++) {
-    const row = await beforeItEnds(clock, ask(), undefined)
+    const row = await beforeItEnds(clock, ask(waitUntil(clock, until)), undefined)
     const isOver = isTurnedOut() || currentInvocation()?.signal.aborted === true
     if (row || isOver || (attempt >= 3 && clock.mono() >= until)) return row
     await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))
   }
 }
 
-async function askOnce(host: TransactionHost, lost: LostKey): Promise<FoundRow | undefined> {
-  const { client, release } = await host.borrow(SETTLE_MILLIS)
+async function askOnce(host: TransactionHost, lost: LostKey, waitMillis: number): Promise<FoundRow | undefined> {
+  const { client, release } = await host.borrow(waitMillis)
   let failure: Error | undefined
   try {
     await fence(client, lost.session, host.clock, QUESTION_MILLIS)
@@ -287,11 +291,18 @@ function anotherStatement(key: string): Error {
   })
 }
 
-function keyError(trouble: 'taken' | 'expired' | 'no-table', key: string, cause: Error): Error {
+function keyError(trouble: 'taken' | 'expired' | 'hidden' | 'no-table', key: string, cause: Error): Error {
   if (trouble === 'expired') {
     return new IdempotencyKeyError({
       reason: 'expired',
       message: `The idempotency key "${key}" was made more than seven days ago, and what became of it may have been forgotten. Nothing was executed.`,
+      cause,
+    })
+  }
+  if (trouble === 'hidden') {
+    return new IdempotencyKeyError({
+      reason: 'hidden',
+      message: `The idempotency key "${key}" is taken, but this role does not see its row in ${KEY_TABLE}. This call has stored nothing; what the first one did is not known. With row-level security the table needs policies for SELECT, INSERT and UPDATE that cover all of the role's keys.`,
       cause,
     })
   }

@@ -45,6 +45,8 @@ export interface SettleHost {
 /** How long is asked, in all. As long as the pool tries to open a connection by default. */
 export const SETTLE_MILLIS = 10_000
 const LEAST_ATTEMPTS = 3
+/** For a connection, once that time is up. */
+const LEAST_WAIT_MILLIS = 1_000
 /** One question. */
 const QUESTION_MILLIS = 3_000
 /** PostgreSQL's undefined_function, insufficient_privilege, feature_not_supported, undefined_table, undefined_column, undefined_object: another database. */
@@ -66,7 +68,7 @@ export async function settle(host: SettleHost, lost: LostCommit): Promise<Commit
   const until = clock.mono() + SETTLE_MILLIS
   let last: CommitVerdict = { outcome: 'unknown', reason: 'still-in-progress', mayChange: true }
   for (let attempt = 0; ; attempt++) {
-    last = await beforeItEnds(clock, askOnce(host, lost, lost.backend.incarnation, last), last)
+    last = await beforeItEnds(clock, askOnce(host, lost, lost.backend.incarnation, last, waitUntil(clock, until)), last)
     // A process that was frozen meanwhile has not asked: some questions are put whatever the time.
     if (!last.mayChange || (attempt >= LEAST_ATTEMPTS && clock.mono() >= until) || isOver(host)) return last
     await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))
@@ -98,8 +100,19 @@ function isOver(host: SettleHost): boolean {
   return host.isTurnedOut() || currentInvocation()?.signal?.aborted === true
 }
 
-async function askOnce(host: SettleHost, lost: LostCommit, before: Incarnation, last: CommitVerdict): Promise<CommitVerdict> {
-  const { client, release } = await host.borrow(SETTLE_MILLIS)
+/** How long a connection is waited for. Nothing is as long as all of it when it is tried again: where the caller holds the last connection, it waits for itself. */
+export function waitUntil(clock: Clock, until: number): number {
+  return Math.max(LEAST_WAIT_MILLIS, until - clock.mono())
+}
+
+async function askOnce(
+  host: SettleHost,
+  lost: LostCommit,
+  before: Incarnation,
+  last: CommitVerdict,
+  waitMillis: number,
+): Promise<CommitVerdict> {
+  const { client, release } = await host.borrow(waitMillis)
   let failure: Error | undefined
   try {
     return await ask(client, host.clock, lost, before)
