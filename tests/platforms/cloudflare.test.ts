@@ -102,6 +102,22 @@ test(
   PATIENCE_MILLIS,
 )
 
+describe.each(['transaction', 'once', 'batch', 'key'])('a write to be applied once, by %s, in requests of their own', (kind) => {
+  test.each([
+    ['loseNextRequest', kind === 'transaction' || kind === 'once' ? 'COMMIT' : 'INTO done'],
+    ['loseNextAnswer', kind === 'transaction' || kind === 'once' ? 'COMMIT' : 'INTO done'],
+  ] as const)('%s of %s is stored once', async (lose, containing) => {
+    // Another request has found out that the table of keys is there.
+    const apply = (token: string) => worker.get(`/wrapped/apply?kind=${kind}&token=${token}`)
+    expect((await apply(`${kind}-${lose}-before`)).status).toBe(200)
+    const token = `${kind}-${lose}`
+    const lost = proxy[lose]({ containing })
+    expect(await apply(token)).toEqual({ status: 200, body: { rows: [{ token }] } })
+    await lost.struck
+    expect((await server.query('SELECT FROM done WHERE token = $1', [token])).rowCount).toBe(1)
+  })
+})
+
 describe.for(['thaw', 'wrapped'])('a pool for all requests, on %s', (driver) => {
   test('answers 50 requests at once, each with connections of its own', async () => {
     const answers = await repeat(50, () => worker.get(`/${driver}/mixed`))

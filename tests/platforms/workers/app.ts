@@ -115,6 +115,18 @@ const cases: Readonly<Record<string, Case>> = {
     await pool.end()
     return { same: before === (await pidOf(pool)) }
   },
+  /** A write of the kind that is asked for, which is to be applied once. */
+  async apply(_pool, _env, _ctx, url) {
+    const token = url.searchParams.get('token') ?? ''
+    const insert = { text: 'INSERT INTO done VALUES ($1) RETURNING token', values: [token] }
+    const kinds: Readonly<Record<string, () => Promise<unknown>>> = {
+      transaction: async () => (await thaw.transaction((client) => client.query(insert))).rows,
+      once: async () => (await thaw.query({ ...insert, once: true })).rows,
+      batch: async () => (await thaw.batch([insert]))[0]?.rows,
+      key: async () => (await thaw.query({ ...insert, idempotencyKey: token })).rows,
+    }
+    return { rows: await kinds[url.searchParams.get('kind') ?? '']?.() }
+  },
   drizzle: async () => ({ rows: (await db.execute('SELECT 1 AS one')).rows }),
   rolledBack: async () => ({
     told: await db

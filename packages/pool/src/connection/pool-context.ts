@@ -18,6 +18,8 @@ export interface Memory {
   readonly scramKeys: ScramKeys
   /** Is PostgreSQL itself at the other end, or a pooler, which makes up the PIDs that it reports? Undefined: not detected yet. */
   isDirect?: boolean | undefined
+  /** The table of keys is there, for batches. Undefined: not known yet. */
+  hasKeyTable?: boolean | undefined
 }
 
 /** Another server may be at the other end now. */

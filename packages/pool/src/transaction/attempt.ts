@@ -14,8 +14,6 @@ import { type FlightHost, type FlightStatement, fly, type Landing, timeoutOf } f
 export interface AttemptHost extends FlightHost {
   /** Undefined: not known yet. False: this database has no functions that tell who it is. Then nothing is asked any more. */
   tells: boolean | undefined
-  /** The table of keys is there, for batches. Undefined: not known yet. */
-  hasKeyTable: boolean | undefined
 }
 
 /** A statement as the user gave it. */
@@ -227,7 +225,7 @@ export class Attempt {
 
   #noteBackend(backend: Backend | undefined): void {
     this.#backend = backend
-    this.#host.hasKeyTable ??= backend?.hasKeyTable
+    this.#host.memory.hasKeyTable ??= backend?.hasKeyTable
     noteBackend(this.client, backend)
   }
 

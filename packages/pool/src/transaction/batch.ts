@@ -78,7 +78,7 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   const end = statements.length
   if (asksWho && results[end] !== undefined) {
     const backend = backendOf(results[end])
-    host.hasKeyTable ??= backend?.hasKeyTable
+    host.memory.hasKeyTable ??= backend?.hasKeyTable
     noteBackend(client, backend)
   }
   if (!error) {

@@ -151,7 +151,7 @@ export class ExactlyOnce {
     try {
       await client.query(IDEMPOTENCY_SQL)
       this.#host.keeper.forget()
-      this.#host.hasKeyTable = true
+      this.#host.memory.hasKeyTable = true
     } catch (error) {
       failure = error as Error
       throw error

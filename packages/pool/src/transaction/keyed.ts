@@ -99,7 +99,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
       if (metStandby) host.roles.forget()
       memory.budget = earn(memory.budget)
       // Made by a migration, perhaps, since this pool has looked.
-      if (!call.withoutKey) host.hasKeyTable = true
+      if (!call.withoutKey) memory.hasKeyTable = true
       if (refusal) host.keeper.noteRefused(refusal)
       return landing.results.slice(1, 1 + call.statements.length)
     }

@@ -24,10 +24,10 @@ export async function batchUnderOwnKey(
   signal: AbortSignal | undefined,
 ): Promise<unknown[]> {
   const plain = () => batchOnWire(host, statements, signal)
-  if (!host.hasKeyTable || statements.every(({ config }) => host.classify(textOf(config) ?? '').kind === 'read')) return plain()
+  if (!host.memory.hasKeyTable || statements.every(({ config }) => host.classify(textOf(config) ?? '').kind === 'read')) return plain()
   // Whatever the server has against its row (no right to write it, a standby, another clock) is nothing that the batch has to do with.
   const withoutKey = () => {
-    host.hasKeyTable = false
+    host.memory.hasKeyTable = false
     return plain()
   }
   return runKeyed(host, { key: keyNow(host.clock), statements, signal, withoutKey })

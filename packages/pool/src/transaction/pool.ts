@@ -57,7 +57,6 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
         clock: settings.clock,
         classify: createStatementCache(),
         tells: undefined,
-        hasKeyTable: undefined,
         keeper: new Keeper(),
         connect: (signal?: AbortSignal) => (signal ? this.connect({ signal }) : this.connect()) as Promise<PeerClient>,
         queryTimeoutMillis: Number((this.options as { query_timeout?: unknown }).query_timeout) || 0,
