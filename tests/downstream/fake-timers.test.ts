@@ -58,3 +58,31 @@ describe.each(drivers)('%s', (_name, make) => {
     client.release()
   })
 })
+
+describe.each([
+  ['@thaw/pg', () => new Pool({ connectionString: neon.compute.urlFor(neon.postgres.url) })],
+  ['@thaw/neon', () => new NeonPool({ connectionString: neon.url }) as unknown as Pool],
+] as const)('%s, while the timers are fake', (_name, make) => {
+  const insert = (token: string) => ({ text: 'INSERT INTO faked VALUES ($1) RETURNING token', values: [token] })
+  const writes: readonly [name: string, containing: string, write: (pool: Pool, token: string) => Promise<unknown>][] = [
+    ['a transaction', 'COMMIT', async (pool, token) => (await pool.transaction((client) => client.query(insert(token)))).rows],
+    ['once', 'COMMIT', async (pool, token) => (await pool.query({ ...insert(token), once: true })).rows],
+    ['a batch', 'INTO faked', async (pool, token) => (await pool.batch([insert(token)]))[0]?.rows],
+    ['a key', 'INTO faked', async (pool, token) => (await pool.query({ ...insert(token), idempotencyKey: token })).rows],
+  ]
+
+  test.each(writes)('%s whose request or answer is lost is stored once', async (name, containing, write) => {
+    await neon.postgres.query('DROP TABLE IF EXISTS faked, thaw_idempotency; CREATE TABLE faked (token text)')
+    const pool = make()
+    pools.push(pool)
+    await pool.createIdempotencyTable()
+    vi.useFakeTimers({ now: Date.now() + 3_600_000 })
+    for (const lose of ['loseNextRequest', 'loseNextAnswer'] as const) {
+      const token = `${name} ${lose}`
+      const lost = neon.compute[lose]({ containing })
+      expect(await write(pool, token)).toEqual([{ token }])
+      await lost.struck
+      expect((await neon.postgres.query('SELECT FROM faked WHERE token = $1', [token])).rowCount).toBe(1)
+    }
+  })
+})
