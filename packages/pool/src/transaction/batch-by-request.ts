@@ -10,11 +10,9 @@ import {
   causesOf,
   codeOf,
   createStatementCache,
-  currentInvocation,
   earn,
   OutcomeUnknownError,
   type RetryBudget,
-  resumeInvocation,
   spend,
 } from '@thaw/core'
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
@@ -176,9 +174,7 @@ export class RequestBatches {
   }
 
   async #rowBy(text: string, values: readonly unknown[]): Promise<FoundRow | undefined> {
-    const ask = () => this.#requests.send([{ text, values, types: RAW, query_timeout: QUESTION_MILLIS }], undefined)
-    // One whose time is up has a question left, see `beforeItEnds`: its own bound would end that, too.
-    const [answer] = await (currentInvocation()?.signal.aborted ? resumeInvocation(undefined, ask) : ask())
+    const [answer] = await this.#requests.send([{ text, values, types: RAW, query_timeout: QUESTION_MILLIS }], undefined)
     return foundRowOf(answer)
   }
 

@@ -27,7 +27,7 @@ import { knownBackend, question, RAW, tellsNothing } from './backend.ts'
 import { flyBounded } from './bounded-flight.ts'
 import { fence, type LostSession, lostSession } from './fence.ts'
 import { type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
-import { keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
+import { bareResult, keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
 import { CLAIM, FORGET, KEY_TABLE, keyTimeOf, keyTrouble, LOOK, NOT_TAKEN, TAKE_OVER, TOMBSTONE } from './key-table.ts'
 import { nothingStored } from './nothing-stored.ts'
 import { isRefusedByStandby } from './refused-by-standby.ts'
@@ -83,8 +83,11 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     const over = interruptedBefore({ timeoutMillis: 0, signal: call.signal })
     const next = judgeKey(row, fingerprint)
     // It is stored, so its caller is told that, even after an abort.
-    if (next.step === 'repeated')
-      return repeatResults(host, call.statements, keptRowsOf(row?.results ?? null), over ? undefined : call.signal)
+    if (next.step === 'repeated') {
+      const repeat = () => repeatResults(host, call.statements, keptRowsOf(row?.results ?? null), over ? undefined : call.signal)
+      const bare = () => call.statements.map(({ config }) => bareResult(config))
+      return over ? beforeItEnds(clock, repeat, bare()) : repeat()
+    }
     if (over) throw over
     if (next.step === 'mismatch') throw anotherStatement(call.key)
     const generation = next.step === 'take over' ? next.generation : undefined
@@ -215,7 +218,7 @@ export async function askUntil(
 ): Promise<FoundRow | undefined> {
   const until = clock.mono() + SETTLE_MILLIS
   for (let attempt = 0; ; attempt++) {
-    const row = await beforeItEnds(clock, ask(waitUntil(clock, until)), undefined)
+    const row = await beforeItEnds(clock, () => ask(waitUntil(clock, until)), undefined)
     const isOver = isTurnedOut() || currentInvocation()?.signal.aborted === true
     if (row || isOver || (attempt >= 3 && clock.mono() >= until)) return row
     await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))

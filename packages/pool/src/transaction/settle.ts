@@ -12,6 +12,7 @@ import {
   isSamePostmaster,
   judgeCommit,
   OutcomeUnknownError,
+  resumeInvocation,
   type UnknownReason,
   type XactStatus,
 } from '@thaw/core'
@@ -68,7 +69,9 @@ export async function settle(host: SettleHost, lost: LostCommit): Promise<Commit
   const until = clock.mono() + SETTLE_MILLIS
   let last: CommitVerdict = { outcome: 'unknown', reason: 'still-in-progress', mayChange: true }
   for (let attempt = 0; ; attempt++) {
-    last = await beforeItEnds(clock, askOnce(host, lost, lost.backend.incarnation, last, waitUntil(clock, until)), last)
+    const before = lost.backend.incarnation
+    const known = last
+    last = await beforeItEnds(clock, () => askOnce(host, lost, before, known, waitUntil(clock, until)), last)
     // A process that was frozen meanwhile has not asked: some questions are put whatever the time.
     if (!last.mayChange || (attempt >= LEAST_ATTEMPTS && clock.mono() >= until) || isOver(host)) return last
     await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))
@@ -77,9 +80,9 @@ export async function settle(host: SettleHost, lost: LostCommit): Promise<Commit
 
 /**
  * An invocation whose time runs out waits for a connection no longer: it has to say what it knows, before its platform ends it. If its time was up before, as when that is what has ended
- * COMMIT, one question is waited for all the same. What was asked goes on, and gives its connection back.
+ * COMMIT, one question is waited for all the same. What was asked goes on, and gives its connection back: it is no part of the invocation, whose deadline would end it.
  */
-export function beforeItEnds<Answer>(clock: Clock, asking: Promise<Answer>, otherwise: Answer): Promise<Answer> {
+export function beforeItEnds<Answer>(clock: Clock, ask: () => Promise<Answer>, otherwise: Answer): Promise<Answer> {
   const signal = currentInvocation()?.signal
   return new Promise((resolve) => {
     const end = () => answered(otherwise)
@@ -90,7 +93,7 @@ export function beforeItEnds<Answer>(clock: Clock, asking: Promise<Answer>, othe
       resolve(answer)
     }
     signal?.addEventListener('abort', end)
-    asking.then(answered, end)
+    resumeInvocation(undefined, ask).then(answered, end)
   })
 }
 
