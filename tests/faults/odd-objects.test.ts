@@ -1,7 +1,7 @@
 /**
  * Objects that throw when they are looked at, in what a transaction throws and in what is to be applied once: getters of `cause` and `code`, proxies, options and values.
  *
- * What breaks: whoever looks for a reason to try again looks at the error, and its getter's error would take its place. With plain `pg` the caller of a transaction by hand gets its own.
+ * What breaks: looking for a reason to try again means looking at the error, and its getter's error would take its place. With plain `pg` the caller of a transaction by hand gets its own.
  */
 
 import { describe, expect, test } from 'vitest'

@@ -107,7 +107,7 @@ describe.each(['transaction', 'once', 'batch', 'key'])('a write to be applied on
     ['loseNextRequest', kind === 'transaction' || kind === 'once' ? 'COMMIT' : 'INTO done'],
     ['loseNextAnswer', kind === 'transaction' || kind === 'once' ? 'COMMIT' : 'INTO done'],
   ] as const)('%s of %s is stored once', async (lose, containing) => {
-    // Another request has found out that the table of keys is there.
+    // Another request has learned that the table of keys is there.
     const apply = (token: string) => worker.get(`/wrapped/apply?kind=${kind}&token=${token}`)
     expect((await apply(`${kind}-${lose}-before`)).status).toBe(200)
     const token = `${kind}-${lose}`

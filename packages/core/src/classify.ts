@@ -75,7 +75,7 @@ export function codeOf(error: unknown): string | undefined {
     const { code } = error as { readonly code?: unknown }
     return typeof code === 'string' ? code : undefined
   } catch {
-    // A getter of somebody's, or a proxy: what it throws must not replace the error that is being looked at.
+    // A getter of the caller's, or a proxy: what it throws must not replace the error that is being looked at.
     return undefined
   }
 }
