@@ -308,10 +308,9 @@ function extend(Base: ClientClass): ClientClass {
 
     override _errorAllQueries(error: Error): void {
       const attached = this.#attached
-      // Closed by its owner, who knows. But not by an owner that has others' statements on it.
       const shared = attached?.vitals.ledger?.takeAll(error)
       const cause = shared?.cause ?? error
-      if (!attached || (this._ending && !isInterruption(error) && !attached.vitals.isEvicted)) {
+      if (!attached || (this._ending && isOwners(attached.vitals, error))) {
         if (shared) queuedQueriesOf(this).unshift(...shared.sent, ...shared.unsent)
         return super._errorAllQueries(error)
       }
@@ -392,4 +391,9 @@ function extend(Base: ClientClass): ClientClass {
       this.#attached?.vitals.ledger?.completed()
     }
   }
+}
+
+/** Closed by its owner, who knows. What it has of `pool.query()` is of others: of those who issued it. */
+function isOwners({ state, isPoolQuery, isEvicted }: Vitals, error: Error): boolean {
+  return !isInterruption(error) && !isEvicted && !(state === 'in use' && isPoolQuery)
 }

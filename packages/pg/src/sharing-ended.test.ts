@@ -1,0 +1,31 @@
+/** A caller closes a client on which the pool has reads of others: one that it was told of by `connect`, for instance. */
+
+import type stock from 'pg'
+import { describe, expect, test, vi } from 'vitest'
+import { ask, createPool, lock, PATIENCE, pool, server, TEN, useSharingWorld } from '../test/sharing-world.ts'
+
+useSharingWorld()
+
+const COUNT = 'select count(*)::int as n from read_me'
+
+describe.each([
+  ['end()', (client: stock.PoolClient) => void (client as unknown as stock.Client).end()],
+  ['end(callback)', (client: stock.PoolClient) => (client as unknown as stock.Client).end(() => {})],
+])('%s by a listener of connect, while others read', (_, end) => {
+  test.each([true, false])('share: %s: all are answered', PATIENCE, async (share) => {
+    const clients: stock.PoolClient[] = []
+    createPool({ share }).on('connect', (client) => clients.push(client))
+    await pool.query('select 1')
+    const unlock = await lock()
+    const answers = Promise.allSettled([pool.query(COUNT), ...TEN.slice(1, 8).map(ask)])
+    await vi.waitFor(async () => {
+      expect((await server.query("select 1 from pg_stat_activity where wait_event_type = 'Lock'")).rows).toHaveLength(1)
+    }, PATIENCE)
+    for (const client of clients) end(client)
+    await unlock()
+    expect((await answers).map((answer) => (answer.status === 'fulfilled' ? answer.value.rows[0].n : answer.reason))).toEqual([
+      3, 1, 2, 3, 4, 5, 6, 7,
+    ])
+    expect(pool.totalCount).toBe(1)
+  })
+})
