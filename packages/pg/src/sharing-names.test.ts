@@ -40,6 +40,33 @@ describe("a name of the user's is wrong: the reads under way are told, and the n
   })
 })
 
+describe('one connection, one that is told, as with pg.Pool: those behind it, under the same name, are sent again', () => {
+  const other = (value: number) => pool.query('select $1::int as n', [value])
+  /** `among others`: each has a Sync of its own. */
+  const ways: [string, () => Promise<unknown>[]][] = [
+    ['alike', () => TEN.map(() => ask())],
+    ['among others', () => TEN.flatMap((n) => [ask(), other(n)])],
+  ]
+  test.each(ways)('%s', PATIENCE, async (_, all) => {
+    createPool({ hedge: false })
+    for (let turn = 0; turn < 3; turn++) await Promise.all(all())
+    await server.query('alter table named add column m int')
+    const answers = await Promise.allSettled(all())
+    const refused = answers.filter(({ status }) => status === 'rejected')
+    expect(refused).toMatchObject([{ reason: { code: '0A000' } }])
+    expect(pool.stats()).toMatchObject({ connected: 1, total: 1 })
+  })
+
+  test('a value that is wrong under any name is told to whoever gave it', PATIENCE, async () => {
+    createPool({ hedge: false })
+    for (let turn = 0; turn < 3; turn++) await outcomes()
+    const values = [1, 'no number', 1, 'none either', 1]
+    const answers = await Promise.allSettled(values.flatMap((value, n) => [ask(value), other(n)]))
+    const told = answers.map((answer) => (answer.status === 'fulfilled' ? answer.value.rows[0].n : answer.reason.code))
+    expect(told).toEqual([1, 0, '22P02', 1, 1, 2, '22P02', 3, 1, 4])
+  })
+})
+
 describe('a value that cannot be sent leaves the name to the others', () => {
   const unsendable = {
     toString: () => {

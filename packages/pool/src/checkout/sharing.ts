@@ -243,6 +243,7 @@ export class Sharing implements LedgerHost {
       runKey: undefined,
       isJoined: false,
       isDropped: false,
+      hasOldName: false,
       query: undefined,
       state: 'plain',
       begin: undefined,

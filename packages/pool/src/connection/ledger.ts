@@ -124,6 +124,10 @@ export class Ledger implements SharedConnection {
     return this.#entries.some(({ shareable }) => shareable.name === name)
   }
 
+  nameClosed(name: string): void {
+    for (const entry of this.#entries) entry.hasOldName ||= entry.shareable.name === name
+  }
+
   close(): void {
     this.#isOpen = false
   }

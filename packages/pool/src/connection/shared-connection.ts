@@ -19,6 +19,8 @@ export interface Expected {
   isJoined: boolean
   /** Another one of its run was refused, so that nothing of it counts: it is sent again, by itself. */
   isDropped: boolean
+  /** It was sent under a name that turned out to be wrong on this connection: an error may be the name's. */
+  hasOldName: boolean
   query: PeerQuery | undefined
   /** `ahead`: it was sent before the one in front of it was answered. `waiting`: until this tick has ended. */
   state: 'plain' | 'waiting' | 'ahead'
@@ -67,6 +69,8 @@ export interface SharedConnection {
   overdueMillis(now: number): number
   /** Is one of that name on its way? */
   hasNamed(name: string): boolean
+  /** It is closed: those that were sent under it may be refused because of it. */
+  nameClosed(name: string): void
   close(): void
   /** It was not sent, and will not be. False: it was. */
   withdraw(query: PeerQuery): boolean

@@ -326,7 +326,7 @@ export class PoolQueries {
     const loss = lossOf(error)
     ledger.lose(error)
     if (!loss && this.#prepared?.heal(call, ledger.client, error)) return this.#shared?.sendAlone(unprepared(call))
-    if (!loss) parseAgain(call, ledger.client, error)
+    if (!loss) parseAgain(call, ledger, error)
     if (!loss) return call.done(error)
     const paid = { ...call, isPaid: ledger.isPaid }
     ledger.isPaid = true

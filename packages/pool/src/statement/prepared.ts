@@ -5,6 +5,7 @@
 
 import type { Clock } from '@thaw/core'
 import type { Memory } from '../connection/pool-context.ts'
+import type { SharedConnection } from '../connection/shared-connection.ts'
 import { closeNames, mayBeTheName, UnboundErrors } from '../connection/statement-names.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import { formOf, nameOf } from '../driver/query-form.ts'
@@ -136,10 +137,15 @@ function chance(clock: Clock): string {
     .padStart(10, '0')
 }
 
-/** A name of the user's is told, as by pg-pool, which closes the connection. This one stays: the next statement of that name is parsed again. */
-export function parseAgain({ plain, text }: Call, { connection }: PeerClient, error: Error): void {
+/**
+ * A name of the user's is told, once, as by pg-pool, which closes the connection. This one stays: the next statement of that name is parsed again, and those that
+ * were sent under it are sent again.
+ */
+export function parseAgain({ plain, text }: Call, ledger: SharedConnection, error: Error): void {
   const name = plain ? undefined : nameOf(text)
-  if (name !== undefined && mayBeTheName(error) !== 'no') closeNames(connection, (other) => other === name)
+  if (name === undefined || mayBeTheName(error) === 'no') return
+  closeNames(ledger.client.connection, (other) => other === name)
+  ledger.nameClosed(name)
 }
 
 /** A connection that nothing obliges to stay is closed, as pg-pool does it. */

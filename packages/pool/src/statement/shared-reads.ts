@@ -8,6 +8,7 @@ import type { Placed, Sharing } from '../checkout/sharing.ts'
 import type { Ledger } from '../connection/ledger.ts'
 import { lossOf } from '../connection/lost-statement.ts'
 import type { Expected, Shareable } from '../connection/shared-connection.ts'
+import { mayBeTheName } from '../connection/statement-names.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import type { ConnectCallback, PeerClient, PeerQuery, Release } from '../driver/peer.ts'
 import type { Callback } from '../driver/promisify.ts'
@@ -49,6 +50,7 @@ class SharedRead implements Expected {
   readonly runKey: string | undefined
   isJoined = false
   isDropped = false
+  hasOldName = false
   query: PeerQuery | undefined
   state: Expected['state'] = 'plain'
   begin: (() => void) | undefined
@@ -112,7 +114,7 @@ class SharedRead implements Expected {
   }
 
   #end(error: Error | null | undefined, result: pg.QueryResult | undefined): void {
-    if (this.isDropped) {
+    if (this.isDropped || (this.hasOldName && error && mayBeTheName(error) !== 'no')) {
       if (this.#mayTell()) resume(this.#call, () => this.#host.sendAlone(this.#call))
       return
     }
