@@ -60,6 +60,11 @@ export type ThawEvent =
   | { readonly type: 'evicted'; readonly sessions: number; readonly spared: number; readonly used: number; readonly limit: number }
   /** The fleet goes on without ending sessions, or with less than was wanted. Told once for each reason. `code` where the server gave one. */
   | { readonly type: 'fleetTrouble'; readonly reason: FleetTrouble; readonly code?: string }
+  /**
+   * The pool prepares no statements by itself any more (option `prepare`): there is a pooler in between, or the server kept losing what was prepared (DISCARD ALL,
+   * a pooler that was not detected).
+   */
+  | { readonly type: 'prepareStopped'; readonly reason: 'pooler' | 'names-lost' }
   /** The pool has ended. `destroyed` connections were still in use when the time was up. */
   | { readonly type: 'drained'; readonly destroyed: number }
 
@@ -105,6 +110,7 @@ const NONE: EventCounts = {
   outcome: 0,
   evicted: 0,
   fleetTrouble: 0,
+  prepareStopped: 0,
   drained: 0,
 }
 

@@ -55,6 +55,13 @@ test('a failure is counted, and told by itself', async () => {
   ])
 })
 
+test('a pool that prepares nothing any more', async () => {
+  expect(await linesOf({ type: 'prepareStopped', reason: 'pooler' }, { type: 'prepareStopped', reason: 'names-lost' })).toEqual([
+    'statements are no longer prepared: there is a pooler in between',
+    'statements are no longer prepared: the server keeps losing them',
+  ])
+})
+
 test('a second thaw, and the end, close the first', async () => {
   expect(await linesOf(thawed, { type: 'thawed', gapMillis: 90 * MINUTE }, { type: 'drained', destroyed: 2 })).toEqual([
     'thawed after 6 min: 0 dead, 0 failed',

@@ -11,7 +11,7 @@ export interface Line {
   /** `warn`: a caller got an error. */
   readonly level: 'info' | 'warn'
   /** What it is about. */
-  readonly about: 'thawed' | 'stale' | 'retried' | 'outcome' | 'timedOut' | 'sessionLost' | 'drained'
+  readonly about: 'thawed' | 'stale' | 'retried' | 'outcome' | 'timedOut' | 'sessionLost' | 'prepareStopped' | 'drained'
   readonly text: string
   readonly facts: Readonly<Record<string, string | number>>
 }
@@ -109,7 +109,8 @@ export function narrate(tell: (line: Line) => void): ThawListener {
       say(lineOf(event))
     } else if (event.type === 'outcome' && event.action === 'resolved') say(lineOf(event))
     else if (event.type === 'outcome' || event.type === 'timedOut') failed(lineOf(event))
-    else if (event.type === 'sessionLost' || (event.type === 'retried' && event.what !== 'statement')) say(lineOf(event))
+    else if (event.type === 'sessionLost' || event.type === 'prepareStopped' || (event.type === 'retried' && event.what !== 'statement'))
+      say(lineOf(event))
     else if (event.type === 'drained') {
       finish()
       if (event.destroyed > 0) say(lineOf(event))
@@ -117,7 +118,7 @@ export function narrate(tell: (line: Line) => void): ThawListener {
   }
 }
 
-type Told = Extract<ThawEvent, { type: 'stale' | 'retried' | 'outcome' | 'timedOut' | 'sessionLost' | 'drained' }>
+type Told = Extract<ThawEvent, { type: 'stale' | 'retried' | 'outcome' | 'timedOut' | 'sessionLost' | 'prepareStopped' | 'drained' }>
 
 function lineOf(event: Told): Line {
   const { type: about, ...rest } = event
@@ -157,6 +158,10 @@ function lineOf(event: Told): Line {
         facts,
         text: 'a connection was lost with state of its session on it (SET, LISTEN, PREPARE and the like)',
       }
+    case 'prepareStopped': {
+      const why = event.reason === 'pooler' ? 'there is a pooler in between' : 'the server keeps losing them'
+      return { level: 'info', about, facts, text: `statements are no longer prepared: ${why}` }
+    }
     case 'drained':
       return { level: 'warn', about, facts, text: `the pool has ended while ${event.destroyed} of its connections were in use` }
   }

@@ -1,6 +1,6 @@
 /** Statements that are prepared by themselves, on real PostgreSQL. */
 
-import { OptionError } from '@thaw/core'
+import { OptionError, type ThawEvent } from '@thaw/core'
 import { startPooler } from '@thaw/testkit'
 import stock from 'pg'
 import { beforeEach, describe, expect, test } from 'vitest'
@@ -233,6 +233,51 @@ test('behind a pooler that was detected, nothing has a name', PATIENCE, async ()
   await repeat(10)
   expect(await names()).toEqual([])
   await pool.end()
+})
+
+describe('that it stops is told, once', () => {
+  const stops = () => {
+    const told: ThawEvent[] = []
+    pool.subscribe((event) => void (event.type === 'prepareStopped' && told.push(event)))
+    return told
+  }
+
+  test('a pooler was detected', PATIENCE, async () => {
+    await using pooler = await startPooler(server)
+    create({ max: 1, share: 'auto', connectionString: pooler.urlFor(server.url) })
+    const told = stops()
+    await repeat(4)
+    expect(told).toEqual([])
+    await Promise.all([pool.query('select 1'), pool.query('select 2'), pool.query('select 3')])
+    await repeat(4)
+    expect(told).toEqual([{ type: 'prepareStopped', reason: 'pooler' }])
+    expect(pool.stats().prepareStopped).toBe(1)
+    await pool.end()
+  })
+
+  test('the server keeps losing what was prepared', async () => {
+    create()
+    const told = stops()
+    for (let turn = 0; turn < 12; turn++) {
+      await repeat(3)
+      await pool.query('deallocate all')
+    }
+    await repeat(3)
+    expect(told).toEqual([{ type: 'prepareStopped', reason: 'names-lost' }])
+  })
+
+  test('not where PostgreSQL itself is at the other end', async () => {
+    create({ share: 'auto' })
+    const told = stops()
+    await Promise.all(TEN.map((n) => pool.query('select $1::int as n', [n])))
+    for (let turn = 0; turn < 12; turn++) {
+      await repeat(3)
+      await pool.query('deallocate all')
+    }
+    await repeat(3)
+    expect(told).toEqual([])
+    expect(await names()).toHaveLength(1)
+  })
 })
 
 test.each([0, -1, 1.5, 'five', true])('prepare: %s is refused', (prepare) => {

@@ -35,16 +35,18 @@ export class PreparedStatements {
   #prefix = ''
   #next = 0
   #missing = 0
+  #wasOn: boolean
 
   constructor({ prepareAfter, clock }: Settings, memory: Memory) {
     this.#uses = prepareAfter
     this.#clock = clock
     this.#memory = memory
+    this.#wasOn = memory.isDirect !== false
   }
 
   /** The call, under a name if its text has one by now. */
   prepare(call: Call): Call {
-    if (!this.#isOn) return call
+    if (!this.#isOn()) return call
     const form = formOf(call.text, call.values)
     if (!form || typeof form.text !== 'string' || !Array.isArray(form.values) || form.values.length === 0) return call
     // `types` as a list are those of the parameters, which are fixed when the statement is parsed.
@@ -53,8 +55,12 @@ export class PreparedStatements {
     return name === undefined ? call : { ...call, text: { ...form, name }, values: undefined, plain: rememberSent(call.text, call.values) }
   }
 
-  get #isOn(): boolean {
-    return this.#memory.isDirect ?? this.#missing < MOST_MISSING
+  #isOn(): boolean {
+    const { isDirect, events } = this.#memory
+    const isOn = isDirect ?? this.#missing < MOST_MISSING
+    if (this.#wasOn && !isOn) events.emit({ type: 'prepareStopped', reason: isDirect === false ? 'pooler' : 'names-lost' })
+    this.#wasOn = isOn
+    return isOn
   }
 
   #nameOf(text: string): string | undefined {
