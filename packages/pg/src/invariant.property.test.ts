@@ -113,6 +113,15 @@ const found: Readonly<Record<string, Program>> = {
     servers: 2,
     steps: [{ do: 'query', callback: false, kind: 'write', sleep: 4000 }],
   },
+  'a slow read that another server behind the address does not know of, with others behind it: all are served': {
+    ...WORLD,
+    servers: 2,
+    steps: [
+      { do: 'query', callback: false, ...quick, sleep: 4000 },
+      { do: 'query', callback: false, ...quick },
+      { do: 'query', callback: false, kind: 'write', sleep: 0 },
+    ],
+  },
   'however many slow statements are asked after, it is one question at a time': {
     ...WORLD,
     max: 3,

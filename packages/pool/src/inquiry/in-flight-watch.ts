@@ -3,10 +3,10 @@
  * handed out. Looks once a second, only while a client is in use, and asks the server before it takes anything for lost.
  */
 
-import { type Clock, type Reading, read, startDeadline, type Timer } from '@thaw/core'
+import { type Clock, type Reading, read, type Statement, spend, startDeadline, type Timer } from '@thaw/core'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { wireError } from '../driver/errno.ts'
-import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf } from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, textOf } from '../driver/peer.ts'
 import { type Address, addressOf } from './address.ts'
 import { isDone, isGone, type Span } from './evidence.ts'
 import type { Answer, Inquirer, InquirerHost } from './inquirer.ts'
@@ -14,7 +14,7 @@ import type { Answer, Inquirer, InquirerHost } from './inquirer.ts'
 /** What the watch needs of its pool. */
 export interface WatchHost extends Pick<InquirerHost, 'settings' | 'memory' | 'pool'> {
   readonly inquirer: Inquirer
-  readonly checks: { vitalsOf(client: PeerClient): Vitals }
+  readonly checks: { vitalsOf(client: PeerClient): Vitals; readonly classify: (text: string) => Statement }
 }
 
 /** How often it looks. A statement is asked about when it has waited for a whole interval without a byte. */
@@ -149,7 +149,22 @@ export class InFlightWatch {
     const known = this.#host.checks.vitalsOf(client).backend
     if (known && presence && isGone(known, presence)) return true
     const backend = backends.get(client.processID ?? 0)
-    return backend !== undefined && this.#isAlone(client) && isDone(backend, this.#witness(suspect), asked)
+    if (!backend) return this.#isInTheWay(suspect)
+    return this.#isAlone(client) && isDone(backend, this.#witness(suspect), asked)
+  }
+
+  /**
+   * A backend that is not found proves nothing: another server may have been asked. But a read can be sent again, once, at the price of the work on it so far; and
+   * those who wait behind it would wait for ever if it is lost.
+   */
+  #isInTheWay({ client, sight: { query } }: Suspect): boolean {
+    const { pool, memory, checks } = this.#host
+    const { isPoolQuery, ledger, reader, sessionState } = checks.vitalsOf(client)
+    const text = textOf(query)
+    // Neither of them: it is a second attempt, or the connection has no reads to share.
+    if (!isPoolQuery || !(ledger ?? reader) || sessionState !== 'none' || typeof text !== 'string') return false
+    const areWaiting = pool._pendingQueue.length > 0 || (ledger !== undefined && ledger.length > 1)
+    return areWaiting && checks.classify(text).kind === 'read' && spend(memory.budget) !== undefined
   }
 
   #isSilent({ client, sight }: Suspect): boolean {
