@@ -38,7 +38,7 @@ export interface Stage {
 /** `max` of all pools: no more than the most idle connections, so that each dead one is in a caller's way. */
 const MAX = 10
 /** Beyond the 500 ms for which Thaw trusts a connection. */
-const FREEZE_MILLIS = 600
+export const FREEZE_MILLIS = 600
 /** A silence that is only pretended can be as long as a real one. */
 const MINUTE_MILLIS = 60_000
 /** Above all ages in a cell: a connection that is dropped for its age proves nothing about the fault. */
@@ -105,18 +105,19 @@ function isFreezeReal(cell: Cell): boolean {
   return cell.fault.frozen && cell.clock === 'clock running'
 }
 
-/** Starts a statement, which runs until it is released: at the server then, whether or not its caller still waits. */
-export async function launch({ server, child, app }: Scene, order: BurstOrder): Promise<() => Promise<void>> {
+/** Starts statements, which run until they are released: at the server then, whether or not their callers still wait. `running`: on so many connections at once. */
+export async function launch({ server, child, app }: Scene, order: BurstOrder, running = 1): Promise<() => Promise<void>> {
   const holder = new pg.Client(server.url)
   // A cell that fails ends the server under it.
   holder.on('error', () => {})
   await holder.connect()
   const gate = `gate of ${app}`
   await holder.query(`CREATE TABLE "${gate}" (); GRANT SELECT ON "${gate}" TO PUBLIC`)
+  if (order.tokens.length > 1) await child.call('teach', { ...order, gate })
   await holder.query(`BEGIN; LOCK TABLE "${gate}"`)
   await child.call('launch', { ...order, gate })
   const waiting = `SELECT FROM pg_stat_activity WHERE application_name = $1 AND wait_event_type = 'Lock'`
-  await until('the statement runs', async () => (await holder.query(waiting, [app])).rowCount === 1)
+  await until('the statements run', async () => (await holder.query(waiting, [app])).rowCount === running)
   return () => holder.end()
 }
 
@@ -149,13 +150,13 @@ async function strikeAwake(cell: Cell, scene: Scene, order: BurstOrder): Promise
   return { calls, struck }
 }
 
-async function countSessions({ server, app }: Scene, driver: Driver, orphans: number): Promise<number> {
+export async function countSessions({ server, app }: Scene, driver: Driver, orphans: number): Promise<number> {
   const farewell = driver === 'pg' ? 0 : FAREWELL_MILLIS
   const sessions = await waitForSessions(server, app, orphans, farewell).catch(() => sessionsOf(server, app))
   return sessions.length
 }
 
-async function countRows(server: PostgresServer, id: string): Promise<ReadonlyMap<string, number>> {
+export async function countRows(server: PostgresServer, id: string): Promise<ReadonlyMap<string, number>> {
   const { rows } = await server.query<{ token: string; rows: number }>(
     'SELECT token, count(*)::int AS rows FROM ledger WHERE starts_with(token, $1) GROUP BY token',
     [`${id}-`],

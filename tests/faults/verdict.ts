@@ -18,7 +18,7 @@ const MAY_BE_TOLD: Readonly<Record<Cell['kind'], readonly (string | undefined)[]
 }
 
 /** Everything that a user would complain about, one line each. Empty: no user would have noticed. */
-export function complaints(cell: Cell, seen: Observations): string[] {
+export function complaints(cell: Pick<Cell, 'kind' | 'fault'>, seen: Observations, max = 10): string[] {
   const calls = [...seen.calls, ...seen.flying]
   const failed = calls.filter(({ ended }) => ended === 'failed')
   const { acquired, total, idle, waiting } = seen.audit
@@ -33,7 +33,7 @@ export function complaints(cell: Cell, seen: Observations): string[] {
       ? []
       : calls.map((call) => wrongRows(call, seen.rows.get(call.token) ?? 0)).filter((line) => line !== undefined)),
   ]
-  if (acquired !== 10) found.push(`slots lost: of 10 callers at once ${acquired} got a connection`)
+  if (acquired !== max) found.push(`slots lost: of ${max} callers at once ${acquired} got a connection`)
   if (waiting !== 0 || idle !== total)
     found.push(`slots lost: ${total} connections, of which ${idle} idle, and ${waiting} waiting, when all was over`)
   if (seen.end.ended !== 'ok') found.push(`end() ${told(seen.end)}`)

@@ -42,12 +42,15 @@ export interface Witness {
 /** How far two accounts of the same event may differ: a network's delay, and a busy machine's. */
 const TOLERANCE_MILLIS = 1000
 
+/** Is it at work on nothing? One that waits for us to read or to write is not: we have sent everything, and read everything that came. */
+export function isResting({ state, waitEvent }: Backend): boolean {
+  return state.startsWith('idle') || (state === 'active' && (waitEvent === 'ClientRead' || waitEvent === 'ClientWrite'))
+}
+
 /** @param asked from the moment when the server was asked until it answered. */
 export function isDone(backend: Backend, witness: Witness, asked: Span): boolean {
-  const { state, waitEvent } = backend
-  // A backend that waits for us to read or to write is not working either: we have sent everything, and read everything that came.
-  const isIdle = state.startsWith('idle')
-  if (!isIdle && !(state === 'active' && (waitEvent === 'ClientRead' || waitEvent === 'ClientWrite'))) return false
+  if (!isResting(backend)) return false
+  const isIdle = backend.state.startsWith('idle')
   const fits = (seconds: number, span: Span) => fitsAge(seconds * 1000, span, asked)
   if (!fits(backend.ageSeconds, witness.born)) return false
   // Directly connected: no other client has that port.

@@ -8,7 +8,7 @@ import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { wireError } from '../driver/errno.ts'
 import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, textOf } from '../driver/peer.ts'
 import { type Address, addressOf } from './address.ts'
-import { isDone, isGone, type Span } from './evidence.ts'
+import { isDone, isGone, isResting, type Span } from './evidence.ts'
 import type { Answer, Inquirer, InquirerHost } from './inquirer.ts'
 
 /** What the watch needs of its pool. */
@@ -149,12 +149,12 @@ export class InFlightWatch {
     const known = this.#host.checks.vitalsOf(client).backend
     if (known && presence && isGone(known, presence)) return true
     const backend = backends.get(client.processID ?? 0)
-    if (!backend) return this.#isInTheWay(suspect)
-    return this.#isAlone(client) && isDone(backend, this.#witness(suspect), asked)
+    if (backend && this.#isAlone(client) && isDone(backend, this.#witness(suspect), asked)) return true
+    return (!backend || isResting(backend)) && this.#isInTheWay(suspect)
   }
 
   /**
-   * A backend that is not found proves nothing: another server may have been asked. But a read can be sent again, once, at the price of the work on it so far; and
+   * A backend that is not found, or whose idleness may be another's, proves nothing: another server may have been asked. But a read can be sent again, once, at the price of the work on it so far; and
    * those who wait behind it would wait for ever if it is lost.
    */
   #isInTheWay({ client, sight: { query } }: Suspect): boolean {
