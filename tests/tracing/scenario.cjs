@@ -17,7 +17,7 @@ exports.run = async function run({ name, Pool, Query, neon, config, proxy, reque
   if (collect) seen.metrics = await measure(new Pool({ ...config, max: 2 }), { request, collect })
 
   // Three connections for nine callers: most of them wait.
-  let pool = new Pool({ ...config, max: 3, hedge: false })
+  let pool = new Pool({ ...config, max: 3, hedge: false, ...(isThaw && { share: true }) })
   const byPromise = (text) => pool.query(text)
   const byCallback = (text) =>
     new Promise((resolve, reject) => pool.query(text, (error, result) => (error ? reject(error) : resolve(result))))
@@ -51,6 +51,15 @@ exports.run = async function run({ name, Pool, Query, neon, config, proxy, reque
 
   await together('cold')
   await together('warm')
+  // Where nobody looks, Thaw's would share connections.
+  await Promise.all(
+    Array.from({ length: 20 }, (_, index) =>
+      request(`at once ${index}`, async () => {
+        seen.wrongRows ||= (await pool.query('select $1::int as n', [index])).rows[0].n !== index
+      }),
+    ),
+  )
+  if (seen.wrongRows !== false) throw new Error('a read was not answered, or with the row of another')
   await request('refused', () => pool.query('select no_such_column'))
   // Neon's own pool waits for the end of the statement.
   if (!neon || isThaw) await request('timed out', () => pool.query({ text: 'select pg_sleep(60)', query_timeout: 100 }))
