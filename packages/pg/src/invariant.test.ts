@@ -23,6 +23,7 @@ const SOON_MILLIS = 500_000
 const SETTINGS = { max_connections: 100 }
 
 const thaw = (config: object) => new Pool(config) as unknown as pg.Pool
+const sharing = (config: object) => new Pool({ ...config, share: true } as object) as unknown as pg.Pool
 
 /** What fails first, shrunk. */
 async function judge(make: (config: object) => pg.Pool, what: 'calm' | 'any', count: number, patienceMillis?: number): Promise<string> {
@@ -30,7 +31,8 @@ async function judge(make: (config: object) => pg.Pool, what: 'calm' | 'any', co
   await prepare(server)
   const seed = Number(process.env['THAW_SEED'] ?? Math.trunc(Math.random() * 2 ** 31))
   const numRuns = Number(process.env['THAW_RUNS'] ?? count)
-  const all = fc.sample(programs(what), { seed, numRuns }).entries()
+  const of = programs(what, undefined, make === sharing)
+  const all = fc.sample(of, { seed, numRuns }).entries()
   const failed: { index: number; program: Program; error: unknown }[] = []
   const unhandled: unknown[] = []
   const lane = async () => {
@@ -42,9 +44,7 @@ async function judge(make: (config: object) => pg.Pool, what: 'calm' | 'any', co
   await collectUnhandled(unhandled, () => Promise.all(Array.from({ length: LANES }, lane)))
   const [first] = failed
   if (!first) return [...unhandled, ...(await writtenTwice(server)).map((name) => `${name} was written more than once`)].join('\n')
-  const property = fc.asyncProperty(programs(what), (program) =>
-    playReally(program, `shrunk${Math.random()}`, server, make, patienceMillis),
-  )
+  const property = fc.asyncProperty(of, (program) => playReally(program, `shrunk${Math.random()}`, server, make, patienceMillis))
   const details = await collectUnhandled(unhandled, () =>
     fc.check(property, { seed, path: `${first.index}`, numRuns, interruptAfterTimeLimit: SHRINK_MILLIS }),
   )
@@ -54,6 +54,7 @@ async function judge(make: (config: object) => pg.Pool, what: 'calm' | 'any', co
 test.each([
   ['pg.Pool, the control, as long as nothing is the matter', plain, 'calm', PROGRAMS / 4],
   ['Thaw, whatever happens', thaw, 'any', PROGRAMS],
+  ['Thaw, where reads share connections, whatever happens', sharing, 'any', PROGRAMS / 2],
 ] as const)('no caller gets the rows of another: %s', { timeout: 120_000 }, async (_, make, what, count) => {
   expect(await judge(make, what, count)).toBe('')
 })

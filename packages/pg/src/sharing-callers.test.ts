@@ -94,6 +94,30 @@ test('listeners of the pool that ask: each has its own rows, and the reads that 
   expect([...new Set(told)].sort()).toEqual([101, 102, 103])
 })
 
+test('a setting that the server reloads in between: its ParameterStatus is nobody’s row', PATIENCE, async () => {
+  createPool({ hedge: false })
+  const heard: unknown[] = []
+  pool.on('connect', (client) => {
+    const { connection } = client as unknown as { connection: NodeJS.EventEmitter }
+    connection.on('parameterStatus', (message: { parameterName: string; parameterValue: string }) => heard.push(message.parameterValue))
+  })
+  await pool.query('select 1')
+  const unlock = await lock()
+  const answers = Promise.all([pool.query(COUNT), ...TEN.slice(1, 8).map(ask), pool.query("select current_setting('TimeZone') as n")])
+  await isLocked()
+  try {
+    await server.query("alter system set timezone = 'Asia/Tokyo'")
+    await server.query('select pg_reload_conf()')
+    expect(heard).not.toContain('Asia/Tokyo')
+    await unlock()
+    expect((await answers).map(({ rows }) => rows[0].n)).toEqual([3, 1, 2, 3, 4, 5, 6, 7, 'Asia/Tokyo'])
+    expect(heard).toContain('Asia/Tokyo')
+  } finally {
+    await server.query('alter system reset timezone')
+    await server.query('select pg_reload_conf()')
+  }
+})
+
 describe('a signal of one among many', () => {
   test.each([0, 4, 9])('number %i is aborted while they are under way, and no other', PATIENCE, async (which) => {
     createPool({ hedge: false, max: 2 })
