@@ -89,10 +89,8 @@ describe('on the wire', () => {
     const format = { getTypeParser: (_oid: number, as?: string) => () => as ?? 'text' }
     const forms = [{}, { rowMode: 'array' }, { binary: true, types: format }, { types: format }, { binary: true }] as const
     const before = chunksBefore()
-    const results = await Promise.all(
-      [...forms, ...forms].map((form, n) => pool.query<never>({ text: TEXT, values: [n, 1, 0], ...form })),
-    )
-    const rows = results.map(({ rows: [row] }) => row as { n: unknown } | unknown[])
+    const results = await Promise.all([...forms, ...forms].map((form, n) => pool.query<never>({ text: TEXT, values: [n, 1, 0], ...form })))
+    const rows = results.map(({ rows: [row] }) => row as unknown as { n: unknown } | unknown[])
     const told = rows.map((row) => (Array.isArray(row) ? `row ${row[0]}` : row.n))
     expect(told).toEqual([0, 'row 1', 'binary', 'text', 4, 5, 'row 6', 'binary', 'text', 9])
     expect(flights(before).map(({ executed, synced }) => ({ executed, synced }))).toEqual([{ executed: 10, synced: 1 }])
