@@ -3,12 +3,10 @@
  * sent behind others that have not been answered, and is answered behind them.
  */
 
-/** What is known when a read of `pool.query()` wants a connection. */
+/** What is known when a read of `pool.query()` wants a connection, and none is idle. */
 export interface PlaceFacts {
-  /** A connection that may be handed out unasked, and that no caller has. */
-  readonly hasIdle: boolean
-  /** How long the statements ahead will still take on the connection that is free first, of those that may be shared. Undefined: there is none. */
-  readonly aheadMillis: number | undefined
+  /** How long the statements ahead will still take on the connection that is free first, of those that may be shared. */
+  readonly aheadMillis: number
   /** Its text usually takes long, or was never seen. */
   readonly isSlow: boolean
   /** The usual round trip. */
@@ -24,23 +22,19 @@ export interface PlaceFacts {
 }
 
 /**
- * - `idle`: it takes the idle connection.
  * - `share`: it goes out now, behind those ahead. `share and dial`: and one more connection is opened, for those who come next.
- * - `wait`: until a connection is free. `dial`: the same, and one is opened for it.
+ * - `own`: it waits until a connection is free, or has been opened.
  */
-export type Place = 'idle' | 'share' | 'share and dial' | 'wait' | 'dial'
+export type Place = 'share' | 'share and dial' | 'own'
 
-/** Read top to bottom, the first line that applies wins. */
-export function choosePlace(facts: PlaceFacts): Place {
-  const { aheadMillis, hasRoom, dialling, dialMillis } = facts
-  if (facts.hasIdle) return 'idle'
-  if (aheadMillis === undefined) return hasRoom ? 'dial' : 'wait'
+/** No connection is idle, and one may be shared. Read top to bottom, the first line that applies wins. */
+export function choosePlace({ aheadMillis, isSlow, roundTripMillis, dialMillis, dialling, hasRoom, max }: PlaceFacts): Place {
   // The order is the one that waiting has: no caller is served later than it would have been.
-  if (facts.max === 1) return 'share'
-  if (facts.isSlow) return hasRoom ? 'dial' : 'wait'
+  if (max === 1) return 'share'
+  if (isSlow) return 'own'
   if (!hasRoom) return 'share'
   // Each dial that is under way will take its part of those who come next.
-  if (aheadMillis > dialMillis * (1 + dialling)) return 'dial'
+  if (aheadMillis > dialMillis * (1 + dialling)) return 'own'
   // It is the server's work that is waited for, not the distance: another backend helps. One at a time.
-  return dialling === 0 && aheadMillis > facts.roundTripMillis ? 'share and dial' : 'share'
+  return dialling === 0 && aheadMillis > roundTripMillis ? 'share and dial' : 'share'
 }

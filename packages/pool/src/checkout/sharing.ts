@@ -206,7 +206,6 @@ export class Sharing implements LedgerHost {
     if (!lane) return undefined
     const hasRoom = pool._clients.length < pool.options.max
     const choice = choosePlace({
-      hasIdle: false,
       aheadMillis: lane.aheadMillis,
       isSlow: this.paces.isSlow(read.pace),
       roundTripMillis: this.paces.roundTripMillis,
@@ -216,7 +215,7 @@ export class Sharing implements LedgerHost {
       max: pool.options.max,
     })
     if (choice === 'share and dial') this.#host.dialer.dial()
-    const ledger = choice === 'share' || choice === 'share and dial' ? this.#open(lane) : undefined
+    const ledger = choice === 'own' ? undefined : this.#open(lane)
     return ledger && { ledger, at: now }
   }
 
