@@ -2,7 +2,7 @@
  * A read whose connection has been forgotten, with others behind it.
  *
  * What breaks: the statement has arrived, then a NAT forgets the connection, or a host that stood in between restarts. The client's next byte would be answered by a FIN or
- * an RST, but there is none to send; the backend finds nobody to answer, and is gone. With plain `pg` the call hangs, and on `max: 1` all others wait behind it for ever. With Thaw
+ * an RST, but there is none to send; the backend has no client to answer, and is gone. With plain `pg` the call hangs, and on `max: 1` all others wait behind it for ever. With Thaw
  * the server is asked. That it does not know the backend proves nothing, as another server may have been asked; but a read can be sent again, so it does not keep others waiting.
  */
 

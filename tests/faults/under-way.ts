@@ -17,7 +17,7 @@ const OTHERS: { readonly [Name in 'kind' | 'idle' | 'wire' | 'clock']: readonly 
   clock: ['clock running', 'clock stopped'],
 }
 
-/** Nobody is told: what was sent has arrived, and perhaps no other byte is. So none is lost, and what was struck is seen in the proxy. */
+/** Neither side is told: what was sent has arrived, and perhaps no other byte is. So none is lost, and what was struck is seen in the proxy. */
 const UNSEEN = /at the next byte$|silently dropped$/
 /** Longer than any call may take on Thaw. */
 const CAP_MILLIS = 40_000

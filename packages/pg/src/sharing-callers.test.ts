@@ -94,7 +94,7 @@ test('listeners of the pool that ask: each has its own rows, and the reads that 
   expect([...new Set(told)].sort()).toEqual([101, 102, 103])
 })
 
-test('a setting that the server reloads in between: its ParameterStatus is nobody’s row', PATIENCE, async () => {
+test('a setting that the server reloads in between: its ParameterStatus is no row', PATIENCE, async () => {
   createPool({ hedge: false })
   const heard: unknown[] = []
   pool.on('connect', (client) => {

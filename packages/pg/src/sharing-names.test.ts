@@ -57,7 +57,7 @@ describe('one connection, one that is told, as with pg.Pool: those behind it, un
     expect(pool.stats()).toMatchObject({ connected: 1, total: 1 })
   })
 
-  test('a value that is wrong under any name is told to whoever gave it', PATIENCE, async () => {
+  test('a value that is wrong under any name is told to the caller that gave it', PATIENCE, async () => {
     createPool({ hedge: false })
     for (let turn = 0; turn < 3; turn++) await outcomes()
     const values = [1, 'no number', 1, 'none either', 1]
