@@ -21,6 +21,10 @@ export interface FleetTold {
   readonly failures: readonly string[]
   /** Sessions that were lost, by what the pools say. */
   readonly lost: number
+  /** Of those: ended by the server's `idle_session_timeout`. */
+  readonly endedThemselves: number
+  /** Sessions that were given up on a full server. */
+  readonly yielded: number
   readonly reconnected: number
 }
 
@@ -117,6 +121,8 @@ const calls: Record<string, number> = {}
 const confirmed: string[] = []
 const failures: string[] = []
 let lost = 0
+let endedThemselves = 0
+let yielded = 0
 let reconnected = 0
 let isOver = false
 let running: Promise<unknown> = Promise.resolve()
@@ -133,9 +139,11 @@ async function live(pool: Pool, name: string, { seed, thinkMillis }: FleetWork):
       confirmed.push(...(await use(pool, `${name}-${call}-`, random() * thinkMillis)))
       calls[what] = (calls[what] ?? 0) + 1
     } catch (error) {
-      failures.push(`${what}: ${(error as Error).message}`)
+      const { message, code, cause } = error as Error & { code?: string }
+      failures.push(`${what}: ${code} ${message} ${(cause as Error | undefined)?.message ?? ''}`)
     }
   }
+  yielded += pool.stats().fleet?.yielded ?? 0
   await pool.end()
 }
 
@@ -145,6 +153,7 @@ serve({
       const pool = new Pool({ connectionString: work.url, max: 1, idleTimeoutMillis: 0, fleet: 'ledger', connectionTimeoutMillis: 60_000 })
       pool.subscribe((event) => {
         if (event.type === 'stale') lost++
+        if (event.type === 'stale' && event.code === '57P05') endedThemselves++
         if (event.type === 'connected') reconnected++
       })
       return live(pool, `${work.seed}-${i}`, { ...work, seed: work.seed * 1000 + i })
@@ -154,6 +163,6 @@ serve({
   async stop(): Promise<FleetTold> {
     isOver = true
     await running
-    return { calls, confirmed, failures, lost, reconnected }
+    return { calls, confirmed, failures, lost, endedThemselves, yielded, reconnected }
   },
 })

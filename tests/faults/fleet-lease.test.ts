@@ -2,26 +2,35 @@
  * A fleet ends the sessions of members that sleep, and none loses a statement: they are ended under load, as fast as the lease allows, while their owners read, write, hold
  * clients and transactions for seconds, and are frozen at any instruction, between the proof and the statement too.
  *
- * THAW_SEED repeats a schedule; THAW_EVICTIONS says how many sessions are ended. `pnpm bench fleet-lease` ends 100,000.
+ * THAW_SEED repeats a schedule; THAW_EVICTIONS says how many sessions are ended, THAW_MINUTES after what time it is enough. `pnpm bench fleet-lease` ends
+ * 100,000. A long run also has the server full for a while, again and again: members give sessions up, and sessions end by themselves.
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from '@thaw/pg'
 import { createSeededRandom, type FreezableProcess, type PostgresServer, spawnFreezable, startPostgres } from '@thaw/testkit'
+import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { FleetTold, FleetWork } from './fleet-child.ts'
 
 const EVICTIONS = Number(process.env['THAW_EVICTIONS'] ?? 300)
 const isLong = EVICTIONS > 1000
+const MOST_MILLIS = Number(process.env['THAW_MINUTES'] ?? Number.POSITIVE_INFINITY) * 60_000
 const PROCESSES = isLong ? 4 : 2
 const RUNTIMES = isLong ? 100 : 50
+/** The server is full for this long, and then not: members take turns, and their sessions end by themselves. */
+const FULL_MILLIS = 3000
+const ROOMY_MILLIS = 20_000
 const seed = Number(process.env['THAW_SEED'] ?? Math.floor(Math.random() * 1e6))
 
 let server: PostgresServer
 
 beforeAll(async () => {
   server = await startPostgres({ settings: { max_connections: 600 }, authentication: 'trust' })
+  await server.query('create role runtime login')
+  await server.query('grant all on schema public to runtime')
   await server.query('create table ledger (id text primary key)')
+  await server.query('grant all on ledger to runtime')
   await server.query("create function note(text) returns void language sql as 'insert into ledger values ($1)'")
 })
 afterAll(() => server.close())
@@ -44,6 +53,31 @@ async function endSleepers(until: () => boolean): Promise<{ evicted: number; spa
 }
 let total = 0
 
+/** Strangers take all that is left, again and again, for a moment. Returns how often. */
+async function fillUp(until: () => boolean): Promise<number> {
+  let times = 0
+  while (!until()) {
+    const strangers: pg.Client[] = []
+    for (let isFull = false; !isFull && !until(); ) {
+      const client = new pg.Client({ connectionString: runtimeUrl(), application_name: 'stranger' })
+      client.on('error', () => {})
+      isFull = await client.connect().then(
+        () => false,
+        () => true,
+      )
+      if (!isFull) strangers.push(client)
+    }
+    times++
+    await sleep(FULL_MILLIS)
+    await Promise.all(strangers.map((client) => client.end()))
+    await sleep(ROOMY_MILLIS)
+  }
+  return times
+}
+
+/** Not a superuser, for whom three sessions are reserved: those are for the test itself. */
+const runtimeUrl = () => `postgres://runtime@${server.host}:${server.port}/postgres`
+
 /** At random instants, for longer than the lease. */
 async function freeze(child: FreezableProcess, random: () => number, until: () => boolean): Promise<number> {
   let count = 0
@@ -61,12 +95,13 @@ test(`${EVICTIONS} sessions that sleep are ended, and no statement is lost to on
   const random = createSeededRandom(seed)
   const children = await Promise.all(Array.from({ length: PROCESSES }, () => spawnFreezable(new URL('./fleet-child.ts', import.meta.url))))
   try {
-    const works = children.map((_, i): FleetWork => ({ url: server.url, runtimes: RUNTIMES, seed: seed + i, thinkMillis: 4000 }))
+    const works = children.map((_, i): FleetWork => ({ url: runtimeUrl(), runtimes: RUNTIMES, seed: seed + i, thinkMillis: 4000 }))
     await Promise.all(children.map((child, i) => child.call('start', works[i])))
-    const isOver = () => total >= EVICTIONS
     const began = performance.now()
-    const [{ evicted, spared }, ...freezes] = await Promise.all([
+    const isOver = () => total >= EVICTIONS || performance.now() - began > MOST_MILLIS
+    const [{ evicted, spared }, filled, ...freezes] = await Promise.all([
       endSleepers(isOver),
+      isLong ? fillUp(isOver) : 0,
       // One is never frozen.
       ...children.slice(1).map((child) => freeze(child, random, isOver)),
     ])
@@ -76,7 +111,7 @@ test(`${EVICTIONS} sessions that sleep are ended, and no statement is lost to on
     for (const each of told) for (const [what, count] of Object.entries(each.calls)) calls[what] = (calls[what] ?? 0) + count
     const sum = (of: (each: FleetTold) => number) => told.reduce((all, each) => all + of(each), 0)
     console.log(
-      `THAW_SEED=${seed}: ${evicted} sessions ended in ${seconds} s, ${freezes.reduce((all, each) => all + each, 0)} freezes, ${sum(({ reconnected }) => reconnected)} connections, at most ${spared} spared; ${JSON.stringify(calls)}`,
+      `THAW_SEED=${seed}: ${evicted} sessions ended in ${seconds} s, ${freezes.reduce((all, each) => all + each, 0)} freezes, ${sum(({ reconnected }) => reconnected)} connections, ${filled} times full: ${sum((each) => each.yielded)} sessions given up, ${sum((each) => each.endedThemselves)} ended by themselves; at most ${spared} spared; ${JSON.stringify(calls)}`,
     )
     expect(told.flatMap(({ failures }) => failures)).toEqual([])
     const { rows } = await server.query<{ id: string }>('select id from ledger order by id')
@@ -84,6 +119,7 @@ test(`${EVICTIONS} sessions that sleep are ended, and no statement is lost to on
     // Each way of using it has met those who end sessions.
     expect(Object.keys(calls)).toHaveLength(12)
     expect(spared).toBeGreaterThan(0)
+    if (isLong) expect(sum((each) => each.yielded)).toBeGreaterThan(0)
   } finally {
     await Promise.all(children.map((child) => child.kill()))
   }

@@ -6,10 +6,12 @@ import {
   FLEET_LEASE_MILLIS,
   FLEET_TRUST_MILLIS,
   fleetNames,
+  inventsProcessIds,
   isCrowded,
   isEviction,
   LATE_ANSWER_MILLIS,
   poolerAt,
+  readFleetName,
   troubleOf,
   wasSentInTime,
 } from './fleet.ts'
@@ -140,4 +142,36 @@ test.each([
   [undefined, 'failed'],
 ])('a look that fails with %s: %s', (code, trouble) => {
   expect(troubleOf(Object.assign(new Error('no'), { code }))).toBe(trouble)
+})
+
+test.each([
+  ['ep-cool-1.eu-central-1.aws.neon.tech', true],
+  ['ep-cool-1.c-2.eu-central-1.aws.neon.tech', true],
+  ['ep-cool-1-pooler.eu-central-1.aws.neon.tech', false],
+  ['eu-central-1.aws.neon.tech', false],
+  ['ep-cool-1.neon.tech.example', false],
+  ['db.example', false],
+])("a process id is invented at %s, although the backend is the client's own: %s", (host, invented) => {
+  expect(inventsProcessIds(host)).toBe(invented)
+})
+
+describe('what a session is called', () => {
+  const fleet = { name: 'orders' }
+  test.each([
+    ['fleet:orders', true, ''],
+    ['shop fleet:orders*', true, 'shop '],
+    ['caf\\xc3\\xa9 fleet:orders', true, 'caf\\xc3\\xa9 '],
+    ['report', false, 'report '],
+    ['', false, ''],
+    ['xfleet:orders', false, 'xfleet:orders '],
+  ])('%s: of the fleet: %s, and what is in front is kept', (told, isMember, front) => {
+    expect(readFleetName(fleet, told)).toEqual({
+      isMember,
+      names: { resting: `${front}fleet:orders`, held: `${front}fleet:orders*` },
+    })
+  })
+
+  test('leaves no room: then there are no names', () => {
+    expect(readFleetName(fleet, 'x'.repeat(60))).toEqual({ isMember: false, names: undefined })
+  })
 })

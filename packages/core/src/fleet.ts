@@ -135,6 +135,22 @@ export function fleetNames(fleet: Pick<Fleet, 'name'>, applicationName: string |
   })
 }
 
+/**
+ * What the server calls a session: is it one of the fleet's? `names`: with what stands there now in front, because the user's code may have changed it. Undefined: they would not fit.
+ */
+export function readFleetName(
+  fleet: Pick<Fleet, 'name'>,
+  told: string,
+): { readonly isMember: boolean; readonly names: FleetNames | undefined } {
+  const suffix = Object.values(fleetSuffixes(fleet)).find((end) => told === end || told.endsWith(` ${end}`))
+  const front = suffix === undefined ? told : told.slice(0, told.length - suffix.length).trimEnd()
+  try {
+    return { isMember: suffix !== undefined, names: fleetNames(fleet, front) }
+  } catch {
+    return { isMember: suffix !== undefined, names: undefined }
+  }
+}
+
 function bytesOf(text: string): Uint8Array {
   return new TextEncoder().encode(text)
 }
@@ -170,6 +186,18 @@ const POOLERS: readonly PoolerRow[] = [
   { pooler: 'PgBouncer', hosts: /\.supabase\.co$/i, ports: [6543], instead: `${KEEP_IT} Or take port 5432.` },
 ]
 
+/**
+ * Neon's proxy gives each client one backend of its own, and invents the process id that it tells: `get_key` in proxy/src/cancellation.rs of
+ * neondatabase/neon. So at these addresses the process id does not tell a pooler from a server. What is pooled has another name, see above. An address
+ * without the endpoint's name is none of them: the endpoint in the option `options` may be the pooled one.
+ */
+const INVENTED = /^ep-[^.]+\..*neon\.tech$/i
+
+/** Does the server's process id at this address differ from the one that the login tells, although no pooler is in between? */
+export function inventsProcessIds(host: string): boolean {
+  return INVENTED.test(host) && poolerAt(host, undefined) === undefined
+}
+
 /** What a look has found. */
 export interface Census {
   /** Sessions, and how many there may be, by the limit that is nearest. */
@@ -203,6 +231,8 @@ export type FleetTrouble =
   | 'no-function'
   /** Of sessions of the fleet, this role may not see whether they are idle; or `track_activities` is off. */
   | 'hidden'
+  /** The user's code has changed `application_name`, to one with which the name of the fleet does not fit. The session is not counted in the fleet. */
+  | 'name'
   /** `sessions` is more than the server, the database or the role allow. The smaller one counts. */
   | 'sessions-above-limit'
   /** The look failed otherwise. */

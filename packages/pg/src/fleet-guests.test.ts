@@ -1,13 +1,10 @@
 /** A fleet among roles, settings and habits that it did not expect. Each test is a fleet of its own, so that all leases run out at once. */
 
-import type { ThawEvent } from '@thaw/core'
 import { type PostgresServer, sessionsOf, startPostgres, waitForSessions } from '@thaw/testkit'
 import stock from 'pg'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { Pool, type PoolConfig } from './index.ts'
-
-const PATIENCE = { timeout: 20_000, interval: 50 }
-const PATIENT = 60_000
+import { openScene, PATIENCE, PATIENT } from '../test/fleet-scene.ts'
+import type { Pool } from './index.ts'
 
 let server: PostgresServer
 
@@ -26,65 +23,6 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-interface Scene extends AsyncDisposable {
-  readonly fleet: string
-  readonly events: readonly ThawEvent[]
-  /** Of this fleet, as that role, in that database. */
-  member(config?: PoolConfig & { readonly sessions?: number; readonly keep?: number }, role?: string, database?: string): Pool
-  troubles(): string[]
-  evicted(): number
-  /** The names of all its sessions. */
-  names(): Promise<string[]>
-  /** Until every session of that name may be ended. */
-  asleep(name?: string): Promise<void>
-}
-
-let scenes = 0
-
-function open(): Scene {
-  const fleet = `f${++scenes}`
-  const events: ThawEvent[] = []
-  const pools: Pool[] = []
-  const names = async () => {
-    const { rows } = await server.query<{ name: string }>(
-      'select application_name as name from pg_stat_activity where application_name ~ $1 order by backend_start',
-      [`(^| )fleet:${fleet}[*]?$`],
-    )
-    return rows.map(({ name }) => name)
-  }
-  return {
-    fleet,
-    events,
-    names,
-    member({ sessions, keep, ...config } = {}, role = 'postgres', database = 'postgres') {
-      const url = new URL(server.url)
-      if (role !== 'postgres') Object.assign(url, { username: role, password: 'x' })
-      url.pathname = database
-      const options = { connectionString: url.href, max: 1, idleTimeoutMillis: 0, hedge: false as const }
-      const pool = new Pool({ ...options, fleet: { name: fleet, sessions, keep }, ...config })
-      pool.subscribe((event) => events.push(event))
-      pools.push(pool)
-      return pool
-    },
-    troubles: () => events.flatMap((event) => (event.type === 'fleetTrouble' ? [event.reason] : [])),
-    evicted: () => events.reduce((all, event) => all + (event.type === 'evicted' ? event.sessions : 0), 0),
-    async asleep(name = `fleet:${fleet}`) {
-      await vi.waitFor(async () => {
-        const { rows } = await server.query<{ fresh: number; all: number }>(
-          `select count(*) filter (where state_change > clock_timestamp() - interval '1.5 seconds')::int as fresh, count(*)::int as all
-           from pg_stat_activity where application_name = $1`,
-          [name],
-        )
-        expect(rows[0]?.all).toBeGreaterThan(0)
-        expect(rows[0]?.fresh).toBe(0)
-      }, PATIENCE)
-    },
-    async [Symbol.asyncDispose]() {
-      await Promise.all(pools.map((pool) => pool.end({ timeoutMillis: 1000 })))
-    },
-  }
-}
-
 // At once: what takes time is that each lease has to run out.
 describe.concurrent('a fleet', () => {
   describe('the name', () => {
@@ -92,7 +30,7 @@ describe.concurrent('a fleet', () => {
       ['fallback_application_name', { fallback_application_name: 'shop' }],
       ['the options of the server', { options: '-c search_path=public -c application_name=shop' }],
     ])('of the user is kept in front, wherever it is said: %s', { timeout: PATIENT }, async (_where, config) => {
-      await using scene = open()
+      await using scene = openScene(server)
       await scene.member(config).query('select 1')
       // The first look of a process goes out behind the first statement.
       await vi.waitFor(async () => expect(await scene.names()).toEqual([`shop fleet:${scene.fleet}`]), PATIENCE)
@@ -101,7 +39,7 @@ describe.concurrent('a fleet', () => {
     test('may have odd bytes, of which PostgreSQL makes four each: they are counted, and its session is known', {
       timeout: PATIENT,
     }, async () => {
-      await using scene = open()
+      await using scene = openScene(server)
       expect(() => scene.member({ application_name: 'é'.repeat(10) })).toThrow(/too long for PostgreSQL by \d+ bytes.*spells each byte/)
       const sleeper = scene.member({ application_name: 'café' })
       await sleeper.query('select 1')
@@ -113,7 +51,7 @@ describe.concurrent('a fleet', () => {
 
   describe('of what a session has', () => {
     test('an advisory lock is seen by the server, if a function has taken it', { timeout: PATIENT }, async () => {
-      await using scene = open()
+      await using scene = openScene(server)
       const leader = scene.member()
       await leader.query('select lead()')
       await scene.member().query('select 1')
@@ -134,7 +72,7 @@ describe.concurrent('a fleet', () => {
       ['signaller', 'hidden', 0],
       ['ender', undefined, 1],
     ])('of a role that is another one, %s: %s', { timeout: PATIENT }, async (role, trouble, ended) => {
-      await using scene = open()
+      await using scene = openScene(server)
       await scene.member({}, 'app').query('select 1')
       await scene.asleep()
       await scene.member({ sessions: 1 }, role).query('select 1')
@@ -145,7 +83,7 @@ describe.concurrent('a fleet', () => {
     test("of a superuser is bounded by the server's limit alone: PostgreSQL does not enforce the others on superusers", {
       timeout: PATIENT,
     }, async () => {
-      await using scene = open()
+      await using scene = openScene(server)
       for (const pool of Array.from({ length: 4 }, () => scene.member({}, 'chief'))) {
         await pool.query('select 1')
         // The first look of a process comes behind the first statement.
@@ -155,7 +93,7 @@ describe.concurrent('a fleet', () => {
     })
 
     test('is of no use where activities are not tracked, and it says so', { timeout: PATIENT }, async () => {
-      await using scene = open()
+      await using scene = openScene(server)
       const sleeper = scene.member({}, 'blind')
       await sleeper.query('select 1')
       await waitForSessions(server, `fleet:${scene.fleet}`, 1)
@@ -172,7 +110,7 @@ describe.concurrent('a fleet', () => {
     await admin.query('set allow_system_table_mods = on')
     await admin.query('alter function pg_stat_get_activity(int) rename to no_such_function')
     await admin.end()
-    await using scene = open()
+    await using scene = openScene(server)
     const pools = [scene.member({}, 'app', 'other_engine'), scene.member({}, 'app', 'other_engine')]
     for (const pool of pools) {
       for (let i = 0; i < 3; i++) expect((await pool.query('select $1::int as i', [i])).rows).toEqual([{ i }])
@@ -192,7 +130,7 @@ describe.concurrent('a fleet', () => {
       // Functions that use a database with a long one are those that let it sleep.
       ['patient', '10min'],
     ])("is three seconds with keep: 0, and the role's own while a caller has it: %s", { timeout: PATIENT }, async (role, own) => {
-      await using scene = open()
+      await using scene = openScene(server)
       const pool = scene.member({ keep: 0 }, role)
       await pool.query('select 1')
       expect(await timeout(pool)).toBe('3s')
@@ -202,7 +140,7 @@ describe.concurrent('a fleet', () => {
     })
 
     test('is the lease on a crowded server, where no session could be ended', { timeout: PATIENT }, async () => {
-      await using scene = open()
+      await using scene = openScene(server)
       const pool = scene.member({ sessions: 1 }, 'patient')
       await pool.query('select 1')
       expect(await timeout(pool)).toBe('1500ms')
@@ -211,8 +149,21 @@ describe.concurrent('a fleet', () => {
       client.release()
     })
 
+    test("is the role's own for a caller who comes before the answer to the look, too", { timeout: PATIENT }, async () => {
+      await using scene = openScene(server)
+      const pool = scene.member({ keep: 0 })
+      // Behind the first statement, or behind a transaction: the look is on its way.
+      await pool.query('select 1')
+      for (let i = 0; i < 2; i++) {
+        const client = await pool.connect()
+        await client.query('select 1')
+        expect(await timeout(client)).toBe('0')
+        client.release()
+      }
+    })
+
     test("is the user's own if that is shorter", { timeout: PATIENT }, async () => {
-      await using scene = open()
+      await using scene = openScene(server)
       const pool = scene.member({ keep: 0, options: '-c idle_session_timeout=2s' })
       await pool.query('select 1')
       expect(await timeout(pool)).toBe('2s')
@@ -223,7 +174,7 @@ describe.concurrent('a fleet', () => {
     test("is no error of the pool, on which node-postgres' own example ends the process; and casts no doubt on others", {
       timeout: PATIENT,
     }, async () => {
-      await using scene = open()
+      await using scene = openScene(server)
       const pool = scene.member({ max: 2 })
       const errors: Error[] = []
       pool.on('error', (error) => errors.push(error))
@@ -249,7 +200,7 @@ describe.concurrent('a fleet', () => {
 
   describe('what may fail', () => {
     test('is the lock that proves that no member ends the session: then nothing is sent on it', { timeout: PATIENT }, async () => {
-      await using scene = open()
+      await using scene = openScene(server)
       const pool = scene.member({ lock_timeout: 50 })
       await pool.query('select 1')
       const [old] = await sessionsOf(server, `fleet:${scene.fleet}`)
@@ -272,7 +223,7 @@ describe.concurrent('a fleet', () => {
     }, async () => {
       const admin = new stock.Client({ connectionString: server.url.replace(/postgres$/, 'walled') })
       await admin.connect()
-      await using scene = open()
+      await using scene = openScene(server)
       const renaming = scene.member({}, 'app', 'walled')
       await renaming.query('select 1')
       // Its second look is due when the lease is over.

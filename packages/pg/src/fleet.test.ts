@@ -354,7 +354,7 @@ describe('a proof', () => {
 describe('where it cannot be', () => {
   test.each([
     ['a role that may end no session', 'revoke execute on function pg_terminate_backend from public', 'no-right'],
-    ['a role that may see nothing', 'revoke select on pg_stat_activity from public', 'no-right'],
+    ['a role that may see nothing', 'revoke execute on function pg_stat_get_activity from public', 'no-right'],
   ])('goes on without it, and says so once: %s', async (_what, revoke, reason) => {
     await server.query("create role poor login password 'x'")
     await server.query('grant all on orders to poor')
@@ -372,7 +372,7 @@ describe('where it cannot be', () => {
     } finally {
       await endPools()
       await server.query('grant execute on function pg_terminate_backend to public')
-      await server.query('grant select on pg_stat_activity to public')
+      await server.query('grant execute on function pg_stat_get_activity to public')
       await server.query('drop owned by poor')
       await server.query('drop role poor')
       await server.query('truncate orders')

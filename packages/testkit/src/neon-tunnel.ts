@@ -3,9 +3,10 @@
 import { connect, type Socket } from 'node:net'
 import { createWebSocketStream, type WebSocket } from 'ws'
 import { COMPUTE_UNREACHABLE, type ComputeAddress } from './neon-compute.ts'
+import type { NeonKeys } from './neon-keys.ts'
 
-/** Joins the WebSocket to the database. What the client sends before the database is reached waits. */
-export function openTunnel(webSocket: WebSocket, reach: () => Promise<ComputeAddress>): void {
+/** Joins the WebSocket to the database. What the client sends before the database is reached waits. `keys`: as the client is to know them. */
+export function openTunnel(webSocket: WebSocket, reach: () => Promise<ComputeAddress>, keys?: NeonKeys): void {
   const client = createWebSocketStream(webSocket)
   // A client that disconnects: the database's side is told below.
   client.on('error', () => {})
@@ -15,7 +16,8 @@ export function openTunnel(webSocket: WebSocket, reach: () => Promise<ComputeAdd
       (server) => {
         server.on('error', () => client.destroy())
         client.on('close', () => server.destroy())
-        client.pipe(server).pipe(client)
+        if (keys) client.pipe(keys.toServer()).pipe(server).pipe(keys.toClient()).pipe(client)
+        else client.pipe(server).pipe(client)
       },
       () => client.end(errorResponse(COMPUTE_UNREACHABLE)),
     )

@@ -5,6 +5,7 @@ import { WebSocketServer } from 'ws'
 import { type FaultProxy, startFaultProxy } from './fault-proxy.ts'
 import { findFreePort } from './free-port.ts'
 import { createCompute, type NeonCompute } from './neon-compute.ts'
+import { NeonKeys } from './neon-keys.ts'
 import { answerSql, type SqlAnswer } from './neon-sql.ts'
 import { openTunnel } from './neon-tunnel.ts'
 import { type PostgresOptions, type PostgresServer, startPostgres } from './postgres.ts'
@@ -13,6 +14,8 @@ import { type PostgresOptions, type PostgresServer, startPostgres } from './post
 export interface NeonOptions {
   /** The PostgreSQL behind it, as for `startPostgres`. Default: as there. */
   readonly postgres?: Omit<PostgresOptions, 'tls' | 'authentication'>
+  /** Sessions over WebSocket are told a process id and a key that Neon made up, as by the real one. Default: PostgreSQL's own. */
+  readonly inventsProcessIds?: boolean
   /** The port that clients connect to. Default: a free one. */
   readonly port?: number
 }
@@ -82,7 +85,7 @@ const WAKE_MILLIS = 500
  *
  * As the real one: HTTP requests run on connections of their own, transactions with their isolation level, read-only and deferrable; values travel
  * as text; a client that hangs up has its statement cancelled; a compute that sleeps is woken. Not there: accounts, branches, JSON Web Tokens,
- * `-pooler` hosts, limits. And the process ids that it tells are PostgreSQL's own.
+ * `-pooler` hosts, limits. And the process ids that it tells are PostgreSQL's own, unless `inventsProcessIds` is set.
  *
  * Throws what {@link startPostgres} throws, and if the port is taken.
  */
@@ -91,7 +94,7 @@ export async function startNeon(options: NeonOptions = {}): Promise<Neon> {
   const postgres = await startPostgres({ ...options.postgres, authentication: 'password' })
   const proxy = await startFaultProxy(postgres)
   const compute = createCompute(postgres, proxy)
-  const gate = new NeonGate(postgres, compute)
+  const gate = new NeonGate(postgres, compute, options.inventsProcessIds ? new NeonKeys() : undefined)
   const network = await startFaultProxy({ host: '127.0.0.1', port: await gate.listen() }, options.port ? { port: options.port } : {})
   let closing: Promise<void> | undefined
   const close = async () => {
@@ -133,12 +136,14 @@ class NeonGate {
   readonly counters: { requests: number; webSockets: number; answered: number; readonly wakes: number }
   readonly #postgres: PostgresServer
   readonly #compute: NeonCompute
+  readonly #keys: NeonKeys | undefined
   readonly #planned: Planned[] = []
   // As the real one, it leaves it to the client to close what is idle.
   readonly #server = createServer({ keepAliveTimeout: 0 })
   readonly #webSockets = new WebSocketServer({ noServer: true })
 
-  constructor(postgres: PostgresServer, compute: NeonCompute) {
+  constructor(postgres: PostgresServer, compute: NeonCompute, keys: NeonKeys | undefined) {
+    this.#keys = keys
     this.#postgres = postgres
     this.#compute = compute
     this.counters = {
@@ -218,7 +223,7 @@ class NeonGate {
     }
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       this.counters.webSockets++
-      openTunnel(webSocket, () => this.#compute.address())
+      openTunnel(webSocket, () => this.#compute.address(), this.#keys)
     })
   }
 }

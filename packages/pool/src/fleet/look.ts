@@ -8,7 +8,8 @@ import { type Census, FLEET_LEASE_MILLIS, type Fleet, FULL_SHARE, fleetSuffixes,
 /**
  * Counts the sessions, and ends the longest idle ones of the fleet where there are too many, by whichever limit. Then names its own session, if `$9` says how.
  *
- * - `$1`: the backend, as the login told it. A pooler's is another one: then nothing is done.
+ * - `$1`: the backend, as the login told it. A pooler's is another one: then nothing is done. Null: the address is known to lead to one backend, and what
+ *   the login tells is invented.
  * - `$2`, `$3`: how the names of the fleet end. Of others nothing is touched.
  * - Only of this database, only idle, only for longer than the lease, and only those that the role may end: its own, or any with `pg_signal_backend`.
  * - None that holds an advisory lock, which a function may have taken unseen: that dies with its session.
@@ -17,81 +18,84 @@ import { type Census, FLEET_LEASE_MILLIS, type Fleet, FULL_SHARE, fleetSuffixes,
  * - A session that could not free enough ends by itself when its lease is over, where the server can do that (since 14); with `keep: 0` each one does, a
  *   little later. Unless the user's own `idle_session_timeout` is shorter.
  *
+ * Every function, type and relation is that of `pg_catalog`, whatever the user's `search_path` and temporary objects say. Functions instead of the views
+ * over them: a new session has no view's definition cached, and planning is most of what the look costs.
+ *
  * A role that may not see the state of a session sees its name, its database and its owner all the same, so they are counted.
  */
 export const LOOK = `
 WITH me AS MATERIALIZED (
   SELECT d.oid AS datid, r.oid AS usesysid, r.rolsuper AS super,
-    pg_catalog.pg_backend_pid() = $1::int AS direct,
+    coalesce(pg_catalog.pg_backend_pid() = $1::int, true) AS direct,
     pg_catalog.pg_has_role('pg_signal_backend', 'USAGE') AS signals,
-    current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
-      - coalesce(current_setting('reserved_connections', true), '0')::int AS most,
+    pg_catalog.current_setting('max_connections')::int - pg_catalog.current_setting('superuser_reserved_connections')::int
+      - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int AS most,
     CASE WHEN NOT r.rolsuper THEN nullif(d.datconnlimit, -1) END AS most_of_database,
     CASE WHEN NOT r.rolsuper THEN nullif(r.rolconnlimit, -1) END AS most_of_role
-  FROM pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname = current_database() AND r.rolname = session_user
+  FROM pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname = pg_catalog.current_database() AND r.rolname = session_user
 ), there AS MATERIALIZED (
   SELECT s.pid, s.datid = me.datid AS near, s.usesysid = me.usesysid AS mine, s.usesysid, s.state, s.state_change,
-    s.application_name = $2 OR right(s.application_name, length($2) + 1) = ' ' || $2 AS resting,
-    s.application_name = $3 OR right(s.application_name, length($3) + 1) = ' ' || $3 AS held
-  FROM pg_catalog.pg_stat_activity s, me WHERE s.datid IS NOT NULL AND coalesce(s.backend_type, 'client backend') = 'client backend'
+    s.application_name = $2 OR pg_catalog.right(s.application_name, pg_catalog.length($2) + 1) = ' ' || $2 AS resting,
+    s.application_name = $3 OR pg_catalog.right(s.application_name, pg_catalog.length($3) + 1) = ' ' || $3 AS held
+  FROM pg_catalog.pg_stat_get_activity(NULL) s, me WHERE s.datid IS NOT NULL AND coalesce(s.backend_type, 'client backend') = 'client backend'
 ), counted AS MATERIALIZED (
-  SELECT count(*) AS used, count(*) FILTER (WHERE near) AS used_of_database, count(*) FILTER (WHERE mine) AS used_of_role,
-    count(*) FILTER (WHERE resting OR held) AS used_of_fleet, count(*) FILTER (WHERE resting AND near) AS resting,
-    count(*) FILTER (WHERE held AND near AND pid <> $1::int) AS held
+  SELECT pg_catalog.count(*) AS used, pg_catalog.count(*) FILTER (WHERE near) AS used_of_database, pg_catalog.count(*) FILTER (WHERE mine) AS used_of_role,
+    pg_catalog.count(*) FILTER (WHERE resting OR held) AS used_of_fleet, pg_catalog.count(*) FILTER (WHERE resting AND near) AS resting,
+    pg_catalog.count(*) FILTER (WHERE held AND near AND pid <> pg_catalog.pg_backend_pid()) AS held
   FROM there
 ), sleepers AS MATERIALIZED (
   SELECT t.pid, t.state_change, t.state, t.state IS NULL OR t.state = 'disabled' AS hidden,
-    t.mine OR pg_has_role(t.usesysid, 'USAGE') OR (me.signals AND
+    t.mine OR pg_catalog.pg_has_role(t.usesysid, 'USAGE') OR (me.signals AND
       (me.super OR NOT coalesce((SELECT rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = t.usesysid), true))) AS endable
-  FROM there t, me WHERE me.direct AND t.near AND t.resting AND t.pid <> $1::int
+  FROM there t, me WHERE me.direct AND t.near AND t.resting AND t.pid <> pg_catalog.pg_backend_pid()
 ), bounds AS MATERIALIZED (
   SELECT used, most, true AS refuses FROM counted, me UNION ALL SELECT used_of_database, most_of_database, true FROM counted, me
   UNION ALL SELECT used_of_role, most_of_role, true FROM counted, me UNION ALL SELECT used_of_fleet, $5::int, false FROM counted
 ), wanted AS MATERIALIZED (
-  SELECT greatest((SELECT max(used - floor(most * $8::float8)) FROM bounds WHERE used > most * $7::float8),
+  SELECT greatest((SELECT pg_catalog.max(used - pg_catalog.floor(most * $8::pg_catalog.float8)) FROM bounds WHERE used > most * $7::pg_catalog.float8),
     (SELECT resting - $6::int FROM counted), 0)::int AS sessions FROM me WHERE direct
 ), locked AS MATERIALIZED (
-  SELECT DISTINCT l.pid FROM pg_catalog.pg_locks l WHERE (SELECT sessions FROM wanted) > 0 AND l.locktype = 'advisory'
+  SELECT DISTINCT l.pid FROM pg_catalog.pg_lock_status() l WHERE (SELECT sessions FROM wanted) > 0 AND l.locktype = 'advisory'
 ), claimed AS MATERIALIZED (
   SELECT pid FROM (
-    SELECT pid FROM sleepers WHERE endable AND state = 'idle' AND state_change < clock_timestamp() - $4::float8 * interval '1 second'
+    SELECT pid FROM sleepers WHERE endable AND state = 'idle' AND state_change < pg_catalog.clock_timestamp() - $4::pg_catalog.float8 * interval '1 second'
       AND pid NOT IN (SELECT pid FROM locked)
     ORDER BY state_change LIMIT (SELECT sessions FROM wanted)
-  ) AS longest WHERE pg_try_advisory_xact_lock($11::int, pid)
+  ) AS longest WHERE pg_catalog.pg_try_advisory_xact_lock($11::int, pid)
 ), ended AS MATERIALIZED (
-  SELECT count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(s.pid)) AS sessions
-  FROM (SELECT count(*), pg_stat_clear_snapshot()::text AS cleared FROM claimed) AS c,
-    LATERAL pg_catalog.pg_stat_get_activity(nullif(length(c.cleared), 0)) AS s
-  WHERE s.pid IN (SELECT pid FROM claimed) AND s.state = 'idle' AND s.state_change < clock_timestamp() - $4::float8 * interval '1 second'
+  SELECT pg_catalog.count(*) FILTER (WHERE pg_catalog.pg_terminate_backend(s.pid)) AS sessions
+  FROM (SELECT pg_catalog.count(*), pg_catalog.pg_stat_clear_snapshot()::pg_catalog.text AS cleared FROM claimed) AS c,
+    LATERAL pg_catalog.pg_stat_get_activity(nullif(pg_catalog.length(c.cleared), 0)) AS s
+  WHERE s.pid IN (SELECT pid FROM claimed) AND s.state = 'idle' AND s.state_change < pg_catalog.clock_timestamp() - $4::pg_catalog.float8 * interval '1 second'
 ), nearest AS (
-  SELECT used, most FROM bounds WHERE most > 0 ORDER BY used::float8 / most DESC LIMIT 1
+  SELECT used, most FROM bounds WHERE most > 0 ORDER BY used::pg_catalog.float8 / most DESC LIMIT 1
 ), named AS MATERIALIZED (
-  SELECT set_config('application_name', $9, false) FROM me WHERE direct AND $9 IS NOT NULL
+  SELECT pg_catalog.set_config('application_name', $9, false) FROM me WHERE direct AND $9 IS NOT NULL
 ), ending AS MATERIALIZED (
-  SELECT set_config('idle_session_timeout', $10, false) FROM me, wanted, ended
+  SELECT pg_catalog.set_config('idle_session_timeout', $10, false) FROM me, wanted, ended
   WHERE direct AND $9 IS NOT NULL AND ($6::int = 0 OR wanted.sessions > ended.sessions)
-    AND current_setting('idle_session_timeout', true)::interval NOT BETWEEN interval '1 us' AND $10::int * interval '1 ms'
+    AND pg_catalog.current_setting('idle_session_timeout', true)::interval NOT BETWEEN interval '1 us' AND $10::int * interval '1 ms'
 )
 SELECT direct::int, nearest.used, nearest.most, coalesce((SELECT sessions FROM wanted), 0), (SELECT sessions FROM ended),
-  held + (SELECT count(*) FROM sleepers WHERE pid IN (SELECT pid FROM locked)), (SELECT count(*) FROM sleepers WHERE hidden),
-  (SELECT count(*) FROM sleepers WHERE NOT endable AND NOT hidden), ($5::int > least(me.most, most_of_database, most_of_role))::int,
-  (SELECT count(*) FROM named), (SELECT count(*) FROM ending),
-  (SELECT count(*) FROM bounds WHERE refuses AND used >= most - most / 20)
+  held + (SELECT pg_catalog.count(*) FROM sleepers WHERE pid IN (SELECT pid FROM locked)), (SELECT pg_catalog.count(*) FROM sleepers WHERE hidden),
+  (SELECT pg_catalog.count(*) FROM sleepers WHERE NOT endable AND NOT hidden), ($5::int > least(me.most, most_of_database, most_of_role))::int,
+  (SELECT pg_catalog.count(*) FROM named), (SELECT pg_catalog.count(*) FROM ending),
+  (SELECT pg_catalog.count(*) FROM bounds WHERE refuses AND used >= most - most / 20)
 FROM me, counted, nearest`
 
 /** The first key of the advisory lock, beside the backend. Any number that is not used otherwise would do; this one is "thaw". */
 const LOCK_CLASS = String(0x74_68_61_77)
 
 /** After an idle time, the session is certain to last once the server has replied to this. */
-export const WAKE = 'SELECT pg_advisory_xact_lock_shared($1::int, pg_backend_pid())'
+export const WAKE = 'SELECT pg_catalog.pg_advisory_xact_lock_shared($1::int, pg_catalog.pg_backend_pid())'
 export const WAKE_VALUES: readonly string[] = [LOCK_CLASS]
 
-/** The parameters of {@link LOOK}. `name`: the name of its own session from now on. */
-export function lookValues(fleet: Fleet, processID: number, name: string | undefined): (string | null)[] {
+/** The parameters of {@link LOOK}. `processID`: undefined if it is invented. `name`: the name of its own session from now on. */
+export function lookValues(fleet: Fleet, processID: number | undefined, name: string | undefined): (string | null)[] {
   const { resting, held } = fleetSuffixes(fleet)
   const { sessions, keep } = fleet
   return [
-    String(processID),
+    processID === undefined ? null : String(processID),
     resting,
     held,
     String(FLEET_LEASE_MILLIS / 1000),
@@ -142,7 +146,7 @@ export function foundIn(row: readonly (string | null)[] | undefined): Found | un
 }
 
 /** Changes the name of its session. */
-export const RENAME = "SELECT set_config('application_name', $1, false)"
+export const RENAME = "SELECT pg_catalog.set_config('application_name', $1, false)"
 /** And it no longer ends by itself, but as the user has it: its caller may take a while. */
-export const RENAME_AND_STAY = `SELECT set_config('application_name', $1, false), set_config(name, reset_val, false)
+export const RENAME_AND_STAY = `SELECT pg_catalog.set_config('application_name', $1, false), pg_catalog.set_config(name, reset_val, false)
 FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'`

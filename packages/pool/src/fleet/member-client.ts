@@ -14,6 +14,8 @@ type WatchedClass = new (...values: unknown[]) => PeerClientBase
 export interface MemberHost {
   /** A client has been created. Before its first byte. */
   made(client: object): void
+  /** The server has told the session's `application_name`: at login, and whenever it has changed. */
+  told(client: PeerClient, vitals: Vitals | undefined, name: string): void
   /** The server is ready for the next statement, whosever the one before was. */
   ready(client: PeerClient, vitals: Vitals): void
   /** A statement of a caller has ended, or the login. */
@@ -36,6 +38,9 @@ export function memberClient(Client: object, host: MemberHost): object {
     constructor(...values: unknown[]) {
       super(...values)
       host.made(this)
+      this.connection?.on('parameterStatus', ({ parameterName, parameterValue }: Setting) => {
+        if (parameterName === 'application_name') host.told(this as unknown as PeerClient, vitalsOf(this), parameterValue)
+      })
     }
 
     /** The statement of the pool's own that is being answered. */
@@ -83,6 +88,12 @@ export function memberClient(Client: object, host: MemberHost): object {
       if (queuedQueriesOf(this).length > 0) this._pulseQueryQueue()
     }
   }
+}
+
+/** pg's own message for a setting that the server reports. */
+interface Setting {
+  readonly parameterName: string
+  readonly parameterValue: string
 }
 
 function vitalsOf(client: object): Vitals | undefined {

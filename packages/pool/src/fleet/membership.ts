@@ -15,10 +15,12 @@ import {
   type FleetNames,
   type FleetTrouble,
   fleetNames,
+  inventsProcessIds,
   isCrowded,
   isEviction,
   LATE_ANSWER_MILLIS,
   read,
+  readFleetName,
   troubleOf,
   wasSentInTime,
 } from '@thaw/core'
@@ -79,6 +81,18 @@ export class Membership implements MemberHost {
     connectionParameters.application_name = names.held
   }
 
+  /** After `SET application_name` nobody would count the session. The user's own name is kept, in front. */
+  told(client: PeerClient, vitals: Vitals | undefined, name: string): void {
+    const names = this.#names.get(client)
+    if (!names || !vitals) return
+    if (name === names.held || name === names.resting) return void (vitals.isMisnamed = false)
+    const { isMember, names: next } = readFleetName(this.#fleet, name)
+    if (next) this.#names.set(client, next)
+    if (isMember) return void (vitals.isMisnamed = false)
+    if (next) vitals.isMisnamed = true
+    else this.#trouble('name', false)
+  }
+
   /** When the trust begins: with the reply; or, if the reply took long, with the request, because the reply may have waited in our socket. */
   ready(client: object, vitals: Vitals): void {
     const now = read(this.#clock)
@@ -102,16 +116,10 @@ export class Membership implements MemberHost {
     const isLogin = vitals.status === undefined
     // The replies to reads that share the connection come first, and to what pg has sent in pipeline mode.
     const isShared = (vitals.ledger !== undefined && vitals.ledger.length > 1) || sentQueriesOf(client).length > 0
-    if (
-      isLogin ||
-      isShared ||
-      status !== 'I' ||
-      vitals.hasLooked ||
-      !this.#mayLook ||
-      !this.#mayName(client, vitals) ||
-      this.mayFollow(client)
-    )
-      return
+    if (isLogin || isShared || status !== 'I' || !this.#mayName(client, vitals)) return
+    // Not before: a SET LOCAL, or a transaction that is rolled back, has changed it for a while only.
+    if (vitals.isMisnamed) this.#claim(client, vitals)
+    if (vitals.hasLooked || !this.#mayLook || this.mayFollow(client)) return
     this.#look(client, vitals, vitals.isPoolQuery && vitals.sessionState === 'none' ? 'resting' : 'held')
   }
 
@@ -206,7 +214,7 @@ export class Membership implements MemberHost {
   }
 
   #mayName(client: PeerClient, vitals: Vitals): boolean {
-    if (this.#memory.isDirect === false) this.#trouble('pooler', true)
+    if (this.#memory.isDirect === false && !isAtNeon(client)) this.#trouble('pooler', true)
     return !this.#isOff && vitals.fleetName !== undefined && this.#names.has(client) && isWatched(client) && !isBroken(client)
   }
 
@@ -222,6 +230,13 @@ export class Membership implements MemberHost {
   #unproven(client: PeerClient, error: Error): void {
     this.#trouble(troubleOf(error), false, codeOf(error))
     client.connection.stream.destroy(wireError('ETIMEDOUT', UNPROVEN))
+  }
+
+  /** Its name is session state, whatever has changed it. */
+  #claim(client: PeerClient, vitals: Vitals): void {
+    vitals.isMisnamed = false
+    if (vitals.sessionState === 'none') vitals.sessionState = 'left'
+    this.#rename(client, vitals, 'held')
   }
 
   #rename(client: PeerClient, vitals: Vitals, next: 'resting' | 'held'): void {
@@ -250,8 +265,11 @@ export class Membership implements MemberHost {
     vitals.fleetName = next
     this.#nextLookAt = Number.POSITIVE_INFINITY
     this.#isCrowded = false
-    const values = lookValues(this.#fleet, Number(client.processID), name)
-    this.#send(client, vitals, new OwnStatement(LOOK, values, (answer) => this.#looked(client, vitals, answer, former)))
+    // From now on it may end by itself. A caller who has it before the answer comes must not lose it.
+    const endedItself = vitals.endsItself === true
+    if (name !== undefined) vitals.endsItself = true
+    const values = lookValues(this.#fleet, isAtNeon(client) ? undefined : Number(client.processID), name)
+    this.#send(client, vitals, new OwnStatement(LOOK, values, (answer) => this.#looked(client, vitals, answer, { former, endedItself })))
   }
 
   #send(client: PeerClient, vitals: Vitals, statement: OwnStatement): void {
@@ -261,8 +279,10 @@ export class Membership implements MemberHost {
     client.connection.stream.write(statement.bytes)
   }
 
-  #looked(client: PeerClient, vitals: Vitals, { row, error }: OwnAnswer, former: Vitals['fleetName']): void {
+  #looked(client: PeerClient, vitals: Vitals, { row, error }: OwnAnswer, { former, endedItself }: Before): void {
     const found = foundIn(row)
+    // False: a caller has been given it since, and the server told to keep it.
+    if (vitals.endsItself) vitals.endsItself = endedItself || found?.endsItself === true
     if (!found) {
       // Its session still has its former name, unless it has got another one since.
       if (vitals.fleetName === 'resting' && former) vitals.fleetName = former
@@ -270,10 +290,9 @@ export class Membership implements MemberHost {
       if (reason !== 'failed') this.#isBlind = true
       return this.#trouble(reason, reason === 'no-function', codeOf(error))
     }
-    this.#memory.isDirect = found.isDirect
+    if (!isAtNeon(client)) this.#memory.isDirect = found.isDirect
     if (!found.isDirect) return this.#trouble('pooler', true)
     direct.add(addressOf(client))
-    if (found.endsItself) vitals.endsItself = true
     this.#note(found, this.#memory.events)
     this.#isCrowded = isCrowded(found)
     this.#turns.learn(this.#awaitsTurn || (this.#isCrowded && found.isFull))
@@ -298,6 +317,12 @@ export class Membership implements MemberHost {
   }
 }
 
+/** What a session was before it looked. */
+interface Before {
+  readonly former: Vitals['fleetName']
+  readonly endedItself: boolean
+}
+
 /** A runtime that keeps its connection has to notice when the server has become full meanwhile. */
 const LOOK_AGAIN_MILLIS = 3000
 /** In a network this slow, no session can be certain. */
@@ -306,6 +331,10 @@ const MOST_LATE_PROOFS = 4
 const TOO_MANY = '53300'
 /** Addresses in this process at which PostgreSQL itself has answered. */
 const direct = new Set<string>()
+
+function isAtNeon(client: PeerClient): boolean {
+  return inventsProcessIds(targetOf(client).host)
+}
 
 function addressOf(client: PeerClient): string {
   const { host, port } = targetOf(client)
