@@ -26,6 +26,8 @@ test.for([
   ['too many requests', status(429), 'unsent'],
   ['no compute', status(500, `{"message":"Couldn't connect to compute node"}`), 'unsent'],
   ['no control plane', status(500, 'Control plane request failed'), 'unsent'],
+  ['too many attempts', status(500, '{"message":"Too many connections to this endpoint. Please try again later."}'), 'unsent'],
+  ['too many attempts to wake it', status(500, '{"message":"Too many connections attempts"}'), 'unsent'],
   ['a server that is starting', answered('the database system is starting up', '57P03', 'FATAL'), 'unsent'],
   ['a server that is full', answered('sorry, too many clients already', '53300', 'FATAL'), 'unsent'],
   ['an error of that code in a statement', answered('too many clients, says dblink', '53300'), 'lost'],

@@ -35,6 +35,8 @@ const UNREACHED_COMPUTE = [
   "Couldn't connect to compute node",
   'Control plane request failed',
   'Failed to acquire permit to connect to the database',
+  'Too many connections to this endpoint',
+  'Too many connections attempts',
 ]
 
 /** Did the proxy find no compute to pass the statement on to? Then it was not executed, and the next attempt may find one. */

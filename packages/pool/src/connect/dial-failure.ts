@@ -8,6 +8,7 @@ import {
   classify,
   codeOf,
   DeadlineError,
+  serverRefusalOf,
   type WireFacts,
 } from '@thaw/core'
 import { address, type Target } from '../driver/endpoints.ts'
@@ -111,7 +112,7 @@ const FULL = 'The server had no room for another session (53300). Open fewer, or
 function adviceFor(error: unknown, stage: ConnectStage, code: string | undefined): string {
   if (isPasswordFunctions(error)) return 'The `password` function failed: see the cause.'
   if (error instanceof WrongSessionError) return `Reached the server, but ${error.message}.`
-  return code === TOO_MANY ? FULL : ADVICE[stage]
+  return serverRefusalOf(error) === 'full' || code === TOO_MANY ? FULL : ADVICE[stage]
 }
 
 /** A caller's time is up. `max` and `waitedMillis` are for people; the text begins as node-postgres' own does, for code that matches it. */

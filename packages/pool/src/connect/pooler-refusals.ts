@@ -1,6 +1,6 @@
 /** Poolers that refuse a login for the moment. They have messages for it but no code of their own: knowledge as data, each row with its source. */
 
-import { codeOf } from '@thaw/core'
+import { codeOf, serverRefusalOf } from '@thaw/core'
 
 /** PgBouncer 1.25, src/client.c, src/janitor.c and src/objects.c: 08P01, protocol violation, whatever the reason. */
 const PGBOUNCER = '08P01'
@@ -29,12 +29,29 @@ const ROWS: readonly (readonly [code: string | undefined, words: string])[] = [
   [INTERNAL, '(ECHECKOUTTIMEOUT)'],
   [INTERNAL, '(ECHECKOUTRETRIES)'],
   [INTERNAL, '(EDBHANDLEREXITED)'],
+  // Of 2026 (03e5cc56), each a file in lib/supavisor/errors: no room for another pool, one that is being replaced, a node that is going.
+  [INTERNAL, '(EMAXPOOLSREACHED)'],
+  [INTERNAL, '(EPOOLCHECKOUT)'],
+  [INTERNAL, '(EPOOLTERMINATING)'],
+  [INTERNAL, '(EPROXYSTARTFAILED)'],
+  [INTERNAL, '(EPROXYSUPERVISORUNAVAILABLE)'],
+  [INTERNAL, '(ESUBSCRIBERETRIES)'],
+  [INTERNAL, '(EWORKERNOTFOUND)'],
+  // It looks up the password in the database, which is full or away: auth_query_error.ex.
+  [INTERNAL, 'auth_query connection failed'],
+  [INTERNAL, 'auth_query secret check timed out'],
+  [INTERNAL, 'connection to database not available'],
+  // For 30 s, after a hundred failures: lib/supavisor/circuit_breaker.ex. After wrong passwords it says something else.
+  [INTERNAL, 'too many failed attempts to connect to the database'],
   // https://github.com/supabase/supavisor/issues/459
   [INTERNAL, 'DbHandler exited'],
   // https://neon.com/docs/connect/connection-errors; a compute that wakes up.
   [INTERNAL, "Couldn't connect to compute node"],
   [INTERNAL, 'Control plane request failed'],
   [INTERNAL, 'Failed to acquire permit to connect to the database'],
+  // Its limits on attempts: proxy/src/auth/mod.rs, proxy/src/control_plane/errors.rs.
+  [INTERNAL, 'Too many connections to this endpoint. Please try again later.'],
+  [INTERNAL, 'Too many connections attempts'],
   // https://github.com/postgresml/pgcat/blob/5b038813/src/client.rs: its servers could not be reached when it was asked; it is stopping.
   [PGCAT, 'Pool down for database'],
   [PGCAT, 'terminating connection due to administrator command'],
@@ -56,6 +73,7 @@ export function saysPoolerIsFull(error: unknown): boolean {
   if (!(error instanceof Error) || !SEVERITIES.includes((error as { severity?: unknown }).severity) || LASTING.test(error.message))
     return false
   const code = codeOf(error)
+  if (code === INTERNAL && serverRefusalOf(error) !== undefined) return true
   const said = error.message.toLowerCase()
   return ROWS.some(([its, words]) => (its === ANY || its === code) && said.includes(words.toLowerCase()))
 }

@@ -21,6 +21,7 @@ import {
   LATE_ANSWER_MILLIS,
   read,
   readFleetName,
+  serverRefusalOf,
   troubleOf,
   wasSentInTime,
 } from '@thaw/core'
@@ -193,7 +194,7 @@ export class Membership implements MemberHost {
 
   /** A connection attempt has failed. If the server had no room, an open connection looks for it; otherwise the next statement does. */
   refused(error: Error, idle: PeerClient | undefined): void {
-    this.#awaitsTurn = codeOf(error) === TOO_MANY && this.#mayLook
+    this.#awaitsTurn = serverRefusalOf(error) === 'full' && this.#mayLook
     if (!this.#awaitsTurn) return
     this.#nextLookAt = Math.min(this.#nextLookAt, this.#clock.mono())
     const vitals = (idle as { [VITALS]?: Vitals } | undefined)?.[VITALS]
@@ -327,8 +328,6 @@ interface Before {
 const LOOK_AGAIN_MILLIS = 3000
 /** In a network this slow, no session can be certain. */
 const MOST_LATE_PROOFS = 4
-/** PostgreSQL's too_many_connections. */
-const TOO_MANY = '53300'
 /** Addresses in this process at which PostgreSQL itself has answered. */
 const direct = new Set<string>()
 
