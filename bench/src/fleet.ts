@@ -72,7 +72,9 @@ export const fleet: Scenario = {
       await writeFile(join(PICTURES, 'fleet-waits.svg'), plotWaits(points, SESSIONS))
       await playProcesses(play)
       const atOnce = { says: '1000 runtimes wake at once', runtimes: 1000, awake: 1000, calls: 1000 }
-      await play(server, SESSIONS, atOnce, ['pg, retrying', ...drivers.filter((driver) => driver !== 'pg')])
+      const rivals: readonly FleetDriver[] = ['pg, retrying', ...drivers.filter((driver) => driver !== 'pg')]
+      await play(server, SESSIONS, atOnce, rivals)
+      await play(server, SESSIONS, { ...atOnce, says: '1000 runtimes wake while the server restarts', outage: true }, rivals)
     }
     for (const played of more) await play(server, SESSIONS, played)
     notes.push(

@@ -18,6 +18,7 @@ const REFUSALS = 4
 let server: PostgresServer
 let pooler: net.Server
 let refusing = 0
+let logins = 0
 let said: readonly [code: string, words: string, severity?: string] = ['', '']
 let ready: Buffer = Buffer.alloc(0)
 
@@ -34,6 +35,7 @@ beforeAll(async () => {
   server = await startPostgres()
   pooler = net.createServer((socket) => {
     socket.on('error', () => {})
+    logins++
     if (refusing > 0) {
       socket.once('data', () => {
         refusing--
@@ -127,6 +129,32 @@ test.each([
   refusing = REFUSALS
   expect(await query(Pool)).toBe('ok')
   expect(refusing).toBe(0)
+})
+
+test.each([
+  ['53300', 'sorry, too many clients already'],
+  ['57P03', 'the database system is starting up'],
+  ['XX000', '(EMAXCONN) max client connections reached, limit: 200'],
+  ['XX000', 'Too many connections to this endpoint. Please try again later.'],
+] as const)('who came first is served first, and there is one attempt at a time: %s %s', async (code, words) => {
+  said = [code, words]
+  refusing = REFUSALS
+  logins = 0
+  const { port } = pooler.address() as net.AddressInfo
+  const { user, password, database } = server
+  const pool = new Pool({ host: '127.0.0.1', port, user, password, database, max: 1 })
+  const callers = [0, 1, 2, 3, 4]
+  const served: number[] = []
+  await Promise.all(
+    callers.map(async (caller) => {
+      const client = await pool.connect()
+      served.push(caller)
+      client.release()
+    }),
+  )
+  await pool.end()
+  expect(served).toEqual(callers)
+  expect(logins).toBe(REFUSALS + 1)
 })
 
 test("the compute's own words make a fleet wait for its turn, as 53300 does: the pauses are long from the start", async () => {
