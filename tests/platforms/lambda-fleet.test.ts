@@ -1,7 +1,7 @@
 /**
  * More Lambda functions than the server has sessions, and no `withThaw`.
  *
- * What breaks: each function holds its session while it is frozen, when no timer of it runs and it answers nobody. With plain `pg` the function
+ * What breaks: each function holds its session while it is frozen, when no timer of it runs and it answers no one. With plain `pg` the function
  * that comes last is refused, for as long as the others exist. In a fleet, sessions of frozen functions are ended by others; and where all are
  * frozen, by the server, which was told so by the last one that found it too full.
  */

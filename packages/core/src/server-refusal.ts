@@ -1,4 +1,4 @@
-/** Why a server lets nobody in at the moment: it is full, or it is starting up or shutting down. By its code; or by its words, which proxies pass on without the code. */
+/** Why a server lets no client in at the moment: it is full, or it is starting up or shutting down. By its code; or by its words, which proxies pass on without the code. */
 
 import { codeOf } from './classify.ts'
 

@@ -29,7 +29,7 @@ function createPool(host: string, keep: number): { readonly pool: Pool; readonly
   return { pool, troubles }
 }
 
-test('it looks, and each session ends when nobody uses it, so that the compute can go to sleep', async () => {
+test('it looks, and each session ends when no caller uses it, so that the compute can go to sleep', async () => {
   const { pool, troubles } = createPool(HOST, 0)
   const { rows } = await pool.query('select pg_backend_pid() as pid')
   const { rows: named } = await pool.query(

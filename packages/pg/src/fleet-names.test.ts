@@ -57,7 +57,7 @@ describe.concurrent('a fleet', () => {
       await vi.waitFor(async () => expect(await scene.names()).toEqual([`fleet:${scene.fleet}`]), PATIENCE)
     })
 
-    test('in a function, which nobody else sees, spares the session from then on', { timeout: PATIENT }, async () => {
+    test('in a function, which no lexer sees, spares the session from then on', { timeout: PATIENT }, async () => {
       await using scene = openScene(server)
       const pool = scene.member()
       await pool.query("select set_config('application_name', 'report', false)")

@@ -82,7 +82,7 @@ export class Membership implements MemberHost {
     connectionParameters.application_name = names.held
   }
 
-  /** After `SET application_name` nobody would count the session. The user's own name is kept, in front. */
+  /** After `SET application_name` no member would count the session. The user's own name is kept, in front. */
   told(client: PeerClient, vitals: Vitals | undefined, name: string): void {
     const names = this.#names.get(client)
     if (!names || !vitals) return
