@@ -86,12 +86,11 @@ export class Membership implements MemberHost {
   told(client: PeerClient, vitals: Vitals | undefined, name: string): void {
     const names = this.#names.get(client)
     if (!names || !vitals) return
-    if (name === names.held || name === names.resting) return void (vitals.isMisnamed = false)
-    const { isMember, names: next } = readFleetName(this.#fleet, name)
-    if (next) this.#names.set(client, next)
-    if (isMember) return void (vitals.isMisnamed = false)
-    if (next) vitals.isMisnamed = true
-    else this.#trouble('name', false)
+    const isOurs = name === names.held || name === names.resting
+    const told = isOurs ? { isMember: true, names } : readFleetName(this.#fleet, name)
+    if (told.names) this.#names.set(client, told.names)
+    else if (!told.isMember) this.#trouble('name', false)
+    vitals.isMisnamed = !told.isMember && told.names !== undefined
   }
 
   /** When the trust begins: with the reply; or, if the reply took long, with the request, because the reply may have waited in our socket. */
