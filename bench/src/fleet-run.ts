@@ -1,6 +1,7 @@
 /** Many runtimes on few sessions: each of one connection, woken at random, and connected while it sleeps, as a frozen function is. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Pool as ThawPool } from '@thaw/pg'
 import { createSeededRandom, type PostgresServer, startFaultProxy, startPgBouncer } from '@thaw/testkit'
 import pg from 'pg'
 import { gatherPools, gatherProcesses } from './fleet-crowd.ts'
@@ -73,6 +74,8 @@ export async function playFleet(server: PostgresServer, driver: FleetDriver, ses
   await Promise.all(held.map((client) => client.connect()))
   const options = { driver, connectionString: pooler?.urlFor(atServer) ?? atServer, sessions }
   const each = Array.from({ length: runtimes }, (_, i) => ({ ...options, fleet: fleets[i % fleets.length] ?? 'bench' }))
+  // On this machine alone, an address that has never answered may be a typing error, and is given up soon.
+  if (outage) await knowAddress(options.connectionString)
   using crashes = countCrashes()
   const crowd = areProcesses ? await gatherProcesses(each) : gatherPools(each)
   const random = createSeededRandom(runtimes)
@@ -162,6 +165,12 @@ async function answerOf<Answer>(answer: Promise<Answer>): Promise<Answer> {
     late.catch(() => {})
     over.abort()
   }
+}
+
+async function knowAddress(connectionString: string): Promise<void> {
+  const pool = new ThawPool({ connectionString })
+  await pool.query('select 1')
+  await pool.end()
 }
 
 const STRANGER = 'stranger'
