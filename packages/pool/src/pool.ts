@@ -54,7 +54,7 @@ export interface ThawPool extends PeerPool<Waiter> {
 /** Extends the driver's class. Each call makes another class. */
 export function poolOver(driver: Driver): new (config?: object, Client?: unknown, context?: PoolContext) => ThawPool {
   const wrappers = wrappersOf(driver.Pool)
-  const isQueryWrapped = watchQuery(driver.Client)
+  const queryWatch = watchQuery(driver.Client, driver.PoolClient)
 
   class ThawPool extends driver.Pool {
     // A literal: minifiers rename classes, and ORMs look for "Pool". Not a field: webpack's minifier assigns it, which throws.
@@ -148,7 +148,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         checks: this.#checks,
         hedging: this.#hedging,
         dialer: this.#dialer,
-        isSeen: (client) => this.connect !== CONNECT || wrappers.connect() !== undefined || isQueryWrapped(client),
+        isSeen: (client) => this.connect !== CONNECT || wrappers.connect() !== undefined || !queryWatch.isPlain(client),
       })
       this.#queries = new PoolQueries({
         driver,
@@ -156,7 +156,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         memory,
         checks: this.#checks,
         isEnding: () => this.ending,
-        isQueryWrapped,
+        queryWatch,
         isObserved: () => this.#events.hears('outcome') || acquires.isHeard || wrappers.connect() !== undefined || callsUserCode(this),
         hedging: this.#hedging,
         sharing: this.#sharing,

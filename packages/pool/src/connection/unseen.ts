@@ -5,7 +5,7 @@
 
 import { activeQueryOf, isSubmittable, type PeerClient, type PeerQuery, queuedQueriesOf, sentQueriesOf } from '../driver/peer.ts'
 import { watchMethod } from '../driver/stock.ts'
-import { VITALS, type Vitals, WATCHED } from './vitals.ts'
+import { VITALS, type Vitals } from './vitals.ts'
 
 /** How a watched client sends something past any wrapper of its `query`. */
 export const UNSEEN: unique symbol = Symbol('thaw.pg.unseen')
@@ -82,25 +82,36 @@ export function withText(config: unknown, text: string | undefined): unknown {
   return typeof config === 'string' ? text : Object.create(config as object, { text: { value: text, enumerable: true } })
 }
 
-/** Tells whether `query` of the driver's Client is wrapped, and the given client's class does not override it. */
-export function watchQuery({ prototype }: { readonly prototype: object }): (client: PeerClient) => boolean {
+/** Where a watched client tells which `query` its own calls. Undefined: another one is in front of its own. */
+export const INNER: unique symbol = Symbol('thaw.pg.inner')
+
+/** What hears of a statement between the pool and the driver. */
+export interface QueryWatch {
+  /** A tool's wrapper, around the driver's `query` or around that of our own Client. What a class of the user's does is no wrapper. */
+  isWrapped(client: PeerClient): boolean
+  /** Nothing: neither a wrapper, nor a class of the user's, nor a method that was put on the client. */
+  isPlain(client: PeerClient): boolean
+}
+
+export function watchQuery({ prototype }: { readonly prototype: object }, PoolClient?: { readonly prototype: object }): QueryWatch {
   const wrapper = watchMethod(prototype, 'query', 'client.query')
-  return (client) => {
-    const wrapped = wrapper()
-    return wrapped !== undefined && innerQueryOf(client) === wrapped
+  const stock = prototype as Queryable
+  const ours = PoolClient?.prototype as Queryable | undefined
+  const own = ours?.query
+  return {
+    isWrapped(client) {
+      const wrapped = wrapper()
+      if (wrapped === undefined && ours?.query === own) return false
+      const inner = (client as Queryable)[INNER]
+      return inner === undefined ? ours?.query !== own && client.query === ours?.query : inner === wrapped
+    },
+    isPlain: (client) => wrapper() === undefined && (client as Queryable)[INNER] === stock.query,
   }
 }
 
-/** What the watched class calls. Undefined: the client is not of such a class, or of one that overrides it. */
-function innerQueryOf(client: object): unknown {
-  let owner = client
-  while (!Object.hasOwn(owner, 'query')) {
-    const next = Object.getPrototypeOf(owner) as object | null
-    if (!next) return undefined
-    owner = next
-  }
-  if (!Object.hasOwn(owner, WATCHED)) return undefined
-  return (Object.getPrototypeOf(owner) as { readonly query?: unknown }).query
+interface Queryable {
+  readonly query?: unknown
+  readonly [INNER]?: unknown
 }
 
 interface QueryMaker {

@@ -34,7 +34,7 @@ import { beginsWithProof, PROOF } from './probe.ts'
 import type { StatementHost } from './statement-host.ts'
 import { beginBounds, converse, withoutTimer } from './submittable.ts'
 import { connects, statements, traceConnect, traceStatement } from './traced-client.ts'
-import { type Answer, makeQuery, UNSEEN } from './unseen.ts'
+import { type Answer, INNER, makeQuery, UNSEEN } from './unseen.ts'
 import { noteReady, READ_ONLY, type Vitals, WATCHED } from './vitals.ts'
 
 interface Attached {
@@ -115,6 +115,10 @@ function extend(Base: ClientClass): ClientClass {
       } finally {
         this.#isUnseen = false
       }
+    }
+
+    get [INNER](): unknown {
+      return this.query === Client.prototype.query ? super.query : undefined
     }
 
     /** As it was called: wrappers look for a callback in the last place. */

@@ -21,6 +21,10 @@ export interface Driver {
   readonly Client: new (
     options: object,
   ) => PeerClient
+  /** Our own Client over it, which pools make unless they are given another: what is put on its prototype, by a tool or a test, is there for all. */
+  readonly PoolClient?: new (
+    options?: never,
+  ) => object
   /** A statement of the driver's own class: only the server can make it wait. */
   readonly Query: abstract new (
     ...values: never[]

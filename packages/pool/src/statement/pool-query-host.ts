@@ -5,8 +5,9 @@ import type { Hedging } from '../checkout/hedging.ts'
 import type { Sharing } from '../checkout/sharing.ts'
 import type { Loss } from '../connection/lost-statement.ts'
 import type { Memory } from '../connection/pool-context.ts'
+import type { QueryWatch } from '../connection/unseen.ts'
 import type { Driver } from '../driver/driver.ts'
-import type { ConnectCallback, PeerClient } from '../driver/peer.ts'
+import type { ConnectCallback } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import type { Wish } from './call.ts'
 
@@ -21,8 +22,7 @@ export interface PoolQueryHost {
   readonly sharing: Sharing | undefined
   /** How many wait for a connection. */
   waiting(): number
-  /** Is `query` of the driver's Client wrapped? */
-  isQueryWrapped(client: PeerClient): boolean
+  readonly queryWatch: QueryWatch
   /** Does a tracing tool watch what the pool does, or is code of the user's called on the way? Then it matters in whose async context it is done. */
   isObserved(): boolean
   /** Returns the function that withdraws the request; a connection that arrives anyway is released. */

@@ -133,7 +133,7 @@ export class PoolQueries {
 
   #run(call: Call, client: PeerClient, given: Release): void {
     // A wrapper may add to the text, each time something else.
-    if (call.plain && (call.secondTry || this.#prepared?.isStale(call) || this.#host.isQueryWrapped(client)))
+    if (call.plain && (call.secondTry || this.#prepared?.isStale(call) || !this.#host.queryWatch.isPlain(client)))
       return this.#run(unprepared(call), client, given)
     this.#prepared?.tidy(client)
     call.sent ??= rememberSent(call.text, call.values)
@@ -257,7 +257,7 @@ export class PoolQueries {
     }
     try {
       if (call.secondTry?.how === 'inside READ ONLY') readOnly(client, call, settle)
-      else if (call.seenText === undefined && this.#host.isQueryWrapped(client)) {
+      else if (call.seenText === undefined && this.#host.queryWatch.isWrapped(client)) {
         seen = sendFirst(client, call, settle)
         call = { ...call, ...seen }
       } else send(client, call, settle)
