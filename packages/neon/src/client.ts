@@ -1,7 +1,7 @@
 /** Neon's Client, watched from its construction on. */
 
 import type * as neon from '@neondatabase/serverless'
-import { type PeerClient, watchAlone, watchedClient } from '@thaw/pool'
+import { isMadeByPool, type PeerClient, watchAlone, watchedClient } from '@thaw/pool'
 import { driver } from './driver.ts'
 import type { QueryWithOptions } from './drop-in-pool.ts'
 import { NeonClient } from './neon-client.ts'
@@ -26,15 +26,10 @@ export class Client extends Watched {
     return 'Client'
   }
 
-  /** A pool's clients are of the class beneath this one. They count, as in the driver. */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    // biome-ignore lint/complexity/noThisInStatic: a class that extends this one inherits it.
-    return Function.prototype[Symbol.hasInstance].call(this === Client ? Watched : this, value)
-  }
-
   /** @throws {OptionError} naming what is wrong with the connection string. */
   constructor(config?: string | neon.ClientConfig) {
+    const isPools = isMadeByPool()
     super(config)
-    watchAlone(this as unknown as PeerClient, driver, config)
+    if (!isPools) watchAlone(this as unknown as PeerClient, driver, config)
   }
 }

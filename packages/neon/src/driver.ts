@@ -11,7 +11,8 @@ class Pool extends StockPool {
   override Client: typeof StockClient = NeonClient as unknown as typeof StockClient
 }
 
-export const driver: Driver = {
+/** Without our own Client, which needs it. */
+export const driver: Omit<Driver, 'PoolClient'> = {
   Pool: Pool as unknown as Driver['Pool'],
   Client: NeonClient as unknown as Driver['Client'],
   Query: (StockClient as unknown as { Query: Driver['Query'] }).Query,

@@ -40,6 +40,8 @@ describe('Pool and Client', () => {
     const client = await pool.connect()
     expect(client).toBeInstanceOf(stock.Client)
     expect(client).toBeInstanceOf(thaw.Client)
+    // What is put on its prototype is there for a pool's clients, as with the driver.
+    expect(Object.getPrototypeOf(client)).toBe(thaw.Client.prototype)
     client.release()
     expect(new thaw.Client(neon.url)).toBeInstanceOf(stock.Client)
   })

@@ -1,11 +1,12 @@
 /** The pool, for the runtime in which it is loaded. */
 
 import { runtimePoolOver } from '@thaw/pool'
+import { Client } from './client.ts'
 import { driver } from './driver.ts'
 import type { DropInPool, PoolConstructor } from './drop-in-pool.ts'
 import { fetching } from './fetch-mode.ts'
 
 /** See {@link PoolConstructor}. */
-export const Pool: PoolConstructor = fetching(runtimePoolOver(driver)) as unknown as PoolConstructor
+export const Pool: PoolConstructor = fetching(runtimePoolOver({ ...driver, PoolClient: Client })) as unknown as PoolConstructor
 /** See {@link DropInPool}. */
 export type Pool = DropInPool

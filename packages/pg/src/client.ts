@@ -1,6 +1,6 @@
 /** pg's Client, watched from its construction on. */
 
-import { connectAlone, optionsAlone, type PeerClient, tell, watchAlone, watchedClient } from '@thaw/pool'
+import { connectAlone, isMadeByPool, optionsAlone, type PeerClient, tell, watchAlone, watchedClient } from '@thaw/pool'
 import pg from 'pg'
 import { driver } from './driver.ts'
 import type { QueryWithOptions } from './drop-in-pool.ts'
@@ -22,9 +22,11 @@ class Lone extends Watched {
   readonly #several: object | undefined
 
   constructor(config?: object | string) {
+    const isPools = isMadeByPool()
     // Not on Workers, as for a pool.
-    const options = optionsAlone(config, !('WebSocketPair' in globalThis))
+    const options = isPools ? config : optionsAlone(config, !('WebSocketPair' in globalThis))
     super(options)
+    if (isPools) return
     watchAlone(this as unknown as PeerClient, driver, options)
     if (options !== config) this.#several = options as object
   }
@@ -50,19 +52,13 @@ const Alone = Lone as unknown as ClientClass
  * - Several hosts and `target_session_attrs`, as for a pool: another connection looks for the host, and is closed. `connectionTimeoutMillis` is for
  *   each host.
  *
- * A pool watches its clients by itself. Use this class where you would use `pg.Client`: for one long-lived connection, for `LISTEN`, or as
- * the `Client` option of a pool that another library makes.
+ * A pool's clients are of this class, too, and the pool watches them. Use it where you would use `pg.Client`: for one long-lived connection,
+ * for `LISTEN`, or as the `Client` option of a pool that another library makes.
  */
 export class Client extends Alone {
   /** Survives minifiers: ORMs look at class names. Not a field: webpack's minifier turns it into an assignment, which throws. */
   static override get name(): string {
     return 'Client'
-  }
-
-  /** A pool's clients are of the class beneath. They count, as in the driver. */
-  static override [Symbol.hasInstance](value: unknown): boolean {
-    // biome-ignore lint/complexity/noThisInStatic: a class that extends this one inherits it.
-    return Function.prototype[Symbol.hasInstance].call(this === Client ? Watched : this, value)
   }
 
   /** @throws {OptionError} naming what is wrong with a list of hosts, or with `target_session_attrs`. */

@@ -4,7 +4,8 @@ import { OptionError } from '@thaw/core'
 import type { CancelConnection, Driver, PeerClient } from '@thaw/pool'
 import pg from 'pg'
 
-export const driver: Driver = {
+/** Without our own Client, which needs it. */
+export const driver: Omit<Driver, 'PoolClient'> = {
   Pool: pg.Pool as unknown as Driver['Pool'],
   Client: pg.Client as unknown as Driver['Client'],
   Query: pg.Query,

@@ -1,9 +1,9 @@
 /** Methods of pg that are wrapped, as tracing tools do: each call goes through the wrapper once, whenever it was put there. */
 
 import stock from 'pg'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { proxy, server, useOneServer } from '../test/one-server.ts'
-import { Pool } from './index.ts'
+import { Client, Pool } from './index.ts'
 
 useOneServer()
 
@@ -65,9 +65,9 @@ test('connect, query and end of the pool, wrapped after it was made, and unwrapp
 })
 
 /** What a wrapper of `client.query()` sees: each call, and how it ended. */
-function watchStatements(): [text: unknown, how: string][] {
+function watchStatements(owner: object = stock.Client.prototype): [text: unknown, how: string][] {
   const seen: [unknown, string][] = []
-  wrap(stock.Client.prototype, 'query', (inner, self, values) => {
+  wrap(owner, 'query', (inner, self, values) => {
     const callback = values.at(-1) as Method | undefined
     const [config] = values
     const text = typeof config === 'string' ? config : (config as { text?: unknown }).text
@@ -184,5 +184,51 @@ test('what the client is called with is what the wrapper is called with', async 
     ['string', 'object', 'function'],
   ])
   client.release()
+  await pool.end()
+})
+
+describe.each([
+  ['pg', stock.Client, stock.Pool],
+  ['@thaw/pg', Client, Pool],
+])("what is put on the prototype of the package's own Client: %s", (_name, { prototype }, OwnPool) => {
+  const openOwn = (): stock.Pool => new OwnPool({ connectionString: server.url, max: 1 })
+
+  test('connect, query and end of the clients of a pool that is there already', async () => {
+    const pool = openOwn()
+    const seen: string[] = []
+    for (const name of ['connect', 'query', 'end'] as const)
+      wrap(prototype, name, (inner, self, values) => {
+        seen.push(name)
+        return inner.apply(self, values)
+      })
+    const client = await pool.connect()
+    expect(Object.getPrototypeOf(client)).toBe(prototype)
+    await client.query('select 1')
+    client.release()
+    await pool.query('select 2')
+    expect(seen).toEqual(['connect', 'query', 'query'])
+    await pool.end()
+    expect(seen).toEqual(['connect', 'query', 'query', 'end'])
+  })
+
+  test('a new method', async () => {
+    const pool = openOwn()
+    const methods = prototype as unknown as { hello?(): string }
+    methods.hello = () => 'hello'
+    undo.push(() => delete methods.hello)
+    const client = (await pool.connect()) as unknown as { hello(): string; release(): void }
+    expect(client.hello()).toBe('hello')
+    client.release()
+    await pool.end()
+  })
+})
+
+test('a statement that is sent again is one call on our own Client, too', async () => {
+  const pool = open()
+  await pool.query('select 1')
+  const seen = watchStatements(Client.prototype)
+  proxy.loseNextAnswer({ containing: 'again' })
+  expect((await pool.query("select 'again' as word")).rows).toEqual([{ word: 'again' }])
+  expect(seen).toEqual([["select 'again' as word", 'answered']])
   await pool.end()
 })

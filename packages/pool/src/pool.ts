@@ -54,7 +54,7 @@ export interface ThawPool extends PeerPool<Waiter> {
 /** Extends the driver's class. Each call makes another class. */
 export function poolOver(driver: Driver): new (config?: object, Client?: unknown, context?: PoolContext) => ThawPool {
   const wrappers = wrappersOf(driver.Pool)
-  const queryWatch = watchQuery(driver.Client, driver.PoolClient)
+  const queryWatch = watchQuery(driver)
 
   class ThawPool extends driver.Pool {
     // A literal: minifiers rename classes, and ORMs look for "Pool". Not a field: webpack's minifier assigns it, which throws.
@@ -88,7 +88,6 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: PoolContext = createPoolContext()) {
       super(preparePoolOptions(config, Client, driver.choosesHost))
       memory.pool ??= this
-      driver.checkClient(this.Client)
       const settings = settingsOf(config ?? {})
       this.#settings = settings
       this.#events = memory.events
@@ -100,7 +99,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       this.#checks = new HealthChecks({
         settings,
         memory,
-        membership: joinFleet(this, config ?? {}, settings, memory),
+        membership: joinFleet(this, driver, config ?? {}, settings, memory),
         hedging: this.#hedging,
         maxLifetimeMillis: Number(this.options.maxLifetimeSeconds) * 1000 || Number.POSITIVE_INFINITY,
         idle,

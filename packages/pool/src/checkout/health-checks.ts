@@ -244,7 +244,7 @@ export class HealthChecks implements StatementHost {
   /** The client's record. The first call begins to watch it: make it before the client's first byte. */
   vitalsOf(client: PeerClient): Vitals {
     const known = (client as { [VITALS]?: Vitals })[VITALS]
-    if (known?.owner === this.#listener) return known
+    if (known) return known
     const { clock } = this.#host.settings
     const share = LEAST_LIFETIME_SHARE + (1 - LEAST_LIFETIME_SHARE) * clock.random()
     const vitals = watch(client, clock, this.#generation, this.#host.maxLifetimeMillis * share, this.#listener)

@@ -4,6 +4,7 @@
  */
 
 import { type Clock, startDeadline } from '@thaw/core'
+import { makeInPool } from '../connection/made-by-pool.ts'
 import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import { type HostStep, hostPlanOf, optionsAt } from '../options/hosts.ts'
 import { TIMED_OUT } from './dial-failure.ts'
@@ -29,7 +30,7 @@ export function openClient(
   step: HostStep | undefined,
 ): PeerClient {
   const { connectionTimeoutMillis, onConnect } = pool.options as DialOptions
-  const client = new pool.Client(step ? optionsAt(pool.options, step) : pool.options)
+  const client = makeInPool(() => new pool.Client(step ? optionsAt(pool.options, step) : pool.options))
   const judgeKind = step && watchKind(client, step.wants)
   if (step) noteStep(client, step)
   watchPassword(client)

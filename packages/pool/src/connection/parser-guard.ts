@@ -7,13 +7,8 @@
 import { throwLater } from '../driver/next-tick.ts'
 import type { PeerConnection } from '../driver/peer.ts'
 
-const guarded = new WeakSet<object>()
-
 /** The exception is still thrown, uncaught as in node-postgres, but after the parser has finished. */
 export function guardParser(connection: PeerConnection): void {
-  // When a pool makes a client of our own class, it is watched twice.
-  if (guarded.has(connection)) return
-  guarded.add(connection)
   const { emit } = connection
   connection.emit = (name: string | symbol, message?: unknown) => {
     try {

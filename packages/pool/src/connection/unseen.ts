@@ -3,6 +3,7 @@
  * callback. So the pool's own queries bypass the wrappers, and a statement that is sent again answers the call that they have seen.
  */
 
+import type { Driver } from '../driver/driver.ts'
 import { activeQueryOf, isSubmittable, type PeerClient, type PeerQuery, queuedQueriesOf, sentQueriesOf } from '../driver/peer.ts'
 import { watchMethod } from '../driver/stock.ts'
 import { VITALS, type Vitals } from './vitals.ts'
@@ -93,17 +94,17 @@ export interface QueryWatch {
   isPlain(client: PeerClient): boolean
 }
 
-export function watchQuery({ prototype }: { readonly prototype: object }, PoolClient?: { readonly prototype: object }): QueryWatch {
-  const wrapper = watchMethod(prototype, 'query', 'client.query')
-  const stock = prototype as Queryable
-  const ours = PoolClient?.prototype as Queryable | undefined
-  const own = ours?.query
+export function watchQuery({ Client, PoolClient }: Pick<Driver, 'Client' | 'PoolClient'>): QueryWatch {
+  const stock = Client.prototype as Queryable
+  const ours = PoolClient.prototype as Queryable
+  const wrapper = watchMethod(stock, 'query', 'client.query')
+  const own = ours.query
   return {
     isWrapped(client) {
       const wrapped = wrapper()
-      if (wrapped === undefined && ours?.query === own) return false
+      if (wrapped === undefined && ours.query === own) return false
       const inner = (client as Queryable)[INNER]
-      return inner === undefined ? ours?.query !== own && client.query === ours?.query : inner === wrapped
+      return inner === undefined ? client.query === ours.query : inner === wrapped
     },
     isPlain: (client) => wrapper() === undefined && (client as Queryable)[INNER] === stock.query,
   }

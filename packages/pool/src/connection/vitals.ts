@@ -50,8 +50,6 @@ export interface Owed {
  * slow kind, and a statement reads it fifty times.
  */
 export class Vitals {
-  /** Whose record it is: in a pool, our own Client has had another one before. */
-  readonly owner: object | undefined
   readonly bornAt: Reading
   readonly generation: number
   readonly maxAgeMillis: number
@@ -133,8 +131,7 @@ export class Vitals {
   /** Called with the statement that is being sent, as wrappers of `query` have made it. Set while such a statement is being sent. */
   sent: ((query: PeerQuery) => void) | undefined = undefined
 
-  constructor(owner: object | undefined, now: Reading, generation: number, maxAgeMillis: number) {
-    this.owner = owner
+  constructor(now: Reading, generation: number, maxAgeMillis: number) {
     this.bornAt = now
     this.generation = generation
     this.maxAgeMillis = maxAgeMillis
@@ -160,8 +157,8 @@ export interface VitalsListener {
  * one would end the process, and pg-pool removes its own while a client is in use.
  */
 export function watch(client: PeerClient, clock: Clock, generation: number, maxAgeMillis: number, listener?: VitalsListener): Vitals {
-  const vitals = new Vitals(listener, read(clock), generation, maxAgeMillis)
-  Object.defineProperty(client, VITALS, { value: vitals, configurable: true })
+  const vitals = new Vitals(read(clock), generation, maxAgeMillis)
+  Object.defineProperty(client, VITALS, { value: vitals })
   keepListening(client, 'error', (error) => {
     if ('severity' in error) vitals.endedBy ??= error
     listener?.lost(client, error)

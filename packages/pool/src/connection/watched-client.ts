@@ -84,8 +84,7 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     [WATCHED](vitals: Vitals, host: StatementHost): void {
-      // Our own Client in a pool is attached twice.
-      const queryTimeoutMillis = Number(this.connectionParameters.query_timeout) || this.#attached?.queryTimeoutMillis || 0
+      const queryTimeoutMillis = Number(this.connectionParameters.query_timeout) || 0
       // pg's own timer would reject the caller and leave the statement running, and it lies after a thaw.
       this.connectionParameters.query_timeout = 0
       this.#attached = { vitals, host, queryTimeoutMillis }

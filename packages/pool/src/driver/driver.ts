@@ -22,7 +22,7 @@ export interface Driver {
     options: object,
   ) => PeerClient
   /** Our own Client over it, which pools make unless they are given another: what is put on its prototype, by a tool or a test, is there for all. */
-  readonly PoolClient?: new (
+  readonly PoolClient: new (
     options?: never,
   ) => object
   /** A statement of the driver's own class: only the server can make it wait. */

@@ -2,6 +2,7 @@
 
 import type { Memory } from '../connection/pool-context.ts'
 import { watchedClient } from '../connection/watched-client.ts'
+import type { Driver } from '../driver/driver.ts'
 import type { PeerPool, PendingItem } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import { fleetOf } from './fleet-options.ts'
@@ -10,19 +11,21 @@ import { Membership } from './membership.ts'
 import { Turns } from './turns.ts'
 
 /**
- * Has the pool's clients watched. Those of a member are also of a class that knows of its fleet. Undefined: the pool is in none.
+ * Has the pool's clients watched: ours, unless the user has given another class. Those of a member are also of a class that knows of its fleet. Undefined: the pool is in none.
  *
- * @throws {OptionError} naming what is wrong with the option.
+ * @throws {OptionError} naming what is wrong with the option, or with the class.
  */
 export function joinFleet(
   pool: PeerPool<PendingItem>,
+  { Client, PoolClient, checkClient }: Pick<Driver, 'Client' | 'PoolClient' | 'checkClient'>,
   config: object,
   { clock, trustMillis }: Settings,
   memory: Memory,
 ): Membership | undefined {
+  checkClient(pool.Client)
   const fleet = fleetOf(config, trustMillis)
   const membership = fleet && new Membership(fleet, clock, memory, new Turns(clock, pool))
-  const Watched = watchedClient(pool.Client)
+  const Watched = watchedClient(pool.Client === (Client as unknown) ? PoolClient : pool.Client)
   pool.Client = (membership ? memberClient(Watched, membership) : Watched) as typeof pool.Client
   return membership
 }
