@@ -2,7 +2,7 @@
 
 import { createFakeClock } from '@thaw/testkit'
 import { describe, expect, test } from 'vitest'
-import { OptionError, Pool, type PoolConfig } from './index.ts'
+import { Client, OptionError, Pool, type PoolConfig } from './index.ts'
 
 const optionsOf = (config: object) => new Pool(config as PoolConfig).options
 
@@ -43,11 +43,45 @@ const refused: readonly [options: object, message: RegExp][] = [
   [{ ssl: 'require' }, /"ssl" is a string of 7 characters, but must be true, false, 'no-verify' or an object such as \{ ca \}/],
   [{ ssl: 'false' }, /"ssl" is a string of 5 characters/],
   [{ ssl: 1 }, /"ssl" is 1, but must be/],
+  // With node-postgres each of these fails every statement after 1 ms, ends it after 5 ms, is refused by the server, or is not heard of at all.
+  [{ query_timeout: '5s' }, /"query_timeout" is a string of 2 characters, but must be a number of milliseconds, 0 or more\./],
+  [{ query_timeout: -1 }, /"query_timeout" is -1, but must be/],
+  [{ query_timeout: Number.NaN }, /"query_timeout" is NaN, but must be/],
+  [{ query_timeout: true }, /"query_timeout" is true, but must be/],
+  [
+    { statement_timeout: '5s' },
+    /"statement_timeout" is a string of 2 characters, but must be a number of milliseconds, from 0 to 2147483647\./,
+  ],
+  [{ statement_timeout: Number.POSITIVE_INFINITY }, /"statement_timeout" is Infinity/],
+  [{ lock_timeout: -1 }, /"lock_timeout" is -1, but must be/],
+  [{ idle_in_transaction_session_timeout: 'never' }, /"idle_in_transaction_session_timeout" is a string of 5 characters/],
+  [{ keepAliveInitialDelayMillis: -1 }, /"keepAliveInitialDelayMillis" is -1, but must be/],
 ]
 
 test.each(refused)('%o is refused', (options, message) => {
   expect(() => optionsOf(options)).toThrow(OptionError)
   expect(() => optionsOf(options)).toThrow(message)
+})
+
+const TIMES = ['query_timeout', 'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'keepAliveInitialDelayMillis']
+
+test.each(TIMES)('%s may be whatever node-postgres takes for a time, or for none', (name) => {
+  for (const value of [0, 5000, '5000', ' 5000', false, null, undefined, '']) expect(() => optionsOf({ [name]: value })).not.toThrow()
+})
+
+test('a query_timeout may be infinite', () => {
+  expect(() => optionsOf({ query_timeout: Number.POSITIVE_INFINITY })).not.toThrow()
+})
+
+test.each(['5s', true, {}])('a query_timeout of one statement may not be %o', (query_timeout) => {
+  const refused = /"query_timeout" is .*, but must be a number of milliseconds/
+  expect(() => new Client().query({ text: 'select 1', query_timeout } as never)).toThrow(refused)
+})
+
+test('a query_timeout that is no time is refused in a URL, too', async () => {
+  const connectionString = 'postgres://127.0.0.1:1/app?query_timeout=5s'
+  await expect(new Pool({ connectionString }).query('select 1')).rejects.toThrow(/"query_timeout" is a string of 2 characters/)
+  expect(() => new Client({ connectionString })).toThrow(/"query_timeout" is a string of 2 characters/)
 })
 
 test.each([true, false, null, undefined, '', 'true', 'no-verify', {}, { rejectUnauthorized: false }])('ssl may be %o', (ssl) => {

@@ -1,6 +1,7 @@
 /** A statement that we end ourselves, because its time is up or its caller has aborted it. */
 
 import { type Clock, currentInvocation, type Deadline, DeadlineError, OptionError, startDeadline } from '@thaw/core'
+import { ownQueryTimeoutOf } from '../options/times.ts'
 
 const interruptions = new WeakSet<Error>()
 
@@ -63,7 +64,7 @@ export function bound(clock: Clock, { timeoutMillis, signal, begins }: Bounds, i
 
 /** The bounds that a query's configuration sets. Undefined: none, and none from the invocation either. */
 export function boundsOf(config: QueryBounds | undefined, defaultTimeoutMillis: number, begins?: Bounds['begins']): Bounds | undefined {
-  const timeoutMillis = Number(config?.query_timeout) || Math.max(0, defaultTimeoutMillis)
+  const timeoutMillis = ownQueryTimeoutOf(config?.query_timeout) || defaultTimeoutMillis
   const signal = checkSignal(config?.signal)
   return timeoutMillis !== 0 || signal || currentInvocation() ? { timeoutMillis, signal, begins } : undefined
 }

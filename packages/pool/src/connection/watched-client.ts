@@ -20,6 +20,7 @@ import {
   sentQueriesOf,
   textOf,
 } from '../driver/peer.ts'
+import { queryTimeoutOf } from '../options/times.ts'
 import { answerWith, isCommit, isUnreplicated } from './answer-to-commit.ts'
 import { ANOTHER_REQUEST, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
@@ -40,7 +41,6 @@ import { noteReady, READ_ONLY, type Vitals, WATCHED } from './vitals.ts'
 interface Attached {
   readonly vitals: Vitals
   readonly host: StatementHost
-  readonly queryTimeoutMillis: number
 }
 
 const extended = new WeakMap<object, ClientClass>()
@@ -68,6 +68,7 @@ function extend(Base: ClientClass): ClientClass {
       return (Base as { name: string }).name
     }
 
+    readonly #queryTimeoutMillis: number
     #attached: Attached | undefined
     #isRefusing = false
     /** The statement that is passed on now bypasses any wrapper of `query`. */
@@ -79,15 +80,19 @@ function extend(Base: ClientClass): ClientClass {
     /** An answer, or the end? The next message tells. */
     #heldError: HeldError | undefined
 
+    constructor(...values: [config?: unknown]) {
+      super(...values)
+      this.#queryTimeoutMillis = queryTimeoutOf(this.connectionParameters.query_timeout)
+    }
+
     get #self(): PeerClient {
       return this as unknown as PeerClient
     }
 
     [WATCHED](vitals: Vitals, host: StatementHost): void {
-      const queryTimeoutMillis = Number(this.connectionParameters.query_timeout) || 0
       // pg's own timer would reject the caller and leave the statement running, and it lies after a thaw.
       this.connectionParameters.query_timeout = 0
-      this.#attached = { vitals, host, queryTimeoutMillis }
+      this.#attached = { vitals, host }
     }
 
     override connect(callback?: (error: Error) => void): unknown {
@@ -155,7 +160,7 @@ function extend(Base: ClientClass): ClientClass {
     #query(attached: Attached, config: object | string, values: unknown, callback: unknown): unknown {
       if (attached.vitals.inUse) this.#noteSessionState(attached, config)
       const own = typeof config === 'object' ? (config as QueryBounds) : undefined
-      const bounds = boundsOf(own, attached.queryTimeoutMillis, attached.vitals.ledger?.begins ?? beginsWithProof(attached.vitals))
+      const bounds = boundsOf(own, this.#queryTimeoutMillis, attached.vitals.ledger?.begins ?? beginsWithProof(attached.vitals))
       if (!bounds && this._queryable && !attached.vitals.sent) return this.#pass(config, values, callback)
       const plain = typeof config === 'object' && 'query_timeout' in config ? withoutTimeout(config) : config
       const over =
@@ -177,7 +182,7 @@ function extend(Base: ClientClass): ClientClass {
     #querySubmittable(attached: Attached, query: PeerQuery, values: unknown, callback: unknown): unknown {
       const { vitals, host } = attached
       if (vitals.inUse) this.#noteSessionState(attached, { text: textOf(query) })
-      const bounds = boundsOf(query as QueryBounds, attached.queryTimeoutMillis)
+      const bounds = boundsOf(query as QueryBounds, this.#queryTimeoutMillis)
       converse(query, bounds, { clock: host.clock, client: this.#self, interrupt: (reason) => this.#interrupt(host, query, reason) })
       const over = interruptedBefore(bounds)
       const enqueue = () => withoutTimer(query, () => this.#pass(query, values, keepCaller(callback)))
@@ -235,13 +240,11 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     #interrupt(host: StatementHost, query: PeerQuery, reason: Error): void {
-      const index = queuedQueriesOf(this).indexOf(query)
-      if (index !== -1) {
-        queuedQueriesOf(this).splice(index, 1)
-        return this.#fail(query, loseQueued(this.#self, reason))
-      }
+      const queue = queuedQueriesOf(this)
+      const index = queue.indexOf(query)
       const { ledger } = this.#attached?.vitals ?? {}
-      if (ledger?.withdraw(query)) return this.#fail(query, loseQueued(this.#self, reason))
+      const isUnsent = index === -1 ? ledger?.withdraw(query) : queue.splice(index, 1)
+      if (isUnsent) return this.#fail(query, loseQueued(this.#self, reason))
       if (ledger?.tell(query)) return
       if (ledger?.isBehind(query)) return this.#fail(query, reason)
       if (ledger) ledger.endedBy = reason

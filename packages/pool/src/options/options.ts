@@ -4,6 +4,7 @@ import { type Clock, checkOptions, type FleetOptions, OptionError, type OptionRu
 import type { PoolConfig } from 'pg'
 import { planHosts } from './hosts.ts'
 import { leadsToHyperdrive } from './hyperdrive.ts'
+import { MILLIS, SERVER_MILLIS } from './times.ts'
 
 /** What Thaw adds to node-postgres' options. */
 export interface ThawOptions {
@@ -132,11 +133,11 @@ const RULES: OptionRules = {
   application_name: { type: 'any' },
   allowExitOnIdle: { type: 'any' },
   onConnect: { type: 'any' },
-  query_timeout: { type: 'any' },
-  statement_timeout: { type: 'any' },
-  lock_timeout: { type: 'any' },
-  idle_in_transaction_session_timeout: { type: 'any' },
-  keepAliveInitialDelayMillis: { type: 'any' },
+  query_timeout: MILLIS,
+  statement_timeout: SERVER_MILLIS,
+  lock_timeout: SERVER_MILLIS,
+  idle_in_transaction_session_timeout: SERVER_MILLIS,
+  keepAliveInitialDelayMillis: MILLIS,
 }
 
 /** What Thaw adds to the configuration of one query: `pool.query({ text, values, ...options })`, `client.query({ … })`. */
