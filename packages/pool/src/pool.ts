@@ -19,7 +19,7 @@ import { acquires, traceAtOnce } from './checkout/traced-acquire.ts'
 import { WaitLimit } from './checkout/wait-limit.ts'
 import { createWaiter, WaitQueue } from './checkout/wait-queue.ts'
 import { WrappedPool, wrappersOf } from './checkout/wrapped-pool.ts'
-import { type Dial, Dialer } from './connect/dialer.ts'
+import { type Dial, Dialer, type DialHost } from './connect/dialer.ts'
 import { type Hand, openClient } from './connect/new-client.ts'
 import { createPoolContext, forgetServer, type PoolContext } from './connection/pool-context.ts'
 import { watchQuery } from './connection/unseen.ts'
@@ -33,7 +33,7 @@ import { callBack, type Waiter } from './driver/waiter.ts'
 import { joinFleet } from './fleet/join-fleet.ts'
 import { InFlightWatch } from './inquiry/in-flight-watch.ts'
 import { Inquirer } from './inquiry/inquirer.ts'
-import { type HostStep, hostPlanOf } from './options/hosts.ts'
+import { hostPlanOf } from './options/hosts.ts'
 import type { ConnectOptions, EndOptions, Settings, ThawOptions } from './options/options.ts'
 import { checkEndOptions, preparePoolOptions, settingsOf } from './options/options.ts'
 import { OWN, type Wish } from './statement/call.ts'
@@ -129,7 +129,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         asksPassword: typeof this.options.password === 'function',
         hosts: hostPlanOf(this.options),
         moved: () => forgetServer(memory),
-        open: (done, step) => this.#open(done, step),
+        open: (...how) => this.#open(...how),
         opened: (client, release, dial) => this.#opened(client, release, dial),
         failed: (error, dial, final) => this.#dialFailed(error, dial, final),
         reasonToDial: (hopeful, overdue) => this.#hedging.reasonToDial(hopeful, overdue),
@@ -292,9 +292,9 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       return this.#hedging.room < 0 && this.#dialer.outstanding === 0
     }
 
-    #open(done: ConnectCallback, step: HostStep | undefined): PeerClient {
+    #open(...how: Parameters<DialHost['open']>): PeerClient {
       const hand: Hand = (opened, item, isNew) => (isNew ? this.#checkout.handNew(opened, item) : this.#checkout.hand(opened, item))
-      const client = openClient(this, this.#settings.clock, hand, done, step)
+      const client = openClient(this, this.#settings.clock, hand, ...how)
       this.#checks.vitalsOf(client)
       return client
     }

@@ -19,6 +19,7 @@ import { followDial, timeDialSteps } from './dial-steps.ts'
 import { HostOrder } from './hosts.ts'
 import { awaitsVerdict, isPasswordFunctions } from './password-function.ts'
 import { Rotation } from './rotation.ts'
+import { SilentAddresses } from './silent-addresses.ts'
 
 /** node-postgres' own message, see `saysLost`. */
 const ENDED = 'Connection terminated unexpectedly'
@@ -32,10 +33,11 @@ export interface DialHost {
   readonly hosts?: HostPlan | undefined
   /** A connection leads to another host than the one before: what was learned of that one's server may not hold. */
   moved?(): void
-  /** Makes a client and connects it. Calls back once. Returns the client, or throws if it cannot be made at all. */
+  /** Makes a client and connects it. Calls back once, and `made` before it connects. Returns the client, or throws if it cannot be made at all. */
   open(
     done: (error: Error | undefined, client: PeerClient | undefined, release: Release) => void,
     step: HostStep | undefined,
+    made: (client: PeerClient) => void,
   ): PeerClient | undefined
   /** A connection is open. */
   opened(client: PeerClient, release: Release, dial: Dial): void
@@ -98,6 +100,7 @@ const FAILURES = ['error', 'errorMessage', 'end'] as const
 export class Dialer {
   readonly #host: DialHost
   readonly #hosts: HostOrder | undefined
+  readonly #silent: SilentAddresses
   #failures = 0
   #pause: Timer | undefined
   #passwordRefused = false
@@ -111,6 +114,7 @@ export class Dialer {
   constructor(host: DialHost) {
     this.#host = host
     this.#hosts = host.hosts && new HostOrder(host.hosts, host.clock)
+    this.#silent = new SilentAddresses(host.clock)
   }
 
   /** Attempts under way. */
@@ -168,21 +172,25 @@ export class Dialer {
     }
     this.#attempts.add(attempt)
     try {
-      const client = this.#host.open((error, opened, release) => {
-        const dial = end()
-        const unfit = opened && unfitness(opened)
-        if (unfit) release(unfit)
-        else if (opened) return this.#succeed(opened, release, dial, step)
-        // The server may be waiting for a password that does not come, and would wait for a minute.
-        attempt.client?.connection?.stream.destroy()
-        if (attempt.isSuperfluous) return this.#host.resume()
-        this.#fail(
-          unfit ?? causeOf(error) ?? new Error('The client reported neither a connection nor an error'),
-          dial,
-          isSecondPassword,
-          attempt,
-        )
-      }, step)
+      const client = this.#host.open(
+        (error, opened, release) => {
+          const dial = end()
+          const unfit = opened && unfitness(opened)
+          if (unfit) release(unfit)
+          else if (opened) return this.#succeed(opened, release, dial, step)
+          // The server may be waiting for a password that does not come, and would wait for a minute.
+          attempt.client?.connection?.stream.destroy()
+          if (attempt.isSuperfluous) return this.#host.resume()
+          this.#fail(
+            unfit ?? causeOf(error) ?? new Error('The client reported neither a connection nor an error'),
+            dial,
+            isSecondPassword,
+            attempt,
+          )
+        },
+        step,
+        (made) => this.#silent.avoid(made),
+      )
       attempt.client = client
       attempt.stage = client && followDial(client)
       for (const name of FAILURES) client?.connection?.prependListener(name, failing)
@@ -205,6 +213,7 @@ export class Dialer {
   #late(attempt: Attempt): void {
     this.#overdueMillis *= 2
     attempt.isOverdue = true
+    this.#silent.note(attempt.client)
     // The one that is made beside it goes to the next host.
     if (attempt.step) this.#hosts?.failed(attempt.step)
     if (this.#host.room() < 0) this.#drop(attempt)

@@ -5,7 +5,7 @@ import type { PeerClient } from '../driver/peer.ts'
 import { type HostPlan, type HostStep, optionsAt, type SessionKind } from '../options/hosts.ts'
 
 /** For how long new connections begin with the host that answered last, before the first of the list is tried again: pgjdbc's `hostRecheckSeconds`. */
-const RECHECK_MILLIS = 10_000
+export const RECHECK_MILLIS = 10_000
 
 /** Which host a client was made for. */
 const steps = new WeakMap<object, HostStep>()

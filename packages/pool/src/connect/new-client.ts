@@ -28,11 +28,13 @@ export function openClient(
   hand: Hand,
   done: ConnectCallback,
   step: HostStep | undefined,
+  made: (client: PeerClient) => void,
 ): PeerClient {
   const { connectionTimeoutMillis, onConnect } = pool.options as DialOptions
   const client = makeInPool(() => new pool.Client(step ? optionsAt(pool.options, step) : pool.options))
   const judgeKind = step && watchKind(client, step.wants)
   if (step) noteStep(client, step)
+  made(client)
   watchPassword(client)
   // A host that does not answer leaves time for the others.
   const timeoutMillis = Number(connectionTimeoutMillis) / (hostPlanOf(pool.options)?.steps.length ?? 1)

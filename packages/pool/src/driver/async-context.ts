@@ -4,6 +4,7 @@
  */
 
 import { bindInvocation } from '@thaw/core'
+import { builtin } from './builtin.ts'
 
 /** Node's AsyncResource: runs in the context in which it was made. */
 export interface Context {
@@ -14,21 +15,7 @@ interface Hooks {
   readonly AsyncResource?: new (type: string) => Context
 }
 
-interface Globals {
-  readonly process?: { readonly getBuiltinModule?: (name: string) => unknown }
-}
-
-const AsyncResource = loadHooks()?.AsyncResource
-
-/** Node has it since 20.16. Without an import, because bundlers for other runtimes would fail on it. */
-function loadHooks(): Hooks | undefined {
-  try {
-    return (globalThis as Globals).process?.getBuiltinModule?.('node:async_hooks') as Hooks | undefined
-  } catch {
-    // Some runtimes have the function, but it throws.
-    return undefined
-  }
-}
+const AsyncResource = builtin<Hooks>('node:async_hooks')?.AsyncResource
 
 /**
  * The caller's context. Undefined if the runtime has none. An AsyncResource takes 0.04 µs to make and run in;

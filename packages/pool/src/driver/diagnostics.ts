@@ -3,6 +3,8 @@
  * is never a listener.
  */
 
+import { builtin } from './builtin.ts'
+
 /** One of Node's channels. */
 export interface Channel {
   /** Is there a subscriber? This changes at any time: ask each time. */
@@ -18,22 +20,8 @@ interface Diagnostics {
   channel(name: string): Channel
 }
 
-interface Globals {
-  readonly process?: { readonly getBuiltinModule?: (name: string) => unknown }
-}
-
 const SILENT: Channel = { hasSubscribers: false, publish() {} }
-const diagnostics = loadDiagnostics()
-
-/** Node has it since 20.16. Without an import, because bundlers for other runtimes would fail on it. */
-function loadDiagnostics(): Diagnostics | undefined {
-  try {
-    return (globalThis as Globals).process?.getBuiltinModule?.('node:diagnostics_channel') as Diagnostics | undefined
-  } catch {
-    // Some runtimes have the function, but it throws.
-    return undefined
-  }
-}
+const diagnostics = builtin<Diagnostics>('node:diagnostics_channel')
 
 /** The channel of that name, the same for the whole process. */
 export function channelOf(name: string): Channel {

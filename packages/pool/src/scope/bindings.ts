@@ -3,12 +3,10 @@
  * in which build tools load an app's modules.
  */
 
+import { builtin } from '../driver/builtin.ts'
+
 interface WorkersModule {
   readonly env: object
-}
-
-interface Runtime {
-  readonly process?: { getBuiltinModule?(name: string): WorkersModule | undefined }
 }
 
 const NAME = 'cloudflare:workers'
@@ -18,7 +16,7 @@ let imported: WorkersModule | undefined
 
 /** Call it while modules are loaded, in a Worker. */
 export function prepareBindings(): void {
-  if (builtin()) return
+  if (builtin(NAME)) return
   import(/* webpackIgnore: true */ /* turbopackIgnore: true */ /* @vite-ignore */ NAME).then(
     (found: WorkersModule) => {
       imported = found
@@ -29,13 +27,5 @@ export function prepareBindings(): void {
 
 /** Do not call it before there is a request: some bindings must not be read in the global scope. */
 export function currentBindings(): object {
-  return (builtin() ?? imported)?.env ?? {}
-}
-
-function builtin(): WorkersModule | undefined {
-  try {
-    return (globalThis as Runtime).process?.getBuiltinModule?.(NAME)
-  } catch {
-    return undefined
-  }
+  return (builtin<WorkersModule>(NAME) ?? imported)?.env ?? {}
 }
