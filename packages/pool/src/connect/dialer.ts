@@ -94,9 +94,6 @@ interface Attempt {
   isSuperfluous: boolean
 }
 
-/** What pg's connection emits about an attempt before the attempt itself has failed. */
-const FAILURES = ['error', 'errorMessage', 'end'] as const
-
 export class Dialer {
   readonly #host: DialHost
   readonly #hosts: HostOrder | undefined
@@ -108,8 +105,6 @@ export class Dialer {
   /** Doubles with each attempt that takes longer: a server in trouble does not get ever more of them. */
   #overdueMillis = OVERDUE_MILLIS
   readonly #attempts = new Set<Attempt>()
-  /** pg knows already that these have failed, but has not reported it. */
-  readonly #failing = new Set<Attempt>()
 
   constructor(host: DialHost) {
     this.#host = host
@@ -136,7 +131,7 @@ export class Dialer {
     // Whenever there are more callers than connections, this runs for each release: no list is made while no attempt is under way.
     const overdue = this.#attempts.size === 0 ? 0 : this.#overdue().length
     const hopeful = this.#attempts.size - overdue
-    if (this.#pause !== undefined || this.#failing.size > 0 || (this.#failures > 0 && hopeful > 0)) return undefined
+    if (this.#pause !== undefined || (this.#failures > 0 && hopeful > 0)) return undefined
     return this.#host.reasonToDial(hopeful, overdue)
   }
 
@@ -151,17 +146,10 @@ export class Dialer {
     const step = this.#hosts?.next()
     const attempt: Attempt = { step, client: undefined, stage: undefined, isOverdue: false, isSuperfluous: false }
     const overdue = startDeadline(clock, this.#overdueMillis, () => this.#late(attempt), true)
-    // pg-pool checks for more attempts before it reports that one has failed: we have to know earlier.
-    const failing = () => void this.#failing.add(attempt)
-    const stopListening = () => {
-      for (const name of FAILURES) attempt.client?.connection?.off(name, failing)
-    }
     const end = (): Dial => {
       const { client } = attempt
       overdue.cancel()
       this.#attempts.delete(attempt)
-      this.#failing.delete(attempt)
-      stopListening()
       return {
         target: client && targetOf(client),
         attempts: this.#failures + 1,
@@ -193,12 +181,7 @@ export class Dialer {
       )
       attempt.client = client
       attempt.stage = client && followDial(client)
-      for (const name of FAILURES) client?.connection?.prependListener(name, failing)
-      // From here on `onConnect` may send statements, and receive errors.
-      client?.connection?.once('readyForQuery', stopListening)
-      if (client) {
-        timeDialSteps(client, clock, (millis) => this.#host.stepped(millis))
-      }
+      if (client) timeDialSteps(client, clock, (millis) => this.#host.stepped(millis))
     } catch (error) {
       this.#host.failed(error as Error, end(), true)
     }

@@ -52,10 +52,7 @@ export function openClient(
     else void client.end()
   }
   const timeout = timeoutMillis > 0 ? startDeadline(clock, timeoutMillis, expire) : undefined
-  const fail = (error: Error) => {
-    pool._pulseQueue()
-    done(error, undefined, () => {})
-  }
+  const fail = (error: Error) => done(error, undefined, () => {})
   const handOut = () => {
     client.off('error', died)
     limitLifetime(pool, clock, client, hand)
