@@ -120,7 +120,7 @@ export {
 } from './outcome.ts'
 export { createPaces, type Pace, type Paces } from './pace.ts'
 export { numberPlaceholders } from './placeholders.ts'
-export { type Environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
+export { type Environment, environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'
 export { pollSockets } from './poll-sockets.ts'
 export { endWithAnswer, type Handled, openRequest, type RequestInvocation, type RequestParts } from './request.ts'
 export { causesOf, mayRerun, type RerunFacts, type RerunReason, rerunReason } from './rerun.ts'

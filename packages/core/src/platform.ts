@@ -65,6 +65,7 @@ function isWorker(): boolean {
   return (globalThis as { navigator?: { userAgent?: string } }).navigator?.userAgent === 'Cloudflare-Workers'
 }
 
-function environment(): Environment {
+/** The variables of this process. Empty where the runtime has none. */
+export function environment(): Environment {
   return (globalThis as { process?: { env?: Environment } }).process?.env ?? {}
 }

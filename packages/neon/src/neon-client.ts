@@ -1,7 +1,7 @@
 /** Neon's Client on our socket. A connection attempt succeeds when the server says so. */
 
 import { Client, type ClientConfig } from '@neondatabase/serverless'
-import { codeOf } from '@thaw/core'
+import { codeOf, environment } from '@thaw/core'
 import { markLost } from '@thaw/pool'
 import { checkConnectionString, missingConnectionString } from './connection-string.ts'
 import { saysUnreached } from './peer.ts'
@@ -68,9 +68,5 @@ function withSocket(config: string | ClientConfig | undefined): object {
 
 /** pg would go to its default, where there is no Neon. */
 function hasTarget({ config, host }: PeerClientBase): boolean {
-  return host !== 'localhost' || config.connectionString !== undefined || config.host !== undefined || environment().PGHOST !== undefined
-}
-
-function environment(): { readonly PGHOST?: string } {
-  return (globalThis as { process?: { env?: { PGHOST?: string } } }).process?.env ?? {}
+  return host !== 'localhost' || config.connectionString !== undefined || config.host !== undefined || environment()['PGHOST'] !== undefined
 }

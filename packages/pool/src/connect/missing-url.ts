@@ -1,6 +1,6 @@
 /** A pool that was not told where the database is: pg connects to its defaults. Right for some, but usually an unset variable. */
 
-import type { Environment } from '@thaw/core'
+import { type Environment, environment } from '@thaw/core'
 
 /** Of pg's options, those that say where the database is. */
 export interface Whereabouts {
@@ -23,8 +23,4 @@ export function adviceWhereNothingWasGiven(
     ? 'DATABASE_URL is set in this process: pass it on, as'
     : 'DATABASE_URL is not set in this process: set it, and pass it on, as'
   return `There was no connection string, no host and no PGHOST, so this is the driver's default. ${found} new Pool({ connectionString: process.env.DATABASE_URL }).`
-}
-
-function environment(): Environment {
-  return (globalThis as { process?: { env?: Environment } }).process?.env ?? {}
 }

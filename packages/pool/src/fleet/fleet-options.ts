@@ -1,6 +1,6 @@
 /** The option `fleet` in its surroundings: the name of the application, and what the pool leads to. */
 
-import { checkFleet, FLEET_TRUST_MILLIS, type Fleet, fleetNames, OptionError, poolerAt } from '@thaw/core'
+import { checkFleet, environment, FLEET_TRUST_MILLIS, type Fleet, fleetNames, OptionError, poolerAt } from '@thaw/core'
 import { ownName } from './own-name.ts'
 
 /** The options that matter to it. */
@@ -74,8 +74,4 @@ function textOf(value: unknown): string | undefined {
 
 function urlOf(text: unknown): URL | undefined {
   return typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined
-}
-
-function environment(): Readonly<Partial<Record<'PGAPPNAME' | 'PGOPTIONS' | 'PGHOST' | 'PGPORT', string>>> {
-  return (globalThis as { process?: { env?: object } }).process?.env ?? {}
 }

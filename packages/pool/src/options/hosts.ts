@@ -1,6 +1,6 @@
 /** Several hosts, as libpq takes them: `postgres://a:5432,b:5433/app?target_session_attrs=read-write`, or `host: 'a,b'`. */
 
-import { type Environment, OptionError } from '@thaw/core'
+import { type Environment, environment, OptionError } from '@thaw/core'
 
 /** What a session has to be: libpq's `target_session_attrs`. */
 export type SessionKind = 'any' | 'read-write' | 'read-only' | 'primary' | 'standby'
@@ -46,6 +46,7 @@ export function optionsAt(options: object, step: HostStep): object {
 export function planHosts(options: Record<string, unknown>, isSupported: boolean): void {
   if (PLAN in options) return
   const url = typeof options['connectionString'] === 'string' ? URL_PARTS.exec(options['connectionString']) : null
+  // libpq's variables say what the options leave open. Of those that are about the choice, only where they name the hosts as well.
   const env = !isSupported || namesHost(options, url) ? {} : environment()
   const given = (name: string, variable: string) => valueIn(url?.[5], name) ?? options[name] ?? (env['PGHOST'] && env[variable])
   const wants = choice('target_session_attrs', given('target_session_attrs', 'PGTARGETSESSIONATTRS'), KINDS) ?? 'any'
@@ -73,11 +74,6 @@ function choice(option: string, value: unknown, allowed: readonly string[]): str
   if (value === undefined || value === null || value === '') return undefined
   if (allowed.includes(value as string)) return value as string
   throw optionError(option, allowed.join(', '), `${option} is ${JSON.stringify(value)}. It must be one of ${allowed.join(', ')}.`)
-}
-
-/** libpq's variables say what the options leave open. Of those that are about the choice, only where they name the hosts as well. */
-function environment(): Environment {
-  return (globalThis as { process?: { env?: Environment } }).process?.env ?? {}
 }
 
 function namesHost({ host, stream, connectionString }: Record<string, unknown>, url: RegExpExecArray | null): boolean {
