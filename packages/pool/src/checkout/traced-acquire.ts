@@ -1,7 +1,7 @@
 /** Publishes waits for a connection, on the channel that pg-pool is to have for them. */
 
 import { VITALS, type Vitals } from '../connection/vitals.ts'
-import { keepContext } from '../driver/async-context.ts'
+import { keepContext, runIn } from '../driver/async-context.ts'
 import { type TraceContext, Tracing } from '../driver/diagnostics.ts'
 import type { ConnectCallback, PeerClient, PeerPool } from '../driver/peer.ts'
 
@@ -19,16 +19,18 @@ export type CountedPool = Pick<PeerPool<never>, 'totalCount' | 'idleCount' | 'wa
 export const acquires: Tracing<AcquireContext> = new Tracing('pg:pool:connect')
 
 /** Requests a connection, and publishes the wait. */
-export function traceAcquire<Result>(pool: CountedPool, callback: ConnectCallback, acquire: (callback: ConnectCallback) => Result): Result {
-  const context = contextOf(pool)
+export function traceAcquire<Result>(
+  pool: CountedPool,
+  callback: ConnectCallback,
+  acquire: (callback: ConnectCallback) => Result,
+  context: AcquireContext = contextOf(pool),
+): Result {
   // What the caller does next is not part of the wait.
   const caller = keepContext()
   return acquires.begin(context, (end) =>
     acquire((error, client, release) => {
       if (client) context.client = { processID: client.processID, reused: wasIdle(client) }
-      const served = () => end(error, undefined, () => callback(error, client, release))
-      if (caller) caller.runInAsyncScope(served, undefined)
-      else served()
+      runIn(caller, () => end(error, undefined, () => callback(error, client, release)))
     }),
   )
 }
@@ -36,20 +38,7 @@ export function traceAcquire<Result>(pool: CountedPool, callback: ConnectCallbac
 /** The callback, for a connection that is there at once: its wait begins and ends when it gets one. Without a connection nothing is published. */
 export function traceAtOnce(pool: CountedPool, callback: ConnectCallback): ConnectCallback {
   const context = contextOf(pool)
-  return (error, client, release) => {
-    if (client) context.client = { processID: client.processID, reused: wasIdle(client) }
-    traceServed(context, error, () => callback(error, client, release))
-  }
-}
-
-/** What the caller does with its connection is not part of the wait. */
-function traceServed(context: AcquireContext, error: unknown, serve: () => void): void {
-  const caller = keepContext()
-  acquires.begin(context, (end) => {
-    const served = () => end(error, undefined, serve)
-    if (caller) caller.runInAsyncScope(served, undefined)
-    else served()
-  })
+  return (error, client, release) => traceAcquire(pool, callback, (traced) => traced(error, client, release), context)
 }
 
 function contextOf({ totalCount, idleCount, waitingCount, options }: CountedPool): AcquireContext {

@@ -2,25 +2,13 @@
 
 import { codeOf, foundStandby, mayLookUpAgain, read, type StandbyFound } from '@thaw/core'
 import type pg from 'pg'
-import type { HealthChecks } from '../checkout/health-checks.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
 import { isBroken, READ_ONLY } from '../connection/vitals.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
-import type { Settings } from '../options/options.ts'
+import type { Call } from './call.ts'
+import type { PoolQueryHost } from './pool-query-host.ts'
 
-/** What it needs of its pool. */
-export interface StandbyHost {
-  readonly settings: Settings
-  readonly checks: HealthChecks
-  isEnding(): boolean
-}
-
-/** A call whose statement was refused. */
-interface RefusedCall {
-  readonly text: unknown
-  readonly wasRefused?: boolean
-  readonly secondTry?: { readonly how: string }
-}
+type StandbyHost = Pick<PoolQueryHost, 'settings' | 'checks' | 'isEnding'>
 
 export class StandbyWatch {
   readonly #host: StandbyHost
@@ -36,7 +24,7 @@ export class StandbyWatch {
   }
 
   /** Is it worth to ask? */
-  mayBe({ text, wasRefused, secondTry }: RefusedCall, client: PeerClient, error: Error): boolean {
+  mayBe({ text, wasRefused, secondTry }: Call, client: PeerClient, error: Error): boolean {
     if (codeOf(error) !== READ_ONLY || wasRefused || secondTry?.how === 'inside READ ONLY') return false
     return !isSubmittable(text) && this.#isWorthAsking(client)
   }
