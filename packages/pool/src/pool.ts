@@ -91,31 +91,26 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       const settings = settingsOf(config ?? {})
       this.#settings = settings
       this.#events = memory.events
-      const idle = () => this._idle
       const idleTimeoutMillis = () => this.#idleTimeoutMillis()
-      const remove = (client: PeerClient) => this._remove(client)
       this.#inquirer = new Inquirer({ driver, settings, memory, pool: this })
       this.#hedging = new Hedging(settings, this, () => this.#inquirer.count)
       this.#checks = new HealthChecks({
+        pool: this,
         settings,
         memory,
         membership: joinFleet(this, driver, config ?? {}, settings, memory),
         hedging: this.#hedging,
         maxLifetimeMillis: Number(this.options.maxLifetimeSeconds) * 1000 || Number.POSITIVE_INFINITY,
-        idle,
         idleTimeoutMillis,
-        remove,
         drain: (client) => this.#returning.drain(client),
         died: (client, error) => this.#returning.died(client, error),
         requestCancel: (client) => this.#inquirer.cancel(client),
         handOutForPiggyback: (client, place) => this.#checkout.handOutForPiggyback(client, place),
-        isWanted: () => this._pendingQueue.length > 0,
         isTooMany: (vitals) => this.#returning.isTooMany(vitals),
         abandoned: (client) => this.#returning.takeBack(client),
-        resume: () => this._pulseQueue(),
       })
       const idleSince = (client: PeerClient) => this.#checks.vitalsOf(client).idleSince
-      this.#idleTimer = new IdleTimer({ clock: settings.clock, idle, idleTimeoutMillis, idleSince, remove })
+      this.#idleTimer = new IdleTimer({ pool: this, clock: settings.clock, idleTimeoutMillis, idleSince })
       this.#waitLimit = new WaitLimit(this, settings, memory.events, (client) => this.#checks.vitalsOf(client).isPoolQuery)
       this.#waiting = new WaitQueue({
         clock: settings.clock,
@@ -123,7 +118,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         waitLimitMillis: () => this.#waitLimit.millis,
         timeUp: (waitedMillis, isOver) => this.#timeUp(waitedMillis, isOver),
       })
-      this.#invocations = new InvocationTracker(this, { idle, checks: this.#checks, remove, join })
+      this.#invocations = new InvocationTracker(this, { checks: this.#checks, join })
       this.#dialer = new Dialer({
         clock: settings.clock,
         asksPassword: typeof this.options.password === 'function',

@@ -29,7 +29,8 @@ import type { ScramKeys } from '../connection/scram-keys.ts'
 import type { StatementHost } from '../connection/statement-host.ts'
 import { standing, VITALS, type Vitals, type VitalsListener, WATCHED, watch } from '../connection/vitals.ts'
 import { attach } from '../connection/watched-client.ts'
-import type { IdleItem, PeerClient } from '../driver/peer.ts'
+import type { IdleItem, PeerClient, PeerPool } from '../driver/peer.ts'
+import type { Waiter } from '../driver/waiter.ts'
 import type { Membership } from '../fleet/membership.ts'
 import type { Settings } from '../options/options.ts'
 import { emitOutcome } from './emit.ts'
@@ -37,18 +38,15 @@ import type { Hedging } from './hedging.ts'
 
 /** What the health checks need of its pool. */
 export interface HealthChecksHost {
+  readonly pool: PeerPool<Waiter>
   readonly settings: Settings
   readonly memory: Memory
   readonly hedging: Hedging
   readonly membership: Membership | undefined
-  /** The idle clients, newest last: pg-pool's own list. */
-  idle(): IdleItem[]
   /** After how long an idle connection is too many now. Infinity: never. */
   idleTimeoutMillis(): number
   /** The longest that a connection may live. Infinity: forever. */
   readonly maxLifetimeMillis: number
-  /** Takes the client out of the pool. */
-  remove(client: PeerClient): void
   /** A statement begins on a client that no caller has: takes it out of the idle list until it is quiet. */
   drain(client: PeerClient): void
   /** An idle connection has died: removes it from the pool, and calls the listeners for the pool's errors. */
@@ -57,14 +55,10 @@ export interface HealthChecksHost {
   requestCancel(client: PeerClient): void
   /** Hands the unchecked client to the caller at this place in the queue, if its statement carries a probe. */
   handOutForPiggyback(client: PeerClient, place: number): boolean
-  /** Is a caller waiting? */
-  isWanted(): boolean
   /** Is there no room for a connection that has replied late, because a new one has won the race? */
   isTooMany(vitals: Vitals): boolean
   /** The socket of a client in use has closed. */
   abandoned(client: PeerClient): void
-  /** Something has become known: look again. */
-  resume(): void
 }
 
 /** Each connection gets a random share, between this and all, of the maximal lifetime, so that a pool does not renew all of them at once. */
@@ -119,7 +113,7 @@ export class HealthChecks implements StatementHost {
 
   /** Takes the newest idle connection that may be handed out without a probe from the list. Those that the gate evicts on the way are destroyed. */
   takeTrusted(now: Reading): IdleItem | undefined {
-    const idle = this.#host.idle()
+    const idle = this.#host.pool._idle
     for (let index = idle.length - 1; index >= 0; index--) {
       const item = idle[index]
       if (!item) continue
@@ -136,7 +130,7 @@ export class HealthChecks implements StatementHost {
    */
   prepare(hints: FreezeHints): void {
     const now = this.look(hints)
-    const newest = this.#host.idle().at(-1)
+    const newest = this.#host.pool._idle.at(-1)
     const verdict = newest && this.#judge(newest.client, now)
     if (newest && verdict === 'probe') this.#ask(newest.client, now)
     else if (verdict !== 'trust') this.vet(1)
@@ -144,15 +138,15 @@ export class HealthChecks implements StatementHost {
 
   /** Polls the sockets once for all idle connections, then probes in parallel those that are still open and not trusted: the newest `most`. */
   vet(most: number = Number.POSITIVE_INFINITY): void {
-    const isUnderWay = this.#host.idle().every(({ client }) => this.vitalsOf(client).askedAt !== undefined)
+    const isUnderWay = this.#host.pool._idle.every(({ client }) => this.vitalsOf(client).askedAt !== undefined)
     if (this.#isPolling || isUnderWay) return
     this.#isPolling = true
-    const idle = this.#host.idle().map(({ client }) => client)
+    const idle = this.#host.pool._idle.map(({ client }) => client)
     pollSockets(this.#host.settings.clock, () => {
       this.#isPolling = false
       const now = read(this.#host.settings.clock)
       const suspects: PeerClient[] = []
-      for (const { client } of [...this.#host.idle()].reverse()) {
+      for (const { client } of [...this.#host.pool._idle].reverse()) {
         const verdict = this.#judge(client, now)
         if (verdict === 'probe') suspects.push(client)
         else if (verdict !== 'trust') this.#destroy(client, verdict, now)
@@ -160,10 +154,11 @@ export class HealthChecks implements StatementHost {
       const left: PeerClient[] = []
       for (const client of suspects)
         if (!this.#mayPiggyback(client) || !this.#host.handOutForPiggyback(client, left.length)) left.push(client)
-      if (most !== Number.POSITIVE_INFINITY || this.#host.isWanted()) for (const client of left.slice(0, most)) this.#ask(client, now)
+      if (most !== Number.POSITIVE_INFINITY || this.#host.pool._pendingQueue.length > 0)
+        for (const client of left.slice(0, most)) this.#ask(client, now)
       const dead = idle.filter((client) => this.vitalsOf(client).state === 'closed').length
       this.#host.memory.events.emit({ type: 'socketsPolled', idle: idle.length, dead })
-      this.#host.resume()
+      this.#host.pool._pulseQueue()
     })
   }
 
@@ -183,7 +178,7 @@ export class HealthChecks implements StatementHost {
   /** A connection attempt has failed, which may say something about the other connections, or about room at the server. */
   dialFailed(error: Error): void {
     if (classify(error)?.siblings === 'suspect' && !isPasswordFunctions(error)) this.doubtAll()
-    this.membership?.refused(error, this.#host.idle().at(-1)?.client)
+    this.membership?.refused(error, this.#host.pool._idle.at(-1)?.client)
   }
 
   /** The server is a different one: older connections are of no use. */
@@ -273,7 +268,7 @@ export class HealthChecks implements StatementHost {
     vitals.askedAt = now.mono
     const { settings, memory, hedging } = this.#host
     const silenceMillis = elapsedMillis(vitals.provenAt, now)
-    const answered = hedging.watch(client, () => this.#host.resume())
+    const answered = hedging.watch(client, () => this.#host.pool._pulseQueue())
     probe(client, vitals, settings.clock, settings.probeTimeoutMillis, (alive) => {
       vitals.askedAt = undefined
       if (vitals.state === 'probing') enter(client, vitals, 'idle')
@@ -285,26 +280,26 @@ export class HealthChecks implements StatementHost {
       if (isUnanswered) this.doubtAll(now.mono)
       if (isUnanswered) this.#destroy(client, 'unanswered', then)
       memory.events.emit({ type: 'probed', alive, tookMillis, silenceMillis })
-      if (!alive || vitals.state !== 'idle') return this.#host.resume()
+      if (!alive || vitals.state !== 'idle') return this.#host.pool._pulseQueue()
       const isCertain = this.membership?.judgeProof(vitals, then) ?? 'in time'
       if (isCertain === 'in time') return this.#proven(client, vitals)
       if (isCertain === 'ask again') return this.#ask(client, then)
       this.#destroy(client, 'unanswered', then)
-      this.#host.resume()
+      this.#host.pool._pulseQueue()
     })
   }
 
   /** Moves it to the end of the list, as the one of which we know most, and hands it to a waiting caller, however short `trustMillis` is. */
   #proven(client: PeerClient, vitals: Vitals): void {
     // Losing a race is no proof of death: this connection is ended like any other that is too many.
-    if (this.#host.isTooMany(vitals)) return this.#host.remove(client)
+    if (this.#host.isTooMany(vitals)) return this.#host.pool._remove(client)
     vitals.probed = true
-    const idle = this.#host.idle()
+    const idle = this.#host.pool._idle
     const index = idle.findIndex((item) => item.client === client)
     if (index !== -1) idle.push(...idle.splice(index, 1))
     this.#justProven = client
     try {
-      this.#host.resume()
+      this.#host.pool._pulseQueue()
     } finally {
       // A caller's callback may have thrown.
       this.#justProven = undefined
@@ -315,7 +310,7 @@ export class HealthChecks implements StatementHost {
     const silenceMillis = elapsedMillis(this.vitalsOf(client).provenAt, now)
     // Dead or evicted: the server does not read a Terminate.
     if (reason !== 'idle' && reason !== 'lifetime') client.connection?.stream.destroy()
-    this.#host.remove(client)
+    this.#host.pool._remove(client)
     this.#host.memory.events.emit({ type: 'stale', reason, silenceMillis })
     this.#sessionLost(this.vitalsOf(client))
   }
@@ -334,7 +329,7 @@ export class HealthChecks implements StatementHost {
     const isNobodys = vitals.state === 'idle' || vitals.state === 'probing' || vitals.state === 'draining'
     // It had to be reckoned with, and says nothing about the others.
     const wasEvicted = isNobodys && this.membership?.wasEvicted(vitals, error) === true
-    if (wasEvicted) this.#host.remove(client)
+    if (wasEvicted) this.#host.pool._remove(client)
     else this.ended(error, vitals.askedAt ?? now.mono)
     if (isNobodys && !wasEvicted) this.#host.died(client, error)
     this.#sessionLost(vitals)

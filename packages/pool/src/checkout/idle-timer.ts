@@ -4,18 +4,15 @@
  */
 
 import { type Clock, elapsedMillis, type Reading, read, type Timer } from '@thaw/core'
-import type { IdleItem, PeerClient } from '../driver/peer.ts'
+import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 
 /** What the timer needs of its pool. */
 export interface IdleHost {
+  readonly pool: PeerPool<PendingItem>
   readonly clock: Clock
-  /** The idle clients, newest last. */
-  idle(): readonly IdleItem[]
   /** After how long an idle connection is closed, now. Infinity: never. */
   idleTimeoutMillis(): number
   idleSince(client: PeerClient): Reading
-  /** Takes the client out of the pool and closes it. */
-  remove(client: PeerClient): void
 }
 
 export class IdleTimer {
@@ -28,7 +25,7 @@ export class IdleTimer {
 
   /** A connection has been released. Costs nothing while the timer runs anyway: one that was released later is closed later. */
   start(): void {
-    if (this.#timer !== undefined || this.#host.idle().length === 0) return
+    if (this.#timer !== undefined || this.#host.pool._idle.length === 0) return
     const timeoutMillis = this.#host.idleTimeoutMillis()
     if (timeoutMillis < Number.POSITIVE_INFINITY) this.#wait(timeoutMillis)
   }
@@ -47,12 +44,12 @@ export class IdleTimer {
     this.#timer = undefined
     const now = read(this.#host.clock)
     let next = Number.POSITIVE_INFINITY
-    for (const { client } of [...this.#host.idle()]) {
+    for (const { client } of [...this.#host.pool._idle]) {
       const timeoutMillis = this.#host.idleTimeoutMillis()
       const remaining = timeoutMillis - elapsedMillis(this.#host.idleSince(client), now)
-      if (remaining <= 0) this.#host.remove(client)
+      if (remaining <= 0) this.#host.pool._remove(client)
       else next = Math.min(next, remaining)
     }
-    if (next < Number.POSITIVE_INFINITY && this.#host.idle().length > 0) this.#wait(next)
+    if (next < Number.POSITIVE_INFINITY && this.#host.pool._idle.length > 0) this.#wait(next)
   }
 }

@@ -1,16 +1,12 @@
 /** The pool as platforms know it: what it does when an invocation begins and ends, and which invocation holds which client meanwhile. */
 
 import { currentInvocation, type FreezeHints, type Invocation, type Leak, type PoolOrigin, type TrackedPool } from '@thaw/core'
-import type { ConnectCallback, IdleItem, PeerClient } from '../driver/peer.ts'
+import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import type { HealthChecks } from './health-checks.ts'
 
 /** What it needs of its pool. */
 export interface InvocationTrackerHost {
-  /** The idle clients, newest last. */
-  idle(): readonly IdleItem[]
   readonly checks: Pick<HealthChecks, 'look' | 'prepare' | 'vitalsOf' | 'membership'>
-  /** Takes the client out of the pool and closes it. */
-  remove(client: PeerClient): void
   /** Makes the pool known to platforms. Returns the function that ends that. */
   join(member: TrackedPool): () => void
 }
@@ -27,14 +23,14 @@ interface Place {
 }
 
 export class InvocationTracker implements TrackedPool {
-  readonly pool: object
+  readonly pool: PeerPool<PendingItem>
   readonly origin: PoolOrigin | undefined
   readonly #host: InvocationTrackerHost
   readonly #acquisitions = new Map<PeerClient, Acquisition>()
   #leave: (() => void) | undefined
   #isNextOurs = false
 
-  constructor(pool: object, host: InvocationTrackerHost) {
+  constructor(pool: PeerPool<PendingItem>, host: InvocationTrackerHost) {
     this.pool = pool
     this.origin = originOf(pool.constructor)
     this.#host = host
@@ -55,7 +51,7 @@ export class InvocationTracker implements TrackedPool {
     for (const [client, acquisition] of this.#acquisitions) {
       if (acquisition.invocation !== invocation) continue
       this.returned(client)
-      this.#host.remove(client)
+      this.pool._remove(client)
       // A caller that keeps it anyway is told why it no longer works.
       this.#host.checks.vitalsOf(client).takenBack = true
       client._queryable = false
@@ -66,9 +62,9 @@ export class InvocationTracker implements TrackedPool {
   }
 
   async closeIdle(): Promise<void> {
-    const clients = this.#host.idle().map(({ client }) => client)
+    const clients = this.pool._idle.map(({ client }) => client)
     const closed = clients.map((client) => new Promise<void>((resolve) => client.once('end', () => resolve())))
-    for (const client of clients) this.#host.remove(client)
+    for (const client of clients) this.pool._remove(client)
     await Promise.all(closed)
   }
 
