@@ -1,0 +1,99 @@
+/** What callers and listeners are told over WebSocket: the same as over TCP. Beside it, where it differs, what Neon's driver tells. */
+
+import * as stock from '@neondatabase/serverless'
+import { OutcomeUnknownError, systemClock } from '@thaw/core'
+import { afterEach, beforeAll, expect, test } from 'vitest'
+import { neon, useOneNeon } from '../test/one-neon.ts'
+import { Pool, type PoolConfig } from './index.ts'
+
+useOneNeon()
+
+let pool: Pool
+
+beforeAll(() => neon.postgres.query('create table lines (line text)'))
+afterEach(() => pool.end({ timeoutMillis: 1000 }))
+
+function createPool(config: PoolConfig = {}): Pool {
+  pool = new Pool({ connectionString: neon.url, ...config })
+  return pool
+}
+
+const INSERT = 'insert into lines values ($1)'
+const stored = async (line: string) => (await neon.postgres.query('select from lines where line = $1', [line])).rowCount
+
+test("a proxy's last words under a write that is stored: Neon's driver tells of an answer, Thaw that nothing is known", async () => {
+  const errorResponse = { code: 'XX000', message: 'server conn crashed?' }
+  const plain = new stock.Pool({ connectionString: neon.url })
+  plain.on('error', () => {})
+  await plain.query('select 1')
+  neon.compute.loseNextAnswer({ containing: 'insert', errorResponse })
+  await expect(plain.query(INSERT, ['plain'])).rejects.toMatchObject({ name: 'error', code: 'XX000' })
+  expect(await stored('plain')).toBe(1)
+  await plain.end()
+
+  createPool()
+  await pool.query('select 1')
+  neon.compute.loseNextAnswer({ containing: 'insert', errorResponse })
+  const error: Error = await pool.query(INSERT, ['thaw']).then(
+    () => new Error('It was answered'),
+    (lost: Error) => lost,
+  )
+  expect(error).toBeInstanceOf(OutcomeUnknownError)
+  expect(error).toMatchObject({ evidence: { fatalSqlstate: 'XX000' }, cause: errorResponse })
+  expect(await stored('thaw')).toBe(1)
+  neon.compute.loseNextRequest({ containing: 'version', errorResponse })
+  expect((await pool.query('select version() as v')).rows[0].v).toMatch(/^PostgreSQL/)
+})
+
+test('a listener that writes each event down with the same pool hears of one thaw once', async () => {
+  let skipped = 0
+  createPool({ max: 2, clock: { ...systemClock, wall: () => systemClock.wall() + skipped } })
+  const written: Promise<unknown>[] = []
+  await pool.query('select 1')
+  await pool.query('select 1')
+  pool.subscribe(({ type }) => {
+    if (type === 'thawed') written.push(pool.query(INSERT, [type]))
+  })
+  skipped += 60_000
+  await pool.query('select 1')
+  await Promise.all(written)
+  expect(pool.stats().thawed).toBe(1)
+  expect(await stored('thawed')).toBe(1)
+})
+
+test('the pool tells of the death of an idle connection once', async () => {
+  createPool()
+  const errors: Error[] = []
+  pool.on('error', (error: Error) => errors.push(error))
+  const { rows } = await pool.query('select pg_backend_pid() as pid')
+  await neon.postgres.query('select pg_terminate_backend($1)', [rows[0].pid])
+  await expect.poll(() => errors).toHaveLength(1)
+  await expect.poll(() => pool.totalCount).toBe(0)
+  await pool.query('select 1')
+  expect(errors).toHaveLength(1)
+})
+
+test('a value that cannot be bound, a text on a prototype, and an aborted wait: each caller is called back once, and not before its call has returned', async () => {
+  createPool({ max: 1 })
+  const circle: unknown[] = []
+  circle.push({ self: circle })
+  let hasReturned = false
+  const told = new Promise<boolean>((resolve) => pool.query('select $1::json', [circle], () => resolve(hasReturned)))
+  hasReturned = true
+  expect(await told).toBe(true)
+  expect((await pool.query(Object.create({ text: 'select 1 as one' }))).rows).toEqual([{ one: 1 }])
+  const held = await pool.connect()
+  const controller = new AbortController()
+  let calls = 0
+  const aborted = new Promise((resolve) =>
+    pool.connect({ signal: controller.signal }, (error) => {
+      calls++
+      resolve(error)
+    }),
+  )
+  controller.abort(new Error('No longer wanted'))
+  expect(await aborted).toMatchObject({ message: 'No longer wanted' })
+  held.release()
+  await pool.query('select 1')
+  expect(calls).toBe(1)
+})
