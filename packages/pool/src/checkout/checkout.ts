@@ -20,7 +20,6 @@ interface VerifyOptions {
   readonly verify?: (client: PeerClient, done: (error?: Error) => void) => void
 }
 
-/** What it needs of its pool. */
 export interface CheckoutHost {
   readonly pool: PeerPool<Waiter>
   readonly checks: HealthChecks

@@ -8,15 +8,12 @@ import { ownWorkOf } from './own-work.ts'
 
 const DESTROYED = 'Connection destroyed by pool.end({ timeoutMillis })'
 
-/** What the end needs of its pool. */
 export interface EndingHost {
   readonly clock: Clock
   /** How long clients may still be used. Undefined: without limit. */
   readonly timeoutMillis: number | undefined
   readonly checks: Pick<HealthChecks, 'vitalsOf' | 'requestCancel'>
-  /** Rejects every waiting caller. */
   turnAway(): void
-  /** This many connections were still in use. */
   ended(destroyed: number): void
 }
 

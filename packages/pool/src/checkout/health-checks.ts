@@ -36,7 +36,6 @@ import type { Settings } from '../options/options.ts'
 import { emitOutcome } from './emit.ts'
 import type { Hedging } from './hedging.ts'
 
-/** What the health checks need of its pool. */
 export interface HealthChecksHost {
   readonly pool: PeerPool<Waiter>
   readonly settings: Settings
@@ -186,7 +185,7 @@ export class HealthChecks implements StatementHost {
     this.#generation++
   }
 
-  /** When the clocks were last read, on the monotonic one. */
+  /** On the monotonic clock. */
   get lookedAt(): number {
     return this.#lastLook?.mono ?? Number.NEGATIVE_INFINITY
   }

@@ -40,7 +40,6 @@ export class Hedging {
     this.#longestMillis = probeTimeoutMillis
   }
 
-  /** Is a reply due from the connection for longer than usual? */
   get isLate(): boolean {
     return this.#late.size > 0
   }

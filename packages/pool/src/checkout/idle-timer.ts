@@ -6,7 +6,6 @@
 import { type Clock, elapsedMillis, type Reading, read, type Timer } from '@thaw/core'
 import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 
-/** What the timer needs of its pool. */
 export interface IdleHost {
   readonly pool: PeerPool<PendingItem>
   readonly clock: Clock

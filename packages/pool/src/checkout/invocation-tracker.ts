@@ -4,7 +4,6 @@ import { currentInvocation, type FreezeHints, type Invocation, type Leak, type P
 import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import type { HealthChecks } from './health-checks.ts'
 
-/** What it needs of its pool. */
 export interface InvocationTrackerHost {
   readonly checks: Pick<HealthChecks, 'look' | 'prepare' | 'vitalsOf' | 'membership'>
   /** Makes the pool known to platforms. Returns the function that ends that. */
@@ -96,12 +95,10 @@ export class InvocationTracker implements TrackedPool {
     }
   }
 
-  /** The client has been released, or is gone. */
   returned(client: PeerClient): void {
     this.#acquisitions.delete(client)
   }
 
-  /** The pool has ended. */
   leave(): void {
     this.#leave?.()
   }

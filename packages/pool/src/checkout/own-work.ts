@@ -7,7 +7,6 @@ import { type Clock, startDeadline } from '@thaw/core'
 import type { ConnectCallback, PeerClient, PeerPool, Release } from '../driver/peer.ts'
 import type { Waiter } from '../driver/waiter.ts'
 
-/** A connection, and how to give it back. */
 export interface Borrowed {
   readonly client: PeerClient
   readonly release: Release

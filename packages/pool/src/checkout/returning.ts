@@ -15,7 +15,6 @@ import type { Settings } from '../options/options.ts'
 import { emitReleased } from './emit.ts'
 import type { HealthChecks } from './health-checks.ts'
 
-/** What it needs of its pool. */
 export interface ReturningHost {
   readonly pool: PeerPool<Waiter>
   readonly settings: Settings
@@ -25,7 +24,6 @@ export interface ReturningHost {
   isOverfull(): boolean
   /** A write of the caller that releases it now was refused as read-only. */
   refused(client: PeerClient): void
-  /** The caller that acquired the client no longer has it. */
   returned(client: PeerClient): void
   /** There is one more idle connection, since then. */
   isBack(at: Reading): void

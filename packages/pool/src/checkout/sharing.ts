@@ -18,7 +18,6 @@ import type { Hedging } from './hedging.ts'
 import { shareableOf } from './shareable.ts'
 import { acquires } from './traced-acquire.ts'
 
-/** What sharing needs of its pool. */
 export interface SharingHost {
   readonly pool: PeerPool<Waiter>
   readonly settings: Settings

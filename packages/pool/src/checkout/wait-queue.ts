@@ -14,7 +14,6 @@ interface WaiterOptions extends Pick<Waiter, 'mayPiggyback' | 'isOwn' | 'share'>
   readonly told?: CountedPool | undefined
 }
 
-/** A caller who begins to wait now. */
 export function createWaiter(clock: Clock, callback: ConnectCallback, { told, ...rest }: WaiterOptions = {}): Waiter {
   // What is done for the caller from here on is done inside the wait.
   if (told && acquires.isHeard) return traceAcquire(told, callback, (traced) => createWaiter(clock, traced, rest))
@@ -23,7 +22,6 @@ export function createWaiter(clock: Clock, callback: ConnectCallback, { told, ..
   return { callback, context: keepContext(), since: clock.mono(), mayPiggyback, isOwn, share, until }
 }
 
-/** What the wait queue needs of its pool. */
 export interface WaitQueueHost {
   readonly clock: Clock
   /** Every waiting caller, in order of arrival: pg-pool's own list. */
@@ -114,7 +112,6 @@ export class WaitQueue {
     return now
   }
 
-  /** Rejects every caller whose time is up. */
   giveUp(): void {
     const now = this.#look()
     const queue = this.#host.queue()

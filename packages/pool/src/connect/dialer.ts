@@ -24,12 +24,10 @@ import { SilentAddresses } from './silent-addresses.ts'
 /** node-postgres' own message, see `saysLost`. */
 const ENDED = 'Connection terminated unexpectedly'
 
-/** What a dialer needs of its pool. */
 export interface DialHost {
   readonly clock: Clock
   /** A function provides the password, perhaps a newer one: see `rotation.ts`. */
   readonly asksPassword: boolean
-  /** Several hosts, or one that has to be of a certain kind. */
   readonly hosts?: HostPlan | undefined
   /** A connection leads to another host than the one before: what was learned of that one's server may not hold. */
   moved?(): void
@@ -39,7 +37,6 @@ export interface DialHost {
     step: HostStep | undefined,
     made: (client: PeerClient) => void,
   ): PeerClient | undefined
-  /** A connection is open. */
   opened(client: PeerClient, release: Release, dial: Dial): void
   /** An attempt failed. `final`: retrying would not help. Otherwise `waitMillis` is called next. */
   failed(error: Error, dial: Dial, final: boolean): void
@@ -53,7 +50,6 @@ export interface DialHost {
   awaitsTurn?(): boolean
   /** A step of an attempt took this long: one round trip. */
   stepped(millis: number): void
-  /** Retrying, in this many milliseconds. */
   retrying(error: Error, delayMillis: number): void
   /** The pause is over: another attempt may begin. */
   resume(): void
@@ -67,7 +63,6 @@ export interface Dial {
   readonly tookMillis: number
   /** Made beside a connection that might still reply: no caller depends on it. */
   readonly isHedge: boolean
-  /** The stage it has reached. */
   readonly stage: ConnectStage | undefined
   /** With several hosts: what is wrong with each. */
   readonly hosts?: string | undefined
@@ -84,7 +79,6 @@ const OVERDUE_MILLIS = 1000
 /** As if so many attempts had failed before: a ceiling of 0.6 s, and then of one. */
 const ATTEMPTS_AWAITING_TURN = 6
 
-/** What is known of one attempt. */
 interface Attempt {
   readonly step: HostStep | undefined
   client: PeerClient | undefined
@@ -112,7 +106,6 @@ export class Dialer {
     this.#silent = new SilentAddresses(host.clock)
   }
 
-  /** Attempts under way. */
   get outstanding(): number {
     return this.#attempts.size
   }
@@ -209,7 +202,6 @@ export class Dialer {
     attempt.client?.connection?.stream.destroy()
   }
 
-  /** Stops the pause, if there is one. */
   stop(): void {
     if (this.#pause !== undefined) this.#host.clock.clearTimer(this.#pause)
     this.#pause = undefined

@@ -7,7 +7,6 @@ import { type HostPlan, type HostStep, optionsAt, type SessionKind } from '../op
 /** For how long new connections begin with the host that answered last, before the first of the list is tried again: pgjdbc's `hostRecheckSeconds`. */
 export const RECHECK_MILLIS = 10_000
 
-/** Which host a client was made for. */
 const steps = new WeakMap<object, HostStep>()
 
 /** The options of a client like this one: those of the pool, for the host that it was made for. */
@@ -42,7 +41,6 @@ export class HostOrder {
     this.#order = plan.steps
   }
 
-  /** Where the next attempt goes. */
   next(): HostStep {
     if (this.#tried.size === 0 && this.#plan.isRandom) this.#order = shuffled(this.#plan.steps, () => this.#clock.random())
     const isFresh = !this.#plan.isRandom && this.#clock.mono() - this.#goodAt < RECHECK_MILLIS
@@ -118,7 +116,6 @@ interface Reported {
 
 /** Undefined: it takes a question. */
 function isOfKind(wants: SessionKind, { in_hot_standby: standby, default_transaction_read_only: readOnly }: Reported): boolean | undefined {
-  if (wants === 'any') return true
   if (standby === undefined) return undefined
   if (wants === 'primary' || wants === 'standby') return (standby === 'on') === (wants === 'standby')
   if (readOnly === undefined) return undefined

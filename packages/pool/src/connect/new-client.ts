@@ -11,7 +11,6 @@ import { TIMED_OUT } from './dial-failure.ts'
 import { noteStep, watchKind } from './hosts.ts'
 import { watchPassword } from './password-function.ts'
 
-/** The options of pg-pool's that concern a new client. */
 interface DialOptions {
   readonly connectionTimeoutMillis?: number
   readonly maxLifetimeSeconds?: number

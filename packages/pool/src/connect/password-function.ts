@@ -30,7 +30,6 @@ export function awaitsVerdict(client: object | undefined): boolean {
   return client !== undefined && judged.has(client)
 }
 
-/** Did the password function throw it? */
 export function isPasswordFunctions(error: unknown): boolean {
   return typeof error === 'object' && error !== null && thrown.has(error)
 }

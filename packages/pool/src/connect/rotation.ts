@@ -9,7 +9,6 @@ export class Rotation {
   #hasLoggedIn = false
   #refusedAt: number | undefined
 
-  /** The server has accepted the password. */
   accepted(): void {
     this.#hasLoggedIn = true
     this.#refusedAt = undefined

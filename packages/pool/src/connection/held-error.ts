@@ -19,7 +19,6 @@ function waitsForUs({ requiresPreparation, rows }: PeerQuery): boolean {
   return !requiresPreparation || Boolean(rows)
 }
 
-/** An error that is held back until the next message. */
 export interface HeldError {
   readonly error: Error
   readonly deadline: Deadline

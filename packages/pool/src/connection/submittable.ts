@@ -18,7 +18,6 @@ import {
 import { asInterruption, type Bounds, bound, timeUp } from './interruption.ts'
 import { isBroken } from './vitals.ts'
 
-/** What a conversation needs of its client. */
 export interface Submitter {
   readonly clock: Clock
   readonly client: PeerClient
@@ -340,7 +339,6 @@ const ANSWERS = [
   ['handleEmptyQuery', 'execute'],
 ] as const
 
-/** A statement that is a stream as well. */
 type Attendable = Partial<Pick<NodeJS.EventEmitter, 'listenerCount' | 'on'>> & {
   readonly destroyed?: boolean
   readonly writableEnded?: boolean

@@ -9,7 +9,6 @@ import { type Address, addressOf, aim } from './address.ts'
 /** How long the request may take. Nothing waits for it: the statement's caller has already been answered. */
 const CANCEL_MILLIS = 2000
 
-/** What a request is made with. */
 type Means = Pick<Driver, 'connectionFor' | 'goesWhereTold'>
 
 /**

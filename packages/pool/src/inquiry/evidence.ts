@@ -26,16 +26,13 @@ export interface Span {
   readonly to: Reading
 }
 
-/** What we know. */
 export interface Witness {
   readonly localPort: number | undefined
   /** From the start of the connection attempt until the server was ready. */
   readonly born: Span
   /** When the server last said that it is ready. */
   readonly ready: Span
-  /** When its last byte came. */
   readonly heard: Span
-  /** When the statement was sent. */
   readonly sent: Span
 }
 
@@ -74,7 +71,6 @@ function fitsAge(ageMillis: number, { from, to }: Span, asked: Span): boolean {
 
 /** Which backends there are, of those asked after. */
 export interface Presence {
-  /** When the server's postmaster began. */
   readonly server: string
   /** When each began, by its PID. Null: the server does not tell. */
   readonly began: ReadonlyMap<string, string | null>

@@ -11,7 +11,6 @@ import { type Address, addressOf } from './address.ts'
 import { isDone, isGone, isResting, type Span } from './evidence.ts'
 import type { Answer, Inquirer, InquirerHost } from './inquirer.ts'
 
-/** What the watch needs of its pool. */
 export interface WatchHost extends Pick<InquirerHost, 'settings' | 'memory' | 'pool'> {
   readonly inquirer: Inquirer
   readonly checks: { vitalsOf(client: PeerClient): Vitals; readonly classify: (text: string) => Statement }
@@ -35,7 +34,6 @@ interface Sight {
   pauseMillis: number
 }
 
-/** A statement that may be lost. */
 interface Suspect {
   readonly client: PeerClient
   readonly sight: Sight

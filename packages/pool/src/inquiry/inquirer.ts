@@ -15,7 +15,6 @@ import { type Address, aim } from './address.ts'
 import { requestCancel } from './cancel-request.ts'
 import type { Backend, Presence, Span } from './evidence.ts'
 
-/** What the inquirer needs of its pool. */
 export interface InquirerHost {
   readonly driver: Pick<Driver, 'Client' | 'connectionFor' | 'goesWhereTold'>
   readonly settings: Settings
@@ -23,7 +22,6 @@ export interface InquirerHost {
   readonly pool: PeerPool<PendingItem>
 }
 
-/** What the server reported, and when. */
 export interface Answer {
   readonly backends: ReadonlyMap<number, Backend>
   readonly asked: Span
@@ -75,7 +73,6 @@ export class Inquirer {
     this.#host = host
   }
 
-  /** How many there are. */
   get count(): number {
     return this.#cancels + (this.#asker ? 1 : 0)
   }

@@ -15,7 +15,6 @@ import type { Callback } from '../driver/promisify.ts'
 import { rememberSent } from './as-first-sent.ts'
 import { type Call, resume } from './call.ts'
 
-/** What it needs of the code that sends statements. */
 export interface SharedReadHost {
   readonly sharing: Sharing
   /** Wants another connection. Returns how not to want it any more. */
