@@ -121,6 +121,25 @@ describe('every way of calling', () => {
     expect(() => client.release()).toThrow(/already been released/)
   })
 
+  // `client.release()` itself is that of whoever has the client now, with both: it is one object.
+  test.each([
+    ['pg', stock.Pool],
+    ['@thaw/pg', Pool as unknown as typeof stock.Pool],
+  ])('a release that was kept does not reach the next caller: %s', async (_name, PoolClass) => {
+    const own = new PoolClass({ connectionString: server.url, max: 1 })
+    const { release } = await own.connect()
+    release()
+    const done = await new Promise<() => void>((resolve) => own.connect((_error, _client, given) => resolve(given)))
+    expect(() => release()).toThrow(/already been released/)
+    done()
+    const next = await own.connect()
+    for (const kept of [release, done]) expect(() => kept()).toThrow(/already been released/)
+    expect(own.idleCount).toBe(0)
+    expect((await next.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+    next.release()
+    await own.end()
+  })
+
   test('the stack of an error leads to the caller', async () => {
     const plain = new stock.Pool({ connectionString: server.url })
     for (const pool of [plain, createPool() as unknown as stock.Pool]) {
