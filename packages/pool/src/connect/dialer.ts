@@ -209,6 +209,7 @@ export class Dialer {
 
   #succeed(client: PeerClient, release: Release, dial: Dial, step: HostStep | undefined): void {
     this.#failures = 0
+    this.#silent.answered(client)
     if (step && this.#hosts?.succeeded(step)) this.#host.moved?.()
     this.#passwordRefused = false
     this.#rotation.accepted()

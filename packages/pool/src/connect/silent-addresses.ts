@@ -32,6 +32,11 @@ export class SilentAddresses {
     if (remoteAddress) this.#addresses.set(remoteAddress, this.#clock.mono())
   }
 
+  /** It was only slow. */
+  answered({ connection }: PeerClient): void {
+    this.#addresses.delete(connection?.stream.remoteAddress ?? '')
+  }
+
   /** To be called before the client connects. */
   avoid({ connection }: PeerClient): void {
     for (const [address, at] of this.#addresses) if (this.#clock.mono() - at > RECHECK_MILLIS) this.#addresses.delete(address)
