@@ -121,7 +121,7 @@ describe('every way of calling', () => {
     expect(() => client.release()).toThrow(/already been released/)
   })
 
-  // `client.release()` itself is that of whoever has the client now, with both: it is one object.
+  // `client.release()` itself belongs to the caller that has the client now, with both: it is one object.
   test.each([
     ['pg', stock.Pool],
     ['@thaw/pg', Pool as unknown as typeof stock.Pool],
