@@ -332,8 +332,7 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     #lose({ vitals, host }: Attached, query: PeerQuery, cause: Error, isPipelined: boolean): Error {
-      const { classify, isDirect } = host
-      const error = loseSent(this.#self, vitals, { query, classify, isPipelined, isDirect }, cause)
+      const error = loseSent(this.#self, vitals, { query, classify: host.classify, isPipelined, isDirect: host.isDirect }, cause)
       const loss = lossOf(error)
       if (mayRemain(error)) vitals.mayRemain = error
       if (loss && !vitals.isPoolQuery && !vitals.isFoundOut) host.reported(loss)
