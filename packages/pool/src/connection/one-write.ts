@@ -98,26 +98,6 @@ export class OneWrite {
     return this.stream.writable
   }
 
-  get writableLength(): number {
-    return this.stream.writableLength
-  }
-
-  get destroyed(): boolean {
-    return this.stream.destroyed
-  }
-
-  get readableEnded(): boolean {
-    return this.stream.readableEnded
-  }
-
-  get errored(): Error | null | undefined {
-    return this.stream.errored
-  }
-
-  get bytesRead(): number | undefined {
-    return this.stream.bytesRead
-  }
-
   static {
     // What code of the user's may want of it, such as a wrapper around a method of pg's Connection. At the end of the chain, it costs nothing where it is not needed.
     const others: ProxyHandler<object> = {

@@ -68,7 +68,7 @@ function extend(Base: ClientClass): ClientClass {
       return (Base as { name: string }).name
     }
 
-    readonly #queryTimeoutMillis: number
+    readonly #queryTimeoutMillis = queryTimeoutOf(this.connectionParameters.query_timeout)
     #attached: Attached | undefined
     #isRefusing = false
     /** The statement that is passed on now bypasses any wrapper of `query`. */
@@ -79,11 +79,6 @@ function extend(Base: ClientClass): ClientClass {
     readonly #unbound: { readonly bounds: Bounds; readonly before: PeerQuery | undefined }[] = []
     /** An answer, or the end? The next message tells. */
     #heldError: HeldError | undefined
-
-    constructor(...values: [config?: unknown]) {
-      super(...values)
-      this.#queryTimeoutMillis = queryTimeoutOf(this.connectionParameters.query_timeout)
-    }
 
     get #self(): PeerClient {
       return this as unknown as PeerClient
