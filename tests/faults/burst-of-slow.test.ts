@@ -8,31 +8,44 @@
  */
 
 import net from 'node:net'
+import { Pool as NeonPool } from '@thaw/neon'
 import type pg from 'pg'
 import { describe, expect, test, vi } from 'vitest'
+import { neon, useOneNeon } from './one-neon.ts'
 import { activeBackends, failure, useSetting } from './setting.ts'
 
+useOneNeon()
 const setting = useSetting()
 const MAX = 8
 const COUNT = "SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name <> 'thaw-testkit' AND backend_type = 'client backend'"
 
-test('one extra connection asks after all of them', async () => {
-  const pool = setting.thaw({ max: MAX })
+/** All connections run a statement that takes long. Returns how many sessions the server had at most. */
+async function mostSessions(pool: pg.Pool, { query }: Pick<typeof setting.server, 'query'>): Promise<number> {
   const slow = Promise.all(Array.from({ length: MAX }, () => pool.query('SELECT pg_sleep(3.2)')))
   let most = 0
   const watching = vi.waitFor(
     async () => {
-      most = Math.max(most, Number((await setting.server.query<{ n: number }>(COUNT)).rows[0]?.n))
+      most = Math.max(most, Number((await query<{ n: number }>(COUNT)).rows[0]?.n))
       if (pool.idleCount < MAX) throw new Error('still at work')
     },
     { timeout: 50_000, interval: 1 },
   )
   await slow
   await watching
-  expect(most).toBeLessThanOrEqual(MAX + 1)
+  return most
+}
+
+test('one extra connection asks after all of them', async () => {
+  expect(await mostSessions(setting.thaw({ max: MAX }), setting.server)).toBeLessThanOrEqual(MAX + 1)
   // It was asked, once for all.
   expect(setting.proxy.counters.flowsOpened - MAX).toBe(1)
   expect(setting.outcomes()).toEqual([])
+})
+
+test('one extra connection asks after all of them, on Neon', async () => {
+  const pool = new NeonPool({ connectionString: neon.url, max: MAX }) as unknown as pg.Pool
+  expect(await mostSessions(pool, neon.postgres)).toBeLessThanOrEqual(MAX + 1)
+  await pool.end()
 })
 
 const MANY = 20
