@@ -25,7 +25,7 @@ export interface ModelSettings {
 export interface Watcher {
   /** The clocks were compared at acquire. */
   looked(): void
-  dialled(): void
+  dialled(socket: Socket): void
   asked(socket: Socket): void
   /** A wait for an answer is over, and there was none. */
   accused(socket: Socket): void
@@ -263,7 +263,7 @@ export class ModelPool {
       code: undefined,
     }
     this.#connections.add(connection)
-    this.#watcher.dialled()
+    this.#watcher.dialled(socket)
     this.#await(connection, this.#settings.dialMillis, (answered) => {
       this.#outstanding--
       if (answered) this.#opened(connection)
