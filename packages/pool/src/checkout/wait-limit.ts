@@ -2,7 +2,7 @@
 
 import type { Events } from '@thaw/core'
 import { acquireTimeout, connectError, invocationOver, mayBeMistaken } from '../connect/dial-failure.ts'
-import type { Dial } from '../connect/dialer.ts'
+import type { Dial, UnderWay } from '../connect/dialer.ts'
 import { adviceWhereNothingWasGiven } from '../connect/missing-url.ts'
 import { adviceOnUrl, isUnreadable } from '../connect/unreadable-url.ts'
 import { type Target, wasReached } from '../driver/endpoints.ts'
@@ -19,7 +19,7 @@ export interface Efforts {
   readonly probes: number
   readonly dials: number
   /** The longest-running connection attempt. */
-  readonly underWay: Pick<Dial, 'target' | 'stage'> | undefined
+  readonly underWay: UnderWay | undefined
 }
 
 export class WaitLimit {
@@ -82,6 +82,7 @@ export class WaitLimit {
       dial?.stage,
       this.growth.atRest,
       failed?.dial.hosts,
+      underWay?.passwordMillis,
     )
   }
 }

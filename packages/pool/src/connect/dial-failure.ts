@@ -14,7 +14,7 @@ import {
 import { address, type Target } from '../driver/endpoints.ts'
 import { saysLost, saysUnreachable } from '../driver/peer.ts'
 import { WrongSessionError } from './hosts.ts'
-import { isPasswordFunctions } from './password-function.ts'
+import { isPasswordFunctions, isUnanswered } from './password-function.ts'
 import { saysPoolerIsFull } from './pooler-refusals.ts'
 
 /** `again`: with backoff. `password`: with a new password, if a function provides one. `fail`: at once. */
@@ -105,15 +105,25 @@ const ADVICE: Readonly<Record<ConnectStage, string>> = {
   startup: 'Reached the address, but the session could not be started.',
 }
 
+/** Of a password function. `millis`: for how long it has been running. */
+function unanswered(millis?: number): string {
+  const since = millis === undefined ? '' : `, which had been running for ${Math.round(millis)} ms`
+  return `PostgreSQL was waiting for the password: the \`password\` function${since} did not answer in time.`
+}
+
 /** PostgreSQL's too_many_connections: of the server, the database, or the role. */
 const TOO_MANY = '53300'
 const FULL = 'The server had no room for another session (53300). Open fewer, or share them: by a pooler, or the option `fleet`.'
 
 function adviceFor(error: unknown, stage: ConnectStage, code: string | undefined): string {
   if (isPasswordFunctions(error)) return 'The `password` function failed: see the cause.'
+  if (isUnanswered(error)) return unanswered()
   if (error instanceof WrongSessionError) return `Reached the server, but ${error.message}.`
   return serverRefusalOf(error) === 'full' || code === TOO_MANY ? FULL : ADVICE[stage]
 }
+
+/** A password function that has just been called is not why the earlier attempts failed. */
+const SLOW_FUNCTION_MILLIS = 1000
 
 /** A caller's time is up. `max` and `waitedMillis` are for people; the text begins as node-postgres' own does, for code that matches it. */
 export function acquireTimeout(
@@ -125,13 +135,19 @@ export function acquireTimeout(
   reached?: ConnectStage | undefined,
   atRest = 0,
   hosts?: string | undefined,
+  passwordMillis?: number | undefined,
 ): AcquireTimeoutError {
   const where = target ? address(target) : 'the database'
   const wire = wireFacts(cause)
-  const advice = cause === undefined && reached === undefined ? '' : ` ${adviceFor(cause, stageOf(cause, wire, reached), wire.code)}`
+  const isSlowFunction = passwordMillis !== undefined && (cause === undefined || passwordMillis >= SLOW_FUNCTION_MILLIS)
+  const slow = isSlowFunction ? ` ${unanswered(passwordMillis)}` : ''
+  const advice =
+    slow || (cause === undefined && reached === undefined ? '' : ` ${adviceFor(cause, stageOf(cause, wire, reached), wire.code)}`)
   const detail: Record<AcquireStage, string> = {
     wait: inUse(where, max, atRest),
-    connect: hosts ? `no host had a connection in time: ${hosts}.` : `no new connection to ${where} could be opened in time.${advice}`,
+    connect: hosts
+      ? `no host had a connection in time: ${hosts}.${slow}`
+      : `no new connection to ${where} could be opened in time.${advice}`,
     probe: `the idle connections to ${where} did not reply to a probe in time.`,
   }
   return new AcquireTimeoutError({

@@ -1,14 +1,6 @@
 /** Opening connections: how many at once, how many retries, and after what pause. Keeps track of connection attempts, not of connections. */
 
-import {
-  backoffMillis,
-  type Clock,
-  ConnectionLostError,
-  type ConnectStage,
-  OutcomeUnknownError,
-  startDeadline,
-  type Timer,
-} from '@thaw/core'
+import { backoffMillis, type Clock, ConnectionLostError, type ConnectStage, OutcomeUnknownError, type Timer } from '@thaw/core'
 import { isBroken } from '../connection/vitals.ts'
 import { noteReached, place, type Target, targetOf } from '../driver/endpoints.ts'
 import { refusalOf } from '../driver/listeners.ts'
@@ -17,7 +9,8 @@ import type { HostPlan, HostStep } from '../options/hosts.ts'
 import { cameFromServer, judgeDial } from './dial-failure.ts'
 import { followDial, timeDialSteps } from './dial-steps.ts'
 import { HostOrder } from './hosts.ts'
-import { awaitsVerdict, isPasswordFunctions } from './password-function.ts'
+import { askedForMillis, awaitsVerdict, isPasswordFunctions, isUnanswered, pauseForPassword } from './password-function.ts'
+import { startPausable } from './pausable.ts'
 import { Rotation } from './rotation.ts'
 import { SilentAddresses } from './silent-addresses.ts'
 
@@ -79,6 +72,12 @@ const OVERDUE_MILLIS = 1000
 /** As if so many attempts had failed before: a ceiling of 0.6 s, and then of one. */
 const ATTEMPTS_AWAITING_TURN = 6
 
+/** The longest-running attempt. */
+export interface UnderWay extends Pick<Dial, 'target' | 'stage'> {
+  /** For how long its password function has been running. Undefined: it is not. */
+  readonly passwordMillis: number | undefined
+}
+
 interface Attempt {
   readonly step: HostStep | undefined
   client: PeerClient | undefined
@@ -111,8 +110,10 @@ export class Dialer {
   }
 
   /** Where the longest-running attempt is going, and the stage it has reached. */
-  get underWay(): Pick<Dial, 'target' | 'stage'> | undefined {
-    for (const { client, stage } of this.#attempts) return { target: client && targetOf(client), stage: stage?.() }
+  get underWay(): UnderWay | undefined {
+    const now = this.#host.clock.mono()
+    for (const { client, stage } of this.#attempts)
+      return { target: client && targetOf(client), stage: stage?.(), passwordMillis: askedForMillis(client, now) }
     return undefined
   }
 
@@ -138,7 +139,7 @@ export class Dialer {
     const isSecondPassword = this.#passwordRefused
     const step = this.#hosts?.next()
     const attempt: Attempt = { step, client: undefined, stage: undefined, isOverdue: false, isSuperfluous: false }
-    const overdue = startDeadline(clock, this.#overdueMillis, () => this.#late(attempt), true)
+    const overdue = startPausable(clock, this.#overdueMillis, () => this.#late(attempt), true)
     const end = (): Dial => {
       const { client } = attempt
       overdue.cancel()
@@ -170,7 +171,10 @@ export class Dialer {
           )
         },
         step,
-        (made) => this.#silent.avoid(made),
+        (made) => {
+          this.#silent.avoid(made)
+          pauseForPassword(made, overdue)
+        },
       )
       attempt.client = client
       attempt.stage = client && followDial(client)
@@ -252,8 +256,9 @@ export class Dialer {
 
   #noted(error: Error, { target }: Dial): Pick<Dial, 'hosts' | 'isListRight'> | undefined {
     if (!this.#hosts) return undefined
-    if (target)
-      this.#hosts.note(place(target), isPasswordFunctions(error) ? 'the `password` function failed' : error.message, cameFromServer(error))
+    const ofPassword = isUnanswered(error) ? 'did not answer in time' : isPasswordFunctions(error) ? 'failed' : undefined
+    const why = ofPassword ? `the \`password\` function ${ofPassword}` : error.message
+    if (target) this.#hosts.note(place(target), why, cameFromServer(error))
     return { hosts: this.#hosts.report, isListRight: this.#hosts.hasAnswered || this.#attempts.size > 0 }
   }
 }

@@ -3,13 +3,14 @@
  * for which the process was frozen, and after a thaw end an attempt that had no chance to succeed.
  */
 
-import { type Clock, startDeadline } from '@thaw/core'
+import type { Clock } from '@thaw/core'
 import { makeInPool } from '../connection/made-by-pool.ts'
 import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import { type HostStep, hostPlanOf, optionsAt } from '../options/hosts.ts'
 import { TIMED_OUT } from './dial-failure.ts'
 import { noteStep, watchKind } from './hosts.ts'
-import { watchPassword } from './password-function.ts'
+import { blamePassword, pauseForPassword, watchPassword } from './password-function.ts'
+import { limitAttempt } from './pausable.ts'
 
 interface DialOptions {
   readonly connectionTimeoutMillis?: number
@@ -34,9 +35,7 @@ export function openClient(
   const judgeKind = step && watchKind(client, step.wants)
   if (step) noteStep(client, step)
   made(client)
-  watchPassword(client)
-  // A host that does not answer leaves time for the others.
-  const timeoutMillis = Number(connectionTimeoutMillis) / (hostPlanOf(pool.options)?.steps.length ?? 1)
+  watchPassword(client, clock)
   client._connectionTimeoutMillis = 0
   pool._clients.push(client)
   const died = (error: Error) => diedMeanwhile(pool, client, error)
@@ -50,7 +49,9 @@ export function openClient(
     if (client.connection) client.connection.stream.destroy()
     else void client.end()
   }
-  const timeout = timeoutMillis > 0 ? startDeadline(clock, timeoutMillis, expire) : undefined
+  // A host that does not answer leaves time for the others. One that waits for our password is not at fault.
+  const timeout = limitAttempt(clock, Number(connectionTimeoutMillis), hostPlanOf(pool.options)?.steps.length ?? 1, expire)
+  if (timeout) pauseForPassword(client, timeout)
   const fail = (error: Error) => done(error, undefined, () => {})
   const handOut = () => {
     client.off('error', died)
@@ -78,7 +79,7 @@ export function openClient(
     if (error) {
       pool.log('client failed to connect', error)
       forget()
-      return fail(isTimeUp ? new Error(TIMED_OUT, { cause: error }) : error)
+      return fail(isTimeUp ? blamePassword(client, new Error(TIMED_OUT, { cause: error })) : error)
     }
     pool.log('new client connected')
     if (!onConnect) return handOut()
