@@ -27,7 +27,7 @@ const ALL = `
 import { type Clock, currentInvocation } from '@thaw/core'
 import { withThaw as onCloudflare } from '@thaw/cloudflare'
 import { registerShutdown, withThaw as onLambda } from '@thaw/lambda'
-import { neon, Pool as NeonPool } from '@thaw/neon'
+import { neon, Client as NeonClient, Pool as NeonPool, type PoolClient as NeonPoolClient } from '@thaw/neon'
 import { observe } from '@thaw/otel'
 import { Pool, type PoolConfig } from '@thaw/pg'
 import { db0Connector } from '@thaw/pg/db0'
@@ -38,6 +38,22 @@ const clock: Clock = createFakeClock()
 const config: PoolConfig = { connectionString: 'postgres://localhost/app', clock }
 export const pool: Pool = attachPool(new Pool(config))
 export const webSockets: NeonPool = new NeonPool({ connectionString: 'postgres://localhost/app' })
+class CountedNeonPool extends NeonPool {
+  override end(): Promise<void> {
+    return super.end()
+  }
+  override query(...given: any[]): any {
+    return Reflect.apply(super.query, this, given)
+  }
+}
+class ToldNeonClient extends NeonClient {
+  override query(...given: any[]): any {
+    return Reflect.apply(super.query, this, given)
+  }
+}
+export const counted: NeonPool = new CountedNeonPool({ connectionString: 'postgres://localhost/app' })
+export const told: NeonClient = new ToldNeonClient('postgres://localhost/app')
+export const bounded = (lent: NeonPoolClient) => lent.query({ text: 'SELECT 1', query_timeout: 1000 })
 export const http = neon('postgres://localhost/app')
 export const connector = db0Connector(pool)
 export const id: string | undefined = currentInvocation()?.id

@@ -3,10 +3,10 @@
 import type * as neon from '@neondatabase/serverless'
 import { isMadeByPool, type PeerClient, watchAlone, watchedClient } from '@thaw/pool'
 import { driver } from './driver.ts'
-import type { QueryWithOptions } from './drop-in-pool.ts'
+import type { TakesOptions } from './drop-in-pool.ts'
 import { NeonClient } from './neon-client.ts'
 
-type ClientClass = new (config?: string | neon.ClientConfig) => neon.Client & { query: neon.Client['query'] & QueryWithOptions }
+type ClientClass = new (config?: string | neon.ClientConfig) => neon.Client & TakesOptions
 
 const Watched = watchedClient(NeonClient) as ClientClass
 

@@ -1,7 +1,7 @@
 /** What users see of the pool: Neon's `Pool`, and a little more. */
 
 import type * as neon from '@neondatabase/serverless'
-import type { Connect, End, Observed, OnceOptions, QueryOptions, Repeated, ThawOptions, Transactions } from '@thaw/pool'
+import type { Connects, Ends, Observed, OnceOptions, QueryOptions, Repeated, ThawOptions, Transactions } from '@thaw/pool'
 
 /**
  * Every option of Neon's `Pool`, and Thaw's. Defaults that differ from Neon's:
@@ -14,21 +14,33 @@ export interface PoolConfig extends neon.PoolConfig, ThawOptions {
   connectionTimeoutMillis?: number | undefined
 }
 
-/** One more way to call `query`: with Thaw's options in the configuration. */
-export interface QueryWithOptions {
-  <Row extends neon.QueryResultRow = neon.QueryResultRow>(
+/** One more way to call `query`: with Thaw's options in the configuration. A method, as in the driver's types, so that a subclass can override it. */
+export interface TakesOptions {
+  query<Row extends neon.QueryResultRow = neon.QueryResultRow>(
     config: neon.QueryConfig<unknown[]> & QueryOptions,
   ): Promise<neon.QueryResult<Row>>
-  <Row extends neon.QueryResultRow = neon.QueryResultRow>(
+  query<Row extends neon.QueryResultRow = neon.QueryResultRow>(
     config: neon.QueryConfig<unknown[]> & QueryOptions,
     callback: (error: Error, result: neon.QueryResult<Row>) => void,
   ): void
 }
 
+/** `query`, with Thaw's options in the configuration. */
+export type QueryWithOptions = TakesOptions['query']
+
 /** With `once` or an `idempotencyKey`, for `pool.query()` alone. */
-export type QueryOnce = <Row extends neon.QueryResultRow = neon.QueryResultRow>(
-  config: neon.QueryConfig<unknown[]> & OnceOptions & Pick<QueryOptions, 'signal' | 'query_timeout'>,
-) => Promise<neon.QueryResult<Row> & Repeated>
+export interface TakesOnce {
+  /**
+   * As the driver's, and with {@link QueryOptions} in the configuration. If the connection is lost during the statement, it is sent again if
+   * it certainly was not executed, only reads, or is `idempotent`.
+   *
+   * @throws {OutcomeUnknownError} if it may have been executed.
+   * @throws {ConnectionLostError} if it was not executed, and retrying did not help.
+   */
+  query<Row extends neon.QueryResultRow = neon.QueryResultRow>(
+    config: neon.QueryConfig<unknown[]> & OnceOptions & Pick<QueryOptions, 'signal' | 'query_timeout'>,
+  ): Promise<neon.QueryResult<Row> & Repeated>
+}
 
 /**
  * Neon's `PoolClient`, which never loses a statement silently.
@@ -37,32 +49,22 @@ export type QueryOnce = <Row extends neon.QueryResultRow = neon.QueryResultRow>(
  * - After a silence of `trustMillis`, the connection is probed before the next statement is sent. It is never reconnected behind the
  *   caller's back.
  */
-export interface DropInClient extends neon.PoolClient {
-  query: neon.PoolClient['query'] & QueryWithOptions
-}
+export interface DropInClient extends StockClient {}
+type StockClient = neon.PoolClient & TakesOptions
 
 /**
  * Neon's `Pool` that survives freezes, dead WebSockets and cold starts. It is the same class to any code that checks (`instanceof`, events,
  * callbacks, `options`); see {@link PoolConfig} for what differs.
  */
-export interface DropInPool extends neon.Pool, Transactions<DropInClient, neon.QueryResult>, Observed {
-  /**
-   * As Neon's, and with {@link QueryOptions} in the configuration. If the connection is lost during the statement, it is sent again if it
-   * certainly was not executed, only reads, or is `idempotent`.
-   *
-   * @throws {OutcomeUnknownError} if it may have been executed.
-   * @throws {ConnectionLostError} if it was not executed, and retrying did not help.
-   */
-  query: neon.Pool['query'] & QueryOnce & QueryWithOptions
-  connect: Connect<DropInClient>
-  end: End
-}
+export interface DropInPool extends StockPool, Transactions<DropInClient, neon.QueryResult>, Observed {}
+/** In this order: the first overload that fits counts. */
+type StockPool = Connects<DropInClient> & Ends & neon.Pool & TakesOnce & TakesOptions
 
 /** What a pool on Workers is made from. */
 export type Source = string | PoolConfig
 
 /** The constructor of {@link DropInPool}. */
-export interface PoolConstructor {
+export interface PoolConstructor extends Statics {
   /**
    * @throws {OptionError} naming an option that is impossible or misspelt, or what is wrong with the connection string, before anything is
    *   opened.
@@ -72,3 +74,6 @@ export interface PoolConstructor {
   new <Env = never>(source: string | ((env: Env) => Source | undefined)): DropInPool
   readonly prototype: DropInPool
 }
+
+/** What the driver's class inherits from EventEmitter. */
+type Statics = Omit<typeof neon.Pool, 'prototype'>

@@ -3,5 +3,13 @@
 export * from '@neondatabase/serverless'
 export * from '@thaw/pool/names'
 export { Client } from './client.ts'
-export type { DropInClient, DropInPool, PoolConfig, PoolConstructor, QueryWithOptions, Source } from './drop-in-pool.ts'
+export type {
+  DropInClient,
+  DropInClient as PoolClient,
+  DropInPool,
+  PoolConfig,
+  PoolConstructor,
+  QueryWithOptions,
+  Source,
+} from './drop-in-pool.ts'
 export { type DropInQueryFunction, type HttpOptions, type HttpQueryOptions, neon } from './neon.ts'

@@ -3,13 +3,10 @@
 import { connectAlone, isMadeByPool, optionsAlone, type PeerClient, tell, watchAlone, watchedClient } from '@thaw/pool'
 import pg from 'pg'
 import { driver } from './driver.ts'
-import type { QueryWithOptions } from './drop-in-pool.ts'
+import type { TakesOptions } from './drop-in-pool.ts'
 import type { ClientConfig } from './pool-config.ts'
 
-type ClientClass = Omit<typeof pg.Client, never> &
-  (new (
-    config?: string | ClientConfig,
-  ) => pg.Client & { query: pg.Client['query'] & QueryWithOptions })
+type ClientClass = Omit<typeof pg.Client, never> & (new (config?: string | ClientConfig) => pg.Client & TakesOptions)
 
 type Connected = Parameters<typeof tell>[1]
 type Base = new (options?: object | string) => { connect(callback?: Connected): Promise<unknown> }

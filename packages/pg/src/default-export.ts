@@ -6,7 +6,11 @@ import type { PoolConstructor } from './drop-in-pool.ts'
 import { native } from './native.ts'
 
 /** What `import pg from 'pg'` gives, with Thaw's Pool and Client in their places. */
-export type ThawPg = Omit<typeof pg, 'Pool' | 'Client' | 'native'> & { readonly Pool: PoolConstructor; readonly Client: typeof Client }
+export type ThawPg = Omit<typeof pg, 'Pool' | 'Client' | 'native'> & {
+  readonly Pool: PoolConstructor
+  readonly Client: typeof Client
+  readonly native: typeof native
+}
 
 /** pg's default export, with ours in it. */
 export function withPool(Pool: PoolConstructor): ThawPg {

@@ -1,6 +1,6 @@
 /** What users see of the pool: `pg.Pool`, and a little more. pg-pool's private members, which the pool overrides, stay private. */
 
-import type { Connect, End, Observed, OnceOptions, QueryOptions, Repeated, SourceFunction, Transactions } from '@thaw/pool'
+import type { Connects, Ends, Observed, OnceOptions, QueryOptions, Repeated, SourceFunction, Transactions } from '@thaw/pool'
 import type pg from 'pg'
 import type { PoolConfig } from './pool-config.ts'
 
@@ -11,21 +11,33 @@ declare global {
   }
 }
 
-/** One more way to call `query`: with Thaw's options in the configuration. */
-export interface QueryWithOptions {
-  <Row extends pg.QueryResultRow = pg.QueryResultRow, Values extends unknown[] = unknown[]>(
+/** One more way to call `query`: with Thaw's options in the configuration. A method, as in the driver's types, so that a subclass can override it. */
+export interface TakesOptions {
+  query<Row extends pg.QueryResultRow = pg.QueryResultRow, Values extends unknown[] = unknown[]>(
     config: pg.QueryConfig<Values> & QueryOptions,
   ): Promise<pg.QueryResult<Row>>
-  <Row extends pg.QueryResultRow = pg.QueryResultRow, Values extends unknown[] = unknown[]>(
+  query<Row extends pg.QueryResultRow = pg.QueryResultRow, Values extends unknown[] = unknown[]>(
     config: pg.QueryConfig<Values> & QueryOptions,
     callback: (error: Error, result: pg.QueryResult<Row>) => void,
   ): void
 }
 
+/** `query`, with Thaw's options in the configuration. */
+export type QueryWithOptions = TakesOptions['query']
+
 /** With `once` or an `idempotencyKey`, for `pool.query()` alone. */
-export type QueryOnce = <Row extends pg.QueryResultRow = pg.QueryResultRow, Values extends unknown[] = unknown[]>(
-  config: pg.QueryConfig<Values> & OnceOptions & Pick<QueryOptions, 'signal' | 'query_timeout'>,
-) => Promise<pg.QueryResult<Row> & Repeated>
+export interface TakesOnce {
+  /**
+   * As the driver's, and with {@link QueryOptions} in the configuration. If the connection is lost during the statement, it is sent again if
+   * it certainly was not executed, only reads, or is `idempotent`.
+   *
+   * @throws {OutcomeUnknownError} if it may have been executed.
+   * @throws {ConnectionLostError} if it was not executed, and retrying did not help.
+   */
+  query<Row extends pg.QueryResultRow = pg.QueryResultRow, Values extends unknown[] = unknown[]>(
+    config: pg.QueryConfig<Values> & OnceOptions & Pick<QueryOptions, 'signal' | 'query_timeout'>,
+  ): Promise<pg.QueryResult<Row> & Repeated>
+}
 
 /**
  * `pg.PoolClient`, which never loses a statement silently.
@@ -34,29 +46,19 @@ export type QueryOnce = <Row extends pg.QueryResultRow = pg.QueryResultRow, Valu
  * - After a silence of `trustMillis`, the connection is probed before the next statement is sent. It is never reconnected behind the
  *   caller's back.
  */
-export interface DropInClient extends pg.PoolClient {
-  query: pg.PoolClient['query'] & QueryWithOptions
-}
+export interface DropInClient extends StockClient {}
+type StockClient = pg.PoolClient & TakesOptions
 
 /**
  * `pg.Pool` that survives freezes, dead sockets and restarts. It is the same class to any code that checks (`instanceof`, events,
  * callbacks, `options`); see {@link PoolConfig} for what differs.
  */
-export interface DropInPool extends pg.Pool, Transactions<DropInClient, pg.QueryResult>, Observed {
-  /**
-   * As `pg.Pool`, and with {@link QueryOptions} in the configuration. If the connection is lost during the statement, it is sent again if
-   * it certainly was not executed, only reads, or is `idempotent`.
-   *
-   * @throws {OutcomeUnknownError} if it may have been executed.
-   * @throws {ConnectionLostError} if it was not executed, and retrying did not help.
-   */
-  query: pg.Pool['query'] & QueryOnce & QueryWithOptions
-  connect: Connect<DropInClient>
-  end: End
-}
+export interface DropInPool extends StockPool, Transactions<DropInClient, pg.QueryResult>, Observed {}
+/** In this order: the first overload that fits counts. */
+type StockPool = Connects<DropInClient> & Ends & pg.Pool & TakesOnce & TakesOptions
 
 /** The constructor of {@link DropInPool}, in every form that node-postgres has. */
-export interface PoolConstructor {
+export interface PoolConstructor extends Statics {
   /**
    * `source`: options. On Cloudflare Workers also a connection string, a Hyperdrive binding, or a function of the bindings that returns one
    * of these; nothing of it is read before a request uses the pool.
@@ -66,3 +68,6 @@ export interface PoolConstructor {
   new <Env = Cloudflare.Env>(source?: PoolConfig | string | SourceFunction<Env>, Client?: unknown): DropInPool
   readonly prototype: DropInPool
 }
+
+/** What the driver's class inherits from EventEmitter. */
+type Statics = Omit<typeof pg.Pool, 'prototype'>

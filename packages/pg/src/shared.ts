@@ -5,7 +5,7 @@ import pg from 'pg'
 export * from '@thaw/pool/names'
 export type * from 'pg'
 export { Client } from './client.ts'
-export type { DropInClient, DropInPool, PoolConstructor, QueryWithOptions } from './drop-in-pool.ts'
+export type { DropInClient, DropInClient as PoolClient, DropInPool, PoolConstructor, QueryWithOptions } from './drop-in-pool.ts'
 export { native } from './native.ts'
 export type { ClientConfig, PasswordRequest, PoolConfig } from './pool-config.ts'
 

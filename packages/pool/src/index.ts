@@ -21,7 +21,7 @@ export { markLost, type PeerClient, type PeerConnection, type PeerPool, type Pee
 export { type Callback, promisify } from './driver/promisify.ts'
 export { isStock } from './driver/stock.ts'
 export type { Waiter } from './driver/waiter.ts'
-export type { Connect, End, Observed } from './drop-in.ts'
+export type { Connects, Ends, Observed } from './drop-in.ts'
 export { watchAlone } from './lone-client.ts'
 export type { ConnectOptions, EndOptions, QueryOptions, ThawOptions } from './options/options.ts'
 export type { ThawPool } from './pool.ts'

@@ -36,5 +36,37 @@ types.setTypeParser(types.builtins.INT8, Number)
 // @ts-expect-error: an option that does not exist
 new Pool({ trustMilis: 0 })
 
-export { alone, client, idle, OptionError, same, stock, stop }
+// In place of node-postgres' own class, and under classes of the user's own.
+const stockClass: typeof pg.Pool = Pool
+const stockModule: typeof pg = thaw
+class Counted extends Pool {
+  ends = 0
+  override connect(): Promise<PoolClient>
+  override connect(...given: unknown[]): void
+  override connect(...given: unknown[]): unknown {
+    return Reflect.apply(super.connect, this, given)
+  }
+  override end(): Promise<void> {
+    this.ends++
+    return super.end()
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: as people write it
+  override query(...given: any[]): any {
+    return Reflect.apply(super.query, this, given)
+  }
+}
+class Told extends Client {
+  override end(): Promise<void> {
+    return super.end()
+  }
+  // biome-ignore lint/suspicious/noExplicitAny: as people write it
+  override query(...given: any[]): any {
+    return Reflect.apply(super.query, this, given)
+  }
+}
+export const counted: Pool = new Counted(config)
+export const told: pg.Client = new Told(config)
+export const bounded = (lent: PoolClient): Promise<QueryResult> => lent.query({ text: 'SELECT 1', query_timeout: 1000 })
+
+export { alone, client, idle, OptionError, same, stock, stockClass, stockModule, stop }
 export const ended: Promise<void> = pool.end({ timeoutMillis: 100 })
