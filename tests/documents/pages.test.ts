@@ -334,6 +334,15 @@ describe('docs/reference/libraries.md', () => {
     await sequelize.close()
   })
 
+  test('Knex reads a stream', async () => {
+    const { readVisits, db, poolOfThePage } = await use(PAGE, 'readVisits')
+    const rows: unknown[] = []
+    await (readVisits as (onRow: (row: unknown) => void) => Promise<void>)((row) => rows.push(row))
+    expect(rows).toEqual(await rowsOf('SELECT * FROM visits'))
+    await (db as { destroy(): Promise<void> }).destroy()
+    await (poolOfThePage as Pool).end()
+  })
+
   test('what is to outlive its request is kept', async () => {
     const { keep } = (await use(PAGE, 'resumeInvocation')) as { keep: (item: string) => Promise<void> }
     await keep('kept')

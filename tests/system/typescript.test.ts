@@ -53,7 +53,7 @@ class ToldNeonClient extends NeonClient {
 }
 export const counted: NeonPool = new CountedNeonPool({ connectionString: 'postgres://localhost/app' })
 export const told: NeonClient = new ToldNeonClient('postgres://localhost/app')
-export const bounded = (lent: NeonPoolClient) => lent.query({ text: 'SELECT 1', query_timeout: 1000 })
+export const bounded = (client: NeonPoolClient) => client.query({ text: 'SELECT 1', query_timeout: 1000 })
 export const http = neon('postgres://localhost/app')
 export const connector = db0Connector(pool)
 export const id: string | undefined = currentInvocation()?.id

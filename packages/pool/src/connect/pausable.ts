@@ -4,7 +4,7 @@ import { type Clock, type Deadline, startDeadline } from '@thaw/core'
 
 export interface Pausable {
   pause(): void
-  /** The wait begins anew: whoever was waited for has its whole time. */
+  /** The wait begins anew, with its whole time. */
   resume(): void
 }
 
