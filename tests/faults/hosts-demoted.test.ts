@@ -4,6 +4,7 @@
  * What breaks: nothing that a connection could notice. The pooler keeps its clients, and gives them sessions of a server that refuses writes (25006). With one host
  * plain `pg` goes on refusing on every connection. With Thaw a refused write asks whether that is a standby, every connection is dropped, and the write, or its transaction,
  * is sent again, once, to the host that is the primary now.
+ * A pooler repeats at login what its server was when it first saw it, and keeps its clients when that server is gone.
  */
 
 import { once } from 'node:events'
@@ -21,14 +22,32 @@ let standby: StandbyServer
 interface Switch {
   readonly at: string
   switchTo(server: PostgresServer): Promise<void>
+  /** Its server is gone: it lets everyone in, and refuses each statement in PgBouncer's words. */
+  loseServer(): void
   close(): void
 }
 
-/** AuthenticationOk, a made-up BackendKeyData, ReadyForQuery. It reports nothing of the server. */
-const WELCOME = Buffer.from('R\0\0\0\x08\0\0\0\0K\0\0\0\x0c\x19\x08\x35\x40\0\0\0\x01Z\0\0\0\x05I', 'latin1')
+/** A message of the protocol. */
+const message = (type: string, body: string) => {
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(body.length + 4)
+  return Buffer.concat([Buffer.from(type), length, Buffer.from(body, 'latin1')])
+}
 
-async function startSwitch(first: PostgresServer): Promise<Switch> {
+/** AuthenticationOk, what it reports of the server, BackendKeyData, ReadyForQuery. */
+function welcome(reports: Readonly<Record<string, string>>, pid: string): Buffer {
+  const told = Object.entries(reports).map(([name, value]) => message('S', `${name}\0${value}\0`))
+  return Buffer.concat([message('R', '\0\0\0\0'), ...told, message('K', `${pid}\0\0\0\x01`), message('Z', 'I')])
+}
+
+const MADE_UP = '\x19\x08\x35\x40'
+/** As a server's own might look. */
+const PLAUSIBLE = '\0\0\x35\x40'
+const REFUSAL = message('E', 'SFATAL\0VFATAL\0C08P01\0Mserver login has been failing, try again later (server_login_retry)\0\0')
+
+async function startSwitch(first: PostgresServer, reports: Readonly<Record<string, string>> = {}, pid = MADE_UP): Promise<Switch> {
   let server = first
+  let isLost = false
   const sessions = new Map<Socket, Socket>()
   const open = async (user: Socket) => {
     const client = new pg.Client(server.url)
@@ -51,11 +70,11 @@ async function startSwitch(first: PostgresServer): Promise<Switch> {
         sessions.delete(user)
       })
     const greet = () => {
-      user.on('data', (chunk) => sessions.get(user)?.write(chunk))
-      user.write(WELCOME)
+      user.on('data', (chunk) => (isLost ? user.end(REFUSAL) : sessions.get(user)?.write(chunk)))
+      user.write(welcome(reports, pid))
     }
     // The end of a test ends the sessions that are logging in.
-    user.once('data', () => void open(user).then(greet, () => user.destroy()))
+    user.once('data', () => void (isLost ? greet() : open(user).then(greet, () => user.destroy())))
   }).listen(0, '127.0.0.1')
   await once(gate, 'listening')
   return {
@@ -63,6 +82,9 @@ async function startSwitch(first: PostgresServer): Promise<Switch> {
     async switchTo(next) {
       server = next
       await Promise.all([...sessions.keys()].map(open))
+    },
+    loseServer() {
+      isLost = true
     },
     close() {
       gate.close()
@@ -73,6 +95,7 @@ async function startSwitch(first: PostgresServer): Promise<Switch> {
 
 let one: Switch
 let two: Switch
+let more: Switch[] = []
 
 beforeAll(async () => {
   standby = await setting.server.startStandby()
@@ -83,6 +106,8 @@ beforeEach(async () => {
 afterEach(() => {
   one.close()
   two.close()
+  for (const one of more) one.close()
+  more = []
 })
 afterAll(() => standby.close())
 
@@ -159,3 +184,50 @@ test('a caller who is refused on purpose, in a READ ONLY transaction, costs no c
   await pool.query('SELECT 1')
   expect(pool.stats()).toMatchObject({ generation: 0 })
 })
+
+async function reporting(server: PostgresServer, isStandby: boolean, pid: string): Promise<string> {
+  const standing = isStandby ? 'on' : 'off'
+  const pooler = await startSwitch(server, { in_hot_standby: standing, default_transaction_read_only: 'off' }, pid)
+  more.push(pooler)
+  return pooler.at
+}
+
+test.each(['read-write', 'primary'])('%s: a primary that its pooler reports as a standby is accepted', async (attrs) => {
+  for (const pid of [MADE_UP, PLAUSIBLE]) {
+    const pool = setting.thaw(config([await reporting(setting.server, true, pid)], `?target_session_attrs=${attrs}`))
+    await pool.query(INSERT, [`stale-${attrs}`])
+  }
+  expect(await setting.rows(`stale-${attrs}`)).toBe(2)
+})
+
+test('a standby that its pooler reports as a primary is passed over', async () => {
+  const hosts = [await reporting(standby, false, MADE_UP), await reporting(setting.server, true, MADE_UP)]
+  const pool = setting.thaw(config(hosts, '?target_session_attrs=primary'))
+  await Promise.all([1, 2, 3].map(() => pool.query(INSERT, ['passed-over'])))
+  expect(await setting.rows('passed-over')).toBe(3)
+  expect(pool.stats()).toMatchObject({ generation: 0 })
+})
+
+test('its process ID looks like one: the first write that is refused shows it', async () => {
+  const hosts = [await reporting(standby, false, PLAUSIBLE), await reporting(setting.server, true, PLAUSIBLE)]
+  const pool = setting.thaw(config(hosts, '?target_session_attrs=primary'))
+  for (const _ of [1, 2, 3]) await pool.query(INSERT, ['shown'])
+  expect(await setting.rows('shown')).toBe(3)
+  expect(pool.stats()).toMatchObject({ generation: 1 })
+})
+
+test.each(['any', 'read-write'])(
+  '%s: a pooler whose server is gone is left for the next host, though it lets everyone in',
+  async (attrs) => {
+    const pool = setting.thaw(config([one.at, two.at], `?target_session_attrs=${attrs}`))
+    await fill(pool)
+    one.loseServer()
+    await two.switchTo(setting.server)
+    expect(await failure(pool.query(INSERT, ['refused']))).toMatchObject({
+      message: expect.stringContaining('server login has been failing'),
+    })
+    await until('its connections are given up', () => pool.stats().generation === 1)
+    await Promise.all([1, 2, 3].map(() => pool.query(INSERT, [`left-${attrs}`])))
+    expect(await setting.rows(`left-${attrs}`)).toBe(3)
+  },
+)

@@ -19,6 +19,7 @@ import {
   type StatementCache,
   weighFreeze,
 } from '@thaw/core'
+import { noteGone } from '../connect/host-facts.ts'
 import { isPasswordFunctions } from '../connect/password-function.ts'
 import { enter } from '../connection/connection-state.ts'
 import { isInterruption } from '../connection/interruption.ts'
@@ -325,6 +326,8 @@ export class HealthChecks implements StatementHost {
     if (client._ending) return
     const vitals = this.vitalsOf(client)
     const now = read(this.#host.settings.clock)
+    // The pooler would keep its clients, and refuse each.
+    if (noteGone(client, error) && vitals.generation >= this.#generation) this.condemnAll()
     const isNobodys = vitals.state === 'idle' || vitals.state === 'probing' || vitals.state === 'draining'
     // It had to be reckoned with, and says nothing about the others.
     const wasEvicted = isNobodys && this.membership?.wasEvicted(vitals, error) === true

@@ -4,7 +4,8 @@ import { systemClock } from '@thaw/core'
 import type { PeerClient } from '../driver/peer.ts'
 import { type HostPlan, type HostStep, hostPlanOf, optionsAt, planHosts } from '../options/hosts.ts'
 import { judgeDial } from './dial-failure.ts'
-import { HostOrder, watchKind } from './hosts.ts'
+import { HostOrder } from './hosts.ts'
+import { watchKind } from './session-kind.ts'
 
 type ClientClass = new (options: object) => PeerClient
 type Connected = (error: Error | null | undefined, client?: unknown) => void
@@ -36,7 +37,7 @@ export async function connectAlone(
   const plan = hostPlanOf(options) as HostPlan
   const step = plan.steps.length > 1 ? await find(client, options, plan, Client) : (plan.steps[0] as HostStep)
   if (client._ending) throw new Error('Connection terminated')
-  const judge = watchKind(client, step.wants)
+  const judge = watchKind(client, step.wants, plan)
   await connect()
   await judged(judge).catch((wrong: Error) => {
     client.end().catch(() => {})
@@ -51,7 +52,7 @@ async function find(client: PeerClient, options: object, plan: HostPlan, Client:
     const scout = new Client(optionsAt(options, step))
     scout.on('error', () => {})
     try {
-      const judge = watchKind(scout, step.wants)
+      const judge = watchKind(scout, step.wants, plan)
       await scout.connect()
       await judged(judge)
       // All that differs between hosts. TLS verifies the name that it is told when it connects.

@@ -13,9 +13,9 @@ import {
 } from '@thaw/core'
 import { address, type Target } from '../driver/endpoints.ts'
 import { saysLost, saysUnreachable } from '../driver/peer.ts'
-import { WrongSessionError } from './hosts.ts'
 import { isPasswordFunctions, isUnanswered } from './password-function.ts'
 import { saysPoolerIsFull } from './pooler-refusals.ts'
+import { WrongSessionError } from './session-kind.ts'
 
 /** `again`: with backoff. `password`: with a new password, if a function provides one. `fail`: at once. */
 export type DialVerdict = 'again' | 'password' | 'fail'

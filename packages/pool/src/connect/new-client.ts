@@ -8,9 +8,10 @@ import { makeInPool } from '../connection/made-by-pool.ts'
 import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import { type HostStep, hostPlanOf, optionsAt } from '../options/hosts.ts'
 import { TIMED_OUT } from './dial-failure.ts'
-import { noteStep, watchKind } from './hosts.ts'
+import { noteStep } from './host-facts.ts'
 import { blamePassword, pauseForPassword, watchPassword } from './password-function.ts'
 import { limitAttempt } from './pausable.ts'
+import { watchKind } from './session-kind.ts'
 
 interface DialOptions {
   readonly connectionTimeoutMillis?: number
@@ -32,8 +33,9 @@ export function openClient(
 ): PeerClient {
   const { connectionTimeoutMillis, onConnect } = pool.options as DialOptions
   const client = makeInPool(() => new pool.Client(step ? optionsAt(pool.options, step) : pool.options))
-  const judgeKind = step && watchKind(client, step.wants)
-  if (step) noteStep(client, step)
+  const plan = hostPlanOf(pool.options)
+  const judgeKind = step && plan && watchKind(client, step.wants, plan)
+  if (step && plan) noteStep(client, step, plan)
   made(client)
   watchPassword(client, clock)
   client._connectionTimeoutMillis = 0

@@ -62,6 +62,9 @@ const ROWS: readonly (readonly [code: string | undefined, words: string])[] = [
   [ANY, 'The IAM authentication failed because of too many competing requests'],
 ]
 
+/** Of these: it is not full, its server is away. */
+const GONE = /server login has been failing|pgbouncer cannot connect to server|Pool down for database|Couldn't connect to compute node/i
+
 /** What these say of a reason that waiting does not cure, in the server's own message or in Neon's. */
 const LASTING = /password authentication failed|does not exist|no such user|endpoint is disabled|quota|limit exceeded/i
 
@@ -76,4 +79,9 @@ export function saysPoolerIsFull(error: unknown): boolean {
   if (code === INTERNAL && serverRefusalOf(error) !== undefined) return true
   const said = error.message.toLowerCase()
   return ROWS.some(([its, words]) => (its === ANY || its === code) && said.includes(words.toLowerCase()))
+}
+
+/** Did a pooler say that it has no server? A login, and a statement, get the same words. */
+export function saysServerIsGone(error: unknown): boolean {
+  return saysPoolerIsFull(error) && GONE.test((error as Error).message)
 }

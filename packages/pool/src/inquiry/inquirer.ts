@@ -4,7 +4,7 @@
  */
 
 import { type Deadline, type Reading, read, startDeadline } from '@thaw/core'
-import { optionsLike } from '../connect/hosts.ts'
+import { optionsLike } from '../connect/host-facts.ts'
 import { BACKEND_START, POSTMASTER_START } from '../connection/known-backend.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import { isBroken } from '../connection/vitals.ts'

@@ -1,12 +1,19 @@
-/** Has the primary become a standby? Asked when a write was refused as read-only, and remembered when it was found. */
+/** Has the primary become a standby, or, where others can write, been set to be read-only? Asked when a write was refused as read-only, and remembered when it was found. */
 
 import { codeOf, foundStandby, mayLookUpAgain, read, type StandbyFound } from '@thaw/core'
 import type pg from 'pg'
+import { doubtReports, hasOtherWriters } from '../connect/host-facts.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
 import { isBroken, READ_ONLY } from '../connection/vitals.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import type { Call } from './call.ts'
 import type { PoolQueryHost } from './pool-query-host.ts'
+
+const IN_RECOVERY = 'SELECT pg_is_in_recovery() AS standby'
+/** Not what the session itself has set: that is the user's own. */
+const OR_READ_ONLY = `SELECT pg_is_in_recovery() OR EXISTS (
+  SELECT FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only' AND setting = 'on' AND source <> 'session'
+) AS standby`
 
 type StandbyHost = Pick<PoolQueryHost, 'settings' | 'checks' | 'isEnding'>
 
@@ -59,11 +66,13 @@ export class StandbyWatch {
       const isStandby = !unanswered && answer.rows[0]?.standby === true
       if (isStandby && !this.#isOutdated(client)) {
         this.#host.checks.condemnAll()
+        doubtReports(client)
         this.#found = foundStandby(this.#found, read(this.#host.settings.clock))
       }
       told(isStandby, !unanswered)
     }
-    sendUnseen(client, 'SELECT pg_is_in_recovery() AS standby', undefined, answered as Answer)
+    // As the login judges it, see `session-kind.ts`.
+    sendUnseen(client, hasOtherWriters(client) ? OR_READ_ONLY : IN_RECOVERY, undefined, answered as Answer)
   }
 
   /** Has another statement detected before, on a connection of the same generation? */
