@@ -163,6 +163,9 @@ describe('what a session is called', () => {
     ['caf\\xc3\\xa9 fleet:orders', true, 'caf\\xc3\\xa9 '],
     ['report', false, 'report '],
     ['', false, ''],
+    // Appended to what was read.
+    ['shop fleet:orders* report', false, 'shop report '],
+    ['fleet:orders a fleet:orders*', true, 'a '],
     ['xfleet:orders', false, 'xfleet:orders '],
   ])('%s: of the fleet: %s, and what is in front is kept', (told, isMember, front) => {
     expect(readFleetName(fleet, told)).toEqual({

@@ -142,12 +142,18 @@ export function readFleetName(
   fleet: Pick<Fleet, 'name'>,
   told: string,
 ): { readonly isMember: boolean; readonly names: FleetNames | undefined } {
-  const suffix = Object.values(fleetSuffixes(fleet)).find((end) => told === end || told.endsWith(` ${end}`))
-  const front = suffix === undefined ? told : told.slice(0, told.length - suffix.length).trimEnd()
+  const ours = Object.values(fleetSuffixes(fleet))
+  const isMember = ours.some((end) => told === end || told.endsWith(` ${end}`))
+  // Of what it has read, code may keep our part, and put its own behind it.
+  const front = told
+    .split(' ')
+    .filter((word) => !ours.includes(word))
+    .join(' ')
+    .trimEnd()
   try {
-    return { isMember: suffix !== undefined, names: fleetNames(fleet, front) }
+    return { isMember, names: fleetNames(fleet, front) }
   } catch {
-    return { isMember: suffix !== undefined, names: undefined }
+    return { isMember, names: undefined }
   }
 }
 

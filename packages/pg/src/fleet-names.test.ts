@@ -67,6 +67,49 @@ describe.concurrent('a fleet', () => {
       ])
     })
 
+    test("in a listener of connect is done again on each new connection: the session may rest, with the user's name in front", {
+      timeout: PATIENT,
+    }, async () => {
+      await using scene = openScene(server)
+      const pools = [scene.member(), scene.member()]
+      for (const pool of pools) {
+        pool.on('connect', (client) => {
+          client.query("set search_path = 'public'")
+          client.query("set application_name = 'svc'")
+        })
+        await pool.query('select 1')
+      }
+      const resting = `svc fleet:${scene.fleet}`
+      await vi.waitFor(async () => expect(await scene.names()).toEqual([resting, resting]), PATIENCE)
+      await pools[0]?.query("select set_config('application_name', 'mine', false)")
+      await vi.waitFor(async () => expect(await scene.names()).toContain(`mine fleet:${scene.fleet}*`), PATIENCE)
+    })
+
+    test.each(['', 'report '])(
+      'back to one that it has read while the session rested is not left so, for a caller has it: "%s"',
+      {
+        timeout: PATIENT,
+      },
+      async (front) => {
+        await using scene = openScene(server)
+        const pool = scene.member()
+        await pool.query('select 1')
+        const client = await pool.connect()
+        await client.query("set application_name = 'other'")
+        await client.query("select set_config('application_name', $1, false)", [`${front}fleet:${scene.fleet}`])
+        await vi.waitFor(async () => expect(await scene.names()).toEqual([`${front}fleet:${scene.fleet}*`]), PATIENCE)
+        client.release()
+      },
+    )
+
+    test('by appending to it does not repeat the name of the fleet', { timeout: PATIENT }, async () => {
+      await using scene = openScene(server)
+      const pool = scene.member()
+      for (const letter of 'ab')
+        await pool.query("select set_config('application_name', current_setting('application_name') || $1, false)", [` ${letter}`])
+      await vi.waitFor(async () => expect(await scene.names()).toEqual([`a b fleet:${scene.fleet}*`]), PATIENCE)
+    })
+
     test('to one with which that of the fleet does not fit is left alone, and told of once', { timeout: PATIENT }, async () => {
       await using scene = openScene(server)
       const pool = scene.member()

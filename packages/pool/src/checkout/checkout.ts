@@ -50,6 +50,7 @@ export class Checkout {
     watch.start()
     vitals.giveBack = (error) => this.#giveBack(client, vitals, error)
     pool.emit('connect', client)
+    checks.membership?.listened(client)
     const { verify } = pool.options as VerifyOptions
     if (!verify) return this.hand(client, item, pool._pendingQueue.length > 0)
     const checked: PendingItem = {

@@ -86,8 +86,8 @@ export class Vitals {
   own: OwnStatement[] | undefined = undefined
   /** What its session is called, in a fleet. Undefined: it is in none. */
   fleetName: 'resting' | 'held' | undefined = undefined
-  /** In a fleet: its user has changed its name, and nothing in it says any longer that it belongs to the fleet. */
-  isMisnamed = false
+  /** In a fleet: whose statement has named it otherwise than its pool would. What a listener of `connect` does, it does again on each new connection. */
+  misnamedBy: 'caller' | 'listener' | undefined = undefined
   /** In a fleet: when the trust in it began. The server became idle then, or later. */
   leaseFrom: Reading | undefined = undefined
   /** In a fleet: when something was last sent for which the server will be ready again. */

@@ -48,6 +48,8 @@ export class Membership implements MemberHost {
   readonly #memory: Memory
   readonly #names = new WeakMap<object, FleetNames>()
   readonly #told = new Set<FleetTrouble>()
+  /** Statements that listeners of `connect` have sent. */
+  readonly #ofListeners = new WeakSet<object>()
   /** There is no server to ask: a pooler, or not PostgreSQL. */
   #isOff = false
   /** It may not look, or may not end sessions. Its own sessions may be ended by others. */
@@ -90,7 +92,23 @@ export class Membership implements MemberHost {
     const told = isOurs ? { isMember: true, names } : readFleetName(this.#fleet, name)
     if (told.names) this.#names.set(client, told.names)
     else if (!told.isMember) this.#trouble('name', false)
-    vitals.isMisnamed = !told.isMember && told.names !== undefined
+    // A name of the fleet may be the wrong one, too: code puts back what it read while the session rested.
+    const isRight = vitals.own?.length ? told.isMember : name === told.names?.[vitals.fleetName ?? 'held']
+    const isMisnamed = !isRight && (told.isMember || told.names !== undefined)
+    vitals.misnamedBy = isMisnamed ? (this.#isListeners(client, vitals) ? 'listener' : 'caller') : undefined
+  }
+
+  /** The listeners of `connect` have been called: what they have sent is theirs, whenever it is answered. */
+  listened(client: PeerClient): void {
+    const active = activeQueryOf(client)
+    if (active) this.#ofListeners.add(active)
+    for (const query of sentQueriesOf(client)) this.#ofListeners.add(query)
+    for (const query of queuedQueriesOf(client)) this.#ofListeners.add(query)
+  }
+
+  #isListeners(client: PeerClient, vitals: Vitals): boolean {
+    const active = activeQueryOf(client)
+    return vitals.state === 'connecting' || (active !== undefined && this.#ofListeners.has(active))
   }
 
   /** When the trust begins: with the reply; or, if the reply took long, with the request, because the reply may have waited in our socket. */
@@ -118,7 +136,7 @@ export class Membership implements MemberHost {
     const isShared = (vitals.ledger !== undefined && vitals.ledger.length > 1) || sentQueriesOf(client).length > 0
     if (isLogin || isShared || status !== 'I' || !this.#mayName(client, vitals)) return
     // Not before: a SET LOCAL, or a transaction that is rolled back, has changed it for a while only.
-    if (vitals.isMisnamed) this.#claim(client, vitals)
+    if (vitals.misnamedBy) this.#claim(client, vitals)
     if (vitals.hasLooked || !this.#mayLook || this.mayFollow(client)) return
     this.#look(client, vitals, vitals.isPoolQuery && vitals.sessionState === 'none' ? 'resting' : 'held')
   }
@@ -232,10 +250,10 @@ export class Membership implements MemberHost {
     client.connection.stream.destroy(wireError('ETIMEDOUT', UNPROVEN))
   }
 
-  /** Its name is session state, whatever has changed it. */
+  /** Its name is session state, whatever a caller has changed it by. */
   #claim(client: PeerClient, vitals: Vitals): void {
-    vitals.isMisnamed = false
-    if (vitals.sessionState === 'none') vitals.sessionState = 'left'
+    if (vitals.misnamedBy === 'caller' && vitals.sessionState === 'none') vitals.sessionState = 'left'
+    vitals.misnamedBy = undefined
     this.#rename(client, vitals, 'held')
   }
 
