@@ -137,7 +137,7 @@ export class Membership implements MemberHost {
     if (isLogin || isShared || status !== 'I' || !this.#mayName(client, vitals)) return
     // Not before: a SET LOCAL, or a transaction that is rolled back, has changed it for a while only.
     if (vitals.misnamedBy) this.#claim(client, vitals)
-    if (vitals.hasLooked || !this.#mayLook || this.mayFollow(client)) return
+    if (!this.#mayLook || this.mayFollow(client) || (vitals.hasLooked && this.#clock.mono() < this.#nextLookAt)) return
     this.#look(client, vitals, vitals.isPoolQuery && vitals.sessionState === 'none' ? 'resting' : 'held')
   }
 
@@ -303,9 +303,13 @@ export class Membership implements MemberHost {
     if (vitals.endsItself) vitals.endsItself = endedItself || found?.endsItself === true
     if (!found) {
       // Its session still has its former name, unless it has got another one since.
+      const mayRest = vitals.fleetName === 'resting' && vitals.state === 'idle' && vitals.status === 'I'
       if (vitals.fleetName === 'resting' && former) vitals.fleetName = former
+      if (mayRest && former === 'held' && this.#mayName(client, vitals)) this.#rename(client, vitals, 'resting')
       const reason = troubleOf(error)
-      if (reason !== 'failed') this.#isBlind = true
+      // Cancelled, or too late for the user's `statement_timeout`: the next one may not be.
+      if (reason === 'failed') this.#nextLookAt = this.#clock.mono() + LOOK_AGAIN_MILLIS
+      else this.#isBlind = true
       return this.#trouble(reason, reason === 'no-function', codeOf(error))
     }
     if (!isAtNeon(client)) this.#memory.isDirect = found.isDirect
