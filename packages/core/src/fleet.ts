@@ -51,6 +51,11 @@ const SENT_IN_TIME_MILLIS = FLEET_TRUST_MILLIS + LATE_ANSWER_MILLIS
  * free enough: no other runtime waits for it here.
  */
 export const SLEEP_MILLIS = 3000
+/**
+ * Where there is room, a resting session ends by itself after this long: strangers may take the room while all its fleet is frozen, and then no member
+ * that is awake can log in to end anything. Long, because a session that is there when it is needed saves a login.
+ */
+export const LONG_SLEEP_MILLIS = 60_000
 
 /**
  * Where the server is full, and others are refused, an idle session is given up by its own pool after about this long. Longer than the pauses between the

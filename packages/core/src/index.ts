@@ -67,6 +67,7 @@ export {
   isCrowded,
   isEviction,
   LATE_ANSWER_MILLIS,
+  LONG_SLEEP_MILLIS,
   poolerAt,
   ROOMY_SHARE,
   readFleetName,

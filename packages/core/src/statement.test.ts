@@ -185,6 +185,8 @@ const CHANGE_THE_SESSION = [
   'select pg_catalog.pg_advisory_lock(1)',
   'select x.pg_advisory_lock from generate_series(1, 2) x',
   "select set_config('a', 'b', false)",
+  "update pg_settings set setting = 'b' where name = 'a'",
+  'UPDATE ONLY "pg_catalog"."pg_settings" AS s SET setting = $1',
   "select set_config('a', 'b', not true)",
   "select set_config('a', $1, $2)",
   "select set_config('a', lower('b'), true)",

@@ -75,7 +75,7 @@ const NO_ARGUMENT = /(?:select|with)(?![\w$])|values\(|[^()]*\)as(?: (?:not )?ma
 
 /** What leaves session state, wherever it stands. */
 const LEAVES_STATE =
-  /(?<![\w$])\{?(?:setseed|pg_(?:try_)?advisory_(?!xact)|pg_replication_origin_session_|dblink_(?:connect|open)|set_config\}?\((?![^()]*, ?true\)))|(?<![\w$.{])(?:create (?:or replace )?(?:g?lo[bc]al )?temp(?:orary)?|(?<!(?:insert|merge) )into (?:g?lo[bc]al )?temp(?:orary)?|with hold)(?![\w$])|^create .*[ {]pg_temp\}?\.| into \{?pg_temp\}?\./
+  /(?<![\w$])\{?(?:setseed|pg_(?:try_)?advisory_(?!xact)|pg_replication_origin_session_|dblink_(?:connect|open)|set_config\}?\((?![^()]*, ?true\)))|(?<![\w$.{])(?:create (?:or replace )?(?:g?lo[bc]al )?temp(?:orary)?|(?<!(?:insert|merge) )into (?:g?lo[bc]al )?temp(?:orary)?|with hold|update (?:only )?(?:\{?pg_catalog\}?\.)?\{?pg_settings\}?)(?![\w$])|^create .*[ {]pg_temp\}?\.| into \{?pg_temp\}?\./
 
 const NOT_UNDERSTOOD: Statement = { kind: 'unknown', plainWrite: false, mayCommit: true, sessionState: true }
 
@@ -98,7 +98,7 @@ export function classifyStatement(text: string): Statement {
  * understood here.
  */
 const AT_A_GLANCE = new RegExp(
-  `(?:^|;|\\*/)\\s*(?:${SESSION_COMMANDS})|temp|hold|advisory_|setseed|set_config|dblink_|replication_origin_|u&`,
+  `(?:^|;|\\*/)\\s*(?:${SESSION_COMMANDS})|temp|hold|advisory_|setseed|set_config|dblink_|replication_origin_|pg_settings|u&`,
   'i',
 )
 /** After a comment that ends with its line. */

@@ -139,6 +139,28 @@ describe.concurrent('a fleet', () => {
       client.release()
     })
 
+    test.each([
+      ['postgres', '0'],
+      ['patient', '10min'],
+    ])(
+      "is a minute where there is room, for others may come while its process is frozen; and the role's own while a caller has it: %s",
+      {
+        timeout: PATIENT,
+      },
+      async (role, own) => {
+        await using scene = openScene(server)
+        const pool = scene.member({}, role)
+        await pool.query('select 1')
+        for (let i = 0; i < 2; i++) {
+          await vi.waitFor(async () => expect(await timeout(pool)).toBe('1min'), PATIENCE)
+          const client = await pool.connect()
+          expect(await timeout(client)).toBe(own)
+          client.release()
+        }
+        expect(pool.stats()).toMatchObject({ connected: 1 })
+      },
+    )
+
     test('is the lease on a crowded server, where no session could be ended', { timeout: PATIENT }, async () => {
       await using scene = openScene(server)
       const pool = scene.member({ sessions: 1 }, 'patient')
@@ -162,10 +184,13 @@ describe.concurrent('a fleet', () => {
       }
     })
 
-    test("is the user's own if that is shorter", { timeout: PATIENT }, async () => {
+    test.each([0, undefined])("is the user's own if that is shorter, with keep: %s", { timeout: PATIENT }, async (keep) => {
       await using scene = openScene(server)
-      const pool = scene.member({ keep: 0, options: '-c idle_session_timeout=2s' })
+      const pool = scene.member({ ...(keep === 0 && { keep }), options: '-c idle_session_timeout=2s' })
       await pool.query('select 1')
+      expect(await timeout(pool)).toBe('2s')
+      const client = await pool.connect()
+      client.release()
       expect(await timeout(pool)).toBe('2s')
     })
   })

@@ -100,6 +100,8 @@ export class Vitals {
   lateProofs: number | undefined = undefined
   /** Its server ends it when it has been idle for long: it has been told so. */
   endsItself: boolean | undefined = undefined
+  /** Its `idle_session_timeout` as the user has it, if the pool sets another one while it rests. */
+  ownTimeout: string | undefined = undefined
   /** Which backend it leads to. Undefined: that was not asked on it, or a pooler is in between. */
   backend: KnownBackend | undefined = undefined
   /** The next statement has the question in front of it which backend answers; see `pid-question.ts`. */

@@ -3,7 +3,16 @@
  * nothing can happen between the two.
  */
 
-import { type Census, FLEET_LEASE_MILLIS, type Fleet, FULL_SHARE, fleetSuffixes, ROOMY_SHARE, SLEEP_MILLIS } from '@thaw/core'
+import {
+  type Census,
+  FLEET_LEASE_MILLIS,
+  type Fleet,
+  FULL_SHARE,
+  fleetSuffixes,
+  LONG_SLEEP_MILLIS,
+  ROOMY_SHARE,
+  SLEEP_MILLIS,
+} from '@thaw/core'
 
 /**
  * Counts the sessions, and ends the longest idle ones of the fleet where there are too many, by whichever limit. Then names its own session, if `$9` says how.
@@ -15,8 +24,8 @@ import { type Census, FLEET_LEASE_MILLIS, type Fleet, FULL_SHARE, fleetSuffixes,
  * - None that holds an advisory lock, which a function may have taken unseen: that dies with its session.
  * - Each session is claimed first, by an advisory lock of this transaction, and looked at again. A runtime that wakes up takes the same lock before it trusts its session: either
  *   before the claim, and then the second look sees it; or after the end.
- * - A session that could not free enough ends by itself when its lease is over, where the server can do that (since 14); with `keep: 0` each one does, a
- *   little later. Unless the user's own `idle_session_timeout` is shorter.
+ * - Each session ends by itself, where the server can do that (since 14): one that could not free enough when its lease is over; with `keep: 0` a little later;
+ *   otherwise after a minute. Unless the user's own `idle_session_timeout` is shorter.
  *
  * Every function, type and relation is that of `pg_catalog`, whatever the user's `search_path` and temporary objects say. Functions instead of the views
  * over them: a new session has no view's definition cached, and planning is most of what the look costs.
@@ -27,7 +36,7 @@ export const LOOK = `
 WITH me AS MATERIALIZED (
   SELECT d.oid AS datid, r.oid AS usesysid, r.rolsuper AS super,
     coalesce(pg_catalog.pg_backend_pid() = $1::int, true) AS direct,
-    pg_catalog.pg_has_role('pg_signal_backend', 'USAGE') AS signals,
+    pg_catalog.pg_has_role('pg_signal_backend', 'USAGE') AS signals, pg_catalog.current_setting('idle_session_timeout', true) AS own_timeout,
     pg_catalog.current_setting('max_connections')::int - pg_catalog.current_setting('superuser_reserved_connections')::int
       - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int AS most,
     CASE WHEN NOT r.rolsuper THEN nullif(d.datconnlimit, -1) END AS most_of_database,
@@ -71,16 +80,18 @@ WITH me AS MATERIALIZED (
   SELECT used, most FROM bounds WHERE most > 0 ORDER BY used::pg_catalog.float8 / most DESC LIMIT 1
 ), named AS MATERIALIZED (
   SELECT pg_catalog.set_config('application_name', $9, false) FROM me WHERE direct AND $9 IS NOT NULL
+), sleep AS MATERIALIZED (
+  SELECT CASE WHEN $6::int = 0 OR wanted.sessions > ended.sessions THEN $10 ELSE $12 END AS millis FROM wanted, ended
 ), ending AS MATERIALIZED (
-  SELECT pg_catalog.set_config('idle_session_timeout', $10, false) FROM me, wanted, ended
-  WHERE direct AND $9 IS NOT NULL AND ($6::int = 0 OR wanted.sessions > ended.sessions)
-    AND pg_catalog.current_setting('idle_session_timeout', true)::interval NOT BETWEEN interval '1 us' AND $10::int * interval '1 ms'
+  SELECT pg_catalog.set_config('idle_session_timeout', sleep.millis, false) FROM me, sleep
+  WHERE direct AND $9 IS NOT NULL
+    AND own_timeout::interval NOT BETWEEN interval '1 us' AND sleep.millis::int * interval '1 ms'
 )
 SELECT direct::int, nearest.used, nearest.most, coalesce((SELECT sessions FROM wanted), 0), (SELECT sessions FROM ended),
   held + (SELECT pg_catalog.count(*) FROM sleepers WHERE pid IN (SELECT pid FROM locked)), (SELECT pg_catalog.count(*) FROM sleepers WHERE hidden),
   (SELECT pg_catalog.count(*) FROM sleepers WHERE NOT endable AND NOT hidden), ($5::int > least(me.most, most_of_database, most_of_role))::int,
   (SELECT pg_catalog.count(*) FROM named), (SELECT pg_catalog.count(*) FROM ending),
-  (SELECT pg_catalog.count(*) FROM bounds WHERE refuses AND used >= most - most / 20)
+  (SELECT pg_catalog.count(*) FROM bounds WHERE refuses AND used >= most - most / 20), own_timeout
 FROM me, counted, nearest`
 
 /** The first key of the advisory lock, beside the backend. Any number that is not used otherwise would do; this one is "thaw". */
@@ -106,6 +117,7 @@ export function lookValues(fleet: Fleet, processID: number | undefined, name: st
     name ?? null,
     String(keep === 0 ? SLEEP_MILLIS : FLEET_LEASE_MILLIS),
     LOCK_CLASS,
+    String(LONG_SLEEP_MILLIS),
   ]
 }
 
@@ -124,12 +136,16 @@ export interface Found extends Census {
   readonly isFull: boolean
   /** Its own session ends by itself from now on. */
   readonly endsItself: boolean
+  /** Its `idle_session_timeout` until now. Undefined: the server has none. */
+  readonly timeoutBefore: string | undefined
 }
 
 /** Undefined: it returned nothing, or something else. */
 export function foundIn(row: readonly (string | null)[] | undefined): Found | undefined {
-  if (row?.length !== 12) return undefined
-  const [direct, used, limit, wanted, ended, spared, hidden, barred, above, , ending, full] = row.map((field) => Number(field ?? 0))
+  if (row?.length !== 13) return undefined
+  const [direct, used, limit, wanted, ended, spared, hidden, barred, above, , ending, full] = row
+    .slice(0, 12)
+    .map((field) => Number(field ?? 0))
   return {
     isDirect: direct === 1,
     used: used ?? 0,
@@ -142,11 +158,20 @@ export function foundIn(row: readonly (string | null)[] | undefined): Found | un
     isAboveLimit: above === 1,
     endsItself: ending === 1,
     isFull: Number(full) > 0,
+    timeoutBefore: row[12] ?? undefined,
   }
 }
 
 /** Changes the name of its session. */
 export const RENAME = "SELECT pg_catalog.set_config('application_name', $1, false)"
-/** And it no longer ends by itself, but as the user has it: its caller may take a while. */
+/** And it ends by itself after a long time, unless it does so sooner. Returns what it had before, and what it has now: null if that has not changed. */
+export const RENAME_AND_SLEEP = `SELECT pg_catalog.set_config('application_name', $1, false), own,
+  CASE WHEN own::interval NOT BETWEEN interval '1 us' AND $2::pg_catalog.text::int * interval '1 ms' THEN pg_catalog.set_config('idle_session_timeout', $2, false) END
+FROM (SELECT pg_catalog.current_setting('idle_session_timeout', true) OFFSET 0) AS settings (own)`
+export const LONG_SLEEP: string = String(LONG_SLEEP_MILLIS)
+/** And it no longer does, but has what it had before. */
+export const RENAME_AND_WAKE =
+  "SELECT pg_catalog.set_config('application_name', $1, false), pg_catalog.set_config('idle_session_timeout', $2, false)"
+/** Where it is not known what it had before: as the user has it. Its caller may take a while. */
 export const RENAME_AND_STAY = `SELECT pg_catalog.set_config('application_name', $1, false), pg_catalog.set_config(name, reset_val, false)
 FROM pg_catalog.pg_settings WHERE name = 'idle_session_timeout'`

@@ -33,7 +33,19 @@ import { wireError } from '../driver/errno.ts'
 import { activeQueryOf, type PeerClient, queuedQueriesOf, type ReadyMessage, sentQueriesOf } from '../driver/peer.ts'
 import type { FleetStats } from '../stats.ts'
 import type { JoinedFleet } from './fleet-options.ts'
-import { type Found, foundIn, LOOK, lookValues, RENAME, RENAME_AND_STAY, WAKE, WAKE_VALUES } from './look.ts'
+import {
+  type Found,
+  foundIn,
+  LONG_SLEEP,
+  LOOK,
+  lookValues,
+  RENAME,
+  RENAME_AND_SLEEP,
+  RENAME_AND_STAY,
+  RENAME_AND_WAKE,
+  WAKE,
+  WAKE_VALUES,
+} from './look.ts'
 import type { MemberHost } from './member-client.ts'
 import type { Turns } from './turns.ts'
 
@@ -260,18 +272,28 @@ export class Membership implements MemberHost {
   #rename(client: PeerClient, vitals: Vitals, next: 'resting' | 'held'): void {
     const name = this.#names.get(client)?.[next]
     if (name === undefined) return
+    const { ownTimeout } = vitals
     const stays = next === 'held' && vitals.endsItself === true
-    if (stays) vitals.endsItself = false
+    const sleeps = next === 'resting' && vitals.endsItself !== true
+    if (stays || sleeps) vitals.endsItself = sleeps
     const former = vitals.fleetName
     vitals.fleetName = next
-    const renamed = ({ error }: OwnAnswer): void => {
+    const renamed = ({ row, error }: OwnAnswer): void => {
+      // True unless a caller has been given it since.
+      if (sleeps && row?.[2] == null) vitals.endsItself = false
+      else if (sleeps) vitals.ownTimeout = row?.[1] ?? undefined
       if (!error) return
       // Cancelled, or too late for the user's `statement_timeout`. What is sent next has it in front again.
       if (stays) vitals.endsItself = true
       if (vitals.fleetName === next && former) vitals.fleetName = former
       this.#trouble(troubleOf(error), false, codeOf(error))
     }
-    this.#send(client, vitals, new OwnStatement(stays ? RENAME_AND_STAY : RENAME, [name], renamed))
+    const [text, timeout] = sleeps
+      ? [RENAME_AND_SLEEP, LONG_SLEEP]
+      : stays && ownTimeout
+        ? [RENAME_AND_WAKE, ownTimeout]
+        : [stays ? RENAME_AND_STAY : RENAME]
+    this.#send(client, vitals, new OwnStatement(text, timeout === undefined ? [name] : [name, timeout], renamed))
   }
 
   #look(client: PeerClient, vitals: Vitals, next: 'resting' | 'held'): void {
@@ -299,6 +321,8 @@ export class Membership implements MemberHost {
 
   #looked(client: PeerClient, vitals: Vitals, { row, error }: OwnAnswer, { former, endedItself }: Before): void {
     const found = foundIn(row)
+    // The first time: later, it may be what the pool has set.
+    if (found?.endsItself && !endedItself) vitals.ownTimeout = found.timeoutBefore
     // False: a caller has been given it since, and the server told to keep it.
     if (vitals.endsItself) vitals.endsItself = endedItself || found?.endsItself === true
     if (!found) {
