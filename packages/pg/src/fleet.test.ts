@@ -219,29 +219,6 @@ describe('the look', () => {
     expect(sent.filter((text) => text.includes('pg_terminate_backend'))).toHaveLength(1)
   })
 
-  test('that fails once goes out again a while later, and its session rests meanwhile', { timeout: 60_000 }, async () => {
-    const locker = new stock.Client({ connectionString: server.url, application_name: 'thaw-testkit' })
-    await locker.connect()
-    try {
-      // The look needs to see the roles, the statement does not.
-      const lock = async () => {
-        await locker.query('begin')
-        await locker.query('lock table pg_catalog.pg_authid in access exclusive mode')
-      }
-      const pool = createPool({ options: '-c statement_timeout=500', onConnect: lock } as PoolConfig, proxy.urlFor(server.url))
-      await pool.query('select 1')
-      await vi.waitFor(() => expect(troubles()).toEqual(['failed']), PATIENCE)
-      await locker.query('rollback')
-      await expect.poll(names, PATIENCE).toEqual(['fleet:orders'])
-      await vi.waitFor(async () => {
-        await pool.query('select 1')
-        expect(pool.stats()).toMatchObject({ connected: 1, fleet: { looks: 1 } })
-      }, PATIENCE)
-    } finally {
-      await locker.end()
-    }
-  })
-
   test('above three quarters, ends the longest idle ones down to a half', async () => {
     for (let i = 0; i < 12; i++) await createPool().query('select 1')
     expect(evicted()).toEqual([])
