@@ -51,3 +51,18 @@ export function whenFinished(client: PeerClient, settings: Settings, done: (fini
   const stopWaiting = whenLeft(client, ended)
   if (isLeft) ended()
 }
+
+/** Waits until the server is ready again after an error, whatever is queued behind it. Calls back once. */
+export function whenReady(client: PeerClient, settings: Settings, done: (ready: boolean) => void): void {
+  const { connection } = client
+  let isOver = false
+  const settle = (isReady: boolean) => {
+    if (isOver) return
+    isOver = true
+    connection.off('readyForQuery', ready)
+    done(isReady)
+  }
+  const ready = () => settle(true)
+  connection.on('readyForQuery', ready)
+  whenFinished(client, settings, settle)
+}

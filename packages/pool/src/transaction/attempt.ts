@@ -132,7 +132,8 @@ export class Attempt {
   }
 
   async #run(statement: Statement): Promise<unknown> {
-    await this.#whenOpen()
+    while (this.#state === 'beginning') await this.#opening
+    this.#refuseAfterItsEnd()
     const { text } = statement
     const { kind } = text === undefined ? WRITE : this.#refuseByHand(text)
     const writes = kind !== 'read'
@@ -160,9 +161,11 @@ export class Attempt {
     return said
   }
 
-  /** While BEGIN is on its way, its function may end. */
-  async #whenOpen(): Promise<void> {
-    while (this.#state === 'beginning') await this.#opening
+  /**
+   * While BEGIN is on its way, its function may end. Between the look at the state and what is sent there is no `await`: of several statements that were issued at once one begins, and the
+   * others wait until it has. Otherwise, should that one not be sent after all, they would be stored outside of any transaction.
+   */
+  #refuseAfterItsEnd(): void {
     if (this.#isClosed) throw this.noteMisuse(afterItsEnd())
   }
 
@@ -252,7 +255,8 @@ export class Attempt {
 
   /** For a savepoint, or its end. */
   async control(text: string): Promise<void> {
-    await this.#whenOpen()
+    while (this.#state === 'beginning') await this.#opening
+    this.#refuseAfterItsEnd()
     if (this.#state === 'unbegun') await this.#beginAlone()
     await this.client.query(text)
   }

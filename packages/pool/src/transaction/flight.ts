@@ -8,7 +8,7 @@ import { loseQueued, loseSent, lossOf } from '../connection/lost-statement.ts'
 import { notQueryable } from '../connection/not-queryable.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import { isBroken } from '../connection/vitals.ts'
-import { isBusy, whenFinished } from '../connection/when-finished.ts'
+import { isBusy, whenReady } from '../connection/when-finished.ts'
 import type { Driver } from '../driver/driver.ts'
 import type { PeerClient, PeerConnection, PeerQuery } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
@@ -114,7 +114,7 @@ export async function fly(
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error) || !isBusy(client)) return landing
   // The server sends an error at once, and is ready a moment later. If the connection ends instead it was no answer: a proxy that loses its server may say ERROR, too.
-  const isReady = await new Promise<boolean>((resolve) => whenFinished(client, host.settings, resolve))
+  const isReady = await new Promise<boolean>((resolve) => whenReady(client, host.settings, resolve))
   if (isReady || !vitals || !isBroken(client)) return landing
   const lost = { query: { text: options.text, handleError() {}, requiresPreparation: () => true }, isPipelined: false }
   return {

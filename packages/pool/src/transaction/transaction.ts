@@ -4,6 +4,7 @@ import {
   backoffMillis,
   CommitRolledBackError,
   ConnectionLostError,
+  causesOf,
   codeOf,
   currentInvocation,
   earn,
@@ -68,9 +69,13 @@ type Ended<Result> =
       readonly fence?: LostSession
       readonly isInVain?: boolean
       readonly isStandby?: boolean
+      /** What it was that failed first, where the error only says that something had. */
+      readonly root?: Error | undefined
     }
 
 const FENCE_MILLIS = 3_000
+/** PostgreSQL's in_failed_sql_transaction: what every statement behind the one that failed is told. */
+const FAILED_BEFORE = '25P02'
 
 export async function runTransaction<Result>(host: TransactionHost, work: Work<Result>, options: TransactionOptions): Promise<Result> {
   const { clock, memory } = host
@@ -89,7 +94,7 @@ export async function runTransaction<Result>(host: TransactionHost, work: Work<R
     lost = ended.fence
     // It happens once: from then on nothing is asked.
     if (ended.isInVain) continue
-    const reason = rerunReason(ended.error)
+    const reason = rerunReason(ended.root ?? ended.error)
     const budget = reason === 'lost' ? spend(memory.budget) : memory.budget
     const facts = {
       reason,
@@ -185,6 +190,7 @@ async function failed(host: TransactionHost, attempt: Attempt, thrown: unknown):
 async function rollBack(host: TransactionHost, attempt: Attempt, thrown: unknown): Promise<Ended<never>> {
   const error = thrown as Error
   const { client } = attempt
+  const root = causesOf(error).some((each) => codeOf(each) === FAILED_BEFORE) ? attempt.firstFailure : undefined
   if (attempt.isBroken) {
     client.release(attempt.firstFailure ?? true)
     return { is: 'failed', error, fence: sessionOf(host, attempt) }
@@ -200,12 +206,12 @@ async function rollBack(host: TransactionHost, attempt: Attempt, thrown: unknown
   }
   try {
     await attempt.rollback()
-    const isStandby = !attempt.isReadOnly && (await isRefusedByStandby(host.roles, client, error))
+    const isStandby = !attempt.isReadOnly && (await isRefusedByStandby(host.roles, client, root ?? error))
     client.release()
-    return { is: 'failed', error, isStandby }
+    return { is: 'failed', error, isStandby, root }
   } catch (unanswered) {
     client.release(unanswered as Error)
-    return { is: 'failed', error, fence: sessionOf(host, attempt) }
+    return { is: 'failed', error, fence: sessionOf(host, attempt), root }
   }
 }
 
