@@ -40,6 +40,8 @@ export class Attempt {
   #xid: bigint | null | undefined = null
   /** Something may have written since the id was last asked for. */
   #mayHaveXid = false
+  /** The server refuses writes. Until SET: that may have been SET TRANSACTION READ WRITE. */
+  #refusesWrites: boolean
   /** The first statement that failed: it explains why the transaction did. */
   firstFailure: Error | undefined
   #misuse: Error | undefined
@@ -55,6 +57,7 @@ export class Attempt {
     this.#host = host
     this.#begin = begin
     this.#signal = signal
+    this.#refusesWrites = this.isReadOnly
   }
 
   /** On purpose: no server takes its writes. */
@@ -136,7 +139,9 @@ export class Attempt {
     this.#refuseAfterItsEnd()
     const { text } = statement
     const { kind } = text === undefined ? WRITE : this.#refuseByHand(text)
-    const writes = kind !== 'read'
+    if (NO_SNAPSHOT.test(text ?? '')) this.#refusesWrites = false
+    // What looks like a read may call a function that writes: only the server knows.
+    const writes = kind !== 'read' || !this.#refusesWrites
     if (kind === 'unknown' || OWN_PROTOCOL.test(text ?? '') || this.client.pipeline || hasPortal(statement.config)) {
       if (this.#state === 'unbegun') await this.#beginAlone()
       this.#mayHaveXid = this.#xid == null

@@ -6,17 +6,16 @@
 import { backoffMillis, earn, mayRerun, rerunReason, spend } from '@thaw/core'
 import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
-import { type Loss, lossOf } from '../connection/lost-statement.ts'
+import { lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import { textOf } from './attempt.ts'
 import { ASK_WHO, ASK_XID, backendOf, knownBackend, noteBackend, tellsNothing, xidOf } from './backend.ts'
+import { type Doubt, looksLikeReads, lostRead, resolveLost, type Sent, sendReadOnly } from './batch-lost.ts'
 import { lostSession } from './fence.ts'
-import { type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
-import { endLeftBehind } from './left-behind.ts'
-import { nothingStored } from './nothing-stored.ts'
+import { type FlightStatement, fly, timeoutOf } from './flight.ts'
 import { isRefusedByStandby } from './refused-by-standby.ts'
 import { DEFAULT_RETRIES } from './rules.ts'
-import { emitSettled, type LostCommit, pause, settle, unknownError } from './settle.ts'
+import { type LostCommit, pause } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
 
 export async function batchOnWire(
@@ -26,10 +25,12 @@ export async function batchOnWire(
 ): Promise<unknown[]> {
   const { memory, clock } = host
   let metStandby = false
+  let doubted: Doubt | undefined
   for (let tries = 0; ; tries++) {
     const over = interruptedBefore({ timeoutMillis: 0, signal })
     if (over) throw over
-    const { error, results, untold, isStandby } = await sendOnce(host, statements, signal)
+    const sent = await (doubted ? sendReadOnly(host, statements, signal, doubted) : sendOnce(host, statements, signal))
+    const { error, results, untold, isStandby } = sent
     if (!error) {
       if (metStandby) host.roles.forget()
       memory.budget = earn(memory.budget)
@@ -50,15 +51,13 @@ export async function batchOnWire(
       throw error
     }
     metStandby ||= isStandby === true
+    doubted ??= sent.doubt
     memory.budget = budget ?? memory.budget
     const delayMillis = backoffMillis(tries, Number.POSITIVE_INFINITY, clock.random())
     emitRetried(memory.events, 'transaction', delayMillis, error)
     await pause(clock, delayMillis)
   }
 }
-
-/** `untold`: a loss that is told only if the batch is not sent again. `isStandby`: one refused it. */
-type Sent = Landing & { readonly untold?: Loss; readonly isStandby?: boolean }
 
 async function sendOnce(host: TransactionHost, statements: readonly FlightStatement[], signal: AbortSignal | undefined): Promise<Sent> {
   const client = await host.connect(signal)
@@ -98,12 +97,10 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
     return sendOnce(host, statements, signal)
   }
   client.release(error)
-  const isKnown =
-    loss.verdict.outcome !== 'unknown' || statements.every(({ config }) => host.classify(textOf(config) ?? '').kind === 'read')
-  if (isKnown) return { ...asRead(landing, loss.verdict.outcome), untold: loss }
+  if (loss.verdict.outcome !== 'unknown') return { ...landing, untold: loss }
   const backend = knownBackend(client) ?? (asksWho ? backendOf(results[end]) : undefined)
   // All of it was answered, but for the end: then the id is known, unless it had none.
-  const xid = results.length === end + after.length ? xidOf(results.at(-1)) : undefined
+  const xid = asks && results.length === end + after.length ? xidOf(results.at(-1)) : undefined
   const lost: LostCommit = {
     ...lostSession(host.memory, client, { backend, xid }),
     where: loss.where,
@@ -111,22 +108,6 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
     cause: loss.cause,
     statement: loss.evidence.statement.kind,
   }
-  const { outcome, reason } = await settle(host, lost)
-  emitSettled(host.memory.events, loss, outcome)
-  if (outcome === 'executed') return { results, failedAt: -1 }
-  const message = `the connection to ${loss.where} was lost, and the server has been asked: nothing of the batch is stored. Send it again.`
-  const verdict = { outcome: 'not-executed', reason: 'transaction-rolled-back' } as const
-  if (outcome === 'not-executed') return { ...landing, error: nothingStored(loss.cause, verdict, message) }
-  endLeftBehind(host, lost)
-  const unknown = unknownError(lost, reason)
-  host.unknown(unknown, lost)
-  return { ...landing, error: unknown }
-}
-
-/** Reads may be sent again, whatever became of them. */
-function asRead(landing: Landing, outcome: string): Landing {
-  const loss = landing.error && lossOf(landing.error)
-  if (outcome !== 'unknown' || !loss) return landing
-  const message = `the connection to ${loss.where} was lost while the answer was awaited. The batch only reads: it can be sent again.`
-  return { ...landing, error: nothingStored(loss.cause, { outcome: 'unknown', reason: 'read' }, message) }
+  const isRead = xid === undefined && looksLikeReads(host, statements)
+  return isRead ? { ...landing, error: lostRead(loss), untold: loss, doubt: { loss, lost } } : resolveLost(host, landing, { loss, lost })
 }

@@ -1,0 +1,93 @@
+/**
+ * What becomes of a batch whose connection was lost. The server is asked, if it has told the id of its transaction. Otherwise one whose statements all look like reads is sent again inside READ ONLY:
+ * a view, a cast or an operator may call a function that writes, which no lexer sees. If the server refuses it there, it is unknown what the first one did.
+ */
+
+import { codeOf } from '@thaw/core'
+import { type Loss, lossOf } from '../connection/lost-statement.ts'
+import { isBroken } from '../connection/vitals.ts'
+import { textOf } from './attempt.ts'
+import { question } from './backend.ts'
+import { type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
+import { endLeftBehind } from './left-behind.ts'
+import { nothingStored } from './nothing-stored.ts'
+import { emitSettled, type LostCommit, settle, unknownError } from './settle.ts'
+import type { TransactionHost } from './transaction.ts'
+
+/** The first loss of a batch that looks like reads. */
+export interface Doubt {
+  readonly loss: Loss
+  readonly lost: LostCommit
+}
+
+/** `untold`: a loss that is told only if the batch is not sent again. `isStandby`: one refused it. `doubt`: it is sent again inside READ ONLY. */
+export interface Sent extends Landing {
+  readonly untold?: Loss
+  readonly isStandby?: boolean
+  readonly doubt?: Doubt
+}
+
+/** PostgreSQL's read_only_sql_transaction. */
+const READ_ONLY = '25006'
+const BEGIN = 'BEGIN READ ONLY'
+
+/** Asks the server. */
+export async function resolveLost(host: TransactionHost, landing: Landing, { loss, lost }: Doubt): Promise<Sent> {
+  const { outcome, reason } = await settle(host, lost)
+  emitSettled(host.memory.events, loss, outcome)
+  if (outcome === 'executed') return { results: landing.results, failedAt: -1 }
+  const message = `the connection to ${loss.where} was lost, and the server has been asked: nothing of the batch is stored. Send it again.`
+  const verdict = { outcome: 'not-executed', reason: 'transaction-rolled-back' } as const
+  if (outcome === 'not-executed') return { ...landing, error: nothingStored(loss.cause, verdict, message) }
+  endLeftBehind(host, lost)
+  const unknown = unknownError(lost, reason)
+  host.unknown(unknown, lost)
+  return { ...landing, error: unknown }
+}
+
+export function looksLikeReads(host: TransactionHost, statements: readonly FlightStatement[]): boolean {
+  return statements.every(({ config }) => host.classify(textOf(config) ?? '').kind === 'read')
+}
+
+/** The error of a batch that looks like reads, should it not be sent again. */
+export function lostRead({ cause, where }: Pick<Loss, 'cause' | 'where'>): Error {
+  const message = `the connection to ${where} was lost while the answer was awaited. The batch only reads: it can be sent again.`
+  return nothingStored(cause, { outcome: 'unknown', reason: 'read' }, message)
+}
+
+/** In one flight, as the first time. */
+export async function sendReadOnly(
+  host: TransactionHost,
+  statements: readonly FlightStatement[],
+  signal: AbortSignal | undefined,
+  doubt: Doubt,
+): Promise<Sent> {
+  const client = await host.connect(signal)
+  const landing = await fly(client, host, [{ config: BEGIN }, ...statements, { config: 'COMMIT' }], {
+    text: BEGIN,
+    shown: statements.map(({ config }) => textOf(config)).join('; '),
+    shownAt: statements.length,
+    signal,
+    query_timeout: timeoutOf(statements),
+  })
+  const { error } = landing
+  const results = landing.results.slice(1, 1 + statements.length)
+  if (!error) {
+    client.release()
+    return { results, failedAt: -1 }
+  }
+  const loss = lossOf(error)
+  if (loss) {
+    client.release(error)
+    // There was nothing to commit.
+    if (results.length === statements.length) return { results, failedAt: -1 }
+    return { ...landing, error: lostRead(loss), untold: doubt.loss }
+  }
+  const unanswered = isBroken(client) ? error : await question(client, { text: 'ROLLBACK' }).then(() => undefined, asError)
+  client.release(unanswered)
+  return codeOf(error) === READ_ONLY ? resolveLost(host, landing, doubt) : landing
+}
+
+function asError(error: unknown): Error {
+  return error as Error
+}
