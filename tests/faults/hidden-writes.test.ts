@@ -1,7 +1,7 @@
 /**
  * Writes that no lexer can see: a view over a function that writes. Each statement looks like a read.
  *
- * What breaks: the connection, at the end of a batch, or at COMMIT. With plain `pg` the user sees `ECONNRESET`. With Thaw the write is there once, or the error says that nobody knows: it is never sent
+ * What breaks: the connection, at the end of a batch, or at COMMIT. With plain `pg` the user sees `ECONNRESET`. With Thaw the write is there once, or the error says that the outcome is unknown: it is never sent
  * again as a read that could write, and a transaction is never taken for one that had nothing to store.
  */
 
