@@ -148,7 +148,7 @@ export class InFlightWatch {
     if (known && presence && isGone(known, presence)) return true
     const backend = backends.get(client.processID ?? 0)
     if (backend && this.#isAlone(client) && isDone(backend, this.#witness(suspect), asked)) return true
-    return (!backend || isResting(backend)) && this.#isInTheWay(suspect)
+    return (!backend || isResting(backend)) && (this.#isSettledByKey(suspect) || this.#isInTheWay(suspect))
   }
 
   /**
@@ -163,6 +163,11 @@ export class InFlightWatch {
     if (!isPoolQuery || !(ledger ?? reader) || sessionState !== 'none' || typeof text !== 'string') return false
     const areWaiting = pool._pendingQueue.length > 0 || (ledger !== undefined && ledger.length > 1)
     return areWaiting && checks.classify(text).kind === 'read' && spend(memory.budget) !== undefined
+  }
+
+  /** Nor does it need a proof where the table of keys is asked what became of a write: that answer waits for one that is still at work. */
+  #isSettledByKey({ client }: Suspect): boolean {
+    return this.#host.checks.vitalsOf(client).isUnderKey === true
   }
 
   #isSilent({ client, sight }: Suspect): boolean {

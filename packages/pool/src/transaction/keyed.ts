@@ -23,7 +23,7 @@ import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { textOf } from './attempt.ts'
-import { knownBackend, question, RAW, tellsNothing } from './backend.ts'
+import { knownBackend, question, RAW, tellsNothing, vitalsOf } from './backend.ts'
 import { flyBounded } from './bounded-flight.ts'
 import { fence, type LostSession, lostSession } from './fence.ts'
 import { type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
@@ -168,9 +168,12 @@ async function send(
   const last = forgets ? [{ config: { text: FORGET, types: RAW } }] : []
   const text = call.statements.map(({ config }) => textOf(config)).join('; ')
   const bounds = { timeoutMillis: timeoutOf(call.statements) ?? host.queryTimeoutMillis, signal: call.signal }
+  const vitals = vitalsOf(client)
+  if (vitals) vitals.isUnderKey = true
   const { landing, endedBy } = await flyBounded(host, client, bounds, (inner) =>
     fly(client, host, [first, ...call.statements, ...last], { text, shownAt: call.statements.length, ...inner, ends: true }),
   )
+  if (vitals) vitals.isUnderKey = false
   const session = lostSession(host.memory, client, { backend: knownBackend(client), xid: undefined })
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error)) {
