@@ -113,6 +113,23 @@ describe('the second caller gets the rows of the first', () => {
     expect(rows).toMatchObject([{ name: 'lost-one', doc: { a: 1 } }])
     expect(await things()).toBe(1)
   })
+
+  test.each(['loseNextRequest', 'loseNextAnswer'] as const)('although the reading of them is lost twice (%s)', async (lose) => {
+    const pool = setting.thaw()
+    await keyed(pool, 'read')
+    // The flight that writes has more in front of that text than the end of a name.
+    const lost = [1, 2].map(() => setting.proxy[lose]({ containing: `\0${ALL}` }))
+    expect(await keyed(pool, 'read')).toMatchObject({ repeated: true, rowCount: 1, rows: [{ name: 'read' }] })
+    await Promise.all(lost.map(({ struck }) => struck))
+  })
+
+  test('of a batch, of which one reading is lost', async () => {
+    const write = (pool: Pool) => pool.batch([{ text: ALL, values: ['one'] }, 'SELECT name FROM things'], { idempotencyKey: 'b' })
+    const first = await write(setting.thaw())
+    const lost = setting.proxy.loseNextAnswer({ containing: '\0SELECT name' })
+    expect((await write(setting.thaw())).map(({ rows }) => rows)).toEqual(first.map(({ rows }) => rows))
+    await lost.struck
+  })
 })
 
 describe('without the rows, and said so by a rowCount of null', () => {

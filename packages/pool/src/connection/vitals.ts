@@ -68,7 +68,7 @@ export class Vitals {
   isPoolQuery: boolean = false
   /** The end of a transaction is on it: should its answer be lost, the server is asked, and what became of it is told then. */
   isFoundOut: boolean | undefined = undefined
-  /** A write under a key is on it, which the table of keys settles whatever has become of it: should it fall silent, its loss need not be proven. */
+  /** A write under a key is on it, which the table of keys settles whatever has become of it, or the reading of its rows: should it fall silent, its loss need not be proven. */
   isUnderKey: boolean | undefined = undefined
   /** What was told of a statement of which it is not certain that nothing remains: its connection is lost. */
   mayRemain: Error | undefined = undefined

@@ -3,13 +3,17 @@
  * the second caller reads them by its own types, as it reads an answer of the server.
  */
 
-import { columnsOfRow, rowSourceOf } from '@thaw/core'
+import { backoffMillis, columnsOfRow, rowSourceOf, spend } from '@thaw/core'
 import type pg from 'pg'
+import { emitRetried } from '../checkout/emit.ts'
+import { isInterruption } from '../connection/interruption.ts'
+import { lossOf } from '../connection/lost-statement.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { textOf } from './attempt.ts'
+import { vitalsOf } from './backend.ts'
 import { type FlightHost, type FlightStatement, fly } from './flight.ts'
 import { keepRows, namesOf } from './key-table.ts'
-import { SETTLE_MILLIS, type SettleHost } from './settle.ts'
+import { pause, SETTLE_MILLIS, type SettleHost } from './settle.ts'
 
 type Repeated = Pick<pg.QueryResult, 'command' | 'rowCount' | 'oid' | 'fields' | 'rows'> & { readonly repeated: true }
 
@@ -86,33 +90,75 @@ export function keptRowsOf(results: string | null): KeptRows {
   return (results === null ? {} : JSON.parse(results)) as KeptRows
 }
 
-/** Answers as the first time, but for `repeated`. Each is a flight of its own, in which nothing is executed: the server only says what the columns are. */
+type RepeatHost = FlightHost &
+  Pick<SettleHost, 'borrow' | 'clock'> & { connect(signal?: AbortSignal): Promise<PeerClient>; isEnding(): boolean }
+
+/** Readings after which it gives up. */
+const MOST_READINGS = 4
+
+/**
+ * Answers as the first time, but for `repeated`. Each is a flight of its own, in which nothing is executed: the server only says what the columns are. So what is lost is asked again, as a read is; a caller
+ * who is told that there are no rows would not ask another time.
+ */
 export async function repeatResults(
-  host: FlightHost & Pick<SettleHost, 'borrow'> & { connect(signal?: AbortSignal): Promise<PeerClient>; isEnding(): boolean },
+  host: RepeatHost,
   statements: readonly FlightStatement[],
   kept: KeptRows,
   signal: AbortSignal | undefined,
 ): Promise<Repeated[]> {
-  const bare = statements.map(({ config }) => bareResult(config))
-  if (Object.keys(kept).length === 0) return bare
+  const { memory, clock } = host
+  const found = new Map<number, Repeated>()
+  const all = () => statements.map(({ config }, place) => found.get(place) ?? bareResult(config))
+  if (Object.keys(kept).length === 0) return all()
+  for (let readings = 1; ; readings++) {
+    let lost: Error | undefined
+    try {
+      lost = await readOnce(host, statements, kept, signal, found)
+    } catch (error) {
+      // It is stored, which is what its caller has to know first.
+      if (readings > 1) return all()
+      throw error
+    }
+    const loss = lost && lossOf(lost)
+    if (!loss || readings >= MOST_READINGS || isInterruption(loss.cause) || signal?.aborted) return all()
+    const budget = spend(memory.budget)
+    if (budget === undefined) return all()
+    memory.budget = budget
+    const delayMillis = backoffMillis(readings - 1, Number.POSITIVE_INFINITY, clock.random())
+    emitRetried(memory.events, 'transaction', delayMillis, lost as Error)
+    await pause(clock, delayMillis)
+  }
+}
+
+/** Fills in what is not found yet. Returns with what its connection was lost. */
+async function readOnce(
+  host: RepeatHost,
+  statements: readonly FlightStatement[],
+  kept: KeptRows,
+  signal: AbortSignal | undefined,
+  found: Map<number, Repeated>,
+): Promise<Error | undefined> {
   // Its caller came before the end of the pool, and what they ask for is stored.
   const own = host.isEnding() ? await host.borrow(SETTLE_MILLIS) : undefined
   const client = own?.client ?? (await host.connect(signal))
   const release = own?.release ?? client.release
+  const vitals = vitalsOf(client)
+  if (vitals) vitals.isUnderKey = true
   let failure: Error | undefined
   for (const [place, statement] of statements.entries()) {
     const rows = kept[place]
-    const source = rows && rowSourceOf(textOf(statement.config) ?? '')
-    if (!source || failure) continue
-    const answer = { rows: rows.map((row) => columnsOfRow(row)), names: kept[namesOf(place)], tag: `${source.tag} ${rows.length}` }
     const text = textOf(statement.config) ?? ''
+    const source = rows && rowSourceOf(text)
+    if (!source || failure || found.has(place)) continue
+    const answer = { rows: rows.map((row) => columnsOfRow(row)), names: kept[namesOf(place)], tag: `${source.tag} ${rows.length}` }
     const { results, error } = await fly(client, host, [{ ...statement, answer }], { text: 'SELECT 1', shown: text, signal })
-    if (error && !('severity' in error)) failure = error
+    if (error && (!('severity' in error) || lossOf(error))) failure = error
     const [result] = results
-    if (result) bare[place] = Object.assign(result, { repeated: true }) as Repeated
+    if (result) found.set(place, Object.assign(result, { repeated: true }) as Repeated)
   }
+  if (vitals) vitals.isUnderKey = false
   release(failure)
-  return bare
+  return failure
 }
 
 /** It was stored before, and its rows were not kept. */
