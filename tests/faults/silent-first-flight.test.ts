@@ -1,7 +1,7 @@
 /**
  * A write that is applied once falls silent, on a connection of which nothing is known yet, and its backend is gone.
  *
- * What breaks: a NAT forgets the connection on the way of the answer, and the server has closed it. No byte is left to send, so nobody answers with an RST. With plain `pg` the call hangs for ever, as does a
+ * What breaks: a NAT forgets the connection on the way of the answer, and the server has closed it. No byte is left to send, so no RST comes. With plain `pg` the call hangs for ever, as does a
  * plain write with Thaw: that a backend is not found proves nothing. But a call with a key is settled by the table of keys, whatever has become of its statement.
  */
 
