@@ -165,6 +165,15 @@ test('the events of a fleet', async () => {
   await until('that is above the limit', () => setting.events.some(({ type }) => type === 'fleetTrouble'))
 })
 
+test('that the server keeps losing what was prepared', async () => {
+  const pool = secretPool({ max: 1, prepare: 1 })
+  for (let turn = 0; turn < 12; turn++) {
+    for (let use = 0; use < 3; use++) await pool.query('SELECT $1::text', [VALUE])
+    await pool.query('DEALLOCATE ALL')
+  }
+  await until('it prepares no more', () => pool.stats().prepareStopped > 0)
+})
+
 test('every event', async () => {
   const clock = createFakeClock()
   const pool = secretPool({ max: 2, clock })
