@@ -89,6 +89,42 @@ test('a write that throws is a lost connection, and no caller is told', PATIENCE
   expect(thrown).toBe(1)
 })
 
+test('it throws behind a whole statement: its caller is told, and each of the others gets its own row', PATIENCE, async () => {
+  let turn = 0
+  const answers = await answersWith(() => {
+    if (++turn <= TEN.length && turn % 4 === 3) throw new Error('thrown by a wrapper')
+  })
+  expect(answers.map((answer, index) => (answer instanceof Error ? answer.message : answer === index))).toEqual(
+    TEN.map((index) => (index % 4 === 2 ? 'thrown by a wrapper' : true)),
+  )
+  expect((await ask(41)).rows[0].n).toBe(41)
+})
+
+test('callbacks that throw because their value cannot be sent: each of the others gets its own row', PATIENCE, async () => {
+  createPool({ hedge: false, max: 1 })
+  for (let turn = 0; turn < 3; turn++) await Promise.all(TEN.map(ask))
+  const listeners = process.listeners('uncaughtException')
+  const uncaught: string[] = []
+  process.removeAllListeners('uncaughtException')
+  process.on('uncaughtException', ({ message }) => uncaught.push(message))
+  try {
+    const detached = new Uint8Array(8)
+    structuredClone(detached, { transfer: [detached.buffer] })
+    const answers = TEN.map((index) => {
+      const answer = ask(index)
+      if (index > 2 && index < 6)
+        pool.query('select $1::int as n, pg_backend_pid() as pid', [detached], (_, result) => void result.rows.length)
+      return answer
+    })
+    expect((await Promise.all(answers)).map(({ rows }) => rows[0].n)).toEqual(TEN)
+    expect((await ask(41)).rows[0].n).toBe(41)
+    await expect.poll(() => uncaught.length).toBe(3)
+  } finally {
+    process.removeAllListeners('uncaughtException')
+    for (const listener of listeners) process.on('uncaughtException', listener)
+  }
+})
+
 describe('a statement by itself', () => {
   const NAMED = { name: 'named', text: 'select length($1) as n' }
 

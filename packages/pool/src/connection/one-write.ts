@@ -139,8 +139,9 @@ export class GatheredWrites extends OneWrite {
     this.#isWhole = false
   }
 
+  /** Is something of it written? If only its Sync, that is answered, too. */
   get hasBegun(): boolean {
-    return this.#hasBegun
+    return this.#hasBegun || this.#isWhole
   }
 
   /**

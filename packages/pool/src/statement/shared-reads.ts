@@ -108,7 +108,8 @@ class SharedRead implements Expected {
   #settle(error: Error | null | undefined, result: pg.QueryResult | undefined): void {
     if (this.#isEnded) return
     this.#isEnded = true
-    if (this.#isSending) nextTick(() => this.#end(error, result))
+    // While others are being written: a callback that throws would be taken for a statement that could not be sent.
+    if (this.#isSending || this.state === 'waiting') nextTick(() => this.#end(error, result))
     else this.#end(error, result)
   }
 
