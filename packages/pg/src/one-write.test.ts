@@ -100,6 +100,25 @@ test('it throws behind a whole statement: its caller is told, and each of the ot
   expect((await ask(41)).rows[0].n).toBe(41)
 })
 
+test('it writes Parse and Bind at once: each gets its own row', PATIENCE, async () => {
+  createPool({ hedge: false, max: 1 })
+  for (let turn = 0; turn < 3; turn++) await Promise.all(TEN.map(ask))
+  const client = await pool.connect()
+  client.release()
+  const { connection } = client as unknown as {
+    readonly connection: Record<'parse' | 'bind', (message: object) => void> & { _send(part: Buffer): unknown }
+  }
+  const { _send: sendPart } = connection
+  let parse: Buffer | undefined
+  connection._send = (part) => {
+    const isParse = part[0] === 0x50
+    const first = parse
+    parse = isParse ? part : undefined
+    return isParse ? true : sendPart.call(connection, first ? Buffer.concat([first, part]) : part)
+  }
+  expect((await Promise.all(TEN.map(() => ask(7)))).map(({ rows }) => rows[0].n)).toEqual(TEN.map(() => 7))
+})
+
 test('callbacks that throw because their value cannot be sent: each of the others gets its own row', PATIENCE, async () => {
   createPool({ hedge: false, max: 1 })
   for (let turn = 0; turn < 3; turn++) await Promise.all(TEN.map(ask))

@@ -181,7 +181,9 @@ export class GatheredWrites extends OneWrite {
   }
 
   #parsed(part: Uint8Array): void {
-    this.#parse = part[NAME_AT] === 0 ? part : undefined
+    // A wrapper may write several messages at once.
+    const isAlone = new DataView(part.buffer, part.byteOffset).getUint32(1) === part.length - 1
+    this.#parse = isAlone && part[NAME_AT] === 0 ? part : undefined
     this.#executions = 0
   }
 

@@ -1,6 +1,7 @@
 /** Statements that the server keeps under a name, on one connection: which error may be the name's fault, and how to be rid of a name. */
 
 import type { EventEmitter } from 'node:events'
+import { type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
 
 /** What pg keeps on a connection. */
 interface Parsed {
@@ -31,7 +32,17 @@ export function closeNames(connection: object, isMeant: (name: string) => boolea
     delete parsedStatements[name]
     if (submittedNamedStatements) delete submittedNamedStatements[name]
     ;(connection as Parsed).close?.({ type: 'S', name })
+    closing.add(connection)
+    ;(connection as EventEmitter).once('closeComplete', () => closing.delete(connection))
   }
+}
+
+/** Connections on which a CloseComplete comes ahead of the next answer. */
+const closing = new WeakSet<object>()
+
+/** Would it come to a statement that is not pg's own? A COPY stream takes it for its end. */
+export function owesForeign(client: PeerClient): boolean {
+  return closing.has(client.connection) && queuedQueriesOf(client)[0]?.requiresPreparation === undefined
 }
 
 /** The errors that came before their statement was bound: nothing of it had been executed. */

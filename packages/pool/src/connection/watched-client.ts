@@ -33,6 +33,7 @@ import { inOneWrite } from './one-write.ts'
 import { expectPid, PID_QUESTION } from './pid-question.ts'
 import { beginsWithProof, PROOF } from './probe.ts'
 import type { StatementHost } from './statement-host.ts'
+import { owesForeign } from './statement-names.ts'
 import { beginBounds, converse, withoutTimer } from './submittable.ts'
 import { connects, statements, traceConnect, traceStatement } from './traced-client.ts'
 import { type Answer, INNER, makeQuery, UNSEEN } from './unseen.ts'
@@ -254,7 +255,7 @@ function extend(Base: ClientClass): ClientClass {
       if (this.#unbound.length > 0 && attached && queuedQueriesOf(this).length > 0) this.#bindLate(attached)
       if (!attached || this.readyForQuery !== true || this.pipeline || queuedQueriesOf(this).length === 0) return super._pulseQueryQueue()
       if (attached.vitals.asking) return
-      if (!attached.vitals.isPoolQuery && attached.host.mustProve(this.#self)) return this.#ask(attached)
+      if (!attached.vitals.isPoolQuery && (attached.host.mustProve(this.#self) || owesForeign(this.#self))) return this.#ask(attached)
       this.#submit(attached)
     }
 
