@@ -312,10 +312,7 @@ function extend(Base: ClientClass): ClientClass {
       const attached = this.#attached
       const shared = attached?.vitals.ledger?.takeAll(error)
       const cause = shared?.cause ?? error
-      if (!attached || (this._ending && isOwners(attached.vitals, error))) {
-        if (shared) queuedQueriesOf(this).unshift(...shared.sent, ...shared.unsent)
-        return super._errorAllQueries(error)
-      }
+      if (!attached || (this._ending && !shared && isOwners(attached.vitals, error))) return super._errorAllQueries(error)
       const active = activeQueryOf(this)
       const held = this.#takeHeldError()
       if (held) attached.host.ended(held)
@@ -394,7 +391,7 @@ function extend(Base: ClientClass): ClientClass {
   }
 }
 
-/** Closed by its owner, who knows. What it has of `pool.query()` is of others: of those who issued it. */
-function isOwners({ state, isPoolQuery, isEvicted }: Vitals, error: Error): boolean {
-  return !isInterruption(error) && !isEvicted && !(state === 'in use' && isPoolQuery)
+/** Closed by its owner, who knows, as pg-pool's own tests want it. But not what others have on it who share it. */
+function isOwners({ isEvicted }: Vitals, error: Error): boolean {
+  return !isInterruption(error) && !isEvicted
 }
