@@ -3,15 +3,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type stock from 'pg'
 import { describe, expect, test, vi } from 'vitest'
-import { ask, createPool, lock, PATIENCE, pool, proxy, server, TEN, teach, useSharingWorld } from '../test/sharing-world.ts'
+import { ask, createPool, lock, PATIENCE, pool, proxy, server, TEN, teach, untilLocked, useSharingWorld } from '../test/sharing-world.ts'
 
 useSharingWorld()
 
 const COUNT = 'select count(*)::int as n from read_me'
-const isLocked = () =>
-  vi.waitFor(async () => {
-    expect((await server.query("select 1 from pg_stat_activity where wait_event_type = 'Lock'")).rows).toHaveLength(1)
-  }, PATIENCE)
 
 describe('each caller goes on in its own async context', () => {
   const request = new AsyncLocalStorage<number>()
@@ -53,7 +49,7 @@ describe('each caller goes on in its own async context', () => {
     await opened()
     const unlock = await lock()
     const answers = inContexts((n) => `select $1::int as n${n === 0 ? ', (select count(*) from read_me)' : ''}`)
-    await isLocked()
+    await untilLocked()
     proxy.cut('rst')
     await unlock()
     expect(await answers).toEqual(own)
@@ -85,7 +81,7 @@ test('listeners of the pool that ask: each has its own rows, and the reads that 
   })
   const unlock = await lock()
   const answers = Promise.all([pool.query(COUNT), ...TEN.slice(1, 8).map(ask)])
-  await isLocked()
+  await untilLocked()
   proxy.cut('fin')
   await unlock()
   expect((await answers).map(({ rows }) => rows[0].n)).toEqual([3, 1, 2, 3, 4, 5, 6, 7])
@@ -104,7 +100,7 @@ test('a setting that the server reloads in between: its ParameterStatus is no ro
   await pool.query('select 1')
   const unlock = await lock()
   const answers = Promise.all([pool.query(COUNT), ...TEN.slice(1, 8).map(ask), pool.query("select current_setting('TimeZone') as n")])
-  await isLocked()
+  await untilLocked()
   try {
     await server.query("alter system set timezone = 'Asia/Tokyo'")
     await server.query('select pg_reload_conf()')
@@ -127,7 +123,7 @@ describe('a signal of one among many', () => {
     const answers = Promise.allSettled(
       TEN.map((n) => (n === which ? pool.query({ text: COUNT, signal: controller.signal } as never) : ask(n))),
     )
-    await isLocked()
+    await untilLocked()
     controller.abort(new Error('of its own'))
     expect((await answers).map((answer) => (answer.status === 'fulfilled' ? answer.value.rows[0].n : answer.reason.message))).toEqual(
       TEN.map((n) => (n === which ? 'of its own' : n)),

@@ -1,8 +1,8 @@
 /** A caller closes a client on which the pool has reads of others: one that it was told of by `connect`, for instance. */
 
 import type stock from 'pg'
-import { describe, expect, test, vi } from 'vitest'
-import { ask, createPool, lock, PATIENCE, pool, server, TEN, useSharingWorld } from '../test/sharing-world.ts'
+import { describe, expect, test } from 'vitest'
+import { ask, createPool, lock, PATIENCE, pool, TEN, untilLocked, useSharingWorld } from '../test/sharing-world.ts'
 
 useSharingWorld()
 
@@ -21,9 +21,7 @@ describe.each([
     await pool.query('select 1')
     const unlock = await lock()
     const answers = Promise.allSettled([pool.query(COUNT), ...TEN.slice(1, 8).map(ask)])
-    await vi.waitFor(async () => {
-      expect((await server.query("select 1 from pg_stat_activity where wait_event_type = 'Lock'")).rows).toHaveLength(1)
-    }, PATIENCE)
+    await untilLocked()
     for (const client of clients) end(client)
     await unlock()
     expect((await answers).map((answer) => (answer.status === 'fulfilled' ? answer.value.rows[0].n : answer.reason.message))).toEqual([

@@ -3,7 +3,20 @@
 import { startPooler } from '@thaw/testkit'
 import type stock from 'pg'
 import { describe, expect, test, vi } from 'vitest'
-import { ask, createPool, lock, PATIENCE, pool, proxy, sentSince, server, TEN, teach, useSharingWorld } from '../test/sharing-world.ts'
+import {
+  ask,
+  createPool,
+  lock,
+  PATIENCE,
+  pool,
+  proxy,
+  sentSince,
+  server,
+  TEN,
+  teach,
+  untilLocked,
+  useSharingWorld,
+} from '../test/sharing-world.ts'
 
 useSharingWorld()
 
@@ -15,9 +28,7 @@ describe('when the connection is lost', () => {
     await pool.query('select 1')
     const unlock = await lock()
     const answers = Promise.allSettled([pool.query(COUNT), ...TEN.slice(1, 8).map(ask)])
-    await vi.waitFor(async () => {
-      expect((await server.query("select 1 from pg_stat_activity where wait_event_type = 'Lock'")).rows).toHaveLength(1)
-    }, PATIENCE)
+    await untilLocked()
     return { answers, unlock }
   }
 

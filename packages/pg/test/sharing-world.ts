@@ -1,7 +1,7 @@
 /** What the tests of sharing have in common: a server, a proxy that records, and a pool of one whose reads share its connection. */
 
 import stock from 'pg'
-import { afterEach, beforeAll, onTestFinished } from 'vitest'
+import { afterEach, beforeAll, expect, onTestFinished, vi } from 'vitest'
 import { Pool, type PoolConfig } from '../src/index.ts'
 import { proxy, server, useFreshProxy } from './one-server.ts'
 
@@ -42,6 +42,13 @@ export async function lock(): Promise<() => Promise<void>> {
   }
   onTestFinished(unlock)
   return unlock
+}
+
+/** Until one of them waits for that. */
+export async function untilLocked(): Promise<void> {
+  await vi.waitFor(async () => {
+    expect((await server.query("select 1 from pg_stat_activity where wait_event_type = 'Lock'")).rows).toHaveLength(1)
+  }, PATIENCE)
 }
 
 /** What went to the server since then, a string for each read of the socket. */
