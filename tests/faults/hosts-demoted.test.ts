@@ -216,22 +216,27 @@ test('its process ID looks like one: the first write that is refused shows it', 
   expect(pool.stats()).toMatchObject({ generation: 1 })
 })
 
-test.each(['any', 'read-write'])(
-  '%s: a pooler whose server is gone is left for the next host, though it lets everyone in',
-  async (attrs) => {
-    const pool = setting.thaw(config([one.at, two.at], `?target_session_attrs=${attrs}`))
-    await fill(pool)
+test.each([
+  { attrs: 'any', count: 3 },
+  { attrs: 'read-write', count: 3 },
+  { attrs: 'any', count: 1 },
+])(
+  '$attrs, $count connections: a pooler whose server is gone is left for the next host, though it lets everyone in',
+  async ({ attrs, count }) => {
+    const pool = setting.thaw({ ...config([one.at, two.at], `?target_session_attrs=${attrs}`), max: count })
+    if (count > 1) await fill(pool)
+    else await pool.query('select 1')
     one.loseServer()
     await two.switchTo(setting.server)
     expect(await failure(pool.query(INSERT, ['refused']))).toMatchObject({
       message: expect.stringContaining('server login has been failing'),
     })
     await until('the pool has left it', () =>
-      pool.query(INSERT, [`left-${attrs}`]).then(
+      pool.query(INSERT, [`left-${attrs}-${count}`]).then(
         () => true,
         () => false,
       ),
     )
-    expect(await setting.rows(`left-${attrs}`)).toBe(1)
+    expect(await setting.rows(`left-${attrs}-${count}`)).toBe(1)
   },
 )

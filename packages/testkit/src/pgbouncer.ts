@@ -19,6 +19,8 @@ export interface PgBouncerOptions {
   readonly sessions?: number
   /** `max_client_conn`: how many clients it lets in. Default: 100, PgBouncer's own. */
   readonly clients?: number
+  /** `query_wait_timeout`: how long a statement waits for a session at the server before its client is sent away. Default: 120,000, PgBouncer's own. */
+  readonly queryWaitMillis?: number
 }
 
 /** A running PgBouncer. */
@@ -42,7 +44,7 @@ export interface PgBouncer extends AsyncDisposable {
  * @throws where there is none, or it does not come up.
  */
 export async function startPgBouncer(target: { readonly url: string }, options: PgBouncerOptions = {}): Promise<PgBouncer> {
-  const { mode = 'transaction', sessions = 1, clients = 100 } = options
+  const { mode = 'transaction', sessions = 1, clients = 100, queryWaitMillis = 120_000 } = options
   const { hostname, port: itsPort, username, password, pathname } = new URL(target.url)
   const database = pathname.slice(1)
   const folder = await mkdtemp(join(tmpdir(), 'thaw-pgbouncer-'))
@@ -68,6 +70,7 @@ default_pool_size = ${sessions}
 max_client_conn = ${clients}
 ignore_startup_parameters = extra_float_digits
 server_login_retry = 1
+query_wait_timeout = ${queryWaitMillis / 1000}
 admin_users = ${decodeURIComponent(username)}
 `,
     )

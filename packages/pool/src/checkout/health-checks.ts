@@ -222,7 +222,9 @@ export class HealthChecks implements StatementHost {
   }
 
   /** One death is evidence about the others. */
-  ended(error: Error, since: number = this.clock.mono()): void {
+  ended(client: PeerClient, error: Error, since: number = this.clock.mono()): void {
+    // The pooler would keep its clients, and refuse each.
+    if (noteGone(client, error) && this.vitalsOf(client).generation >= this.#generation) this.condemnAll()
     const says = classify(error)
     if (says?.siblings === 'evict') this.#generation++
     else if (says?.siblings !== 'unharmed' && !isInterruption(error)) this.doubtAll(since)
@@ -326,13 +328,11 @@ export class HealthChecks implements StatementHost {
     if (client._ending) return
     const vitals = this.vitalsOf(client)
     const now = read(this.#host.settings.clock)
-    // The pooler would keep its clients, and refuse each.
-    if (noteGone(client, error) && vitals.generation >= this.#generation) this.condemnAll()
     const isNobodys = vitals.state === 'idle' || vitals.state === 'probing' || vitals.state === 'draining'
     // It had to be reckoned with, and says nothing about the others.
     const wasEvicted = isNobodys && this.membership?.wasEvicted(vitals, error) === true
     if (wasEvicted) this.#host.pool._remove(client)
-    else this.ended(error, vitals.askedAt ?? now.mono)
+    else this.ended(client, error, vitals.askedAt ?? now.mono)
     if (isNobodys && !wasEvicted) this.#host.died(client, error)
     this.#sessionLost(vitals)
     // A caller learns of the loss of its connection; unless it was handed out with the probe on its way, for which the caller must not pay.

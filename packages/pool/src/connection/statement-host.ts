@@ -22,7 +22,7 @@ export interface StatementHost {
   /** In a fleet: a statement is about to be sent, and what has to be in front of it is written now. */
   readonly submitting?: ((client: PeerClient, vitals: Vitals) => void) | undefined
   /** The server has ended the connection, with a reason. */
-  ended(error: Error): void
+  ended(client: PeerClient, error: Error): void
   /** A statement of the client's caller was lost, and the caller was told. */
   reported(loss: Loss): void
 }

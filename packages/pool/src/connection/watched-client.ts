@@ -315,7 +315,7 @@ function extend(Base: ClientClass): ClientClass {
       if (!attached || (this._ending && !shared && isOwners(attached.vitals, error))) return super._errorAllQueries(error)
       const active = activeQueryOf(this)
       const held = this.#takeHeldError()
-      if (held) attached.host.ended(held)
+      if (held) attached.host.ended(this.#self, held)
       forgetActiveQuery(this)
       if (active) this.#fail(active, this.#lose(attached, active, held ?? error, this.pipeline === true || shared?.isHeadAhead === true))
       const ahead = [...(shared?.sent ?? []), ...sentQueriesOf(this).splice(0)]
