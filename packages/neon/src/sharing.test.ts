@@ -124,3 +124,15 @@ test("'auto' shares where the pid that was told at login is the backend's", asyn
   if (isDirect) expect(neon.network.counters.roundTrips).toBeLessThanOrEqual(3)
   else expect(neon.network.counters.roundTrips).toBeGreaterThanOrEqual(10)
 })
+
+test.each([{ rows: 1 }, { portal: 'mine' }, { name: 'mine' }])(
+  '%o, set while it waits for a connection: each has its own row',
+  async (change) => {
+    createPool({ share: true })
+    const configs = TEN.map((n) => ({ text: 'select $1::int as n', values: [n] }))
+    const answers = configs.map((config) => pool.query(config))
+    for (const config of configs) if (config.values[0] !== 1) Object.assign(config, change)
+    expect((await Promise.all(answers)).map(({ rows }) => rows.map(({ n }) => n))).toEqual(TEN.map((n) => [n]))
+    expect((await Promise.all(TEN.map(ask))).map(({ rows }) => rows[0].n)).toEqual(TEN)
+  },
+)

@@ -5,6 +5,7 @@
 
 import { choosePlace, createPaces, type Paces, spend } from '@thaw/core'
 import type { Dialer } from '../connect/dialer.ts'
+import { isAsJudged } from '../connection/as-judged.ts'
 import { Ledger, type LedgerHost } from '../connection/ledger.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import type { Expected, Reader, Shareable, SharedConnection } from '../connection/shared-connection.ts'
@@ -316,8 +317,10 @@ export class Sharing implements LedgerHost {
   /** The statement that has the connection for itself, if others may share it. */
   #headOf(client: PeerClient, reader: Reader): Shareable | undefined {
     // Behind an answer that was an error.
-    if (!this.#isQuiet(client) || !activeQueryOf(client)) return undefined
-    return shareableOf(reader, this.#host.checks.classify, this.paces) ?? undefined
+    const query = activeQueryOf(client)
+    if (!query || !this.#isQuiet(client)) return undefined
+    const head = shareableOf(reader, this.#host.checks.classify, this.paces)
+    return head && isAsJudged(query, head) ? head : undefined
   }
 }
 

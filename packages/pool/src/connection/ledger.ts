@@ -20,6 +20,7 @@ import {
   setActiveQuery,
   setReady,
 } from '../driver/peer.ts'
+import { isAsJudged } from './as-judged.ts'
 import type { Bounds } from './interruption.ts'
 import { GatheredWrites } from './one-write.ts'
 import type { Expected, Reader, SharedConnection } from './shared-connection.ts'
@@ -42,6 +43,7 @@ export interface LedgerHost {
 /** Why the connection of the others was closed under a read that shared it. They are sent again. */
 const ENDED_BY_ANOTHER = 'Connection closed: a statement that shared it was ended by its bound or its signal'
 const OF_ANOTHER = 'Not counted: another statement of the same flight was refused'
+const CHANGED = 'Not sent: its configuration was changed after it had been judged to be a read'
 const NOT_IDLE = 'Connection closed: a statement that shared it, and had to be a read, left a transaction open'
 
 const MOST_IN_A_RUN = 16
@@ -151,6 +153,10 @@ export class Ledger implements SharedConnection {
     // pg has queued it, unless it has refused it.
     const added = queue.length > length ? queue.pop() : undefined
     if (!added) return false
+    if (!isAsJudged(added, expected.shareable)) {
+      this.#tellDropped(expected, added, CHANGED)
+      return false
+    }
     expected.query = added
     expected.begin = this.#begin
     expected.state = 'waiting'
@@ -296,10 +302,13 @@ export class Ledger implements SharedConnection {
   }
 
   #drop(entry: Expected): void {
-    const { query } = entry
-    entry.isDropped = true
     this.#leaves(entry)
-    const error = new Error(OF_ANOTHER)
+    this.#tellDropped(entry, entry.query, OF_ANOTHER)
+  }
+
+  #tellDropped(entry: Expected, query: PeerQuery | undefined, why: string): void {
+    entry.isDropped = true
+    const error = new Error(why)
     nextTick(() => query?.handleError(error, this.client.connection))
   }
 

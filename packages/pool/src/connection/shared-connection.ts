@@ -17,7 +17,7 @@ export interface Expected {
   readonly runKey: string | undefined
   /** It has no Sync of its own: the server goes on with the next one of its run, and is ready behind the last. */
   isJoined: boolean
-  /** Another one of its run was refused, so that nothing of it counts: it is sent again, by itself. */
+  /** Another one of its run was refused, so that nothing of it counts; or it was not sent, because it is not what was judged. It is sent again, by itself. */
   isDropped: boolean
   /** It was sent under a name that turned out to be wrong on this connection: an error may be the name's. */
   hasOldName: boolean

@@ -32,6 +32,9 @@ export interface PeerConnection extends EventEmitter {
 /** What is queued in a client, or runs: pg's Query, or anything else with a `submit`. */
 export interface PeerQuery {
   readonly text?: unknown
+  /** The name that it is prepared under, and that of its portal. Only pg's own Query has both. */
+  readonly name?: unknown
+  readonly portal?: unknown
   /** This many rows at a time. Only pg's own Query has this. */
   readonly rows?: unknown
   callback?: ((error: Error | null, result?: unknown) => void) | undefined

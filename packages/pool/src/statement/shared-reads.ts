@@ -115,7 +115,9 @@ class SharedRead implements Expected {
 
   #end(error: Error | null | undefined, result: pg.QueryResult | undefined): void {
     if (this.isDropped || (this.hasOldName && error && mayBeTheName(error) !== 'no')) {
-      if (this.#mayTell()) resume(this.#call, () => this.#host.sendAlone(this.#call))
+      // It was not even written: it is not what was judged.
+      const call: Call = this.state === 'plain' ? { ...this.#call, shareable: null } : this.#call
+      if (this.#mayTell()) resume(call, () => this.#host.sendAlone(call))
       return
     }
     const isLost = error && lossOf(error)
