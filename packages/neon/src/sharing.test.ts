@@ -1,5 +1,6 @@
 /** Reads that share one WebSocket: Neon's driver is made of pg 8.8, which knows of no pipeline. */
 
+import { Client } from '@neondatabase/serverless'
 import { afterEach, expect, test } from 'vitest'
 import { neon, useOneNeon } from '../test/one-neon.ts'
 import { Pool } from './index.ts'
@@ -136,3 +137,29 @@ test.each([{ rows: 1 }, { portal: 'mine' }, { name: 'mine' }])(
     expect((await Promise.all(TEN.map(ask))).map(({ rows }) => rows[0].n)).toEqual(TEN)
   },
 )
+
+test('a submit that puts off what it writes: each has its own row', async () => {
+  createPool({ share: true })
+  for (let round = 0; round < 3; round++) await Promise.all(TEN.map(ask))
+  const { prototype } = (Client as unknown as { Query: { prototype: { submit(this: object, connection: object): unknown } } }).Query
+  const { submit } = prototype
+  prototype.submit = function (connection) {
+    setImmediate(() => submit.call(this, connection))
+    return null
+  }
+  try {
+    for (let round = 0; round < 3; round++) expect((await Promise.all(TEN.map(ask))).map(({ rows }) => rows[0].n)).toEqual(TEN)
+  } finally {
+    prototype.submit = submit
+  }
+})
+
+test('the stream of a connection is a getter: each has its own row', async () => {
+  createPool({ share: true })
+  pool.on('connect', (client: unknown) => {
+    const { connection } = client as unknown as { connection: { readonly stream: unknown } }
+    const { stream } = connection
+    Object.defineProperty(connection, 'stream', { get: () => stream, configurable: true })
+  })
+  for (let round = 0; round < 3; round++) expect((await Promise.all(TEN.map(ask))).map(({ rows }) => rows[0].n)).toEqual(TEN)
+})

@@ -69,6 +69,8 @@ export class Sharing implements LedgerHost {
   readonly #host: SharingHost
   #dialMillis: number | undefined
   #isServing = false
+  /** Code of the user's puts off what is sent: the order of the answers is not that of the calls. */
+  #isDeferred = false
   #wantsProof = false
   #askedAt = Number.NEGATIVE_INFINITY
   /** The connection on which a write goes out at the end of this tick, and what is in it. */
@@ -146,6 +148,10 @@ export class Sharing implements LedgerHost {
       this.paces.learn(shareable?.pace ?? this.paces.of(asked), vitals.provenAt.mono - (vitals.readerSentAt ?? 0))
   }
 
+  deferred(): void {
+    this.#isDeferred = true
+  }
+
   answered({ shareable }: Expected, tookMillis: number, behindMillis: number): void {
     this.paces.learn(shareable.pace, tookMillis, behindMillis)
     // There is room for one more, or it has become known that a text is quick.
@@ -221,7 +227,7 @@ export class Sharing implements LedgerHost {
 
   #mayShare(): boolean {
     const { settings, memory } = this.#host
-    return this.#isUnwatched() && (settings.share !== 'auto' || memory.isDirect === true)
+    return !this.#isDeferred && this.#isUnwatched() && (settings.share !== 'auto' || memory.isDirect === true)
   }
 
   #isUnwatched(): boolean {
@@ -243,6 +249,7 @@ export class Sharing implements LedgerHost {
       isJoined: false,
       isDropped: false,
       hasOldName: false,
+      isEnded: false,
       query: undefined,
       state: 'plain',
       begin: undefined,

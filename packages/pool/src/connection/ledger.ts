@@ -10,19 +10,10 @@ import { type Clock, type Deadline, startDeadline } from '@thaw/core'
 import type { QueryResult } from 'pg'
 import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
-import {
-  activeQueryOf,
-  type PeerClient,
-  type PeerConnection,
-  type PeerQuery,
-  queuedQueriesOf,
-  type Release,
-  setActiveQuery,
-  setReady,
-} from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, type Release, setActiveQuery, setReady } from '../driver/peer.ts'
 import { isAsJudged } from './as-judged.ts'
 import type { Bounds } from './interruption.ts'
-import { GatheredWrites } from './one-write.ts'
+import { sendTogether } from './sent-together.ts'
 import type { Expected, Reader, SharedConnection } from './shared-connection.ts'
 import { isBroken, type Vitals } from './vitals.ts'
 
@@ -36,6 +27,8 @@ export interface LedgerHost {
   /** A write on the connection is due at the end of this tick, and may take more until then. Then: it has gone out. */
   gathers(client: PeerClient): void
   hasSent(client: PeerClient): void
+  /** A statement was not written when it should have been: none may share a connection any more. */
+  deferred(): void
   /** `behindMillis`: since the answer before it. Infinity: there was none. */
   answered(expected: Expected, tookMillis: number, behindMillis: number): void
 }
@@ -45,10 +38,6 @@ const ENDED_BY_ANOTHER = 'Connection closed: a statement that shared it was ende
 const OF_ANOTHER = 'Not counted: another statement of the same flight was refused'
 const CHANGED = 'Not sent: its configuration was changed after it had been judged to be a read'
 const NOT_IDLE = 'Connection closed: a statement that shared it, and had to be a read, left a transaction open'
-
-const MOST_IN_A_RUN = 16
-/** The first of a run is answered with the last. */
-const MOST_MILLIS_IN_A_RUN = 2
 
 export class Ledger implements SharedConnection {
   isAdding = false
@@ -189,34 +178,19 @@ export class Ledger implements SharedConnection {
     const waiting = this.#entries.filter(({ state }) => state === 'waiting')
     const [first] = this.#entries
     const isIdle = first?.state === 'waiting'
-    let last: Expected | undefined
-    let length = 0
-    let millis = 0
-    const writes = new GatheredWrites(connection.stream)
-    writes.during(connection, () => {
-      for (const expected of waiting) {
-        const { query, runKey, workMillis } = expected
-        const isLike = runKey !== undefined && runKey === last?.runKey
-        const joins = isLike && length < MOST_IN_A_RUN && millis + workMillis <= MOST_MILLIS_IN_A_RUN
-        writes.begin(joins)
-        const failure = submitOf(query, connection)
-        if (failure && !writes.hasBegun) {
-          this.#refuse(expected, failure)
-          continue
-        }
-        if (failure) nextTick(() => query?.handleError(failure, connection))
-        writes.endStatement()
-        expected.state = 'ahead'
-        if (last) last.isJoined = writes.hasJoined
-        length = writes.hasJoined ? length + 1 : 1
-        millis = writes.hasJoined ? millis + workMillis : workMillis
-        last = expected
-      }
-    })
+    const deferred = sendTogether(waiting, connection, (expected, error) => this.#refuse(expected, error))
+    if (deferred) this.#endBehind(deferred)
     const [head] = this.#entries
     if (!isIdle || !head?.query) return
     setActiveQuery(this.client, head.query)
     this.#start(head)
+  }
+
+  /** Its answer comes last, whenever it is written. */
+  #endBehind(deferred: Expected): void {
+    this.close()
+    this.#host.deferred()
+    for (const entry of this.#entries.splice(this.#entries.indexOf(deferred) + 1)) this.#drop(entry)
   }
 
   #refuse({ query }: Expected, error: Error): void {
@@ -378,14 +352,5 @@ export class Ledger implements SharedConnection {
   #stopWatching(): void {
     this.#late?.cancel()
     this.#late = undefined
-  }
-}
-
-/** Why it was not sent, or not all of it. */
-function submitOf(query: PeerQuery | undefined, connection: PeerConnection): Error | null | undefined {
-  try {
-    return query?.submit?.(connection)
-  } catch (error) {
-    return error as Error
   }
 }

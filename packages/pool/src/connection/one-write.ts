@@ -18,11 +18,14 @@ const NAME_AT = 5
 const MOST_OF_ONE_PARSE = 5
 
 /** Runs `send`, which makes pg send what is next in its queue. A statement of the user's own kind, such as a COPY stream, may keep the socket that it gets. */
-export function inOneWrite(client: PeerClient, record: { oneWrite: OneWrite | undefined }, send: () => void): void {
+export function inOneWrite(client: PeerClient, record: { oneWrite: OneWrite | undefined; reader: unknown }, send: () => void): void {
   const { connection } = client
-  if (queuedQueriesOf(client)[0]?.requiresPreparation?.() !== true) return send()
+  const isPrepared = queuedQueriesOf(client)[0]?.requiresPreparation?.()
+  if (isPrepared === undefined || !(isPrepared || record.reader)) return send()
   if (record.oneWrite?.stream !== connection.stream) record.oneWrite = new OneWrite(connection.stream)
   record.oneWrite.during(connection, send)
+  // What a wrapper of the user's puts off is answered behind whatever is sent now.
+  if (record.reader && !record.oneWrite.isWhole) record.reader = undefined
 }
 
 /** More than this goes out in the pieces that pg made: a copy would cost more than it saves. */
@@ -37,6 +40,7 @@ export class OneWrite {
   #callbacks: Written[] | undefined
   /** The statement is out: who has kept it writes to the socket. */
   #isOver = true
+  #isWhole = false
 
   constructor(stream: PeerStream) {
     this.stream = stream
@@ -47,16 +51,20 @@ export class OneWrite {
    * the slow kind, for as long as it lives.
    */
   during(connection: PeerConnection, work: () => void): void {
-    const holder = connection as { stream: PeerStream }
     this.#isOver = false
-    holder.stream = this as unknown as PeerStream
+    putStream(connection, this as unknown as PeerStream)
     try {
       work()
     } finally {
-      holder.stream = this.stream
+      putStream(connection, this.stream)
       this.#isOver = true
       this.#flush()
     }
+  }
+
+  /** Has all of the statement been written, to its Sync? It may have put it off, or have written it to the socket itself. */
+  get isWhole(): boolean {
+    return this.#isWhole
   }
 
   write(given: Uint8Array | string, encoding?: BufferEncoding | Written, callback?: Written): boolean {
@@ -78,6 +86,7 @@ export class OneWrite {
     this.complete()
     const { stream } = this
     const parts = this.parts.splice(0)
+    this.#isWhole = endsStatement(parts.at(-1))
     const callbacks = this.#callbacks
     this.#callbacks = undefined
     // pg sends nothing to a stream that is not writable, either.
@@ -124,7 +133,7 @@ export class GatheredWrites extends OneWrite {
   #executions = 0
   /** Of the statement that is being written: is there something of it, and its Sync? */
   #hasBegun = false
-  #isWhole = false
+  #hasSync = false
 
   /**
    * What is written next is one statement. `joins`: it may be of one run with the one before. The server works on a run in one transaction and answers in
@@ -136,12 +145,16 @@ export class GatheredWrites extends OneWrite {
     this.#hasJoined = false
     this.#isExecuted = false
     this.#hasBegun = false
-    this.#isWhole = false
+    this.#hasSync = false
+  }
+
+  override get isWhole(): boolean {
+    return this.#hasSync || (this.#hasBegun && endsStatement(this.parts.at(-1)))
   }
 
   /** Is something of it written? If only its Sync, that is answered, too. */
   get hasBegun(): boolean {
-    return this.#hasBegun || this.#isWhole
+    return this.#hasBegun || this.#hasSync
   }
 
   /**
@@ -149,7 +162,7 @@ export class GatheredWrites extends OneWrite {
    * is in Neon's driver, writes a Parse and nothing else if a value cannot be sent, or nothing at all.
    */
   endStatement(): void {
-    if (this.#isWhole || (this.#hasBegun && endsStatement(this.parts.at(-1)))) return
+    if (this.isWhole) return
     if (this.#sync) this.#follow(false)
     this.#sync = SYNC
     this.#isExecuted = false
@@ -165,7 +178,7 @@ export class GatheredWrites extends OneWrite {
     if (type === SYNC_TYPE) {
       if (this.#sync && !this.#hasBegun) this.#follow(false)
       this.#sync = part
-      this.#isWhole = true
+      this.#hasSync = true
       return
     }
     if (type === PARSE && this.#joins && this.#executions < MOST_OF_ONE_PARSE && isSame(this.#parse, part)) return
@@ -216,9 +229,19 @@ function callEach(callbacks: readonly Written[], error?: Error | null): void {
   for (const callback of callbacks) callback(error)
 }
 
+/** A class of the user's, or a method of theirs, may have made it a getter: then each message is written by itself. */
+function putStream(connection: PeerConnection, stream: PeerStream): void {
+  try {
+    ;(connection as { stream: PeerStream }).stream = stream
+  } catch {
+    // It is the socket, as it was.
+  }
+}
+
 /** Is its last message one that is answered with a ReadyForQuery? A wrapper may write several messages at once. */
 function endsStatement(part: Uint8Array | undefined): boolean {
-  let type: number | undefined
+  let type = part?.[0]
+  if (type === SYNC_TYPE || type === QUERY) return true
   for (let at = 0; part && at + 5 <= part.length; at += 1 + new DataView(part.buffer, part.byteOffset + at).getUint32(1)) type = part[at]
   return type === SYNC_TYPE || type === QUERY
 }

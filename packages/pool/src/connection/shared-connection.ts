@@ -21,6 +21,8 @@ export interface Expected {
   isDropped: boolean
   /** It was sent under a name that turned out to be wrong on this connection: an error may be the name's. */
   hasOldName: boolean
+  /** Its caller was told, or will be when this tick has ended. */
+  readonly isEnded: boolean
   query: PeerQuery | undefined
   /** `ahead`: it was sent before the one in front of it was answered. `waiting`: until this tick has ended. */
   state: 'plain' | 'waiting' | 'ahead'

@@ -59,7 +59,7 @@ class SharedRead implements Expected {
   #isSending = false
   #isTold = false
   /** Its own end is in, one way or the other. pg may tell it twice. */
-  #isEnded = false
+  isEnded = false
   /** It is on another connection as well, or has been. */
   #race: 'none' | 'wanted' | 'taken' | 'lost' = 'none'
   #wantNoOther: (() => void) | undefined
@@ -88,7 +88,7 @@ class SharedRead implements Expected {
   }
 
   race(): void {
-    if (this.#isTold || this.#isEnded || this.#race !== 'none') return
+    if (this.#isTold || this.isEnded || this.#race !== 'none') return
     this.#race = 'wanted'
     this.#wantNoOther = resume(this.#call, () => this.#host.connect(this.#call, (...results) => this.#take(...results)))
   }
@@ -99,15 +99,15 @@ class SharedRead implements Expected {
     this.#race = 'taken'
     const besides: Callback<pg.QueryResult> = (error, result) => {
       // The other way is closed as well only if its own connection was lost, too.
-      if (error && lossOf(error) && !this.#isEnded) this.#race = 'lost'
+      if (error && lossOf(error) && !this.isEnded) this.#race = 'lost'
       else if (this.#mayTell()) this.#call.done(error && this.#held ? this.#held : error, result)
     }
     this.#host.runBeside({ ...this.#call, done: besides }, this.#ledger.client, other, release)
   }
 
   #settle(error: Error | null | undefined, result: pg.QueryResult | undefined): void {
-    if (this.#isEnded) return
-    this.#isEnded = true
+    if (this.isEnded) return
+    this.isEnded = true
     // While others are being written: a callback that throws would be taken for a statement that could not be sent.
     if (this.#isSending || this.state === 'waiting') nextTick(() => this.#end(error, result))
     else this.#end(error, result)

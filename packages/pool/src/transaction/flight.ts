@@ -123,6 +123,8 @@ export async function fly(
   }
 }
 
+const PUT_OFF =
+  'Not sent: code around submit() of the driver’s Query has written nothing. The statements of a transaction, a batch or a key go out together, so it must write before it returns.'
 const IGNORED = { value: () => {} }
 
 class Flight implements PeerQuery {
@@ -201,8 +203,11 @@ class Flight implements PeerQuery {
     const asking: FlightConnection = Object.create(draft, { execute: IGNORED })
     for (const [at, part] of this.#parts.entries()) {
       if (!isParsed(part, connection)) parsing.push(part)
+      const { length } = written
       const refused = part.submit(this.#statements[at]?.answer ? asking : draft)
       if (refused) this.#failure ??= { error: refused, at }
+      // Without it the Sync would commit the others, or nothing at all.
+      else if (written.length === length) this.#failure ??= { error: new Error(PUT_OFF), at }
     }
     const forget = () => {
       for (const { name } of parsing) if (name && connection.submittedNamedStatements) delete connection.submittedNamedStatements[name]
