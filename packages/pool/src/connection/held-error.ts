@@ -14,9 +14,9 @@ export function mustBeHeld(message: Error, query: PeerQuery): boolean {
   return mayEndSession(message) && !(saysError(message) && waitsForUs(query))
 }
 
-/** A cursor or a stream, and pg's own Query when it fetches in portions, send Sync only after an answer. */
-function waitsForUs({ requiresPreparation, rows }: PeerQuery): boolean {
-  return !requiresPreparation || Boolean(rows)
+/** A cursor or a stream sends Sync only after an answer. So does pg's own Query when it fetches in portions, but there we have sent it; see `portions.ts`. */
+function waitsForUs({ requiresPreparation }: PeerQuery): boolean {
+  return !requiresPreparation
 }
 
 export interface HeldError {

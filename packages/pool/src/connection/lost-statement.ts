@@ -90,6 +90,11 @@ export function loseBehind(client: PeerClient, { mayRemain }: Pick<Vitals, 'mayR
   return mayRemain && typeof text === 'string' && ROLLBACK.test(text) ? mayRemain : loseQueued(client, cause)
 }
 
+/** Closed by its owner, who knows, as pg-pool's own tests want it. But not what others have on it who share it. */
+export function isOwners({ isEvicted }: Pick<Vitals, 'isEvicted'>, error: Error): boolean {
+  return !isInterruption(error) && !isEvicted
+}
+
 /** May something be left of it? That a statement behind it was not executed is then half of the truth. */
 export function mayRemain(error: Error): boolean {
   const { outcome, reason } = lossOf(error)?.verdict ?? { outcome: 'not-executed' }

@@ -2,6 +2,7 @@
 
 import { type PeerClient, type PeerConnection, type PeerStream, queuedQueriesOf } from '../driver/peer.ts'
 import { SYNC } from './extended-query.ts'
+import type { Portions } from './portions.ts'
 
 /** Types of messages to the server. https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const PARSE = 0x50
@@ -18,14 +19,21 @@ const NAME_AT = 5
 const MOST_OF_ONE_PARSE = 5
 
 /** Runs `send`, which makes pg send what is next in its queue. A statement of the user's own kind, such as a COPY stream, may keep the socket that it gets. */
-export function inOneWrite(client: PeerClient, record: { oneWrite: OneWrite | undefined; reader: unknown }, send: () => void): void {
+export function inOneWrite(
+  client: PeerClient,
+  record: Portions & { oneWrite: OneWrite | undefined; reader: unknown },
+  send: () => void,
+): void {
   const { connection } = client
-  const isPrepared = queuedQueriesOf(client)[0]?.requiresPreparation?.()
+  const query = queuedQueriesOf(client)[0]
+  const isPrepared = query?.requiresPreparation?.()
   if (isPrepared === undefined || !(isPrepared || record.reader)) return send()
   if (record.oneWrite?.stream !== connection.stream) record.oneWrite = new OneWrite(connection.stream)
   record.oneWrite.during(connection, send)
+  if (record.oneWrite.isWhole) return
+  if (query?.rows) record.unsynced = query
   // What a wrapper of the user's puts off is answered behind whatever is sent now.
-  if (record.reader && !record.oneWrite.isWhole) record.reader = undefined
+  record.reader = undefined
 }
 
 /** More than this goes out in the pieces that pg made: a copy would cost more than it saves. */

@@ -131,6 +131,8 @@ export class Vitals {
   takenBack: boolean | undefined = undefined
   /** Made once: each statement goes out by it. */
   oneWrite: OneWrite | undefined = undefined
+  /** Fetches in portions, and is to be ended if it fails; see `portions.ts`. */
+  unsynced: PeerQuery | undefined = undefined
   readonly sending: Sending = { wasWritable: true, bytesRead: undefined, status: undefined, isRefused: false, isUnreplicated: false }
   /** Called with the statement that is being sent, as wrappers of `query` have made it. Set while such a statement is being sent. */
   sent: ((query: PeerQuery) => void) | undefined = undefined

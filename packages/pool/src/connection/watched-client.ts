@@ -4,7 +4,7 @@
  * statement is sent, and enforces a statement's bounds.
  */
 
-import { CommitRolledBackError, currentScope, type Scope, ScopeError } from '@thaw/core'
+import { CommitRolledBackError, currentScope, type Scope, ScopeError, saysError } from '@thaw/core'
 import { keepCaller } from '../driver/async-context.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import {
@@ -24,13 +24,14 @@ import { queryTimeoutOf } from '../options/times.ts'
 import { answerWith, isCommit, isUnreplicated } from './answer-to-commit.ts'
 import { ANOTHER_REQUEST, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
-import { type Bounds, bound, boundsOf, interruptedBefore, isInterruption, type QueryBounds, withoutTimeout } from './interruption.ts'
+import { type Bounds, bound, boundsOf, interruptedBefore, type QueryBounds, withoutTimeout } from './interruption.ts'
 import { proveKept } from './kept-client.ts'
-import { loseBehind, loseQueued, loseSent, lossOf, mayRemain } from './lost-statement.ts'
+import { isOwners, loseBehind, loseQueued, loseSent, lossOf, mayRemain } from './lost-statement.ts'
 import { notQueryable } from './not-queryable.ts'
 import { isRefusal, refusesOnce } from './once-refused.ts'
 import { inOneWrite } from './one-write.ts'
 import { expectPid, PID_QUESTION } from './pid-question.ts'
+import { syncFailed } from './portions.ts'
 import { beginsWithProof, PROOF } from './probe.ts'
 import type { StatementHost } from './statement-host.ts'
 import { owesForeign } from './statement-names.ts'
@@ -296,6 +297,7 @@ function extend(Base: ClientClass): ClientClass {
     override _handleErrorMessage(message: Error): void {
       if (this.#attached && (message as { code?: unknown }).code === READ_ONLY) this.#attached.vitals.refusedWrite = true
       const query = activeQueryOf(this)
+      if (this.#attached && saysError(message)) syncFailed(this.#attached.vitals, query, this.connection)
       if (!this.#attached || !query || !mustBeHeld(message, query)) return super._handleErrorMessage(message)
       // If there are several, the first one has the reason: a pooler passes on the server's, and adds that it has lost it.
       this.#heldError ??= holdBack(message, this.#attached.host.clock, () => this.connection.stream.destroy(message))
@@ -385,13 +387,10 @@ function extend(Base: ClientClass): ClientClass {
       const query = message.text === 'ROLLBACK' && this.#attached ? activeQueryOf(this) : undefined
       if (query?.callback && this.#attached && isCommit(this.#attached.host, query))
         answerWith(query, new CommitRolledBackError(NOT_STORED))
+      // Here pg sends its Sync.
+      if (this.#attached) this.#attached.vitals.unsynced = undefined
       super._handleCommandComplete(message)
       this.#attached?.vitals.ledger?.completed()
     }
   }
-}
-
-/** Closed by its owner, who knows, as pg-pool's own tests want it. But not what others have on it who share it. */
-function isOwners({ isEvicted }: Vitals, error: Error): boolean {
-  return !isInterruption(error) && !isEvicted
 }

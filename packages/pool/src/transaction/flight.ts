@@ -60,6 +60,7 @@ interface InnerQuery extends PeerQuery {
   readonly name?: string
   readonly values?: unknown
   binary?: boolean
+  rows?: unknown
   readonly _result?: { _types?: unknown }
   requiresPreparation(): boolean
   submit(connection: object): Error | null
@@ -170,6 +171,8 @@ class Flight implements PeerQuery {
       })
       // By the simple protocol there is a Sync in each.
       part.requiresPreparation = () => true
+      // In portions it would be answered by half: the rest is asked for once the first one has come. Its caller gets all of them anyway.
+      part.rows = undefined
       // What was kept is text.
       if (answer) part.binary = false
       else if (client.binary) part.binary = true
