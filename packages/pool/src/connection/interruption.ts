@@ -1,6 +1,7 @@
 /** A statement that we end ourselves, because its time is up or its caller has aborted it. */
 
 import { type Clock, currentInvocation, type Deadline, DeadlineError, OptionError, startDeadline } from '@thaw/core'
+import { wireError } from '../driver/errno.ts'
 import { ownQueryTimeoutOf } from '../options/times.ts'
 
 const interruptions = new WeakSet<Error>()
@@ -14,6 +15,11 @@ export function asInterruption(error: Error): Error {
 /** Did we give up the connection ourselves, for this reason? Then it says nothing about the server or its other connections. */
 export function isInterruption(error: Error): boolean {
   return interruptions.has(error)
+}
+
+/** Why the connection of the other statements on it was closed. Its end is no reason of theirs: what was not executed may be sent again. */
+export function endedByAnother(): Error {
+  return wireError('ECONNRESET', 'Connection closed: another statement on it was ended by its bound or its signal')
 }
 
 /** What bounds one statement, or one wait. */

@@ -8,7 +8,6 @@
 
 import { type Clock, type Deadline, startDeadline } from '@thaw/core'
 import type { QueryResult } from 'pg'
-import { wireError } from '../driver/errno.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, type Release, setActiveQuery, setReady } from '../driver/peer.ts'
 import { isAsJudged } from './as-judged.ts'
@@ -33,8 +32,6 @@ export interface LedgerHost {
   answered(expected: Expected, tookMillis: number, behindMillis: number): void
 }
 
-/** Why the connection of the others was closed under a read that shared it. They are sent again. */
-const ENDED_BY_ANOTHER = 'Connection closed: a statement that shared it was ended by its bound or its signal'
 const OF_ANOTHER = 'Not counted: another statement of the same flight was refused'
 const CHANGED = 'Not sent: its configuration was changed after it had been judged to be a read'
 const NOT_IDLE = 'Connection closed: a statement that shared it, and had to be a read, left a transaction open'
@@ -42,7 +39,6 @@ const NOT_IDLE = 'Connection closed: a statement that shared it, and had to be a
 export class Ledger implements SharedConnection {
   isAdding = false
   isPaid = false
-  endedBy: Error | undefined
   readonly #host: LedgerHost
   readonly client: PeerClient
   readonly #vitals: Vitals
@@ -215,7 +211,7 @@ export class Ledger implements SharedConnection {
     return isFinished
   }
 
-  takeAll(error: Error): ReturnType<SharedConnection['takeAll']> {
+  takeAll(): ReturnType<SharedConnection['takeAll']> {
     const active = activeQueryOf(this.client)
     const isHeadAhead = this.#entries[0]?.state === 'ahead'
     // The others at the front have been finished, and not been told.
@@ -224,8 +220,7 @@ export class Ledger implements SharedConnection {
     this.#finished = 0
     const of = (one: Expected['state']) => left.flatMap(({ query, state }) => (state === one && query && query !== active ? query : []))
     this.close()
-    const cause = this.endedBy === error ? wireError('ECONNRESET', ENDED_BY_ANOTHER) : error
-    return { sent: of('ahead'), unsent: of('waiting'), cause, isHeadAhead }
+    return { sent: of('ahead'), unsent: of('waiting'), isHeadAhead }
   }
 
   completed(): void {

@@ -63,8 +63,6 @@ export interface SharedConnection {
   readonly begins: NonNullable<Bounds['begins']>
   /** Its loss was charged to the retry budget: one connection is one loss, however many shared it. */
   isPaid: boolean
-  /** The bound of the one at the head, or its signal: it closes the connection, which is nothing to tell the others. */
-  endedBy: Error | undefined
   /** How long what was sent will still take. */
   aheadMillis(now: number): number
   /** By how much the answer to the one at the head is late. A round trip is not counted off. */
@@ -81,11 +79,9 @@ export interface SharedConnection {
   /** Is it behind others, on its way? Then it cannot be stopped without them. */
   isBehind(query: PeerQuery): boolean
   /** The connection is gone: what was sent and waits behind the head, which is pg's, and what was not sent. */
-  takeAll(error: Error): {
+  takeAll(): {
     readonly sent: readonly PeerQuery[]
     readonly unsent: readonly PeerQuery[]
-    /** What to tell them. */
-    readonly cause: Error
     /** Was the head sent ahead, too? Then what was noted of the last sending is not about it. */
     readonly isHeadAhead: boolean
   }

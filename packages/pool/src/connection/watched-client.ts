@@ -24,7 +24,7 @@ import { queryTimeoutOf } from '../options/times.ts'
 import { answerWith, isCommit, isUnreplicated } from './answer-to-commit.ts'
 import { ANOTHER_REQUEST, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
-import { type Bounds, bound, boundsOf, interruptedBefore, type QueryBounds, withoutTimeout } from './interruption.ts'
+import { type Bounds, bound, boundsOf, endedByAnother, interruptedBefore, type QueryBounds, withoutTimeout } from './interruption.ts'
 import { proveKept } from './kept-client.ts'
 import { isOwners, loseBehind, loseQueued, loseSent, lossOf, mayRemain } from './lost-statement.ts'
 import { notQueryable } from './not-queryable.ts'
@@ -81,6 +81,8 @@ function extend(Base: ClientClass): ClientClass {
     readonly #unbound: { readonly bounds: Bounds; readonly before: PeerQuery | undefined }[] = []
     /** An answer, or the end? The next message tells. */
     #heldError: HeldError | undefined
+    /** The bound of the statement that ran, or its signal: it has closed the connection. */
+    #endedBy: Error | undefined
 
     get #self(): PeerClient {
       return this as unknown as PeerClient
@@ -244,7 +246,7 @@ function extend(Base: ClientClass): ClientClass {
       if (isUnsent) return this.#fail(query, loseQueued(this.#self, reason))
       if (ledger?.tell(query)) return
       if (ledger?.isBehind(query)) return this.#fail(query, reason)
-      if (ledger) ledger.endedBy = reason
+      this.#endedBy = reason
       host.requestCancel(this.#self)
       this.connection.stream.destroy(reason)
     }
@@ -312,8 +314,8 @@ function extend(Base: ClientClass): ClientClass {
 
     override _errorAllQueries(error: Error): void {
       const attached = this.#attached
-      const shared = attached?.vitals.ledger?.takeAll(error)
-      const cause = shared?.cause ?? error
+      const shared = attached?.vitals.ledger?.takeAll()
+      const cause = error === this.#endedBy ? endedByAnother() : error
       if (!attached || (this._ending && !shared && isOwners(attached.vitals, error))) return super._errorAllQueries(error)
       const active = activeQueryOf(this)
       const held = this.#takeHeldError()

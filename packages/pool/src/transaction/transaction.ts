@@ -168,7 +168,8 @@ async function attemptOnce<Result>(
     result = await work(session.client, attempt)
   } catch (error) {
     session.close()
-    return failed(host, attempt, error)
+    // A statement beside one that was ended by its bound was lost with the connection: that is no reason to run it again.
+    return failed(host, attempt, (lossOf(error as Error) && attempt.interruption) ?? error)
   }
   if (session.close() > 0) attempt.noteMisuse(new TransactionUseError({ message: UNAWAITED }))
   if (attempt.misuse) return failed(host, attempt, attempt.misuse)
