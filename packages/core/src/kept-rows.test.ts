@@ -4,7 +4,10 @@ import { columnsOfRow, rowSourceOf } from './kept-rows.ts'
 test.each([
   ['insert into t values ($1) returning id', 'INSERT 0', undefined],
   ['  -- why\n UPDATE t SET a = 1 RETURNING *; ', 'UPDATE', '  -- why\n UPDATE t SET a = 1 RETURNING *'],
-  ['delete from t returning id; -- ; all', undefined, undefined],
+  ['delete from t returning id; -- ; all', 'DELETE', 'delete from t returning id'],
+  ["insert into t values (';') returning id; -- it's ;", 'INSERT 0', "insert into t values (';') returning id"],
+  ['select 1;; /* ; /* ; */ */ ;', 'SELECT', 'select 1'],
+  [`select 1; -- ${';'.repeat(10_000)}`, undefined, undefined],
   ['delete from t returning id; -- all', 'DELETE', 'delete from t returning id'],
   ['values (1), (2)', 'SELECT', undefined],
   ['table t;', 'SELECT', 'table t'],

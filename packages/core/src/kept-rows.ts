@@ -10,6 +10,9 @@ const VERB = /(?<!\{)\b(?:insert|update|delete|merge|select|values|table)\b/
 /** In the text itself, outside of constants and comments. */
 const MARK = /--|\/\*|['"$()]|(?<![\w$.\x80-\uffff])(?:insert|update|delete|merge|select|values|table)(?![\w$\x80-\uffff])/gi
 const INNERMOST = /\([^()]*\)/g
+/** Nothing comes behind them. */
+const END = /(?: ?;)+ ?$/
+const MOST_SEMICOLONS = 20
 const CHANGES: ReadonlySet<string> = new Set(['insert', 'update', 'delete', 'merge'])
 
 /** A statement that returns rows. */
@@ -26,8 +29,8 @@ export interface RowSource {
 export function rowSourceOf(text: string): RowSource | undefined {
   const outline = outlineOf(text)
   if (!outline || !FIRST.test(outline)) return undefined
-  const top = topLevelOf(outline).replace(/ ?; ?$/, '')
-  // More than the one at its end; or it would end the other one.
+  const top = topLevelOf(outline).replace(END, '')
+  // More than those at its end; or it would end the other one.
   if (/[;()]/.test(top)) return undefined
   const verb = VERB.exec(top)?.[0]
   if (!verb || (CHANGES.has(verb) ? !/(?<!\{)\breturning\b/.test(top) : /\binto\b/.test(top))) return undefined
@@ -55,13 +58,17 @@ function verbAt(text: string): number {
   return -1
 }
 
-/** The semicolon may have a comment behind it. */
+/** Semicolons may have comments behind them, in which there may be others. Undefined: so many that looking for the right one would take long. */
 function withoutEnd(text: string, outline: string): string | undefined {
-  if (!outline.endsWith(';')) return text
-  const end = text.lastIndexOf(';')
-  const before = text.slice(0, end)
-  const left = outlineOf(before)
-  return left !== undefined && !left.endsWith(';') && left === outline.slice(0, -1).trimEnd() ? before : undefined
+  const left = outline.replace(END, '')
+  if (left === outline) return text
+  let end = text.length
+  for (let tries = 0; tries < MOST_SEMICOLONS && end > 0; tries++) {
+    end = text.lastIndexOf(';', end - 1)
+    const before = text.slice(0, Math.max(0, end))
+    if (outlineOf(before)?.trimEnd() === left) return before
+  }
+  return undefined
 }
 
 function topLevelOf(outline: string): string {
