@@ -167,6 +167,11 @@ describe('a write', () => {
       running.catch(() => {})
       const [pid] = await activeBackends(setting.server, 1, 'INSERT INTO ledger')
       await setting.server.query('SELECT pg_terminate_backend($1)', [pid])
+      // It says so before it is gone: the next one must not be taken for it.
+      await until(
+        'it is gone',
+        async () => (await setting.server.query('SELECT FROM pg_stat_activity WHERE pid = $1', [pid])).rowCount === 0,
+      )
       return { running }
     }
     const stock = setting.plain()

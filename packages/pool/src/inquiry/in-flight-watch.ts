@@ -148,7 +148,7 @@ export class InFlightWatch {
     if (known && presence && isGone(known, presence)) return true
     const backend = backends.get(client.processID ?? 0)
     if (backend && this.#isAlone(client) && isDone(backend, this.#witness(suspect), asked)) return true
-    return (!backend || isResting(backend)) && (this.#isSettledByKey(suspect) || this.#isInTheWay(suspect))
+    return (!backend || isResting(backend)) && (this.#needsNoProof(suspect) || this.#isInTheWay(suspect))
   }
 
   /**
@@ -165,9 +165,13 @@ export class InFlightWatch {
     return areWaiting && checks.classify(text).kind === 'read' && spend(memory.budget) !== undefined
   }
 
-  /** Nor does it need a proof where the table of keys is asked what became of a write: that answer waits for one that is still at work. */
-  #isSettledByKey({ client }: Suspect): boolean {
-    return this.#host.checks.vitalsOf(client).isUnderKey === true
+  /**
+   * Nor does it need a proof where the table of keys is asked what became of a write: that answer waits for one that is still at work. Nor where a question of ours, in front of the user's statements, is not
+   * even answered: whatever they do, that takes no time.
+   */
+  #needsNoProof({ client }: Suspect): boolean {
+    const { isUnderKey, awaitsFirst } = this.#host.checks.vitalsOf(client)
+    return isUnderKey === true || awaitsFirst === true
   }
 
   #isSilent({ client, sight }: Suspect): boolean {

@@ -1,5 +1,5 @@
 /**
- * One try of a transaction, on one connection. BEGIN, and what has to be known should COMMIT be lost, go in the flight of the first statement; behind each statement that may
+ * One try of a transaction, on one connection. BEGIN, and what has to be known should COMMIT be lost, go in the flight of the first statement, in front of it; behind each statement that may
  * write the transaction's id is asked for, until there is one.
  */
 
@@ -9,7 +9,8 @@ import { isBroken } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import { ASK_WHO, ASK_XID, type Backend, backendOf, knownBackend, noteBackend, tellsNothing, vitalsOf, xidOf } from './backend.ts'
-import { type FlightHost, type FlightStatement, fly, type Landing, timeoutOf } from './flight.ts'
+import { type FlightHost, type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
+import { placeOfQuestion, takesNoSnapshot, withoutWho, withWho } from './who-first.ts'
 
 export interface AttemptHost extends FlightHost {
   /** Undefined: not known yet. False: this database has no functions that tell who it is. Then nothing is asked any more. */
@@ -25,9 +26,6 @@ interface Statement extends FlightStatement {
 const OWN_PROTOCOL = /^\s*(?:\/\*.*?\*\/\s*|--[^\n]*\n\s*)*copy\b/is
 /** A savepoint of the user's own is left alone. */
 const SAVEPOINTS = /^\s*(?:savepoint|release|rollback\s+(?:work\s+|transaction\s+)?to|set)\b/i
-
-/** What looks at nothing. A question behind it would take the transaction's snapshot, before the lock that comes next has been granted. */
-const NO_SNAPSHOT = /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*(?:set|lock|savepoint|release)\b/i
 
 export class Attempt {
   readonly client: PeerClient
@@ -139,7 +137,7 @@ export class Attempt {
     this.#refuseAfterItsEnd()
     const { text } = statement
     const { kind } = text === undefined ? WRITE : this.#refuseByHand(text)
-    if (NO_SNAPSHOT.test(text ?? '')) this.#refusesWrites = false
+    if (takesNoSnapshot(text)) this.#refusesWrites = false
     // What looks like a read may call a function that writes: only the server knows.
     const writes = kind !== 'read' || !this.#refusesWrites
     if (kind === 'unknown' || OWN_PROTOCOL.test(text ?? '') || this.client.pipeline || hasPortal(statement.config)) {
@@ -181,33 +179,36 @@ export class Attempt {
   /** Results and places are those of the statements; what is ours in front and behind is kept. */
   async #fly(statements: readonly FlightStatement[], writes: boolean, text: string): Promise<Landing> {
     const begins = this.#state === 'unbegun'
-    const isEarly = statements.every(({ config }) => NO_SNAPSHOT.test(textOf(config) ?? ''))
-    const asksWho = !isEarly && !this.#hasAskedWho && this.#host.tells !== false && !knownBackend(this.client)
+    const early = placeOfQuestion(statements)
+    const isEarly = early === statements.length
+    const isUnacquainted = !this.#hasAskedWho && this.#host.tells !== false && !knownBackend(this.client)
+    const asksWho = !isEarly && isUnacquainted
     const asksXid = !isEarly && writes && this.#asksXid
     if (asksWho) this.#hasAskedWho = true
-    // Behind the user's own: SET TRANSACTION must come before anything that looks at the database.
-    const before = begins ? [{ config: this.#begin }] : []
-    const after = [...(asksWho ? [ASK_WHO] : []), ...(asksXid ? [ASK_XID] : [])]
+    const before = begins ? [{ config: this.#begin, flushes: isEarly && isUnacquainted }] : []
+    const end = before.length + statements.length
+    const at = asksWho ? before.length + early : Number.POSITIVE_INFINITY
+    const plain = [...before, ...statements]
+    const asking = asksWho ? withWho(plain, at, (backend) => this.#noteBackend(backend)) : plain
     if (begins) this.#state = 'beginning'
     // Should its answer be lost: nothing of it is stored before COMMIT.
     const judgedBy = begins ? 'BEGIN' : text
     // Only one statement by itself has a signal of its own.
     const signal = (statements[0]?.config as { signal?: unknown } | null)?.signal ?? this.#signal
     const query_timeout = timeoutOf(statements)
-    const flown = fly(this.client, this.#host, [...before, ...statements, ...after], {
+    const flown = fly(this.client, this.#host, asksXid ? [...asking, ASK_XID] : asking, {
       signal,
       query_timeout,
       text: judgedBy,
       shown: text,
-      shownAt: before.length + statements.length - 1,
+      shownAt: asking.length - 1,
+      isAnsweredAtOnce: isUnacquainted && (asksWho ? early === 0 : begins),
     })
     this.#opening = flown
-    const landing = await flown
-    const { results, error, failedAt } = landing
+    const { results, error, failedAt, isRefused } = withoutWho(await flown, at)
     if (begins) this.#state = results[0] === undefined ? 'unbegun' : 'begun'
-    const end = before.length + statements.length
-    if (asksWho && results[end] !== undefined) this.#noteBackend(backendOf(results[end]))
-    if (error && failedAt >= end && tellsNothing(error) && !this.isBroken) return this.#withoutAsking(statements, writes, text, begins)
+    const isOurs = isRefused || failedAt >= end
+    if (error && isOurs && tellsNothing(error) && !this.isBroken) return this.#withoutAsking(statements, writes, text, begins)
     if (asksXid && !error) this.#noteXid(xidOf(results.at(-1)))
     else if (writes && !isEarly) this.#mayHaveXid = this.#xid == null
     const own = results.slice(before.length, end)
@@ -323,11 +324,6 @@ const FAILED_BEFORE =
 
 export function afterItsEnd(): TransactionUseError {
   return new TransactionUseError({ message: AFTER_ITS_END })
-}
-
-export function textOf(config: unknown): string | undefined {
-  const text = typeof config === 'string' ? config : (config as { text?: unknown } | null)?.text
-  return typeof text === 'string' ? text : undefined
 }
 
 function hasPortal(config: unknown): boolean {

@@ -16,10 +16,9 @@ import {
   spend,
 } from '@thaw/core'
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
-import { textOf } from './attempt.ts'
 import { RAW } from './backend.ts'
 import { asGiven } from './exactly-once.ts'
-import type { FlightStatement } from './flight.ts'
+import { type FlightStatement, textOf } from './flight.ts'
 import { bareResult, Keeper, type KeptRows, keptRowsOf, type Refusal, refusalOf } from './kept-result.ts'
 import { FORGET, KEY_TABLE, keyTrouble, LOOK, NOT_TAKEN } from './key-table.ts'
 import {

@@ -8,15 +8,15 @@ import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
 import { lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
-import { textOf } from './attempt.ts'
-import { ASK_WHO, ASK_XID, backendOf, knownBackend, noteBackend, tellsNothing, xidOf } from './backend.ts'
+import { ASK_XID, type Backend, knownBackend, noteBackend, tellsNothing, xidOf } from './backend.ts'
 import { type Doubt, looksLikeReads, lostRead, resolveLost, type Sent, sendReadOnly } from './batch-lost.ts'
 import { lostSession } from './fence.ts'
-import { type FlightStatement, fly, timeoutOf } from './flight.ts'
+import { type FlightStatement, fly, textOf, timeoutOf } from './flight.ts'
 import { isRefusedByStandby } from './refused-by-standby.ts'
 import { DEFAULT_RETRIES } from './rules.ts'
 import { type LostCommit, pause } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
+import { placeOfQuestion, withoutWho, withWho } from './who-first.ts'
 
 export async function batchOnWire(
   host: TransactionHost,
@@ -63,23 +63,27 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   const client = await host.connect(signal)
   const asks = host.tells !== false
   const asksWho = asks && !knownBackend(client)
-  const after = asks ? [...(asksWho ? [ASK_WHO] : []), ASK_XID] : []
+  const place = asksWho ? placeOfQuestion(statements) : Number.POSITIVE_INFINITY
+  let told: Backend | undefined
+  const noted = (backend: Backend | undefined) => {
+    told = backend
+    host.memory.hasKeyTable ??= backend?.hasKeyTable
+    noteBackend(client, backend)
+  }
+  const asking = asksWho ? withWho(statements, place, noted) : statements
   const text = statements.map(({ config }) => textOf(config)).join('; ')
-  const landing = await fly(client, host, [...statements, ...after], {
+  const flown = await fly(client, host, asks ? [...asking, ASK_XID] : asking, {
     text,
-    shownAt: statements.length - 1,
+    shownAt: (place < statements.length ? asking.length : statements.length) - 1,
     signal,
     query_timeout: timeoutOf(statements),
     flushes: asks,
     ends: true,
+    isAnsweredAtOnce: place === 0,
   })
-  const { error, results, failedAt } = landing
+  const landing = withoutWho(flown, place)
+  const { error, results, failedAt, isRefused } = landing
   const end = statements.length
-  if (asksWho && results[end] !== undefined) {
-    const backend = backendOf(results[end])
-    host.memory.hasKeyTable ??= backend?.hasKeyTable
-    noteBackend(client, backend)
-  }
   if (!error) {
     client.release()
     return landing
@@ -90,7 +94,7 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
     client.release(isBroken(client) ? error : undefined)
     if (isStandby) return { ...landing, isStandby }
     // What is behind our questions is the end of all: a deferred constraint, a serialization failure.
-    const isOurs = failedAt >= end && failedAt < end + after.length
+    const isOurs = isRefused || (asks && failedAt === end)
     if (!isOurs || !tellsNothing(error)) return landing
     // This database has no such functions. All of it was rolled back: once more, without asking.
     host.tells = false
@@ -98,9 +102,9 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   }
   client.release(error)
   if (loss.verdict.outcome !== 'unknown') return { ...landing, untold: loss }
-  const backend = knownBackend(client) ?? (asksWho ? backendOf(results[end]) : undefined)
+  const backend = knownBackend(client) ?? told
   // All of it was answered, but for the end: then the id is known, unless it had none.
-  const xid = asks && results.length === end + after.length ? xidOf(results.at(-1)) : undefined
+  const xid = asks && results.length === end + 1 ? xidOf(results.at(-1)) : undefined
   const lost: LostCommit = {
     ...lostSession(host.memory, client, { backend, xid }),
     where: loss.where,

@@ -7,7 +7,7 @@ import type { StatementCache } from '@thaw/core'
 import { loseQueued, loseSent, lossOf } from '../connection/lost-statement.ts'
 import { notQueryable } from '../connection/not-queryable.ts'
 import type { Memory } from '../connection/pool-context.ts'
-import { isBroken } from '../connection/vitals.ts'
+import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy, whenReady } from '../connection/when-finished.ts'
 import type { Driver } from '../driver/driver.ts'
 import type { PeerClient, PeerConnection, PeerQuery } from '../driver/peer.ts'
@@ -20,6 +20,10 @@ export interface FlightStatement {
   readonly values?: unknown
   /** What its command tag is to begin with, where the server is sent another statement around it. */
   readonly tag?: string
+  /** Its answer is let out at once: behind it goes a Flush. */
+  readonly flushes?: boolean
+  /** Called as soon as it has been answered, with its result. Must not throw. */
+  readonly answered?: (result: unknown) => void
   /** It is not executed, and answered with these: the server only says what their columns are. It must be alone. */
   readonly answer?: {
     readonly rows: readonly (readonly (string | null)[])[]
@@ -53,6 +57,8 @@ export interface FlightOptions {
   readonly flushes?: boolean
   /** It ends its transaction. Should that answer be lost, its sender asks the server what became of it, and tells. */
   readonly ends?: boolean
+  /** What is in front is answered at once, whatever the user's statements do. */
+  readonly isAnsweredAtOnce?: boolean
 }
 
 /** pg's Query, with the members that it shares with its client. */
@@ -104,6 +110,7 @@ export async function fly(
     return { results: [], failedAt: 0, error: loseQueued(client, notQueryable(vitalsOf(client))) }
   const vitals = vitalsOf(client)
   if (vitals && options.ends) vitals.isFoundOut = true
+  if (vitals && options.isAnsweredAtOnce) vitals.awaitsFirst = true
   const landing = await new Promise<Landing>((resolve) => {
     const flight = new Flight(client, host.driver, statements, options, resolve)
     flight.text = options.shown ?? options.text
@@ -112,6 +119,7 @@ export async function fly(
     flight.text = options.text
   })
   if (vitals) vitals.isFoundOut = false
+  if (vitals) vitals.awaitsFirst = false
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error) || !isBusy(client)) return landing
   // The server sends an error at once, and is ready a moment later. If the connection ends instead it was no answer: a proxy that loses its server may say ERROR, too.
@@ -126,6 +134,12 @@ export async function fly(
 
 const PUT_OFF =
   'Not sent: code around submit() of the driver’s Query has written nothing. The statements of a transaction, a batch or a key go out together, so it must write before it returns.'
+
+export function textOf(config: unknown): string | undefined {
+  const text = typeof config === 'string' ? config : (config as { text?: unknown } | null)?.text
+  return typeof text === 'string' ? text : undefined
+}
+
 const IGNORED = { value: () => {} }
 
 class Flight implements PeerQuery {
@@ -138,6 +152,7 @@ class Flight implements PeerQuery {
   readonly #statements: readonly FlightStatement[]
   readonly #parts: InnerQuery[]
   readonly #results: unknown[] = []
+  readonly #vitals: Vitals | undefined
   readonly #landed: (landing: Landing) => void
   #at = 0
   #failure: { readonly error: Error; readonly at: number } | undefined
@@ -157,6 +172,7 @@ class Flight implements PeerQuery {
     this.query_timeout = query_timeout
     this.#flushes = flushes
     this.#shownAt = shownAt
+    this.#vitals = vitalsOf(client)
     this.#landed = landed
     const Inner = Query as unknown as new (
       config: unknown,
@@ -207,10 +223,12 @@ class Flight implements PeerQuery {
     for (const [at, part] of this.#parts.entries()) {
       if (!isParsed(part, connection)) parsing.push(part)
       const { length } = written
-      const refused = part.submit(this.#statements[at]?.answer ? asking : draft)
+      const statement = this.#statements[at]
+      const refused = part.submit(statement?.answer ? asking : draft)
       if (refused) this.#failure ??= { error: refused, at }
       // Without it the Sync would commit the others, or nothing at all.
       else if (written.length === length) this.#failure ??= { error: new Error(PUT_OFF), at }
+      if (statement?.flushes) draft.flush()
     }
     const forget = () => {
       for (const { name } of parsing) if (name && connection.submittedNamedStatements) delete connection.submittedNamedStatements[name]
@@ -261,8 +279,10 @@ class Flight implements PeerQuery {
   }
 
   handleCommandComplete(message: object, connection: object): void {
-    const tag = this.#statements[this.#at]?.tag
+    const { tag, flushes, answered } = this.#statements[this.#at] ?? {}
     const { text } = message as { text: string }
+    if (flushes && this.#vitals) this.#vitals.awaitsFirst = false
+    answered?.(this.#current?._result)
     this.#current?.handleCommandComplete(tag ? { ...message, text: text.replace(/^\D+/, `${tag} `) } : message, connection)
     this.#at++
   }

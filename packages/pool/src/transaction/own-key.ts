@@ -4,9 +4,9 @@
  */
 
 import type { Clock } from '@thaw/core'
-import { textOf } from './attempt.ts'
 import { batchOnWire } from './batch.ts'
 import type { FlightStatement } from './flight.ts'
+import { textOf } from './flight.ts'
 import { runKeyed } from './keyed.ts'
 import type { TransactionHost } from './transaction.ts'
 
