@@ -131,9 +131,10 @@ test.each(DRIVERS)('without a key: run again, or told to be unknown, on %s', PAT
   await place.server.query('CREATE TABLE IF NOT EXISTS ledger (token text NOT NULL)')
   await place.server.query('CREATE TABLE held (token text)')
   // Before the others open connections: it has to know which one is its own.
-  const connected = Promise.withResolvers<void>()
-  const known = isKnownByThen(place, connected.resolve)
-  await connected.promise
+  let known: Promise<void> | undefined
+  await new Promise<void>((isConnected) => {
+    known = isKnownByThen(place, isConnected)
+  })
   const again = Object.keys(CALLS).flatMap((name) =>
     (['loseNextAnswer', 'loseNextRequest'] as const).map((lose) => runsAgain(place, name, lose)),
   )

@@ -110,7 +110,7 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
 }
 
 function isOfRequests([name, value]: [string, unknown]): boolean {
-  return name === 'signal' || (name === 'once' && value === false)
+  return name === 'signal' || (value === false && (name === 'once' || name === 'idempotencyKey'))
 }
 
 /** For the pool to refuse, by its own rules. */

@@ -2,10 +2,17 @@
 
 import { OptionError, ScopeError } from '@thaw/core'
 
+/**
+ * Is a key promised? Also by one that is `undefined`: its caller's variable is missing, and the statement must not be sent without a key in silence. `false`: none, on purpose.
+ */
+export function hasKey(config: object): boolean {
+  return 'idempotencyKey' in config && config.idempotencyKey !== false
+}
+
 /** Why a client does not send it. Undefined: it has neither of them. */
 export function refusesOnce(config: object): OptionError | undefined {
-  const { once, idempotencyKey } = config as { readonly once?: unknown; readonly idempotencyKey?: unknown }
-  if (!once && idempotencyKey === undefined) return undefined
+  const { once } = config as { readonly once?: unknown }
+  if (!once && !hasKey(config)) return undefined
   const option = once ? 'once' : 'idempotencyKey'
   return new OptionError({
     option,

@@ -2,6 +2,7 @@
 
 import { causesOf, OptionError, type Outcome } from '@thaw/core'
 import { lossOf } from '../connection/lost-statement.ts'
+import { hasKey } from '../connection/once-refused.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import { asFirstSent, rememberSent } from '../statement/as-first-sent.ts'
 import { batchOnWire } from './batch.ts'
@@ -46,10 +47,10 @@ interface OnceConfig {
 /** Has the statement one of our two promises? Asked of each statement that is an object. */
 export function wantsOnce(config: unknown): config is OnceConfig & object {
   if (typeof config !== 'object' || config === null) return false
-  const { once, idempotencyKey, on } = config as OnceConfig & { readonly on?: unknown }
+  const { once, on } = config as OnceConfig & { readonly on?: unknown }
   // A stream, and pg's own Query, have a method of this name.
   const isMethod = typeof once === 'function' && typeof on === 'function'
-  return (once !== undefined && once !== false && !isMethod) || idempotencyKey !== undefined
+  return (once !== undefined && once !== false && !isMethod) || hasKey(config)
 }
 
 export class ExactlyOnce {
@@ -75,7 +76,7 @@ export class ExactlyOnce {
     const kept = (options as { readonly [KEPT]?: KeptRows })[KEPT]
     return this.#held(() => {
       if (kept) return repeatResults(this.#host, configs, kept, signal)
-      if (idempotencyKey !== undefined) return runKeyed(this.#host, { key: idempotencyKey, statements: configs, signal })
+      if (typeof idempotencyKey === 'string') return runKeyed(this.#host, { key: idempotencyKey, statements: configs, signal })
       if (once) return runTransaction(this.#host, (_client, attempt) => attempt.runAll(configs), { signal })
       return once === undefined ? batchUnderOwnKey(this.#host, configs, signal) : batchOnWire(this.#host, configs, signal)
     })
@@ -84,7 +85,8 @@ export class ExactlyOnce {
   /** @throws {OptionError} before anything is sent, if the statement cannot be applied once. */
   async query(config: OnceConfig & object, values: unknown): Promise<unknown> {
     const { once, idempotencyKey, signal } = config
-    const option = idempotencyKey === undefined ? 'once' : 'idempotencyKey'
+    const isKeyed = hasKey(config)
+    const option = isKeyed ? 'idempotencyKey' : 'once'
     if (once !== undefined && typeof once !== 'boolean') {
       throw new OptionError({
         option: 'once',
@@ -95,7 +97,7 @@ export class ExactlyOnce {
     checkOne(config)
     checkSingle(config, `A statement with "${option}"`, option, this.#host.classify)
     const statement = asGiven(without(config), values)
-    if (idempotencyKey === undefined) {
+    if (!isKeyed) {
       const work: Work<unknown> = (_client, attempt) => attempt.run(statement.config, statement.values)
       return this.#held(() => runTransaction(this.#host, work, signal ? { signal } : {}))
     }
@@ -186,5 +188,10 @@ export function asGiven(config: unknown, values: unknown): FlightStatement {
 function without(config: object): object {
   const own = Object.getOwnPropertyDescriptors(config)
   const nothing = { value: undefined, configurable: true, enumerable: false, writable: true }
-  return Object.create(Object.getPrototypeOf(config), { ...own, once: nothing, idempotencyKey: nothing, signal: nothing })
+  return Object.create(Object.getPrototypeOf(config), {
+    ...own,
+    once: nothing,
+    idempotencyKey: { ...nothing, value: false },
+    signal: nothing,
+  })
 }

@@ -1,6 +1,7 @@
 /** What may be sent where: checked before anything is. */
 
 import { checkOptions, OptionError, type OptionRules, type StatementCache } from '@thaw/core'
+import { hasKey } from '../connection/once-refused.ts'
 import { isSubmittable } from '../driver/peer.ts'
 
 /** Of a transaction. */
@@ -66,8 +67,8 @@ function named(value: unknown): string {
 }
 
 /** @throws {OptionError} Each promises more than the other, so it is not known which of them was meant. */
-export function checkOne({ once, idempotencyKey }: { readonly once?: unknown; readonly idempotencyKey?: unknown }): void {
-  if (!once || idempotencyKey === undefined) return
+export function checkOne(given: { readonly once?: unknown; readonly idempotencyKey?: unknown }): void {
+  if (!given.once || !hasKey(given)) return
   throw new OptionError({
     option: 'once',
     allowed: 'without an idempotencyKey',
@@ -84,8 +85,8 @@ export function beginOf({ isolation, readOnly, deferrable }: TransactionOptions)
 
 /** Of a batch. */
 export interface BatchOptions {
-  /** Stored with the statements, see the page on exactly once. Then a lost answer is always resolved. Default: none. */
-  readonly idempotencyKey?: string | undefined
+  /** Stored with the statements, see the page on exactly once. Then a lost answer is always resolved. Default: none, as with `false`. `undefined` is refused: leave the property out. */
+  readonly idempotencyKey?: string | false
   /**
    * Takes one more round trip, in which the server tells what is needed to resolve a lost answer. Default: none; but where the table of idempotency keys is there, a batch that writes is put
    * under a key of its own, which resolves it too. `false`: not even that.
@@ -115,17 +116,17 @@ export function checkBatch(statements: unknown, options: BatchOptions, classify:
     checkSingle(statement, what, 'statements', classify)
     checkPart(statement, what, texts)
   }
-  if (options.idempotencyKey !== undefined) checkKey(options.idempotencyKey)
+  if (hasKey(options)) checkKey(options.idempotencyKey)
 }
 
 /** What is no error of one statement alone. `texts`: of each name, as far as has been seen. */
 function checkPart(statement: unknown, what: string, texts: Map<unknown, unknown>): void {
   if (typeof statement === 'string') return
-  const { text, name, values, once, idempotencyKey } = statement as Readonly<Record<string, unknown>>
+  const { text, name, values, once } = statement as Readonly<Record<string, unknown>>
   const refuse = (why: string) => {
     throw new OptionError({ option: 'statements', allowed: '{ text, values, name }', message: `${what} ${why}` })
   }
-  if (once || idempotencyKey !== undefined)
+  if (once || hasKey(statement as object))
     refuse('has an option of its own, "once" or "idempotencyKey". A batch is stored as a whole: write pool.batch([…], { idempotencyKey }).')
   if (values !== undefined && values !== null && !Array.isArray(values))
     refuse(`has values that are ${named(values)}, but must be an array.`)
@@ -138,6 +139,7 @@ function checkPart(statement: unknown, what: string, texts: Map<unknown, unknown
 }
 
 const LONGEST_KEY = 255
+const MISSING = ' The value that was meant to be the key is missing. To send it without a key, leave the property out, or give false.'
 
 /** Half of a character: UTF-8 has one replacement for all of them, so that two keys would be one. */
 const HALF = /\p{Surrogate}/u
@@ -158,7 +160,7 @@ export function checkKey(key: unknown): string {
   throw new OptionError({
     option: 'idempotencyKey',
     allowed: `a text of 1 to ${LONGEST_KEY} characters`,
-    message: `Option "idempotencyKey" is ${given}, but must be a text of 1 to ${LONGEST_KEY} characters: the id of the request, of the event or of the message, or crypto.randomUUID().`,
+    message: `Option "idempotencyKey" is ${given}, but must be a text of 1 to ${LONGEST_KEY} characters: the id of the request, of the event or of the message, or crypto.randomUUID().${key === undefined ? MISSING : ''}`,
   })
 }
 

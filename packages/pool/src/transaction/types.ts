@@ -13,9 +13,9 @@ export interface OnceOptions {
   readonly once?: boolean | undefined
   /**
    * Apply the statement once under this key, by any process, and however often it is sent. No more round trips while nothing fails; holds across crashes and failovers. Who comes second gets the rows of the first. Needs the table that
-   * {@link Transactions.createIdempotencyTable} makes. A text of 1 to 255 characters; with a UUIDv7, which carries its time, the table cleans itself. Default: none.
+   * {@link Transactions.createIdempotencyTable} makes. A text of 1 to 255 characters; with a UUIDv7, which carries its time, the table cleans itself. Default: none, as with `false`. `undefined` is refused, because the value that was meant to be the key is missing: leave the property out.
    */
-  readonly idempotencyKey?: string | undefined
+  readonly idempotencyKey?: string | false
 }
 
 /** Whether a result is the statement's own, or tells that it had been applied before. */
