@@ -166,8 +166,8 @@ export class RequestBatches {
   async #ask(lost: LostRequest): Promise<FoundRow> {
     const host = { clock: this.#requests.clock, isTurnedOut: () => false }
     const row = await askUntil(host, () => bury(lost, (text, values) => this.#rowBy(text, values)))
-    if (row) return row
-    const unknown = unknownKey(lost)
+    if (row && !(row instanceof Error)) return row
+    const unknown = unknownKey(lost, row)
     this.#unknowns.set(unknown, lost)
     throw unknown
   }

@@ -9,7 +9,7 @@ import { batchOnWire } from './batch.ts'
 import type { FlightStatement } from './flight.ts'
 import { KEPT, type KeptRows, repeatResults } from './kept-result.ts'
 import { IDEMPOTENCY_SQL } from './key-table.ts'
-import { askKey, type LostKey, runKeyed, unknownKey } from './keyed.ts'
+import { askKey, type LostKey, outcomeOf, runKeyed, unknownKey } from './keyed.ts'
 import { batchUnderOwnKey } from './own-key.ts'
 import { type BatchOptions, checkBatch, checkKey, checkOne, checkSingle, checkTransaction, type TransactionOptions } from './rules.ts'
 import { type LostCommit, settle, unknownError } from './settle.ts'
@@ -138,9 +138,10 @@ export class ExactlyOnce {
       throw still
     }
     if (key) {
-      const row = await askKey(this.#host, key)
-      if (row) return row.state === 'done' ? 'executed' : 'not-executed'
-      const still = unknownKey(key)
+      const told = await askKey(this.#host, key)
+      const outcome = outcomeOf(told)
+      if (outcome) return outcome
+      const still = unknownKey(key, told)
       noteUnknown(still, { key, memory })
       throw still
     }

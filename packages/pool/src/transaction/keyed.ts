@@ -60,6 +60,7 @@ export interface FoundRow extends KeyRow {
 /** Sends after which a call gives up: two of them lost is luck, more is an outage. */
 export const MOST_SENDS = 4
 export const QUESTION_MILLIS = 3_000
+const CREATE_IT = 'Create it once: await pool.createIdempotencyTable(), or IDEMPOTENCY_SQL of the package in a migration.'
 /** One write in so many deletes what has expired. */
 export const FORGET_SHARE: number = 1 / 100
 
@@ -201,15 +202,23 @@ async function afterLoss(host: TransactionHost, lost: LostKey, loss: Loss): Prom
     return undefined
   }
   const row = await askKey(host, lost)
-  emitSettled(host.memory.events, loss, row ? (row.state === 'done' ? 'executed' : 'not-executed') : 'unknown')
-  if (row) return row
-  const unknown = unknownKey(lost)
+  const outcome = outcomeOf(row)
+  emitSettled(host.memory.events, loss, outcome ?? 'unknown')
+  if (!(row instanceof Error) && outcome) return row
+  const unknown = unknownKey(lost, row)
   host.unknownKey(unknown, lost)
   throw unknown
 }
 
-/** Undefined: it could not be asked. */
-export function askKey(host: TransactionHost, lost: LostKey): Promise<FoundRow | undefined> {
+/** The row of a key; or why the server will not tell, however often it is asked. Undefined: it could not be asked. */
+type Told = FoundRow | Error | undefined
+
+export function outcomeOf(told: Told): 'executed' | 'not-executed' | undefined {
+  if (!told || told instanceof Error) return undefined
+  return told.state === 'done' ? 'executed' : 'not-executed'
+}
+
+export function askKey(host: TransactionHost, lost: LostKey): Promise<Told> {
   return askUntil(host, (waitMillis) => askOnce(host, lost, waitMillis))
 }
 
@@ -217,14 +226,20 @@ export function askKey(host: TransactionHost, lost: LostKey): Promise<FoundRow |
 export async function askUntil(
   { clock, isTurnedOut }: Pick<TransactionHost, 'clock' | 'isTurnedOut'>,
   ask: (waitMillis: number) => Promise<FoundRow | undefined>,
-): Promise<FoundRow | undefined> {
+): Promise<Told> {
   const until = clock.mono() + SETTLE_MILLIS
   for (let attempt = 0; ; attempt++) {
-    const row = await beforeItEnds(clock, () => ask(waitUntil(clock, until)), undefined)
+    const told = () => ask(waitUntil(clock, until)).catch((error: Error) => (isFinal(error) ? error : Promise.reject(error)))
+    const row = await beforeItEnds<Told>(clock, told, undefined)
     const isOver = isTurnedOut() || currentInvocation()?.signal.aborted === true
     if (row || isOver || (attempt >= 3 && clock.mono() >= until)) return row
     await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))
   }
+}
+
+/** What is not there, or not allowed, will not be in ten seconds. Class 42 of PostgreSQL's errors. */
+function isFinal(error: Error): boolean {
+  return 'severity' in error && codeOf(error)?.startsWith('42') === true
 }
 
 async function askOnce(host: TransactionHost, lost: LostKey, waitMillis: number): Promise<FoundRow | undefined> {
@@ -274,10 +289,17 @@ export function notStored({ cause, where }: Pick<Loss, 'cause' | 'where'>): Erro
   return nothingStored(cause, { outcome: 'not-executed', reason: 'unsent' }, message)
 }
 
-export function unknownKey({ cause, where }: Pick<LostKey, 'cause' | 'where'>): OutcomeUnknownError {
+/** `refusal`: why the server will not tell. */
+export function unknownKey({ cause, where }: Pick<LostKey, 'cause' | 'where'>, refusal?: FoundRow | Error): OutcomeUnknownError {
+  const isMissing = keyTrouble(refusal ?? {}) === 'no-table'
+  const why = isMissing
+    ? `the table ${KEY_TABLE}, which would tell, is not there. ${CREATE_IT} Then send it`
+    : refusal instanceof Error
+      ? `the server refuses to ask the table of keys (${refusal.message}). Once it does not, send it`
+      : 'the table of keys could not be asked. Send it'
   return new OutcomeUnknownError({
     reason: 'key-not-asked' satisfies CommitReason | 'key-not-asked',
-    message: `${cause.message}: the connection to ${where} was lost after the statement was sent, and the table of keys could not be asked. Send it again under the same key, or call pool.outcome(error).`,
+    message: `${cause.message}: the connection to ${where} was lost after the statement was sent, and ${why} again under the same key, or call pool.outcome(error).`,
     cause,
     evidence: {
       statement: 'write',
@@ -313,7 +335,7 @@ function keyError(trouble: 'taken' | 'expired' | 'hidden' | 'no-table', key: str
   }
   return new IdempotencyKeyError({
     reason: 'no-table',
-    message: `The table ${KEY_TABLE}, in which idempotency keys are kept, is not there. Nothing was executed. Create it once: await pool.createIdempotencyTable(), or IDEMPOTENCY_SQL of the package in a migration.`,
+    message: `The table ${KEY_TABLE}, in which idempotency keys are kept, is not there. Nothing was executed. ${CREATE_IT}`,
     cause,
   })
 }
