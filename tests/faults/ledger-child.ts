@@ -6,6 +6,7 @@ import pg from 'pg'
 import { fillPool, readToken, transactionByHand } from './by-hand.ts'
 import type { Driver } from './child.ts'
 import { ONCE_CALLS, ONCE_SHARES, type OnceKind } from './ledger-once-calls.ts'
+import { patience } from './patience.ts'
 
 /** How to run. */
 export interface RunOrder {
@@ -16,7 +17,7 @@ export interface RunOrder {
   readonly id: string
   /** So many calls at once. */
   readonly callers: number
-  /** A call that has not ended by then is reported as hanging, and left to itself. */
+  /** A call that has not ended by then is reported as hanging, and left to itself. Counted as far as the process itself gets time. */
   readonly capMillis: number
   /** Only what Thaw has for writes that must be applied once. */
   readonly once?: boolean
@@ -232,7 +233,9 @@ async function note(token: string, kind: LedgerKind, capMillis: number, call: Pr
     () => ({ told: 'ok' as const }),
     (error: Error & { code?: string }) => ({ told: toldBy(error), says: `${error.code ?? error.name}: ${error.message}` }),
   )
-  const end = await Promise.race([done, pause(capMillis).then(() => ({ told: 'hangs' as const }))])
+  let isOver = false
+  const end = await Promise.race([done, patience(capMillis, () => isOver).then((told) => ({ told }))])
+  isOver = true
   return { token, kind, began, millis: Math.round(performance.now() - start), ...end }
 }
 
