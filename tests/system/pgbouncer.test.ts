@@ -4,6 +4,7 @@ import { type PgBouncer, type PostgresServer, startPgBouncer, startPostgres } fr
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { ONCE_PROMISES } from '../poolers/once-promises.ts'
 import { PROMISES } from '../poolers/promises.ts'
+import { SILENCE_PROMISES } from '../poolers/silence-promises.ts'
 
 let server: PostgresServer
 
@@ -21,4 +22,11 @@ describe.each(['transaction', 'session'] as const)('in %s mode', (mode) => {
   afterAll(() => pooler?.close())
 
   test.each(Object.entries({ ...PROMISES, ...ONCE_PROMISES }))('%s', (_name, keep) => keep(pooler as PgBouncer, server))
+})
+
+describe.each(['transaction', 'session'] as const)('in %s mode, with a session for each', (mode) => {
+  test.each(Object.entries(SILENCE_PROMISES))('%s', async (_name, keep) => {
+    await using pooler = await startPgBouncer(server, { mode, sessions: 70 })
+    await keep(pooler, server)
+  })
 })
