@@ -187,6 +187,8 @@ export interface Settings {
   readonly probeTimeoutMillis: number
   readonly cacheScramKeys: boolean
   readonly piggybackProbe: boolean
+  /** `Flush` does what it should. Not through Hyperdrive, as far as is known. */
+  readonly mayFlush: boolean
   readonly hedge: boolean
   readonly releaseTimeoutMillis: number
   readonly keepOnSqlError: boolean
@@ -204,6 +206,7 @@ export function settingsOf(config: ThawOptions): Settings {
     probeTimeoutMillis: Number(config.probeTimeoutMillis ?? DEFAULT_PROBE_TIMEOUT_MILLIS),
     cacheScramKeys: config.cacheScramKeys ?? true,
     piggybackProbe: config.piggybackProbe ?? !leadsToHyperdrive(config as PoolConfig),
+    mayFlush: config.piggybackProbe === true || !leadsToHyperdrive(config as PoolConfig),
     hedge: config.hedge ?? true,
     releaseTimeoutMillis: Number(config.releaseTimeoutMillis ?? 30_000),
     keepOnSqlError: config.keepOnSqlError ?? false,

@@ -20,7 +20,7 @@ export interface FlightStatement {
   readonly values?: unknown
   /** What its command tag is to begin with, where the server is sent another statement around it. */
   readonly tag?: string
-  /** Its answer is let out at once: behind it goes a Flush. */
+  /** Its answer is let out at once: behind it goes a Flush. Only where someone asks after what falls silent. */
   readonly flushes?: boolean
   /** Called as soon as it has been answered, with its result. Must not throw. */
   readonly answered?: (result: unknown) => void
@@ -110,9 +110,18 @@ export async function fly(
     return { results: [], failedAt: 0, error: loseQueued(client, notQueryable(vitalsOf(client))) }
   const vitals = vitalsOf(client)
   if (vitals && options.ends) vitals.isFoundOut = true
-  if (vitals && options.isAnsweredAtOnce) vitals.awaitsFirst = true
+  const { mayFlush } = host.settings
+  // Behind a pooler no statement is asked about.
+  const isWatched = mayFlush && host.memory.isDirect !== false
+  if (vitals && options.isAnsweredAtOnce && isWatched) vitals.awaitsFirst = true
   const landing = await new Promise<Landing>((resolve) => {
-    const flight = new Flight(client, host.driver, statements, options, resolve)
+    const flight = new Flight(
+      client,
+      host.driver,
+      statements,
+      { ...options, flushes: mayFlush && options.flushes === true, isWatched },
+      resolve,
+    )
     flight.text = options.shown ?? options.text
     // Tracing tools wrap `query`: to them it is the user's statement, from here to its callback.
     ;(client.query as (flight: PeerQuery, values: undefined, callback: () => void) => unknown)(flight, undefined, () => {})
@@ -148,6 +157,7 @@ class Flight implements PeerQuery {
   readonly signal: unknown
   readonly query_timeout: unknown
   readonly #flushes: boolean
+  readonly #isWatched: boolean
   readonly #shownAt: number
   readonly #statements: readonly FlightStatement[]
   readonly #parts: InnerQuery[]
@@ -163,14 +173,15 @@ class Flight implements PeerQuery {
     client: PeerClient,
     { Query }: Pick<Driver, 'Query'>,
     statements: readonly FlightStatement[],
-    options: FlightOptions,
+    options: FlightOptions & { readonly isWatched: boolean },
     landed: (landing: Landing) => void,
   ) {
-    const { text, signal, query_timeout, flushes = false, shownAt = 0 } = options
+    const { text, signal, query_timeout, flushes = false, isWatched, shownAt = 0 } = options
     this.text = text
     this.signal = signal
     this.query_timeout = query_timeout
     this.#flushes = flushes
+    this.#isWatched = isWatched
     this.#shownAt = shownAt
     this.#vitals = vitalsOf(client)
     this.#landed = landed
@@ -228,7 +239,7 @@ class Flight implements PeerQuery {
       if (refused) this.#failure ??= { error: refused, at }
       // Without it the Sync would commit the others, or nothing at all.
       else if (written.length === length) this.#failure ??= { error: new Error(PUT_OFF), at }
-      if (statement?.flushes) draft.flush()
+      if (statement?.flushes && this.#isWatched) draft.flush()
     }
     const forget = () => {
       for (const { name } of parsing) if (name && connection.submittedNamedStatements) delete connection.submittedNamedStatements[name]
