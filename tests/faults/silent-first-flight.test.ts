@@ -90,7 +90,7 @@ async function runsAgain(place: Place, name: string, lose: 'loseNextAnswer' | 'l
   await pool.end()
 }
 
-/** The pool's first, without a key: nobody can know. But its caller is told. */
+/** The pool's first, without a key: its outcome is unknown, and its caller is told so. */
 async function isUnknown({ driver, proxy, create }: Place): Promise<void> {
   const pool = create(1)
   const token = `unacquainted ${driver} batch`
