@@ -1,7 +1,7 @@
 /**
  * A write under a key is lost, and the table of keys is not there, or not this role's: told at once.
  *
- * What breaks: the migration was forgotten, and the first request is lost. What became of it cannot be found out, and asking for ten seconds does not make the table come. With it, the caller's next try settles it.
+ * What breaks: the migration was forgotten, and the first request is lost. No answer says what became of it, and asking for ten seconds does not make the table come. With it, the caller's next try settles it.
  */
 
 import { Pool as NeonPool } from '@thaw/neon'
