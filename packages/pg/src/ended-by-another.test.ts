@@ -28,10 +28,12 @@ test.each([{ share: false }, { share: true }])('%o: calls behind a statement of 
 test('a statement beside it on a client is told that it was not executed', async () => {
   const pool = new Pool({ connectionString: server.url, max: 1 })
   for (const by of ['query_timeout', 'signal']) {
-    const end = by === 'signal' ? { query_timeout: 0, signal: AbortSignal.timeout(30) } : {}
+    const controller = new AbortController()
+    const end = by === 'signal' ? { query_timeout: 0, signal: controller.signal } : {}
     const client = await pool.connect()
     const first = client.query({ ...SLEEP, ...end }).catch((error: Error) => error)
     const second = client.query(TEXT, ['beside']).catch((error: Error) => error)
+    if (by === 'signal') controller.abort(new Error('of its own'))
     expect(await second).toBeInstanceOf(ConnectionLostError)
     expect(await second).toMatchObject({ outcome: 'not-executed', code: 'ECONNRESET' })
     expect(await first).not.toBeInstanceOf(ConnectionLostError)
