@@ -1,15 +1,17 @@
 /**
- * A read whose connection has been forgotten, with others behind it.
+ * A statement whose connection has been forgotten, with others behind it or not.
  *
  * What breaks: the statement has arrived, then a NAT forgets the connection, or a host that stood in between restarts. The client's next byte would be answered by a FIN or
  * an RST, but there is none to send; the backend has no client to answer, and is gone. With plain `pg` the call hangs, and on `max: 1` all others wait behind it for ever. With Thaw
- * the server is asked. That it does not know the backend proves nothing, as another server may have been asked; but a read can be sent again, so it does not keep others waiting.
+ * the server is asked. That it does not know the backend proves nothing, as another server may have been asked; but then a byte is sent. Should that vanish, too, a read is sent
+ * again once it keeps others waiting.
  */
 
+import { OutcomeUnknownError } from '@thaw/pg'
 import type { CutKind } from '@thaw/testkit'
 import pg from 'pg'
 import { beforeAll, expect, test } from 'vitest'
-import { activeBackends, INSERT, useSetting } from './setting.ts'
+import { activeBackends, failure, INSERT, useSetting } from './setting.ts'
 import { until } from './until.ts'
 
 const setting = useSetting()
@@ -19,12 +21,12 @@ const PATIENCE = { timeout: 60_000 }
 beforeAll(() => setting.server.query('CREATE TABLE read_me AS SELECT n FROM generate_series(1, 3) n'))
 
 /** The first call waits for a lock when the connection is forgotten. */
-async function forgotten(pool: pg.Pool, others: () => Promise<pg.QueryResult>[], kind: CutKind) {
+async function forgotten(pool: pg.Pool, others: () => Promise<pg.QueryResult>[], kind: CutKind, text = COUNT) {
   await pool.query('SELECT 1')
   const blocker = new pg.Client(setting.server.url)
   await blocker.connect()
   await blocker.query('BEGIN; LOCK TABLE read_me')
-  const calls = [pool.query(COUNT), ...others()]
+  const calls = [pool.query(text), ...others()]
   await activeBackends(setting.server, 1, 'read_me')
   expect(setting.proxy.cut(kind)).toBe(1)
   await blocker.end()
@@ -42,7 +44,8 @@ test('seven reads behind it', PATIENCE, async () => {
   await Promise.all(reads(pool)())
   const answers = await Promise.all(await forgotten(pool, reads(pool), 'rst-on-next-byte'))
   expect(answers.map(({ rows }) => rows[0].n)).toEqual([3, 1, 2, 3, 4, 5, 6, 7])
-  expect(setting.proxy.counters.bytesLost).toBe(0)
+  // A Flush.
+  expect(setting.proxy.counters.bytesLost).toBe(5)
   expect(isHanging).toBe(true)
   await until('the place is free', () => pool.stats().idle === 1 && pool.stats().total === 1)
 })
@@ -53,4 +56,17 @@ test('a write that waits for its connection', PATIENCE, async () => {
   await write
   expect((await read)?.rows).toEqual([{ n: 3 }])
   expect(await setting.rows('waiting')).toBe(1)
+})
+
+test('a write alone ends as unknown', PATIENCE, async () => {
+  const pool = setting.thaw({ max: 1 })
+  const calls = await forgotten(pool, () => [], 'rst-on-next-byte', "INSERT INTO ledger SELECT 'alone' FROM read_me")
+  expect(await failure(Promise.all(calls))).toBeInstanceOf(OutcomeUnknownError)
+})
+
+test('nothing is answered to that byte, and nothing else gets on: seven reads are sent again', PATIENCE, async () => {
+  const pool = setting.thaw({ max: 1 })
+  await Promise.all(reads(pool)())
+  const answers = await Promise.all(await forgotten(pool, reads(pool), 'drop'))
+  expect(answers.map(({ rows }) => rows[0].n)).toEqual([3, 1, 2, 3, 4, 5, 6, 7])
 })

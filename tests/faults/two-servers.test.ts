@@ -7,6 +7,7 @@
 
 import { OutcomeUnknownError } from '@thaw/pg'
 import { type PostgresServer, startPostgres } from '@thaw/testkit'
+import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { activeBackends, failure, INSERT, useSetting } from './setting.ts'
 
@@ -18,6 +19,26 @@ beforeAll(async () => {
   await other.query('CREATE TABLE ledger (token text NOT NULL)')
 })
 afterAll(() => other.close())
+
+/** With a connection to each of the two. */
+async function acrossBoth(pool: pg.Pool): Promise<pg.Pool> {
+  const first = await pool.connect()
+  setting.proxy.moveTo(other)
+  const second = await pool.connect()
+  setting.proxy.moveTo(setting.server)
+  second.release()
+  first.release()
+  return pool
+}
+
+test('slow reads that keep others waiting are left alone', async () => {
+  const slow = 'SELECT pg_sleep(4), $1::text'
+  const pools = [await acrossBoth(setting.plain({ max: 2 })), await acrossBoth(setting.thaw({ max: 2 }))]
+  await Promise.all(
+    pools.map((pool) => Promise.all([pool.query(slow, ['one']), pool.query(slow, ['other']), pool.query(INSERT, ['waiting'])])),
+  )
+  expect(setting.outcomes()).toEqual([])
+})
 
 test('a slow write is left alone, whichever server is asked about it', async () => {
   const slow = 'INSERT INTO ledger SELECT $1::text FROM pg_sleep(4)'

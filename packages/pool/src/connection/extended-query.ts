@@ -21,6 +21,9 @@ export function parseBindExecute(text: string, values: readonly (string | null)[
  */
 export const SYNC: Uint8Array = Uint8Array.of(0x53, 0, 0, 0, 4)
 
+/** Never answered, and without effect on a server that has nothing to send. */
+export const FLUSH: Uint8Array = Uint8Array.of(0x48, 0, 0, 0, 4)
+
 function message(type: string, ...parts: readonly Uint8Array[]): Uint8Array {
   const body = join(...parts)
   return join(utf8(type), int(body.length + 4, 4), body)

@@ -4,6 +4,7 @@
  */
 
 import { type Clock, type Reading, read, type Statement, spend, startDeadline, type Timer } from '@thaw/core'
+import { FLUSH } from '../connection/extended-query.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { wireError } from '../driver/errno.ts'
 import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, textOf } from '../driver/peer.ts'
@@ -20,6 +21,8 @@ export interface WatchHost extends Pick<InquirerHost, 'settings' | 'memory' | 'p
 const INTERVAL_MILLIS = 1000
 /** A statement that was not found finished is asked about again when it has waited twice as long, but at least this often. */
 const MOST_PAUSE_MILLIS = 30_000
+/** A balancer that takes turns leads two questions to two servers. */
+const MISSES_IN_THE_WAY = 2
 
 /** What was seen of a client's statement at the last look. */
 interface Sight {
@@ -32,6 +35,8 @@ interface Sight {
   /** Until when it is left alone. */
   pauseUntil: number
   pauseMillis: number
+  /** How often the server that was asked did not know of it. */
+  misses: number
 }
 
 interface Suspect {
@@ -100,7 +105,7 @@ export class InFlightWatch {
     if (before?.query === query && before.bytesRead === bytesRead) return
     const sent = before?.query === query ? before.sent : since
     const pauseUntil = since.to.mono + INTERVAL_MILLIS / 2
-    this.#sights.set(client, { query, sent, bytesRead, heard: since, pauseUntil, pauseMillis: INTERVAL_MILLIS })
+    this.#sights.set(client, { query, sent, bytesRead, heard: since, pauseUntil, pauseMillis: INTERVAL_MILLIS, misses: 0 })
   }
 
   #due({ mono }: Reading): Suspect[] {
@@ -129,12 +134,14 @@ export class InFlightWatch {
     }
     const answer = await this.#inquirer.ask(
       suspects[0]?.address,
-      suspects.map(({ client }) => client),
+      this.#atSameAddress(suspects),
       suspects.some(({ client }) => this.#host.checks.vitalsOf(client).backend),
     )
     if (!answer) return
+    // Then some of our connections lead there, and will be free again; and the others may lead elsewhere.
+    const isOneAtWork = [...answer.backends].some(([pid, backend]) => pid > 0 && !isResting(backend))
     for (const suspect of suspects) {
-      if (!this.#isLost(suspect, answer)) continue
+      if (!this.#isLost(suspect, answer, isOneAtWork)) continue
       // The answer may be on its way: a lost packet is resent after 200 ms. A probe's timeout is enough for that.
       startDeadline(this.#clock, this.#host.settings.probeTimeoutMillis, () => {
         if (this.#isSilent(suspect)) suspect.client.connection.stream.destroy(fellSilent())
@@ -142,18 +149,29 @@ export class InFlightWatch {
     }
   }
 
-  #isLost(suspect: Suspect, { backends, presence, asked }: Answer): boolean {
-    const { client } = suspect
+  #isLost(suspect: Suspect, { backends, presence, asked }: Answer, isOneAtWork: boolean): boolean {
+    const { client, sight } = suspect
     const known = this.#host.checks.vitalsOf(client).backend
     if (known && presence && isGone(known, presence)) return true
     const backend = backends.get(client.processID ?? 0)
     if (backend && this.#isAlone(client) && isDone(backend, this.#witness(suspect), asked)) return true
-    return (!backend || isResting(backend)) && (this.#needsNoProof(suspect) || this.#isInTheWay(suspect))
+    const isMissing = !backend || isResting(backend)
+    sight.misses = isMissing ? sight.misses + 1 : 0
+    if (!isMissing) return false
+    // What has forgotten the connection answers a byte with a FIN or an RST. The server answers nothing, and does nothing.
+    if (client.connection.stream.writable) client.connection.stream.write(FLUSH)
+    return this.#needsNoProof(suspect) || (sight.misses >= MISSES_IN_THE_WAY && !isOneAtWork && this.#isInTheWay(suspect))
+  }
+
+  /** Whose statements are silent, there. */
+  #atSameAddress(suspects: readonly Suspect[]): PeerClient[] {
+    const place = placeOf(suspects[0]?.address)
+    return [...this.#sights.keys()].filter((client) => placeOf(addressOf(client)) === place)
   }
 
   /**
    * A backend that is not found, or whose idleness may be another's, proves nothing: another server may have been asked. But a read can be sent again, once, at the price of the work on it so far; and
-   * those who wait behind it would wait for ever if it is lost.
+   * where no connection gets on, those who wait would wait for ever if it is lost.
    */
   #isInTheWay({ client, sight: { query } }: Suspect): boolean {
     const { pool, memory, checks } = this.#host
@@ -162,7 +180,17 @@ export class InFlightWatch {
     // Neither of them: it is a second attempt, or the connection has no reads to share.
     if (!isPoolQuery || !(ledger ?? reader) || sessionState !== 'none' || typeof text !== 'string') return false
     const areWaiting = pool._pendingQueue.length > 0 || (ledger !== undefined && ledger.length > 1)
-    return areWaiting && checks.classify(text).kind === 'read' && spend(memory.budget) !== undefined
+    return areWaiting && !this.#isOneFlowing() && checks.classify(text).kind === 'read' && spend(memory.budget) !== undefined
+  }
+
+  /** It will serve those who wait. A client that its caller keeps without a statement may never. */
+  #isOneFlowing(): boolean {
+    const now = this.#clock.mono()
+    return this.#host.pool._clients.some((client) => {
+      if (!this.#host.checks.vitalsOf(client).inUse || !awaited(client) || isBroken(client)) return false
+      const sight = this.#sights.get(client)
+      return sight === undefined || !this.#isSilent({ client, sight }) || now - sight.heard.to.mono < INTERVAL_MILLIS / 2
+    })
   }
 
   /**
@@ -174,7 +202,7 @@ export class InFlightWatch {
     return isUnderKey === true || awaitsFirst === true
   }
 
-  #isSilent({ client, sight }: Suspect): boolean {
+  #isSilent({ client, sight }: Pick<Suspect, 'client' | 'sight'>): boolean {
     return awaited(client) === sight.query && client.connection.stream.bytesRead === sight.bytesRead && !isBroken(client)
   }
 
@@ -196,12 +224,16 @@ export class InFlightWatch {
 function groupByAddress(suspects: readonly Suspect[]): Iterable<Suspect[]> {
   const groups = new Map<string, Suspect[]>()
   for (const suspect of suspects) {
-    const key = `${suspect.address?.host} ${suspect.address?.port}`
+    const key = placeOf(suspect.address)
     const group = groups.get(key)
     if (group) group.push(suspect)
     else groups.set(key, [suspect])
   }
   return groups.values()
+}
+
+function placeOf(address: Address | undefined): string {
+  return `${address?.host} ${address?.port}`
 }
 
 /** The statement that is waited for: the one that runs, or, if an error has come and the server is not ready yet, the first one behind it. */
