@@ -66,7 +66,9 @@ describe('what SCRAM makes of a password', () => {
     await server.query("CREATE ROLE renewed LOGIN PASSWORD 'before'")
     let password = 'before'
     const { host, port } = server
-    const pool = new Pool({ host, port, database: 'postgres', user: 'renewed', password: () => password, maxUses: 1 })
+    const config = { host, port, database: 'postgres', user: 'renewed', password: () => password }
+    // A password that is refused may be one that is being rotated: that is waited for.
+    const pool = new Pool({ ...config, maxUses: 1, connectionTimeoutMillis: 2000 })
     const derive = vi.spyOn(crypto.subtle, 'deriveBits')
     const dial = async (): Promise<number> => {
       derive.mockClear()
@@ -78,6 +80,8 @@ describe('what SCRAM makes of a password', () => {
     expect([await dial(), await dial()]).toEqual([1, 0])
     await server.query("ALTER ROLE renewed PASSWORD 'pässword'")
     await expect(pool.query('select 1')).rejects.toMatchObject({ code: '28P01' })
+    // An attempt with the old one may still be under way.
+    await vi.waitUntil(() => pool.totalCount === 0, { timeout: 10_000 })
     password = 'pässword'
     // What has to be prepared (RFC 4013) is left to pg.
     expect([await dial(), await dial()]).toEqual([1, 1])
