@@ -136,7 +136,12 @@ async function ask(client: PeerClient, clock: Clock, lost: LostCommit, before: I
   if (here?.isStandby || !now) return judgeCommit({ xid, before, ...NOTHING, isStandby: here?.isStandby ?? false })
   // Of a former postmaster nothing is still at work.
   if (isSamePostmaster(before, now)) await fence(client, lost, clock, QUESTION_MILLIS)
-  const status = await statusOf(query, String(xid))
+  let status = await statusOf(query, String(xid))
+  // The fence has told its backend to end, and does not wait until it has. Where an invocation is over, this is the only question.
+  for (let millis = 10; status === 'in progress' && millis <= 320; millis *= 2) {
+    await pause(clock, millis)
+    status = await statusOf(query, String(xid))
+  }
   const mustLook = status === 'committed' && !isSamePostmaster(before, now)
   const checkpointXid = mustLook ? await nextXid(query) : undefined
   return judgeCommit({ xid, before, now, isStandby: false, status, checkpointXid })
