@@ -3,6 +3,7 @@
 import { type Clock, startDeadline } from '@thaw/core'
 import { asInterruption } from '../connection/interruption.ts'
 import type { PeerPool, PendingItem } from '../driver/peer.ts'
+import { streamOf } from '../driver/socket.ts'
 import type { HealthChecks } from './health-checks.ts'
 import { ownWorkOf } from './own-work.ts'
 
@@ -26,9 +27,9 @@ export function startEnding<Item extends PendingItem>(pool: PeerPool<Item>, host
     host.turnAway()
     for (const client of clients) {
       host.checks.requestCancel(client)
-      client.connection?.stream.destroy(asInterruption(new Error(DESTROYED)))
+      streamOf(client)?.destroy(asInterruption(new Error(DESTROYED)))
       // A connection that is still being opened leaves by its own failure, which also stops pg-pool's timer.
-      if (!client.connection || host.checks.vitalsOf(client).status !== undefined) pool._remove(client)
+      if (!streamOf(client) || host.checks.vitalsOf(client).status !== undefined) pool._remove(client)
     }
     destroyed = clients.length
     pool._pulseQueue()

@@ -31,6 +31,7 @@ import type { StatementHost } from '../connection/statement-host.ts'
 import { standing, VITALS, type Vitals, type VitalsListener, WATCHED, watch } from '../connection/vitals.ts'
 import { attach } from '../connection/watched-client.ts'
 import type { IdleItem, PeerClient, PeerPool } from '../driver/peer.ts'
+import { streamOf } from '../driver/socket.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import type { Membership } from '../fleet/membership.ts'
 import type { Settings } from '../options/options.ts'
@@ -258,7 +259,7 @@ export class HealthChecks implements StatementHost {
       trustMillis: this.#host.settings.trustMillis,
       idleTimeoutMillis: this.#host.idleTimeoutMillis(),
     })
-    if (verdict === 'probe' && client === this.#justProven) return 'trust'
+    if (verdict === 'probe' && (client === this.#justProven || !streamOf(client))) return 'trust'
     const isOverdue = this.membership?.isOverdue(this.vitalsOf(client), now, this.#host.settings.trustMillis)
     return verdict === 'trust' && isOverdue ? 'probe' : verdict
   }
@@ -311,7 +312,7 @@ export class HealthChecks implements StatementHost {
   #destroy(client: PeerClient, reason: StaleReason, now: Reading): void {
     const silenceMillis = elapsedMillis(this.vitalsOf(client).provenAt, now)
     // Dead or evicted: the server does not read a Terminate.
-    if (reason !== 'idle' && reason !== 'lifetime') client.connection?.stream.destroy()
+    if (reason !== 'idle' && reason !== 'lifetime') streamOf(client)?.destroy()
     this.#host.pool._remove(client)
     this.#host.memory.events.emit({ type: 'stale', reason, silenceMillis })
     this.#sessionLost(this.vitalsOf(client))

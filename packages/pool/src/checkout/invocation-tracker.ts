@@ -62,9 +62,7 @@ export class InvocationTracker implements TrackedPool {
 
   async closeIdle(): Promise<void> {
     const clients = this.pool._idle.map(({ client }) => client)
-    const closed = clients.map((client) => new Promise<void>((resolve) => client.once('end', () => resolve())))
-    for (const client of clients) this.pool._remove(client)
-    await Promise.all(closed)
+    await Promise.all(clients.map((client) => new Promise<void>((resolve) => this.pool._remove(client, resolve))))
   }
 
   /** Makes the pool known to platforms, the first time. */

@@ -2,6 +2,7 @@
 
 import type { Clock, ConnectStage } from '@thaw/core'
 import type { PeerClient } from '../driver/peer.ts'
+import { connectionOf } from '../driver/socket.ts'
 
 /** A server's first message when it is asked for a session. */
 const GREETINGS = ['authenticationOk', 'authenticationCleartextPassword', 'authenticationMD5Password', 'authenticationSASL'] as const
@@ -10,7 +11,9 @@ const GREETINGS = ['authenticationOk', 'authenticationCleartextPassword', 'authe
  * Reports each step of a connection attempt that is one round trip: TCP's handshake, the answer to StartupMessage, and the server's part of
  * SCRAM. Not TLS, which takes computing, and not what follows a password that a function has to provide.
  */
-export function timeDialSteps({ connection, password }: PeerClient, clock: Clock, took: (millis: number) => void): void {
+export function timeDialSteps(client: PeerClient, clock: Clock, took: (millis: number) => void): void {
+  const { password } = client
+  const connection = connectionOf(client)
   if (!connection) return
   let since = clock.mono()
   const restart = () => {
@@ -43,7 +46,9 @@ const ADDRESS = /^(\/|[\d.]+$|.*:)/
  * Follows a connection attempt from the start. Returns a function that tells the stage it has reached: a silent name server leaves no other
  * trace.
  */
-export function followDial({ connection, host }: PeerClient): () => ConnectStage {
+export function followDial(client: PeerClient): () => ConnectStage {
+  const { host } = client
+  const connection = connectionOf(client)
   if (!connection) return () => 'startup'
   const { stream } = connection
   // A socket of Node's reports its lookups; others, such as a WebSocket, do not.

@@ -5,6 +5,7 @@ import { isBroken } from '../connection/vitals.ts'
 import { noteReached, place, type Target, targetOf } from '../driver/endpoints.ts'
 import { refusalOf } from '../driver/listeners.ts'
 import type { PeerClient, Release } from '../driver/peer.ts'
+import { streamOf } from '../driver/socket.ts'
 import type { HostPlan, HostStep } from '../options/hosts.ts'
 import { cameFromServer, judgeDial } from './dial-failure.ts'
 import { followDial, timeDialSteps } from './dial-steps.ts'
@@ -161,7 +162,7 @@ export class Dialer {
           if (unfit) release(unfit)
           else if (opened) return this.#succeed(opened, release, dial, step)
           // The server may be waiting for a password that does not come, and would wait for a minute.
-          attempt.client?.connection?.stream.destroy()
+          streamOf(attempt.client)?.destroy()
           if (attempt.isSuperfluous) return this.#host.resume()
           this.#fail(
             unfit ?? causeOf(error) ?? new Error('The client reported neither a connection nor an error'),
@@ -186,7 +187,7 @@ export class Dialer {
 
   /** Gives up the attempts under way: each fails with its own failure. */
   abandon(): void {
-    for (const { client } of this.#attempts) client?.connection?.stream.destroy()
+    for (const { client } of this.#attempts) streamOf(client)?.destroy()
   }
 
   /** Another one is made beside it. If it is itself such an extra one, above `max`, it makes room for the next. */
@@ -203,7 +204,7 @@ export class Dialer {
   #drop(attempt: Attempt | undefined): void {
     if (!attempt) return
     attempt.isSuperfluous = true
-    attempt.client?.connection?.stream.destroy()
+    streamOf(attempt.client)?.destroy()
   }
 
   stop(): void {

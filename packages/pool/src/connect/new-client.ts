@@ -6,6 +6,7 @@
 import type { Clock } from '@thaw/core'
 import { makeInPool } from '../connection/made-by-pool.ts'
 import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+import { streamOf } from '../driver/socket.ts'
 import { type HostStep, hostPlanOf, optionsAt } from '../options/hosts.ts'
 import { TIMED_OUT } from './dial-failure.ts'
 import { noteStep } from './host-facts.ts'
@@ -48,7 +49,8 @@ export function openClient(
   const expire = () => {
     pool.log('ending client due to timeout')
     isTimeUp = true
-    if (client.connection) client.connection.stream.destroy()
+    const stream = streamOf(client)
+    if (stream) stream.destroy()
     else void client.end()
   }
   // A host that does not answer leaves time for the others. One that waits for our password is not at fault.
@@ -56,7 +58,7 @@ export function openClient(
   if (timeout) pauseForPassword(client, timeout)
   const fail = (error: Error) => done(error, undefined, () => {})
   const handOut = () => {
-    client.off('error', died)
+    client.removeListener('error', died)
     limitLifetime(pool, clock, client, hand)
     hand(client, { callback: done }, true)
   }
@@ -72,7 +74,7 @@ export function openClient(
     judgeKind((wrong) => {
       timeout?.cancel()
       if (wrong) return refuse(wrong)
-      client.off('error', ignore)
+      client.removeListener('error', ignore)
       judged(undefined)
     })
   }

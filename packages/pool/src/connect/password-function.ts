@@ -2,6 +2,7 @@
 
 import type { Clock } from '@thaw/core'
 import type { PeerClient } from '../driver/peer.ts'
+import { connectionOf } from '../driver/socket.ts'
 import type { Pausable } from './pausable.ts'
 
 /** Clients whose function was asked, and whose server has not accepted the login. */
@@ -26,7 +27,6 @@ export function pauseForPassword(client: PeerClient, timed: Pausable): void {
 
 /** To be called before the client connects. */
 export function watchPassword(client: PeerClient, clock: Clock): void {
-  const { connection } = client
   const password: unknown = client.password
   if (typeof password !== 'function') return
   const asked = async (...given: unknown[]): Promise<unknown> => {
@@ -44,7 +44,7 @@ export function watchPassword(client: PeerClient, clock: Clock): void {
     }
   }
   Object.assign(client, { password: asked })
-  connection?.once('authenticationOk', () => judged.delete(client))
+  connectionOf(client)?.once('authenticationOk', () => judged.delete(client))
 }
 
 /** Was it asked, and can what it returned be the reason for a refusal? */

@@ -1,6 +1,7 @@
 /** Is a session of the wanted kind? libpq's `target_session_attrs`. */
 
 import type { PeerClient } from '../driver/peer.ts'
+import { connectionOf } from '../driver/socket.ts'
 import type { HostPlan, SessionKind } from '../options/hosts.ts'
 import { isDirect, isDoubted, isPooled, mayBePooled, notePid } from './host-facts.ts'
 
@@ -34,9 +35,9 @@ export function watchKind(client: PeerClient, wants: SessionKind, plan: HostPlan
   const note = (message: { parameterName: string; parameterValue: string }) => {
     reported[message.parameterName] = message.parameterValue
   }
-  client.connection?.on('parameterStatus', note)
+  connectionOf(client)?.on('parameterStatus', note)
   return (done) => {
-    client.connection?.off('parameterStatus', note)
+    connectionOf(client)?.off('parameterStatus', note)
     const known = isOfKind(wants, reported)
     if (known !== undefined && isTrue(known, client, plan)) return done(known ? undefined : new WrongSessionError(wants))
     ask(client, wants, plan, done)

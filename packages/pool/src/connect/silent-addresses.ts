@@ -6,6 +6,7 @@
 import type { Clock } from '@thaw/core'
 import { builtin } from '../driver/builtin.ts'
 import type { PeerClient } from '../driver/peer.ts'
+import { streamOf } from '../driver/socket.ts'
 import { RECHECK_MILLIS } from './hosts.ts'
 
 interface Address {
@@ -28,19 +29,19 @@ export class SilentAddresses {
 
   /** The attempt takes long. */
   note(client: PeerClient | undefined): void {
-    const { remoteAddress } = client?.connection?.stream ?? {}
+    const { remoteAddress } = streamOf(client) ?? {}
     if (remoteAddress) this.#addresses.set(remoteAddress, this.#clock.mono())
   }
 
   /** It was only slow. */
-  answered({ connection }: PeerClient): void {
-    this.#addresses.delete(connection?.stream.remoteAddress ?? '')
+  answered(client: PeerClient): void {
+    this.#addresses.delete(streamOf(client)?.remoteAddress ?? '')
   }
 
   /** To be called before the client connects. */
-  avoid({ connection }: PeerClient): void {
+  avoid(client: PeerClient): void {
     for (const [address, at] of this.#addresses) if (this.#clock.mono() - at > RECHECK_MILLIS) this.#addresses.delete(address)
-    const stream = connection?.stream as { connect?: Connect } | undefined
+    const stream = streamOf(client) as { connect?: Connect } | undefined
     const own = builtin<{ Socket: { prototype: { connect: Connect } } }>('node:net')?.Socket.prototype.connect
     // A stream of the user's finds its own way.
     if (this.#addresses.size === 0 || !stream || !own || stream.connect !== own) return

@@ -3,6 +3,7 @@
 import { type Clock, startDeadline } from '@thaw/core'
 import { nextTick } from '../driver/next-tick.ts'
 import type { PeerClient } from '../driver/peer.ts'
+import { streamOf } from '../driver/socket.ts'
 
 /** How long a server may take to close its end of a connection that we have ended, before we close ours by force. */
 const CLOSE_MILLIS = 1000
@@ -17,13 +18,13 @@ export function close(client: PeerClient, clock: Clock, closed: () => void): voi
     if (isOver) return
     isOver = true
     deadline.cancel()
-    client.off('end', finish)
+    client.removeListener('end', finish)
     closed()
   }
-  const isGone = client.connection?.stream.destroyed === true
+  const isGone = streamOf(client)?.destroyed === true
   client.once('end', finish)
   const force = () => {
-    client.connection?.stream.destroy()
+    streamOf(client)?.destroy()
     finish()
   }
   const deadline = startDeadline(clock, CLOSE_MILLIS, force, true)

@@ -1,6 +1,7 @@
 /** What a connection of a pool is doing, and what it may do next. Its state changes here and nowhere else. */
 
 import type { PeerClient } from '../driver/peer.ts'
+import { streamOf } from '../driver/socket.ts'
 
 /**
  * - `connecting`: it is being opened, and no caller has had it yet.
@@ -41,6 +42,6 @@ export function enter(client: PeerClient, vitals: { state: ConnectionState }, ne
   illegalMoves.push(`${state} → ${next}`)
   if (illegalMoves.length > MOST_KEPT) illegalMoves.shift()
   vitals.state = 'closed'
-  client.connection?.stream.destroy()
+  streamOf(client)?.destroy()
   return false
 }

@@ -14,6 +14,7 @@ import {
 import { address, targetOf } from '../driver/endpoints.ts'
 import { errnoOf } from '../driver/errno.ts'
 import { type PeerClient, type PeerQuery, saysLost, textOf } from '../driver/peer.ts'
+import { streamOf } from '../driver/socket.ts'
 import { isInterruption } from './interruption.ts'
 import type { Vitals } from './vitals.ts'
 
@@ -52,7 +53,7 @@ export function loseSent(client: PeerClient, vitals: Vitals, lost: LostQuery, ca
   const text = textOf(query)
   const statement = typeof text === 'string' ? lost.classify(text) : UNKNOWN
   const { sending } = vitals
-  const { bytesRead } = client.connection.stream
+  const { bytesRead } = streamOf(client) ?? {}
   const evidence: LossEvidence = {
     statement,
     isUnsent: !lost.isPipelined && (sending.isRefused || !sending.wasWritable),

@@ -2,7 +2,9 @@
 
 import type { EventEmitter } from 'node:events'
 import { type Clock, elapsedMillis, type IdleConnection, type Reading, read } from '@thaw/core'
+import { keepListener } from '../driver/kept-listener.ts'
 import type { IdleItem, PeerClient, PeerQuery, ReadyMessage, Release, TransactionStatus } from '../driver/peer.ts'
+import { connectionOf, streamOf } from '../driver/socket.ts'
 import type { ConnectionState } from './connection-state.ts'
 import type { KnownBackend } from './known-backend.ts'
 import type { OneWrite } from './one-write.ts'
@@ -167,31 +169,21 @@ export interface VitalsListener {
 export function watch(client: PeerClient, clock: Clock, generation: number, maxAgeMillis: number, listener?: VitalsListener): Vitals {
   const vitals = new Vitals(read(clock), generation, maxAgeMillis)
   Object.defineProperty(client, VITALS, { value: vitals })
-  keepListening(client, 'error', (error) => {
+  keepListener(client, 'error', (error: Error) => {
     if ('severity' in error) vitals.endedBy ??= error
     listener?.lost(client, error)
   })
-  keepListening(client, 'end', () => listener?.closed(client))
+  keepListener(client, 'end', () => listener?.closed(client))
   // A client made by a user's factory may have no connection: it is handed out as node-postgres would do.
-  if (!client.connection) return vitals
-  guardParser(client.connection)
-  countBytes(client.connection.stream)
+  const connection = connectionOf(client)
+  if (!connection) return vitals
+  guardParser(connection)
+  countBytes(connection.stream)
   // Ahead of pg's own listener, which calls the statement's callback, which releases the client and needs to know. A watched client does it
   // in pg's own listener: a second one makes each event cost more.
-  if (!isWatched(client)) client.connection.prependListener('readyForQuery', (message?: ReadyMessage) => noteReady(vitals, clock, message))
-  preferP256(client.connection)
+  if (!isWatched(client)) connection.prependListener('readyForQuery', (message?: ReadyMessage) => noteReady(vitals, clock, message))
+  preferP256(connection)
   return vitals
-}
-
-/** A caller that cleans up may remove all listeners. pg-pool adds its own again when a client is released; ours is added again at once. */
-function keepListening(client: PeerClient, name: 'error' | 'end', listener: (error: Error) => void): void {
-  client.on(name, listener)
-  const { removeAllListeners } = client
-  client.removeAllListeners = (...names: [event?: string | symbol]) => {
-    const result = removeAllListeners.apply(client, names)
-    if (!client.listeners(name).includes(listener)) client.on(name, listener)
-    return result
-  }
 }
 
 /** The socket of Workers has no counter. Anything else without one may be a stream, which would begin to flow. */
@@ -214,7 +206,7 @@ export function noteReady(vitals: Vitals, clock: Clock, message: ReadyMessage | 
 /** Is the socket itself known to be dead? Free to ask; a "no" proves nothing. */
 export function isBroken(client: PeerClient): boolean {
   if (client._queryable === false || client._ending) return true
-  const stream = client.connection?.stream
+  const stream = streamOf(client)
   return stream !== undefined && (stream.destroyed || stream.readableEnded || !stream.writable)
 }
 

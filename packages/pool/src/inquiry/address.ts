@@ -1,6 +1,7 @@
 /** The IP address of a connection. A name, or a factory, may lead to another server the next time. */
 
 import type { PeerClient, PeerConnection, PeerStream } from '../driver/peer.ts'
+import { streamOf } from '../driver/socket.ts'
 
 export interface Address {
   readonly host: string
@@ -8,8 +9,8 @@ export interface Address {
 }
 
 /** Undefined if the socket does not report it: Unix sockets and WebSockets. */
-export function addressOf({ connection }: PeerClient): Address | undefined {
-  const { remoteAddress, remotePort } = connection?.stream ?? {}
+export function addressOf(client: PeerClient): Address | undefined {
+  const { remoteAddress, remotePort } = streamOf(client) ?? {}
   return remoteAddress === undefined || remotePort === undefined ? undefined : { host: remoteAddress, port: remotePort }
 }
 

@@ -8,6 +8,7 @@ import { FLUSH } from '../connection/extended-query.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { wireError } from '../driver/errno.ts'
 import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, textOf } from '../driver/peer.ts'
+import { streamOf } from '../driver/socket.ts'
 import { type Address, addressOf } from './address.ts'
 import { isDone, isGone, isResting, type Span } from './evidence.ts'
 import type { Answer, Inquirer, InquirerHost } from './inquirer.ts'
@@ -90,7 +91,7 @@ export class InFlightWatch {
 
   #lookAt(client: PeerClient, since: Span): void {
     const query = awaited(client)
-    const { bytesRead, isPaused } = client.connection?.stream ?? {}
+    const { bytesRead, isPaused } = streamOf(client) ?? {}
     // A cursor may be waiting for its reader, and a stream for its writer: it cannot be told which side is late.
     if (
       query?.requiresPreparation === undefined ||

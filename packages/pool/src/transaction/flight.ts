@@ -3,7 +3,7 @@
  * fails the server skips those behind it; outside of a transaction all of them are one, which the Sync commits.
  */
 
-import type { StatementCache } from '@thaw/core'
+import { OptionError, type StatementCache } from '@thaw/core'
 import { loseQueued, loseSent, lossOf } from '../connection/lost-statement.ts'
 import { notQueryable } from '../connection/not-queryable.ts'
 import type { Memory } from '../connection/pool-context.ts'
@@ -11,6 +11,7 @@ import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy, whenReady } from '../connection/when-finished.ts'
 import type { Driver } from '../driver/driver.ts'
 import type { PeerClient, PeerConnection, PeerQuery } from '../driver/peer.ts'
+import { streamOf } from '../driver/socket.ts'
 import type { Settings } from '../options/options.ts'
 import { vitalsOf } from './backend.ts'
 
@@ -108,6 +109,7 @@ export async function fly(
   // pg's own words for that say nothing of what became of the statements.
   if (client._queryable === false || client._ending)
     return { results: [], failedAt: 0, error: loseQueued(client, notQueryable(vitalsOf(client))) }
+  if (!streamOf(client)) return { results: [], failedAt: 0, error: noProtocol() }
   const vitals = vitalsOf(client)
   if (vitals && options.ends) vitals.isFoundOut = true
   const { mayFlush } = host.settings
@@ -139,6 +141,15 @@ export async function fly(
     ...landing,
     error: loseSent(client, vitals, { ...lost, classify: host.classify, isDirect: host.memory.isDirect === true }, error),
   }
+}
+
+function noProtocol(): OptionError {
+  return new OptionError({
+    option: 'Client',
+    allowed: "a class that extends the driver's Client",
+    message:
+      'Transactions, batches and keys speak PostgreSQL\'s protocol, and the class in option "Client" has no connection that does. Give one that extends the driver\'s Client, or leave the option out.',
+  })
 }
 
 const PUT_OFF =
