@@ -231,7 +231,15 @@ export class Ledger implements SharedConnection {
     this.#start(next)
   }
 
-  passOn({ status }: { readonly status?: string | undefined }): boolean {
+  ready(message: { readonly status?: string | undefined }, pg: () => void): void {
+    try {
+      if (!this.#passOn(message)) pg()
+    } finally {
+      this.#answered()
+    }
+  }
+
+  #passOn({ status }: { readonly status?: string | undefined }): boolean {
     const client = this.client
     // Whatever comes now runs in a transaction that no caller meant.
     if (status !== 'I') client.connection.stream.destroy(new Error(NOT_IDLE))
@@ -291,7 +299,7 @@ export class Ledger implements SharedConnection {
     entry.begin = undefined
   }
 
-  answered(): void {
+  #answered(): void {
     const entry = this.#entries.shift()
     if (!entry) return
     if (this.#entries.length === 0) this.#leave()

@@ -1,6 +1,8 @@
 /** Probing a connection: is it alive? */
 
 import { type Clock, startDeadline } from '@thaw/core'
+import { dropListener, keepListener } from '../driver/kept-listener.ts'
+import { nextTick } from '../driver/next-tick.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { SYNC } from './extended-query.ts'
 import type { Bounds } from './interruption.ts'
@@ -20,17 +22,21 @@ export const PROOF: Uint8Array<ArrayBuffer> = Uint8Array.of(0x50, 0, 0, 0, 8, 0,
  */
 export function probe(client: PeerClient, vitals: Vitals, clock: Clock, timeoutMillis: number, done: (alive: boolean) => void): void {
   const { connection } = client
+  let isOver = false
   const settle = (alive: boolean) => {
+    if (isOver) return
+    isOver = true
     deadline.cancel()
-    client.off('error', died)
-    client.off('end', died)
-    if (!isWatched(client)) connection.off('readyForQuery', answered)
+    dropListener(client, 'error', died)
+    dropListener(client, 'end', died)
+    if (!isWatched(client)) connection.off('readyForQuery', heard)
     done(alive)
   }
   const answered = () => settle(true)
+  const heard = () => nextTick(answered)
   const died = () => settle(false)
-  client.on('error', died)
-  client.on('end', died)
+  keepListener(client, 'error', died)
+  keepListener(client, 'end', died)
   const deadline = startDeadline(clock, timeoutMillis, died)
   const { owed } = vitals
   // The pool may probe at the same time as a caller that still uses a client it has released: one reply answers both, and only one is
@@ -45,9 +51,10 @@ export function probe(client: PeerClient, vitals: Vitals, clock: Clock, timeoutM
     }
     return
   }
-  // A class that is not ours does not report whose ReadyForQuery it was.
+  // A class that is not ours does not report whose ReadyForQuery it was. pg takes it first, or it would be for what is sent next; but a listener of the user's `drain`,
+  // which pg then emits, may throw.
   if (isWatched(client)) vitals.owed = { to: 'probe', answered }
-  else connection.on('readyForQuery', answered)
+  else connection.prependListener('readyForQuery', heard)
   vitals.wake?.()
   connection.stream.write(SYNC)
 }

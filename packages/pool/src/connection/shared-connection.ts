@@ -88,12 +88,10 @@ export interface SharedConnection {
   /** The server has finished the one at the head. Goes on with the next one, if the server does. */
   completed(): void
   /**
-   * The server is ready: what it says next is for the next one. First the state, then the caller that was at the head is told. False: nothing was sent ahead, and pg goes
-   * on by itself.
+   * The server is ready: what it says next is for the next one. First the state, then the caller that was at the head is told: by `pg`, which goes on by itself, if nothing
+   * was sent ahead. Whatever is thrown then, the last one gives the connection back.
    */
-  passOn(message: { readonly status?: string | undefined }): boolean
-  /** The first has been answered, and its caller has been told. The last one gives the connection back. */
-  answered(): void
+  ready(message: { readonly status?: string | undefined }, pg: () => void): void
   /** A caller has heard that the connection is gone. Who was only refused leaves the others alone. */
   lose(error: Error): void
 }

@@ -59,12 +59,12 @@ export class UnboundErrors {
     if (this.#watched.has(connection)) return
     this.#watched.add(connection)
     let isBound = false
-    connection.on('bindComplete', () => {
+    connection.prependListener('bindComplete', () => {
       isBound = true
     })
-    // Several may have one ReadyForQuery.
+    // Several may have one ReadyForQuery. Before pg calls the user's code, which may throw.
     for (const end of ['commandComplete', 'emptyQuery', 'readyForQuery'])
-      connection.on(end, () => {
+      connection.prependListener(end, () => {
         isBound = false
       })
     // Before pg tells its caller.

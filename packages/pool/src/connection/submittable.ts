@@ -274,7 +274,7 @@ class Conversation {
     if (!isBroken(client)) {
       inner(told, client.connection)
       // It has no portal any more, and pg-cursor would wait for another answer if it were closed later.
-      if (this.#cursor.connection) client.connection.once('readyForQuery', () => this.#forgetConnection())
+      if (this.#cursor.connection) client.connection.prependOnceListener('readyForQuery', () => this.#forgetConnection())
       return
     }
     // As one that was never submitted: otherwise it would ask the dead connection to close the portal, and wait for the answer.

@@ -360,8 +360,8 @@ function extend(Base: ClientClass): ClientClass {
       // Not for pg, which would take it for the answer to a statement that was sent behind the probe.
       if (owed?.to === 'probe') return owed.answered()
       const { ledger } = vitals
-      if (!ledger?.passOn(message)) super._handleReadyForQuery(message)
-      ledger?.answered()
+      if (ledger) ledger.ready(message, () => super._handleReadyForQuery(message))
+      else super._handleReadyForQuery(message)
     }
 
     override async _handleAuthSASLContinue(message: { readonly data: string }): Promise<void> {

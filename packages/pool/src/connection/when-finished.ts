@@ -1,10 +1,12 @@
 /** Clients that are released while a statement runs: is there one, and when does it end? */
 
 import { pollSockets, startDeadline } from '@thaw/core'
+import { dropListener, keepListener } from '../driver/kept-listener.ts'
+import { nextTick } from '../driver/next-tick.ts'
 import { type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
 import { isWaitingForItsReader, whenLeft } from './submittable.ts'
-import { VITALS, type Vitals } from './vitals.ts'
+import { isBroken, VITALS, type Vitals } from './vitals.ts'
 
 /** Is a statement running, or queued? Or a reply due to a probe that was sent for one? */
 export function isBusy(client: PeerClient): boolean {
@@ -36,20 +38,25 @@ export function whenQuiet(client: PeerClient, settings: Settings, done: (quiet: 
 /** Waits for it, at most `releaseTimeoutMillis`: its result is not needed, its effect is. Calls back once. */
 export function whenFinished(client: PeerClient, settings: Settings, done: (finished: boolean) => void): void {
   const isLeft = isWaitingForItsReader(client)
+  let isOver = false
   const settle = (finished: boolean) => {
+    if (isOver) return
+    isOver = true
     deadline.cancel()
     stopWaiting()
-    client.off('drain', drained)
-    client.off('end', ended)
+    dropListener(client, 'drain', drained)
+    dropListener(client, 'end', ended)
     done(finished)
   }
   const drained = () => settle(true)
   const ended = () => settle(false)
-  client.on('drain', drained)
-  client.on('end', ended)
+  keepListener(client, 'drain', drained)
+  keepListener(client, 'end', ended)
   const deadline = startDeadline(settings.clock, settings.releaseTimeoutMillis, ended)
   const stopWaiting = whenLeft(client, ended)
   if (isLeft) ended()
+  // A lost connection stays busy, and may have emitted its `end` before.
+  else if (isBroken(client)) nextTick(ended)
 }
 
 /** Waits until the server is ready again after an error, whatever is queued behind it. Calls back once. */
@@ -63,6 +70,7 @@ export function whenReady(client: PeerClient, settings: Settings, done: (ready: 
     done(isReady)
   }
   const ready = () => settle(true)
-  connection.on('readyForQuery', ready)
+  // In front of pg's own, which calls the user's code.
+  connection.prependListener('readyForQuery', ready)
   whenFinished(client, settings, settle)
 }

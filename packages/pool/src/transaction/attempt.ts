@@ -294,6 +294,11 @@ export class Attempt {
     return new Promise((resolve) => whenFinished(this.client, this.#host.settings, resolve))
   }
 
+  /** Has its function forgotten a cursor or a stream? Not if its connection is lost, which whatever is sent next will tell. */
+  async isLeftOpen(): Promise<boolean> {
+    return !(await this.isQuiet()) && !this.isBroken
+  }
+
   /** Resolves when nothing of it is left. Throws if that is not certain; the connection must then be closed. */
   async rollback(): Promise<void> {
     await this.client.query('ROLLBACK')

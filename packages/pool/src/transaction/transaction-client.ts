@@ -124,7 +124,7 @@ export class Session {
     try {
       const result = await work(session.client)
       if (session.close() > 0) throw this.#attempt.noteMisuse(new TransactionUseError({ message: UNAWAITED }))
-      if (!(await this.#attempt.isQuiet())) throw this.#attempt.noteMisuse(new TransactionUseError({ message: LEFT_OPEN }))
+      if (await this.#attempt.isLeftOpen()) throw this.#attempt.noteMisuse(new TransactionUseError({ message: LEFT_OPEN }))
       if (this.isOver) throw this.#attempt.noteMisuse(afterItsEnd())
       await this.#attempt.control(`RELEASE SAVEPOINT ${name}`)
       return result

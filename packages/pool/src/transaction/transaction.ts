@@ -178,7 +178,7 @@ async function attemptOnce<Result>(
     client.release()
     return { is: 'stored', result }
   }
-  if (!(await attempt.isQuiet()) && !attempt.isBroken) return failed(host, attempt, new TransactionUseError({ message: LEFT_OPEN }))
+  if (await attempt.isLeftOpen()) return failed(host, attempt, new TransactionUseError({ message: LEFT_OPEN }))
   return commit(host, attempt, result)
 }
 
