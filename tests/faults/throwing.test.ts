@@ -50,7 +50,7 @@ beforeEach(() => {
   process.on('uncaughtException', note)
 })
 afterEach(async () => {
-  await pool.end()
+  if (!pool.ending) await pool.end()
   process.off('uncaughtException', note)
   for (const listener of listeners) process.on('uncaughtException', listener)
 })
@@ -96,6 +96,24 @@ const inAListener: readonly (readonly [name: string, subscribe: (client: pg.Pool
       await ended
     },
   ],
+]
+
+/** Longer than any test may take. */
+const NEVER_MILLIS = 600_000
+
+/** Where the pool waits until a connection is quiet. */
+const WAITS: readonly (readonly [what: string, wait: (pool: pg.Pool) => Promise<unknown>, options: object])[] = [
+  [
+    'a client is released under a statement',
+    async (pool) => {
+      const client = await pool.connect()
+      client.query('select pg_sleep(0.01)').catch(() => {})
+      client.release()
+    },
+    {},
+  ],
+  ['an error is answered before the server is ready', async (pool) => pool.query('select 1/0').catch(() => {}), { keepOnSqlError: true }],
+  ['reads share a connection', async (pool) => Promise.all([1, 2, 3].map(() => pool.query('select 1'))), { share: true }],
 ]
 
 test('on plain pg a callback of a held client that throws takes the answers of all later statements', async () => {
@@ -171,5 +189,69 @@ describe.each(DRIVERS)('%s', (driver) => {
     expect(served).toEqual(['A', 'B', 'C', 'D'])
     await until('all are idle', () => pool.idleCount === pool.totalCount)
     expect(uncaught).toEqual([BUG, BUG, BUG, BUG])
+  })
+
+  test.each(WAITS)('a listener of `drain` that throws, when %s', async (_what, wait, options) => {
+    openPool(driver, { releaseTimeoutMillis: NEVER_MILLIS, ...options })
+    pool.on('connect', (client) => void client.on('drain', bug))
+    await wait(pool)
+    expect(await ask()).toEqual(['B', 'C', 'D'])
+    expect(new Set(uncaught)).toEqual(new Set([BUG]))
+  })
+
+  test.each(WAITS)('listeners that are removed, when %s', async (_what, wait, options) => {
+    openPool(driver, { releaseTimeoutMillis: NEVER_MILLIS, ...options })
+    let client: pg.PoolClient | undefined
+    pool.on('connect', (one) => {
+      client = one
+    })
+    const waited = wait(pool)
+    // Behind the release, before the answer.
+    pool.once('release', () => client?.removeAllListeners())
+    await waited
+    client?.removeAllListeners()
+    expect(await ask()).toEqual(['B', 'C', 'D'])
+    expect(uncaught).toEqual([])
+  })
+
+  test('a `log` that throws', async () => {
+    openPool(driver, { log: bug, maxUses: 2 })
+    expect(await ask()).toEqual(['B', 'C', 'D'])
+    await pool.end()
+    expect(new Set(uncaught)).toEqual(new Set([BUG]))
+  })
+
+  test('a `verify` that throws: its caller is told, and its place is free', async () => {
+    let calls = 0
+    const verify = (_client: object, done: () => void) => (++calls === 1 ? bug() : done())
+    openPool(driver, { verify })
+    expect(await ask()).toEqual([`Error: ${BUG}`, 'C', 'D'])
+    expect(uncaught).toEqual([])
+  })
+
+  test('a `verify` that calls back twice', async () => {
+    const verify = (_client: object, done: () => void) => {
+      done()
+      done()
+    }
+    openPool(driver, { verify, maxUses: 1 })
+    expect(await ask()).toEqual(['B', 'C', 'D'])
+    expect(uncaught).toEqual([])
+  })
+
+  test('a wrapper of query that calls back twice: a failure is told once', async () => {
+    openPool(driver)
+    pool.on('connect', (client) => {
+      const query = client.query as (...values: unknown[]) => unknown
+      const twice = (text: string, values: unknown[], done: (...results: unknown[]) => void) =>
+        query.call(client, text, values, (...results: unknown[]) => {
+          done(...results)
+          done(...results)
+        })
+      client.query = twice as never
+    })
+    await expect(pool.query('select 1/0')).rejects.toThrow('division by zero')
+    expect(await ask()).toEqual(['B', 'C', 'D'])
+    expect(uncaught).toEqual([])
   })
 })

@@ -25,7 +25,7 @@ import { createPoolContext, forgetServer, type PoolContext } from './connection/
 import { watchQuery } from './connection/unseen.ts'
 import { runIn } from './driver/async-context.ts'
 import type { Driver } from './driver/driver.ts'
-import { callsUserCode, tellListeners } from './driver/listeners.ts'
+import { callsUserCode, guardLog, tellListeners } from './driver/listeners.ts'
 import { nextTick } from './driver/next-tick.ts'
 import type { ConnectCallback, PeerClient, PeerPool, Release } from './driver/peer.ts'
 import { type Callback, promisify, refuse } from './driver/promisify.ts'
@@ -88,6 +88,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: PoolContext = createPoolContext()) {
       super(preparePoolOptions(config, Client, driver.choosesHost))
       memory.pool ??= this
+      this.log = guardLog(this.log, this.options)
       const settings = settingsOf(config ?? {})
       this.#settings = settings
       this.#events = memory.events

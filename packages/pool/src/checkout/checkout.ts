@@ -54,11 +54,22 @@ export class Checkout {
     const { verify } = pool.options as VerifyOptions
     if (!verify) return this.hand(client, item, pool._pendingQueue.length > 0)
     const checked: PendingItem = {
-      callback: (_, one, release) =>
-        verify(client, (error) => {
+      callback: (_, one, release) => {
+        let isVerified = false
+        const verified = (error?: Error) => {
+          // It may call back twice.
+          if (isVerified) return
+          isVerified = true
           if (error) release(error)
           item.callback(error, error ? undefined : one, error ? () => {} : release)
-        }),
+        }
+        try {
+          verify(client, verified)
+        } catch (error) {
+          if (isVerified) throw error
+          verified(error as Error)
+        }
+      },
     }
     this.hand(client, checked)
   }

@@ -32,6 +32,19 @@ export function tellListeners(
   }
 }
 
+/** pg-pool's undocumented option, which it calls in the middle of its own work, too. */
+export function guardLog<Log extends (...messages: unknown[]) => void>(log: Log, { log: own }: { readonly log?: unknown }): Log {
+  if (!own) return log
+  const guarded = (...messages: unknown[]) => {
+    try {
+      log(...messages)
+    } catch (error) {
+      throwLater(error)
+    }
+  }
+  return guarded as Log
+}
+
 /** What of the user's is called on the way of a statement to the server, beside its callback. */
 interface UserOptions {
   readonly Client?: unknown

@@ -188,7 +188,7 @@ export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'optio
   readonly _expired: WeakSet<object>
   Client: new (options: unknown) => PeerClient
   readonly Promise: PromiseConstructor
-  readonly log: (...messages: unknown[]) => void
+  log: (...messages: unknown[]) => void
   _clients: PeerClient[]
   readonly _idle: IdleItem[]
   readonly _pendingQueue: Item[]

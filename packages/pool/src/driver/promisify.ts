@@ -14,7 +14,14 @@ export function promisify<T>(PromiseClass: PromiseConstructor, callback: Callbac
   if (callback) return { callback: bindCaller(callback), result: undefined }
   let settle: Callback<T> = () => {}
   const result = new PromiseClass<T>((resolve) => {
-    settle = (error, value) => (error ? failAtCaller(PromiseClass, error, resolve) : resolve(value as T))
+    let isSettled = false
+    settle = (error, value) => {
+      // A wrapper of the user's may call back twice, and nobody would handle the second failure.
+      if (isSettled) return
+      isSettled = true
+      if (error) failAtCaller(PromiseClass, error, resolve)
+      else resolve(value as T)
+    }
   })
   return { callback: settle, result }
 }
