@@ -6,6 +6,7 @@
  * not where a listener throws. With Thaw the exception is thrown all the same, uncaught, but when the parser is done.
  */
 
+import { Client as StockNeonClient } from '@neondatabase/serverless'
 import { Pool as NeonPool } from '@thaw/neon'
 import { Pool as ThawPool } from '@thaw/pg'
 import pg from 'pg'
@@ -100,6 +101,9 @@ const inAListener: readonly (readonly [name: string, subscribe: (client: pg.Pool
 
 /** Longer than any test may take. */
 const NEVER_MILLIS = 600_000
+
+/** Of a client, as the pool calls it. */
+type Query = (this: unknown, text: unknown, values: unknown, done: unknown) => unknown
 
 /** Where the pool waits until a connection is quiet. */
 const WAITS: readonly (readonly [what: string, wait: (pool: pg.Pool) => Promise<unknown>, options: object])[] = [
@@ -229,29 +233,44 @@ describe.each(DRIVERS)('%s', (driver) => {
     expect(uncaught).toEqual([])
   })
 
-  test('a `verify` that calls back twice', async () => {
-    const verify = (_client: object, done: () => void) => {
-      done()
-      done()
+  test.each([
+    ['that it will do', undefined, 'B'],
+    ['that it will not', new Error(BUG), `Error: ${BUG}`],
+  ])('a `verify` that says twice %s', async (_what, error, told) => {
+    let calls = 0
+    const verify = (_client: object, done: (error?: Error) => void) => {
+      const verdict = ++calls === 1 ? error : undefined
+      done(verdict)
+      done(verdict)
     }
     openPool(driver, { verify, maxUses: 1 })
-    expect(await ask()).toEqual(['B', 'C', 'D'])
+    expect(await ask()).toEqual([told, 'C', 'D'])
     expect(uncaught).toEqual([])
   })
 
   test('a wrapper of query that calls back twice: a failure is told once', async () => {
-    openPool(driver)
-    pool.on('connect', (client) => {
-      const query = client.query as (...values: unknown[]) => unknown
-      const twice = (text: string, values: unknown[], done: (...results: unknown[]) => void) =>
-        query.call(client, text, values, (...results: unknown[]) => {
-          done(...results)
-          done(...results)
-        })
-      client.query = twice as never
-    })
-    await expect(pool.query('select 1/0')).rejects.toThrow('division by zero')
-    expect(await ask()).toEqual(['B', 'C', 'D'])
-    expect(uncaught).toEqual([])
+    const unhandled: unknown[] = []
+    const { prototype } = (driver === '@thaw/pg' ? pg.Client : StockNeonClient) as unknown as { prototype: { query: Query } }
+    const { query } = prototype
+    prototype.query = function (text, values, done) {
+      if (typeof done !== 'function') return query.call(this, text, values, done)
+      return query.call(this, text, values, (...results: unknown[]) => {
+        done(...results)
+        done(...results)
+      })
+    }
+    const before = process.listeners('unhandledRejection')
+    process.removeAllListeners('unhandledRejection')
+    process.on('unhandledRejection', (reason) => unhandled.push(reason))
+    try {
+      openPool(driver)
+      await expect(pool.query('select 1/0')).rejects.toThrow('division by zero')
+      expect(await ask()).toEqual(['B', 'C', 'D'])
+    } finally {
+      prototype.query = query
+      process.removeAllListeners('unhandledRejection')
+      for (const listener of before) process.on('unhandledRejection', listener)
+    }
+    expect([uncaught, unhandled]).toEqual([[], []])
   })
 })
