@@ -131,6 +131,22 @@ const found: Readonly<Record<string, Program>> = {
       { do: 'query', callback: false, ...quick, sleep: 4000 },
     ],
   },
+  'the connection of a transaction is lost, and its function goes on': {
+    ...WORLD,
+    steps: [
+      { do: 'pool transaction', of: [{ ...quick, sleep: 600 }], swallows: true, inPart: false },
+      { do: 'wait', millis: 499 },
+      { do: 'fault', which: 0, how: 'fin' },
+    ],
+  },
+  'the connection of a transaction is lost between its parts, and its function goes on': {
+    ...WORLD,
+    steps: [
+      { do: 'pool transaction', of: [quick, quick, quick], swallows: true, inPart: true },
+      { do: 'wait', millis: 20 },
+      { do: 'fault', which: 0, how: 'fin' },
+    ],
+  },
   'however many statements are given up at once, their CancelRequests take the places of their connections': {
     ...WORLD,
     max: 2,

@@ -26,6 +26,14 @@ interface Held {
   release(destroy?: boolean): void
 }
 
+interface TransactionClient extends pg.PoolClient {
+  transaction(work: (inner: TransactionClient) => Promise<unknown>): Promise<unknown>
+}
+
+interface Transacting {
+  transaction(work: (client: TransactionClient) => Promise<unknown>): Promise<unknown>
+}
+
 interface Row {
   readonly caller: string
 }
@@ -116,6 +124,7 @@ class Callers {
     if (step.do === 'use a released one') this.#use(this.#released[step.which % Math.max(1, this.#released.length)], step, 'released')
     if (step.do === 'listen') this.#listen(step)
     if (step.do === 'transaction') this.#transaction(step)
+    if (step.do === 'pool transaction') this.#poolTransaction(step)
     if (step.do === 'cursor') this.#cursor(step)
     if (step.do === 'freeze') await this.#world.freeze(step.millis, step.stops)
     if (step.do === 'fault') await this.#world.fault(step.which, step.how)
@@ -332,6 +341,26 @@ class Callers {
       this.#released.push(held.client)
       told()
     })
+  }
+
+  #poolTransaction({ of, swallows, inPart }: Extract<Step, { do: 'pool transaction' }>): void {
+    if (!this.#isThaw) return
+    const { told } = this.#begin('pool transaction')
+    const one = (client: TransactionClient, { kind, sleep }: Statement): Promise<unknown> => {
+      // The script undoes nothing, and the function may run again.
+      const read = { kind: kind.endsWith('write') ? 'param' : kind, sleep } as const
+      if (!inPart) return this.#statement('inside', client, read, false)
+      return client.transaction((inner) => this.#statement('in part', inner, read, false))
+    }
+    const whole = (this.#pool as unknown as Transacting).transaction(async (client) => {
+      for (const statement of of) await (swallows ? one(client, statement).catch(() => this.#pause()) : one(client, statement))
+    })
+    whole.then(told, told)
+  }
+
+  /** What is under way ends meanwhile: a connection, say. */
+  #pause(): Promise<void> {
+    return new Promise((resolve) => this.#world.later(1, resolve))
   }
 
   #cursor({ which, read, close }: Extract<Step, { do: 'cursor' }>): void {

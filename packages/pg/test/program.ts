@@ -29,6 +29,8 @@ export type Step =
   | ({ readonly do: 'use a released one'; readonly which: number } & Statement)
   | ({ readonly do: 'listen'; readonly to: 'release' | 'acquire' | 'connect'; readonly once: boolean } & Statement)
   | { readonly do: 'transaction'; readonly of: readonly Statement[]; readonly end: 'COMMIT' | 'ROLLBACK' | 'none' }
+  /** By `pool.transaction()`. `swallows`: what is lost or refused, and goes on. `inPart`: each statement is a part. */
+  | { readonly do: 'pool transaction'; readonly of: readonly Statement[]; readonly swallows: boolean; readonly inPart: boolean }
   | { readonly do: 'cursor'; readonly which: number; readonly read: number; readonly close: boolean }
   | { readonly do: 'wait'; readonly millis: number }
   | { readonly do: 'freeze'; readonly millis: number; readonly stops: StoppedClocks }
@@ -75,6 +77,7 @@ const plain = [
   step('use a released one', 2, { which, ...statement }),
   step('listen', 1, { ...statement, to: fc.constantFrom('release', 'acquire', 'connect'), once: fc.boolean() }),
   step('transaction', 2, { of: statements, end: fc.constantFrom('COMMIT', 'COMMIT', 'ROLLBACK', 'none') }),
+  step('pool transaction', 1, { of: statements, swallows: fc.boolean(), inPart: fc.boolean() }),
   step('cursor', 1, { which, read: fc.integer({ min: 1, max: 9 }), close: fc.boolean() }),
   step('wait', 8, { millis }),
 ]

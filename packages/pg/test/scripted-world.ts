@@ -26,6 +26,7 @@ export interface WorldConfig {
   readonly stream: () => unknown
   readonly connectionTimeoutMillis: number
   readonly query_timeout: number
+  readonly releaseTimeoutMillis: number
   readonly host: string
 }
 
@@ -34,8 +35,9 @@ const CALM_MILLIS = 600_000
 const TROUBLED_MILLIS = 10_000
 /** Shorter: a caller that waits behind a statement that is never answered must still get its connection. */
 const QUERY_MILLIS = 8000
-/** The longest wait of the pool's own is 30 s (`releaseTimeoutMillis`), twice in a row at most. */
 const PATIENCE_MILLIS = 150_000
+/** Longer: each statement that a client is released under ends, or is ended, by itself. Nobody may wait for what is past. */
+const NEVER_MILLIS = 600_000
 
 /** Plays a program on the pool that `make` makes. */
 export async function playScripted(program: Program, make: (config: WorldConfig) => pg.Pool, unhandled: unknown[] = []): Promise<void> {
@@ -58,6 +60,7 @@ export async function playScripted(program: Program, make: (config: WorldConfig)
     host: '/nowhere',
     connectionTimeoutMillis: isQuiet ? CALM_MILLIS : TROUBLED_MILLIS,
     query_timeout: isQuiet ? 0 : QUERY_MILLIS,
+    releaseTimeoutMillis: NEVER_MILLIS,
   })
   try {
     await play(program, pool, worldOf(clock, settle, server, executed), unhandled)
