@@ -141,6 +141,7 @@ const found: Readonly<Record<string, Program>> = {
   },
   'the connection of a transaction is lost between its parts, and its function goes on': {
     ...WORLD,
+    trustMillis: 0,
     steps: [
       { do: 'pool transaction', of: [quick, quick, quick], swallows: true, inPart: true },
       { do: 'wait', millis: 20 },
