@@ -4,6 +4,7 @@
  * What breaks: as in submittables.test.ts. COPY TO does not exist here: its stream reads from the socket itself, and throws.
  */
 
+import { type LambdaContext, withThaw } from '@thaw/lambda'
 import { DeadlineError, Pool, type PoolConfig } from '@thaw/neon'
 import { from as copyFrom } from 'pg-copy-streams'
 import Cursor from 'pg-cursor'
@@ -61,6 +62,30 @@ test('query_timeout bounds them', async () => {
   const client = await take({ query_timeout: 300 })
   expect(await failure(count(client.query(new QueryStream('SELECT pg_sleep(60)'))))).toBeInstanceOf(DeadlineError)
   client.release(true)
+})
+
+test('query_timeout bounds close() too, when the server is silent', async () => {
+  const client = await take({ query_timeout: 300 })
+  const cursor = client.query(new Cursor(ROWS))
+  await cursor.read(1)
+  neon.compute.cut('drop')
+  await cursor.close()
+  client.release(true)
+})
+
+test('the deadline of an invocation ends a row stream that would outlive it', async () => {
+  let end: unknown
+  const handler = withThaw(async (_event: unknown, _context: LambdaContext) => {
+    const client = await take()
+    const stream = new QueryStream('SELECT pg_sleep(0.05) FROM generate_series(1, 1000)', [], { batchSize: 2 })
+    end = await failure(count(client.query(stream)))
+    client.release()
+  })
+  const deadlineAt = Date.now() + 1500
+  await handler({}, { awsRequestId: 'one', getRemainingTimeInMillis: () => deadlineAt - Date.now() } as LambdaContext).catch(() => {})
+  await expect.poll(() => end).toBeInstanceOf(DeadlineError)
+  const working = "SELECT FROM pg_stat_activity WHERE state = 'active' AND query LIKE 'SELECT pg_sleep(0.05)%'"
+  await expect.poll(async () => (await neon.postgres.query(working)).rowCount).toBe(0)
 })
 
 test('released with a cursor without a reader: the next caller does not wait for it', async () => {

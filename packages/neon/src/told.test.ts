@@ -97,3 +97,36 @@ test('a value that cannot be bound, a text on a prototype, and an aborted wait: 
   await pool.query('select 1')
   expect(calls).toBe(1)
 })
+
+test.each(['a client', 'a read'])(
+  'a living connection that has state of its session on it and loses a race for %s is kept, over WebSocket too',
+  async (what) => {
+    let isRaced = false
+    createPool({ max: 1, trustMillis: 0 })
+    pool.subscribe((event) => {
+      if (event.type === 'connected' && event.hedge) isRaced = true
+    })
+    await pool.query(`set application_name to 'kept'`)
+    const { rows } = await pool.query('select pg_backend_pid() as pid')
+    process.kill(rows[0].pid, 'SIGSTOP')
+    const served = what === 'a client' ? pool.connect().then((client) => client.release()) : pool.query('select 1')
+    try {
+      await expect.poll(() => isRaced).toBe(true)
+    } finally {
+      process.kill(rows[0].pid, 'SIGCONT')
+    }
+    await served
+    await expect.poll(() => [pool.totalCount, pool.idleCount]).toEqual([1, 1])
+    expect((await pool.query('select pg_backend_pid() as pid')).rows).toEqual(rows)
+    expect(pool.stats().sessionLost).toBe(0)
+  },
+)
+
+test('the loss of state of a session is told, and nothing on the connection is sent again', async () => {
+  createPool({ max: 1 })
+  await pool.query(`set application_name to 'lost'`)
+  const lost = neon.compute.loseNextAnswer({ containing: 'version' })
+  await expect(pool.query('select version()')).rejects.toMatchObject({ kind: 'connection-lost', reason: 'read' })
+  await lost.struck
+  expect(pool.stats().sessionLost).toBe(1)
+})
