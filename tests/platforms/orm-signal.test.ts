@@ -2,7 +2,7 @@
  * A request whose client has hung up, in a handler that asks by an ORM. None of these ORMs takes a signal.
  *
  * What breaks: with plain `pg` the statement runs on, for as long as it takes, though no one waits for it, and keeps its connection. Inside `withThaw` every statement of a
- * Thaw pool hears the request's own signal: it is ended, at the server too, and the connection's place is free.
+ * Thaw pool hears the request's own signal: it is ended, at the server too, and the connection's place is free. So does every wait for a connection.
  */
 
 import { PrismaPg } from '@prisma/adapter-pg'
@@ -68,6 +68,25 @@ describe.for(ORMS)('%s', ([, ask]) => {
     await activeBackends(server, 0, 'pg_sleep')
     expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
   })
+})
+
+// Drizzle begins a transaction with a statement that is not in its `try`: an aborted one would keep the client.
+test('a hang-up while a transaction of Drizzle waits for a place ends the wait, and no client is left', async () => {
+  pool = new Pool({ connectionString: server.url, max: 1 })
+  const db = drizzle({ client: pool })
+  const holder = await pool.connect()
+  const leaks: unknown[] = []
+  const caller = new AbortController()
+  const work = () => db.transaction(async (tx) => void (await tx.execute(drizzleSql`SELECT 1`)))
+  const handler = withThaw(async (_: Request) => work(), { onLeak: (leak) => void leaks.push(leak) })
+  const answer = handler(new Request('http://app.example/', { signal: caller.signal }))
+  await expect.poll(() => pool.waitingCount).toBe(1)
+  caller.abort(new Error('The client has hung up'))
+  // The place is still taken.
+  await expect(answer).rejects.toThrow('hung up')
+  holder.release()
+  await work()
+  expect([leaks, pool.totalCount, pool.idleCount]).toEqual([[], 1, 1])
 })
 
 test('what is started outside of the invocation outlives its client', async () => {

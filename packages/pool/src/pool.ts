@@ -238,10 +238,11 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     /** For a statement of the pool's own, which releases the client by itself. Returns how to withdraw the request. */
     #connectOwn(callback: ConnectCallback, { signal, mayPiggyback, share, isAtDoor, isUnseen }: Wish): () => void {
       const isOpen = !this.ending || (isAtDoor && !this.ended)
-      if (this.connect === CONNECT && isOpen && signal === undefined && (isUnseen || !wrappers.connect()))
-        return this.#wait(
-          createWaiter(this.#settings.clock, callback, { mayPiggyback, share, isOwn: true, told: isUnseen ? undefined : this }),
-        )
+      if (this.connect === CONNECT && isOpen && signal === undefined && (isUnseen || !wrappers.connect())) {
+        const told = isUnseen ? undefined : this
+        const waiter = createWaiter(this.#settings.clock, callback, { mayPiggyback, share, isOwn: true, told })
+        return this.#waiting.mayWait(waiter, undefined) ? this.#wait(waiter) : () => {}
+      }
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
       this.#invocations.expectOwn()
       this.#mayPiggyback = mayPiggyback

@@ -3,12 +3,12 @@
  * against double release. A statement of the pool's own does not expose the client, and skips both unless there are listeners.
  */
 
-import type { Events, Reading } from '@thaw/core'
+import { bindInvocation, type Events, type Reading, resumeInvocation } from '@thaw/core'
 import { RELEASED_TWICE } from '../connection/client-messages.ts'
 import { enter } from '../connection/connection-state.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy } from '../connection/when-finished.ts'
-import type { ConnectCallback, IdleItem, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
+import type { ConnectCallback, IdleItem, PeerClient, PeerPool, PendingItem, Release } from '../driver/peer.ts'
 import { callBack, type Waiter } from '../driver/waiter.ts'
 import type { InFlightWatch } from '../inquiry/in-flight-watch.ts'
 import { emitAcquired, emitReleased } from './emit.ts'
@@ -49,22 +49,24 @@ export class Checkout {
     const vitals = checks.vitalsOf(client)
     watch.start()
     vitals.giveBack = (error) => this.#giveBack(client, vitals, error)
-    pool.emit('connect', client)
+    // It may be another's by the time that the caller for whom it was opened has hung up: what is set here is no part of an invocation.
+    resumeInvocation(undefined, () => pool.emit('connect', client))
     checks.membership?.listened(client)
     const { verify } = pool.options as VerifyOptions
     if (!verify) return this.hand(client, item, pool._pendingQueue.length > 0)
     const checked: PendingItem = {
       callback: (_, one, release) => {
         let isVerified = false
-        const verified = (error?: Error) => {
+        // It runs outside of the caller's invocation, as it is the pool's own; what it calls back is the caller's.
+        const verified = bindInvocation((error?: Error) => {
           // It may call back twice.
           if (isVerified) return
           isVerified = true
           if (error) release(error)
           item.callback(error, error ? undefined : one, error ? () => {} : release)
-        }
+        })
         try {
-          verify(client, verified)
+          resumeInvocation(undefined, () => verify(client, verified))
         } catch (error) {
           if (isVerified) throw error
           verified(error as Error)

@@ -3,7 +3,7 @@
  * use, and lets it open connections meanwhile.
  */
 
-import { type Clock, startDeadline } from '@thaw/core'
+import { type Clock, resumeInvocation, startDeadline } from '@thaw/core'
 import type { ConnectCallback, PeerClient, PeerPool, Release } from '../driver/peer.ts'
 import type { Waiter } from '../driver/waiter.ts'
 
@@ -72,7 +72,10 @@ export class OwnWork {
     this.#isTurnedOut = true
   }
 
-  /** Without the wrappers of tracing tools, and no client of the invocation: its handler does not have to release it. */
+  /**
+   * Without the wrappers of tracing tools, and no client of the invocation: its handler does not have to release it, and a client that hangs up does not end
+   * the wait.
+   */
   borrow(clock: Clock, timeoutMillis: number): Promise<Borrowed> {
     return new Promise((resolve, reject) => {
       if (this.isTurnedOut) return reject(new Error(NO_CONNECTION))
@@ -82,12 +85,13 @@ export class OwnWork {
         withdraw()
         reject(new Error(NO_CONNECTION))
       })
-      const withdraw = this.#connect((error, client, release) => {
+      const answered: ConnectCallback = (error, client, release) => {
         deadline.cancel()
         if (isOver) release()
         else if (error || !client) reject(error)
         else resolve({ client, release })
-      })
+      }
+      const withdraw = resumeInvocation(undefined, () => this.#connect(answered))
     })
   }
 }

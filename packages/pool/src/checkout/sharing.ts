@@ -181,10 +181,12 @@ export class Sharing implements LedgerHost {
     this.#isServing = true
     try {
       for (let index = 0; index < Math.min(queue.length, MOST_LOOKED_AT); ) {
-        const { share, context } = queue[index] as Waiter
+        const { share, context, lift } = queue[index] as Waiter
         const isOut = share && (context ? context.runInAsyncScope(share, undefined, index) : share(index))
-        if (isOut) queue.splice(index, 1)
-        else index++
+        if (isOut) {
+          queue.splice(index, 1)
+          lift?.()
+        } else index++
       }
     } finally {
       this.#isServing = false

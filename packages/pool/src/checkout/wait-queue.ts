@@ -1,6 +1,16 @@
 /** The wait queue: how long each caller may still wait, and which are rejected because their time is up. */
 
-import { type Clock, chargedMillis, currentInvocation, LOOK_MILLIS, pollSockets, type Reading, read, type Timer } from '@thaw/core'
+import {
+  type Clock,
+  chargedMillis,
+  currentInvocation,
+  type DeadlineError,
+  LOOK_MILLIS,
+  pollSockets,
+  type Reading,
+  read,
+  type Timer,
+} from '@thaw/core'
 import { type Bounds, bound, checkSignal, interruptedBefore } from '../connection/interruption.ts'
 import { keepContext } from '../driver/async-context.ts'
 import { nextTick } from '../driver/next-tick.ts'
@@ -18,8 +28,10 @@ export function createWaiter(clock: Clock, callback: ConnectCallback, { told, ..
   // What is done for the caller from here on is done inside the wait.
   if (told && acquires.isHeard) return traceAcquire(told, callback, (traced) => createWaiter(clock, traced, rest))
   const { mayPiggyback, isOwn, share } = rest
-  const until = currentInvocation()?.deadlineAt ?? Number.POSITIVE_INFINITY
-  return { callback, context: keepContext(), since: clock.mono(), mayPiggyback, isOwn, share, until }
+  const invocation = currentInvocation()
+  const until = invocation?.deadlineAt ?? Number.POSITIVE_INFINITY
+  const context = keepContext()
+  return { callback, context, since: clock.mono(), mayPiggyback, isOwn, share, until, signal: invocation?.signal, lift: undefined }
 }
 
 export interface WaitQueueHost {
@@ -45,14 +57,21 @@ export class WaitQueue {
     this.#host = host
   }
 
-  /** Has the caller aborted before it began to wait? Then it is rejected, and the answer is no. If it aborts later, it leaves the queue. */
+  /**
+   * Has the caller aborted before it began to wait, or the client of its invocation hung up? Then it is rejected, and the answer is no. If that happens later,
+   * it leaves the queue.
+   */
   mayWait(waiter: Waiter, options: ConnectOptions | undefined): boolean {
+    return (!options && !waiter.signal) || this.#bind(waiter, options)
+  }
+
+  #bind(waiter: Waiter, options: ConnectOptions | undefined): boolean {
     const { callback } = waiter
     let bounds: Bounds | undefined
     let over: Error | undefined
     try {
-      bounds = options && { timeoutMillis: 0, signal: checkSignal(checkConnectOptions(options).signal) }
-      over = bounds && interruptedBefore(bounds)
+      bounds = { timeoutMillis: 0, signal: options && checkSignal(checkConnectOptions(options).signal) }
+      over = interruptedBefore(bounds)
     } catch (error) {
       over = error as Error
     }
@@ -61,13 +80,18 @@ export class WaitQueue {
       nextTick(() => callback(reason, undefined, () => {}))
       return false
     }
-    if (bounds?.signal) {
+    if (bounds?.signal || waiter.signal) {
       let isTold = false
-      const lift = bound(this.#host.clock, bounds, (reason) => {
+      const lift = bound(this.#host.clock, bounds as Bounds, (reason) => {
         isTold = true
+        const { mono } = this.#look()
         this.leave(waiter)
-        callback(reason, undefined, () => {})
+        // At its deadline the queue's own timer may be first: both say the same.
+        const isOver = waiter.until !== Number.POSITIVE_INFINITY && (reason as Partial<DeadlineError>).kind === 'deadline'
+        const error = isOver ? this.#host.timeUp(mono - waiter.since, true) : reason
+        callBack({ callback, context: waiter.context }, error, undefined, () => {})
       })
+      waiter.lift = lift
       waiter.callback = (error, client, release) => {
         lift()
         // A caller that has already left the queue, and is called back in the next tick or once its client is verified, can still be
@@ -81,6 +105,7 @@ export class WaitQueue {
 
   /** Removes a caller from the queue without calling it back. */
   leave(waiter: Waiter): void {
+    waiter.lift?.()
     const index = this.#host.queue().indexOf(waiter)
     if (index !== -1) this.#host.queue().splice(index, 1)
   }

@@ -3,7 +3,7 @@
  * for which the process was frozen, and after a thaw end an attempt that had no chance to succeed.
  */
 
-import type { Clock } from '@thaw/core'
+import { bindInvocation, type Clock, resumeInvocation } from '@thaw/core'
 import { makeInPool } from '../connection/made-by-pool.ts'
 import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import { streamOf } from '../driver/socket.ts'
@@ -71,12 +71,13 @@ export function openClient(
     // Its death fails the question, if one is asked.
     const ignore = () => {}
     client.on('error', ignore)
-    judgeKind((wrong) => {
+    const known = bindInvocation((wrong: Error | undefined) => {
       timeout?.cancel()
       if (wrong) return refuse(wrong)
       client.removeListener('error', ignore)
       judged(undefined)
     })
+    resumeInvocation(undefined, () => judgeKind(known))
   }
   const judged = (error: Error | null | undefined) => {
     timeout?.cancel()
@@ -88,7 +89,8 @@ export function openClient(
     pool.log('new client connected')
     if (!onConnect) return handOut()
     client.once('error', died)
-    new pool.Promise((resolve) => resolve(onConnect(client))).then(handOut, refuse)
+    // A client that hangs up meanwhile does not end it: the connection may be another caller's.
+    new pool.Promise((resolve) => resolve(resumeInvocation(undefined, () => onConnect(client)))).then(handOut, refuse)
   }
   pool.log('connecting new client')
   try {

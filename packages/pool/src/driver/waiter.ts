@@ -19,6 +19,10 @@ export interface Waiter extends PendingItem {
   readonly context?: Context | undefined
   /** It is for a statement of the pool's own, which releases the client by itself, and does not expose it. */
   readonly isOwn?: boolean | undefined
+  /** Its invocation can end the wait. */
+  readonly signal?: AbortSignal | undefined
+  /** To be called when the wait is over, if a signal may end it. */
+  lift?: (() => void) | undefined
 }
 
 /**

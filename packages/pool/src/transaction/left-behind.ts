@@ -3,7 +3,7 @@
  * background: the caller has the error already.
  */
 
-import type { Clock } from '@thaw/core'
+import { type Clock, resumeInvocation } from '@thaw/core'
 import { canFence, fence, type LostSession } from './fence.ts'
 import type { SettleHost } from './settle.ts'
 
@@ -19,7 +19,8 @@ const END_MILLIS = 3_000
 export function endLeftBehind(host: LeftBehindHost, lost: LostSession): void {
   if (!canFence(lost)) return
   const over = host.begin()
-  void end(host, lost).then(over, over)
+  // The client that hung up may be why it was given up: that must not end this, too.
+  void resumeInvocation(undefined, () => end(host, lost)).then(over, over)
 }
 
 async function end(host: LeftBehindHost, lost: LostSession): Promise<void> {
