@@ -54,6 +54,11 @@ class ToldNeonClient extends NeonClient {
 export const counted: NeonPool = new CountedNeonPool({ connectionString: 'postgres://localhost/app' })
 export const told: NeonClient = new ToldNeonClient('postgres://localhost/app')
 export const bounded = (client: NeonPoolClient) => client.query({ text: 'SELECT 1', query_timeout: 1000 })
+export const arrays = (client: NeonPoolClient) => [
+  client.query<[number]>({ text: 'SELECT 1', rowMode: 'array', query_timeout: 1000 }).then(({ rows }) => rows[0]?.[0].toFixed()),
+  webSockets.query<[number]>({ text: 'SELECT 1', rowMode: 'array', idempotent: true }).then(({ rows }) => rows[0]?.[0].toFixed()),
+  webSockets.query<[number]>({ text: 'SELECT 1', rowMode: 'array', once: true }).then(({ rows }) => rows[0]?.[0].toFixed()),
+]
 export const http = neon('postgres://localhost/app')
 export const connector = db0Connector(pool)
 export const id: string | undefined = currentInvocation()?.id

@@ -14,8 +14,16 @@ export interface PoolConfig extends neon.PoolConfig, ThawOptions {
   connectionTimeoutMillis?: number | undefined
 }
 
-/** One more way to call `query`: with Thaw's options in the configuration. A method, as in the driver's types, so that a subclass can override it. */
+/** A row with `rowMode: 'array'`, as the driver types it. */
+type ArrayRow = neon.QueryArrayResult['rows'][number]
+
+/** More ways to call `query`: with Thaw's options in the configuration. A method, as in the driver's types, so that a subclass can override it. */
 export interface TakesOptions {
+  query<Row extends ArrayRow = ArrayRow>(config: neon.QueryArrayConfig<unknown[]> & QueryOptions): Promise<neon.QueryArrayResult<Row>>
+  query<Row extends ArrayRow = ArrayRow>(
+    config: neon.QueryArrayConfig<unknown[]> & QueryOptions,
+    callback: (error: Error, result: neon.QueryArrayResult<Row>) => void,
+  ): void
   query<Row extends neon.QueryResultRow = neon.QueryResultRow>(
     config: neon.QueryConfig<unknown[]> & QueryOptions,
   ): Promise<neon.QueryResult<Row>>
@@ -30,6 +38,9 @@ export type QueryWithOptions = TakesOptions['query']
 
 /** With `once` or an `idempotencyKey`, for `pool.query()` alone. */
 export interface TakesOnce {
+  query<Row extends ArrayRow = ArrayRow>(
+    config: neon.QueryArrayConfig<unknown[]> & OnceOptions & Pick<QueryOptions, 'signal' | 'query_timeout'>,
+  ): Promise<neon.QueryArrayResult<Row> & Repeated>
   /**
    * As the driver's, and with {@link QueryOptions} in the configuration. If the connection is lost during the statement, it is sent again if
    * it certainly was not executed, only reads, or is `idempotent`.

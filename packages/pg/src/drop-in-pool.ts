@@ -11,8 +11,18 @@ declare global {
   }
 }
 
-/** One more way to call `query`: with Thaw's options in the configuration. A method, as in the driver's types, so that a subclass can override it. */
+/** A row with `rowMode: 'array'`, as the driver types it. */
+type ArrayRow = pg.QueryArrayResult['rows'][number]
+
+/** More ways to call `query`: with Thaw's options in the configuration. A method, as in the driver's types, so that a subclass can override it. */
 export interface TakesOptions {
+  query<Row extends ArrayRow = ArrayRow, Values extends unknown[] = unknown[]>(
+    config: pg.QueryArrayConfig<Values> & QueryOptions,
+  ): Promise<pg.QueryArrayResult<Row>>
+  query<Row extends ArrayRow = ArrayRow, Values extends unknown[] = unknown[]>(
+    config: pg.QueryArrayConfig<Values> & QueryOptions,
+    callback: (error: Error, result: pg.QueryArrayResult<Row>) => void,
+  ): void
   query<Row extends pg.QueryResultRow = pg.QueryResultRow, Values extends unknown[] = unknown[]>(
     config: pg.QueryConfig<Values> & QueryOptions,
   ): Promise<pg.QueryResult<Row>>
@@ -27,6 +37,9 @@ export type QueryWithOptions = TakesOptions['query']
 
 /** With `once` or an `idempotencyKey`, for `pool.query()` alone. */
 export interface TakesOnce {
+  query<Row extends ArrayRow = ArrayRow, Values extends unknown[] = unknown[]>(
+    config: pg.QueryArrayConfig<Values> & OnceOptions & Pick<QueryOptions, 'signal' | 'query_timeout'>,
+  ): Promise<pg.QueryArrayResult<Row> & Repeated>
   /**
    * As the driver's, and with {@link QueryOptions} in the configuration. If the connection is lost during the statement, it is sent again if
    * it certainly was not executed, only reads, or is `idempotent`.

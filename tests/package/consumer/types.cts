@@ -63,5 +63,23 @@ export const counted: Pool = new Counted(config)
 export const told: pg.Client = new Told(config)
 export const bounded = (lent: PoolClient): Promise<QueryResult> => lent.query({ text: 'SELECT 1', query_timeout: 1000 })
 
+// Rows as arrays, with options of ours, and without.
+const asArray = { text: 'SELECT 1', rowMode: 'array' } as const
+const signal = AbortSignal.timeout(1000)
+export const arrays = async (lent: PoolClient): Promise<(number | undefined)[]> => {
+  const results = await Promise.all([
+    pool.query<[number]>({ text: 'SELECT 1', rowMode: 'array' }),
+    pool.query<[number]>({ text: 'SELECT $1', values: [1], rowMode: 'array', idempotent: true }),
+    pool.query<[number]>({ text: 'SELECT 1', rowMode: 'array', signal }),
+    pool.query<[number]>({ ...asArray, query_timeout: 1000 }),
+    pool.query<[number]>({ ...asArray, once: true, signal }),
+    lent.query<[number]>({ ...asArray, signal }),
+    new Client().query<[number]>({ ...asArray, query_timeout: 1000 }),
+  ])
+  pool.query<[number]>({ ...asArray, signal }, (_, { rows }) => rows[0]?.[0].toFixed())
+  const untyped = await pool.query({ ...asArray, signal })
+  return [...results.map(({ rows }) => rows[0]?.[0]), untyped.rows[0]?.[0]]
+}
+
 export { client, idle, OptionError, same, stock, stockClass, stockModule, stop }
 export const ended: Promise<void> = pool.end({ timeoutMillis: 100 })
