@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { findFreePort } from './free-port.ts'
+import { spawnLifeline } from './lifeline.ts'
 
 const MISSING =
   'PgBouncer is not on this machine. Install it (Debian: apt-get install pgbouncer), or set THAW_PGBOUNCER to the path of its program.'
@@ -39,7 +40,7 @@ export interface PgBouncer extends AsyncDisposable {
 
 /**
  * Starts the PgBouncer of this machine on 127.0.0.1 in front of `target`: Debian's package `pgbouncer`, or the program that
- * `THAW_PGBOUNCER` names. It knows the user of the target's URL, and no other.
+ * `THAW_PGBOUNCER` names. It knows the user of the target's URL, and no other. It ends when this process does, however that ends.
  *
  * @throws where there is none, or it does not come up.
  */
@@ -82,9 +83,13 @@ admin_users = ${decodeURIComponent(username)}
   })
   let log = ''
   child.stderr.on('data', (text) => (log += text))
+  const cutLifeline = child.pid === undefined ? () => {} : spawnLifeline(child.pid, folder)
   const ended = new Promise<string>((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'ENOENT' ? MISSING : error.message))
-    child.once('exit', (code) => resolve(`PgBouncer ended with code ${code}: ${log}`))
+    child.once('exit', (code) => {
+      cutLifeline()
+      resolve(`PgBouncer ended with code ${code}: ${log}`)
+    })
   })
   const close = async () => {
     child.kill('SIGTERM')
