@@ -18,6 +18,7 @@ export {
   judgeCommit,
   type XactStatus,
 } from './commit-outcome.ts'
+export { copiesOut } from './copy-out.ts'
 export { chargedMillis, type Deadline, LOOK_MILLIS, startAbsoluteDeadline, startDeadline } from './deadline.ts'
 export {
   type AcquireStage,

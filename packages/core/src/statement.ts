@@ -117,7 +117,7 @@ function startsWith(words: string): RegExp {
 }
 
 /** Classifies one statement by its outline. */
-function judge(outline: string): Statement {
+export function judge(outline: string): Statement {
   const body = outline.replace(EXPLAIN, '')
   const stores = CONTROL_STORES.test(body)
   const controls = stores || CONTROL.test(body)

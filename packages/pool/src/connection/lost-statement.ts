@@ -3,6 +3,7 @@
 import {
   ConnectionLostError,
   codeOf,
+  copiesOut,
   judgeLoss,
   type LossEvidence,
   OutcomeUnknownError,
@@ -51,7 +52,8 @@ export interface LostQuery {
 export function loseSent(client: PeerClient, vitals: Vitals, lost: LostQuery, cause: Error): Error {
   const { query } = lost
   const text = textOf(query)
-  const statement = typeof text === 'string' ? lost.classify(text) : UNKNOWN
+  const shown = typeof text === 'string' ? lost.classify(text) : UNKNOWN
+  const statement: Statement = shown.kind === 'write' && copiesOut(text as string) ? { ...shown, kind: 'read' } : shown
   const { sending } = vitals
   const { bytesRead } = streamOf(client) ?? {}
   const evidence: LossEvidence = {
