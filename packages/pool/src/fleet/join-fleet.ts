@@ -19,13 +19,13 @@ export function joinFleet(
   pool: PeerPool<PendingItem>,
   { Client, PoolClient, checkClient }: Pick<Driver, 'Client' | 'PoolClient' | 'checkClient'>,
   config: object,
-  { clock, trustMillis }: Settings,
+  settings: Settings,
   memory: Memory,
 ): Membership | undefined {
   checkClient(pool.Client)
-  const fleet = fleetOf(config, trustMillis)
-  const membership = fleet && new Membership(fleet, clock, memory, new Turns(clock, pool))
+  const fleet = fleetOf(config, settings.trustMillis)
+  const membership = fleet && new Membership(fleet, settings.clock, memory, new Turns(settings.clock, pool))
   const Watched = watchedClient(pool.Client === (Client as unknown) ? PoolClient : pool.Client)
-  pool.Client = (membership ? memberClient(Watched, membership) : Watched) as typeof pool.Client
+  pool.Client = (membership ? memberClient(Watched, membership, settings) : Watched) as typeof pool.Client
   return membership
 }

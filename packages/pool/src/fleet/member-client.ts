@@ -3,10 +3,12 @@
  * the rows of other pools do not pass through it.
  */
 
-import { mayEndSession } from '@thaw/core'
+import { type Deadline, mayEndSession, startDeadline } from '@thaw/core'
 import type { OwnStatement } from '../connection/own-statement.ts'
 import { isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
-import { type PeerClient, type PeerClientBase, type PeerQuery, queuedQueriesOf, type ReadyMessage } from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient, type PeerClientBase, type PeerQuery, queuedQueriesOf, type ReadyMessage } from '../driver/peer.ts'
+import type { Settings } from '../options/options.ts'
+import { silent } from './given-up.ts'
 
 type WatchedClass = new (...values: unknown[]) => PeerClientBase
 
@@ -24,8 +26,16 @@ export interface MemberHost {
   mayFollow(client: PeerClient): boolean
 }
 
-/** Extends the class. A factory of something else is left as it is: we cannot send anything on what it makes. */
-export function memberClient(Client: object, host: MemberHost): object {
+/**
+ * Extends the class. A factory of something else is left as it is: we cannot send anything on what it makes.
+ *
+ * @param settings what bounds the wait for one of the pool's own statements: `probeTimeoutMillis`, as for any other small question.
+ */
+export function memberClient(
+  Client: object,
+  host: MemberHost,
+  { clock, probeTimeoutMillis }: Pick<Settings, 'clock' | 'probeTimeoutMillis'>,
+): object {
   const prototype = (Client as { prototype?: object }).prototype
   if (!prototype || !isWatched(prototype)) return Client
   const Base = Client as WatchedClass
@@ -34,6 +44,9 @@ export function memberClient(Client: object, host: MemberHost): object {
     static override get name(): string {
       return (Base as { name: string }).name
     }
+
+    /** Statements wait until one of the pool's own is answered: how long they do. */
+    #patience: Deadline | undefined
 
     constructor(...values: unknown[]) {
       super(...values)
@@ -49,8 +62,21 @@ export function memberClient(Client: object, host: MemberHost): object {
     }
 
     override _pulseQueryQueue(): void {
-      // One that reads from the socket by itself, such as COPY, would read our answers, too.
-      if (!this.#own || (isPlain(queuedQueriesOf(this)[0]) && host.mayFollow(this as unknown as PeerClient))) super._pulseQueryQueue()
+      const own = this.#own
+      const next = queuedQueriesOf(this)[0]
+      // With nothing queued, pg says that the client is free (`drain`), which a release may wait for. One that reads from the socket by itself, such as COPY,
+      // would read our answers, too.
+      if (!own || !next || (isPlain(next) && host.mayFollow(this as unknown as PeerClient))) super._pulseQueryQueue()
+      else this.#patience ??= startDeadline(clock, probeTimeoutMillis, () => this.#gaveUp(own), true)
+    }
+
+    /** The connection has fallen silent, and nothing else watches it: no statement is under way. Those that wait have not been sent. */
+    #gaveUp(own: OwnStatement): void {
+      this.#patience = undefined
+      if (this.#own !== own || activeQueryOf(this) || queuedQueriesOf(this).length === 0) return
+      const lost = silent(probeTimeoutMillis)
+      this._errorAllQueries(lost)
+      this.connection.stream.destroy(lost)
     }
 
     override _handleParseComplete(message: object): void {
@@ -84,8 +110,12 @@ export function memberClient(Client: object, host: MemberHost): object {
       if (!vitals || !own) return super._handleReadyForQuery(message)
       // The next message is the server's first reply to what was sent behind it.
       vitals.sending.bytesRead = this.connection.stream.bytesRead
+      const hasWaited = this.#patience !== undefined
+      this.#patience?.cancel()
+      this.#patience = undefined
       own.end()
-      if (queuedQueriesOf(this).length > 0) this._pulseQueryQueue()
+      // Also if its caller has withdrawn what waited: then the client is free, and no other answer says so.
+      if (hasWaited || queuedQueriesOf(this).length > 0) this._pulseQueryQueue()
     }
   }
 }

@@ -1,0 +1,119 @@
+/** Members at an address where PostgreSQL itself has not answered yet: what waits for the first look, and what must not be written before its answer. */
+
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Pool, type PoolClient, type PoolConfig } from './index.ts'
+
+const PATIENCE = { timeout: 20_000, interval: 20 }
+const PATIENT = 60_000
+
+let server: PostgresServer
+let proxy: FaultProxy
+let pools: Pool[]
+
+function member(config: PoolConfig = {}, url = proxy.urlFor(server.url)): Pool {
+  const options = { connectionString: url, max: 1, idleTimeoutMillis: 0, hedge: false as const, connectionTimeoutMillis: 10_000 }
+  const pool = new Pool({ ...options, fleet: 'orders', ...config } as PoolConfig)
+  pools.push(pool)
+  return pool
+}
+
+/** And waits until their connections have closed. */
+async function endPools(): Promise<void> {
+  await Promise.all(pools.splice(0).map((pool) => pool.end({ timeoutMillis: 1000 })))
+}
+
+const stored = async () => (await server.query<{ n: number }>('select count(*)::int as n from orders')).rows[0]?.n
+
+beforeAll(async () => {
+  server = await startPostgres()
+  await server.query('create table orders (id int)')
+})
+beforeEach(async () => {
+  // A new address for each test.
+  proxy = await startFaultProxy(server)
+  pools = []
+})
+afterEach(async () => {
+  await endPools()
+  await proxy.close()
+  await server.query('truncate orders')
+})
+afterAll(() => server.close())
+
+describe('a client that is released while its statement runs', () => {
+  const ignored = () => {}
+
+  test.each<[string, (client: PoolClient) => void | Promise<void>]>([
+    ['its first', (client) => void client.query('insert into orders values (1)').catch(ignored)],
+    [
+      'a transaction',
+      (client) => {
+        for (const text of ['begin', 'insert into orders values (1)', 'commit']) client.query(text).catch(ignored)
+      },
+    ],
+    [
+      'one that sets its name',
+      async (client) => {
+        await client.query('insert into orders values (1)')
+        await expect.poll(async () => pools[0]?.stats().fleet?.looks, PATIENCE).toBe(1)
+        client.query("set application_name = 'report'").catch(ignored)
+      },
+    ],
+    [
+      'one that waits for the look, and is withdrawn',
+      async (client) => {
+        await client.query('insert into orders values (1)')
+        const abort = new AbortController()
+        client.query({ text: 'insert into orders values (2)', signal: abort.signal }).catch(ignored)
+        setImmediate(() => abort.abort())
+      },
+    ],
+  ])('says that it is free when that is answered: %s', { timeout: PATIENT }, async (_what, work) => {
+    const pool = member({ releaseTimeoutMillis: 60_000 })
+    const client = await pool.connect()
+    const drained = vi.fn()
+    client.on('drain', drained)
+    await work(client)
+    client.release()
+    expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+    expect(drained).toHaveBeenCalled()
+    expect(pool.stats()).toMatchObject({ connected: 1 })
+    expect(await stored()).toBe(1)
+  })
+})
+
+describe('what waits for a look that is never answered', () => {
+  test.each<[string, (pool: Pool) => Promise<unknown>, number]>([
+    ['a read is sent on another connection', (pool) => pool.query('select 1'), 0],
+    ['a write, too: it was not sent', (pool) => pool.query('insert into orders values (1)'), 1],
+    ['one that may be repeated', (pool) => pool.query({ text: 'insert into orders values (1)', idempotent: true }), 1],
+    ['a transaction', (pool) => pool.transaction((client) => client.query('insert into orders values (1)')), 1],
+    ['a batch', (pool) => pool.batch([{ text: 'insert into orders values (1)' }, { text: 'select 1' }]), 1],
+  ])('%s', { timeout: PATIENT }, async (_what, work, stays) => {
+    const pool = member({ probeTimeoutMillis: 300 })
+    await pool.query('select 1')
+    proxy.cut('drop')
+    await work(pool)
+    expect(await stored()).toBe(stays)
+    expect(pool.stats()).toMatchObject({ connected: 2 })
+  })
+
+  test("a client's next statement is told that it was not executed, whatever its kind", { timeout: PATIENT }, async () => {
+    const pool = member({ probeTimeoutMillis: 300 })
+    const client = await pool.connect()
+    client.on('error', () => {})
+    await client.query('select 1')
+    proxy.cut('drop')
+    const answers = await Promise.allSettled([client.query('insert into orders values (1)'), client.query('select 1')])
+    for (const answer of answers) {
+      expect(answer).toMatchObject({
+        status: 'rejected',
+        reason: { name: 'ConnectionLostError', code: 'ETIMEDOUT', message: expect.stringContaining('within 300 ms') },
+      })
+    }
+    client.release()
+    expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+    expect(await stored()).toBe(0)
+  })
+})
