@@ -7,6 +7,7 @@ import { Pool, type PoolConfig } from './index.ts'
 // At a host that is not Neon's, such process ids are a pooler's.
 useOneNeon({ inventsProcessIds: true })
 
+const PATIENCE = { timeout: 20_000, interval: 20 }
 const PATIENT = 60_000
 
 const pools: Pool[] = []
@@ -65,4 +66,17 @@ describe('a look that is never answered', () => {
     expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
     expect(await stored()).toBe(0)
   })
+})
+
+test("a pooler's session is left as it is, and a client keeps the one that it has", { timeout: PATIENT }, async () => {
+  const pool = member({}, 'db.example')
+  const first = await pool.connect()
+  await first.query('select 1')
+  first.release()
+  await vi.waitFor(() => expect(pool.stats()).toMatchObject({ connected: 1, fleetTrouble: 1, fleet: { looks: 0 } }), PATIENCE)
+  const client = await pool.connect()
+  const { rows } = await client.query("select current_setting('application_name') as name, current_setting('idle_session_timeout') as ends")
+  client.release()
+  // What it was called at its login, before anything was known.
+  expect(rows).toEqual([{ name: expect.stringMatching(/fleet:orders\*$/), ends: '0' }])
 })

@@ -1,6 +1,6 @@
 /** Members at an address where PostgreSQL itself has not answered yet: what waits for the first look, and what must not be written before its answer. */
 
-import { type FaultProxy, type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
+import { type FaultProxy, type PostgresServer, startFaultProxy, startPooler, startPostgres } from '@thaw/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Pool, type PoolClient, type PoolConfig } from './index.ts'
 
@@ -115,5 +115,25 @@ describe('what waits for a look that is never answered', () => {
     client.release()
     expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
     expect(await stored()).toBe(0)
+  })
+})
+
+describe("a pooler's session", () => {
+  test.each<[string, (pool: Pool) => Promise<unknown>]>([
+    ['a client', (pool) => pool.connect().then((client) => client.query('select 1').finally(() => client.release()))],
+    ['a transaction', (pool) => pool.transaction((client) => client.query('select 1'))],
+    ['a batch', (pool) => pool.batch([{ text: 'select 1' }, { text: 'select 2' }])],
+    ['a client that has set its name', (pool) => pool.transaction((client) => client.query("set application_name = 'mine'"))],
+  ])('is left as it is, and nothing is lost behind it: %s', { timeout: PATIENT }, async (_what, work) => {
+    await using pooler = await startPooler(server)
+    const pool = member({}, pooler.urlFor(server.url))
+    await work(pool)
+    const { rows } = await pool.query(
+      "select current_setting('application_name') like '%fleet:%' as named, current_setting('idle_session_timeout') as ends",
+    )
+    expect(rows).toEqual([{ named: false, ends: '0' }])
+    expect(pooler.bytesDropped).toBe(0)
+    expect(pool.stats()).toMatchObject({ connected: 1, fleetTrouble: 1, fleet: { looks: 0 } })
+    await endPools()
   })
 })

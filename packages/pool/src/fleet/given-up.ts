@@ -2,6 +2,22 @@
 
 import { wireError } from '../driver/errno.ts'
 
+/** The lock that proves that no other runtime ends the session was not had in time. */
+export function unproven(): Error {
+  return wireError(
+    'ETIMEDOUT',
+    'Connection was given up before a statement was sent: the server did not say in time that no other runtime is ending its session',
+  )
+}
+
+/** The trust in it was over. */
+export function tooLate(): Error {
+  return wireError(
+    'ETIMEDOUT',
+    'Connection was given up before a statement was sent: the process stood still, and others may have ended the session meanwhile',
+  )
+}
+
 /** One of the pool's own statements, behind which nothing may be sent yet, is not answered. */
 export function silent(millis: number): Error {
   return wireError(

@@ -15,7 +15,6 @@ import {
   type FleetNames,
   type FleetTrouble,
   fleetNames,
-  inventsProcessIds,
   isCrowded,
   isEviction,
   LATE_ANSWER_MILLIS,
@@ -28,11 +27,11 @@ import {
 import { type OwnAnswer, OwnStatement } from '../connection/own-statement.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import { isBroken, isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
-import { targetOf } from '../driver/endpoints.ts'
-import { wireError } from '../driver/errno.ts'
 import { activeQueryOf, type PeerClient, queuedQueriesOf, type ReadyMessage, sentQueriesOf } from '../driver/peer.ts'
 import type { FleetStats } from '../stats.ts'
+import { askWhether, isAtNeon, isKnownDirect, isStill, noteDirect } from './direct-address.ts'
 import type { JoinedFleet } from './fleet-options.ts'
+import { tooLate, unproven } from './given-up.ts'
 import {
   type Found,
   foundIn,
@@ -47,12 +46,8 @@ import {
   WAKE_VALUES,
 } from './look.ts'
 import type { MemberHost } from './member-client.ts'
+import type { Named } from './own-name.ts'
 import type { Turns } from './turns.ts'
-
-/** pg's own: what a client says of itself in its first message. */
-interface Named {
-  readonly connectionParameters?: { application_name?: string }
-}
 
 export class Membership implements MemberHost {
   readonly #fleet: JoinedFleet
@@ -148,13 +143,14 @@ export class Membership implements MemberHost {
     const isShared = (vitals.ledger !== undefined && vitals.ledger.length > 1) || sentQueriesOf(client).length > 0
     if (isLogin || isShared || status !== 'I' || !this.#mayName(client, vitals)) return
     // Not before: a SET LOCAL, or a transaction that is rolled back, has changed it for a while only.
-    if (vitals.misnamedBy) this.#claim(client, vitals)
-    if (!this.#mayLook || this.mayFollow(client) || (vitals.hasLooked && this.#clock.mono() < this.#nextLookAt)) return
+    const isKnown = this.mayFollow(client)
+    if (vitals.misnamedBy && isKnown) this.#claim(client, vitals)
+    if (!this.#mayLook || isKnown || (vitals.hasLooked && this.#clock.mono() < this.#nextLookAt)) return
     this.#look(client, vitals, vitals.isPoolQuery && vitals.sessionState === 'none' ? 'resting' : 'held')
   }
 
   mayFollow(client: PeerClient): boolean {
-    return this.#memory.isDirect === true || direct.has(addressOf(client))
+    return isKnownDirect(client)
   }
 
   /** In front of whatever is sent next. */
@@ -165,7 +161,7 @@ export class Membership implements MemberHost {
     // The process stood still between the decision and now. Nothing has been sent, so the statement is sent elsewhere.
     const isLate = vitals.leaseFrom !== undefined && !wasSentInTime(elapsedMillis(vitals.leaseFrom, now))
     if (isLate && vitals.status === 'I' && mayBeSentAgain && vitals.fleetName === 'resting' && vitals.owed === undefined)
-      return void client.connection.stream.destroy(wireError('ETIMEDOUT', TOO_LATE))
+      return void client.connection.stream.destroy(tooLate())
     vitals.askedFrom ??= now
     // A read that carries a probe.
     if (vitals.owed?.to === 'piggybacked') this.#wake(client, vitals)
@@ -182,17 +178,40 @@ export class Membership implements MemberHost {
   /** A caller is about to be given the client. False: it was too late to be certain that the session is still there. */
   hold(client: PeerClient, vitals: Vitals): boolean {
     if (vitals.fleetName !== 'resting' || !this.#mayName(client, vitals)) return true
-    this.#rename(client, vitals, 'held')
+    // Otherwise the look is on its way, and the name follows its answer.
+    if (this.mayFollow(client)) this.#rename(client, vitals, 'held')
     return vitals.leaseFrom === undefined || wasSentInTime(elapsedMillis(vitals.leaseFrom, read(this.#clock)))
   }
 
   /** The client was released, and no caller waits for it. */
   rest(client: PeerClient, vitals: Vitals): void {
     this.#turns.rested()
+    this.#rest(client, vitals)
+  }
+
+  #rest(client: PeerClient, vitals: Vitals): void {
     if (vitals.fleetName !== 'held' || vitals.sessionState !== 'none' || vitals.status !== 'I' || !this.#mayName(client, vitals)) return
+    const isKnown = this.mayFollow(client)
+    if (!isKnown && !isStill(client, vitals)) return
     const mustEndItself = this.#fleet.keep === 0 || this.#isCrowded || this.#clock.mono() >= this.#nextLookAt
     if (this.#mayLook && (mustEndItself || !vitals.hasLooked)) this.#look(client, vitals, 'resting')
-    else this.#rename(client, vitals, 'resting')
+    else if (isKnown) this.#rename(client, vitals, 'resting')
+    else this.#ask(client, vitals)
+  }
+
+  /** PostgreSQL itself has answered: what had to wait for that is sent. */
+  #follow(client: PeerClient, vitals: Vitals): void {
+    if (!isStill(client, vitals) || !this.#mayName(client, vitals)) return
+    if (vitals.misnamedBy) this.#claim(client, vitals)
+    if (vitals.fleetName === 'resting' && vitals.inUse && !vitals.isPoolQuery) this.#rename(client, vitals, 'held')
+    else if (vitals.state === 'idle') this.#rest(client, vitals)
+  }
+
+  /** The look has failed, and so has not told who answers. */
+  #ask(client: PeerClient, vitals: Vitals): void {
+    if (!isStill(client, vitals) || !this.#mayName(client, vitals)) return
+    const told = (isDirect: boolean) => (isDirect ? this.#follow(client, vitals) : this.#trouble('pooler', true))
+    this.#send(client, vitals, askWhether(client, told))
   }
 
   /** An invocation has ended. The process may be frozen now, and no timer run for minutes. */
@@ -252,14 +271,14 @@ export class Membership implements MemberHost {
     vitals.askedFrom ??= read(this.#clock)
     // A caller has it, so it was certain to last when it was handed out.
     const isHeld = vitals.fleetName === 'held' && vitals.state === 'in use'
-    if (isHeld || vitals.status !== 'I' || !this.#mayName(client, vitals)) return
+    if (isHeld || vitals.status !== 'I' || !this.mayFollow(client) || !this.#mayName(client, vitals)) return
     this.#send(client, vitals, new OwnStatement(WAKE, WAKE_VALUES, ({ error }) => error && this.#unproven(client, error)))
   }
 
   /** Without the lock, which may have taken longer than the user's `lock_timeout`, it may be about to be ended. Nothing but a read has been sent. */
   #unproven(client: PeerClient, error: Error): void {
     this.#trouble(troubleOf(error), false, codeOf(error))
-    client.connection.stream.destroy(wireError('ETIMEDOUT', UNPROVEN))
+    client.connection.stream.destroy(unproven())
   }
 
   /** Its name is session state, whatever a caller has changed it by. */
@@ -299,7 +318,7 @@ export class Membership implements MemberHost {
   #look(client: PeerClient, vitals: Vitals, next: 'resting' | 'held'): void {
     // Not a name that it already has: a session that ends itself must not be told so twice, nor one that is in use at all.
     const name = next === 'resting' ? this.#names.get(client)?.resting : undefined
-    if (next === 'held' && vitals.fleetName === 'resting') this.#rename(client, vitals, 'held')
+    if (next === 'held' && vitals.fleetName === 'resting' && this.mayFollow(client)) this.#rename(client, vitals, 'held')
     vitals.hasLooked = true
     const former = vitals.fleetName
     vitals.fleetName = next
@@ -329,21 +348,24 @@ export class Membership implements MemberHost {
       // Its session still has its former name, unless it has got another one since.
       const mayRest = vitals.fleetName === 'resting' && vitals.state === 'idle' && vitals.status === 'I'
       if (vitals.fleetName === 'resting' && former) vitals.fleetName = former
-      if (mayRest && former === 'held' && this.#mayName(client, vitals)) this.#rename(client, vitals, 'resting')
+      const isKnown = this.mayFollow(client)
+      if (isKnown && mayRest && former === 'held' && this.#mayName(client, vitals)) this.#rename(client, vitals, 'resting')
       const reason = troubleOf(error)
       // Cancelled, or too late for the user's `statement_timeout`: the next one may not be.
       if (reason === 'failed') this.#nextLookAt = this.#clock.mono() + LOOK_AGAIN_MILLIS
       else this.#isBlind = true
-      return this.#trouble(reason, reason === 'no-function', codeOf(error))
+      this.#trouble(reason, reason === 'no-function', codeOf(error))
+      return isKnown ? undefined : this.#ask(client, vitals)
     }
     if (!isAtNeon(client)) this.#memory.isDirect = found.isDirect
+    noteDirect(client, found.isDirect)
     if (!found.isDirect) return this.#trouble('pooler', true)
-    direct.add(addressOf(client))
     this.#note(found, this.#memory.events)
     this.#isCrowded = isCrowded(found)
     this.#turns.learn(this.#awaitsTurn || (this.#isCrowded && found.isFull))
     this.#awaitsTurn = false
     this.#nextLookAt = this.#clock.mono() + (this.#isCrowded ? FLEET_LEASE_MILLIS : LOOK_AGAIN_MILLIS)
+    this.#follow(client, vitals)
   }
 
   #note({ ended, spared, used, limit, hidden, barred, isAboveLimit }: Found, events: Events): void {
@@ -373,19 +395,3 @@ interface Before {
 const LOOK_AGAIN_MILLIS = 3000
 /** In a network this slow, no session can be certain. */
 const MOST_LATE_PROOFS = 4
-/** Addresses in this process at which PostgreSQL itself has answered. */
-const direct = new Set<string>()
-
-function isAtNeon(client: PeerClient): boolean {
-  return inventsProcessIds(targetOf(client).host)
-}
-
-function addressOf(client: PeerClient): string {
-  const { host, port } = targetOf(client)
-  return `${host}:${port}`
-}
-
-const UNPROVEN =
-  'Connection was given up before a statement was sent: the server did not say in time that no other runtime is ending its session'
-const TOO_LATE =
-  'Connection was given up before a statement was sent: the process stood still, and others may have ended the session meanwhile'

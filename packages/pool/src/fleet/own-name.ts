@@ -11,6 +11,11 @@ export interface NameSources {
   readonly options?: string | undefined
 }
 
+/** pg's own: what a client says of itself in its first message. */
+export interface Named {
+  readonly connectionParameters?: { application_name?: string }
+}
+
 const IN_OPTIONS = /(?:^|\s)(?:-c\s*|--)application[_-]name=((?:\\.|[^\s\\])*)/gi
 
 /** The first that is given, as in pg. Undefined: none is. */
