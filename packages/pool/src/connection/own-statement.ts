@@ -16,6 +16,7 @@ export class OwnStatement {
   readonly bytes: Uint8Array<ArrayBuffer>
   readonly #answered: (answer: OwnAnswer) => void
   #answer: OwnAnswer = {}
+  #after: (() => void) | undefined
 
   /** `answered` is called once, unless the connection is lost first. */
   constructor(text: string, values: readonly (string | null)[], answered: (answer: OwnAnswer) => void = () => {}) {
@@ -31,7 +32,13 @@ export class OwnStatement {
     this.#answer = { error }
   }
 
+  /** For one who waits until it is answered, whatever the answer. */
+  afterwards(done: () => void): void {
+    this.#after = done
+  }
+
   end(): void {
     this.#answered(this.#answer)
+    this.#after?.()
   }
 }

@@ -22,6 +22,7 @@ import {
 } from '../driver/peer.ts'
 import { queryTimeoutOf } from '../options/times.ts'
 import { answerWith, isCommit, isUnreplicated } from './answer-to-commit.ts'
+import { whenItsTurn } from './behind-own.ts'
 import { ANOTHER_REQUEST, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
 import { type Bounds, bound, boundsOf, endedByAnother, interruptedBefore, type QueryBounds, withoutTimeout } from './interruption.ts'
@@ -239,16 +240,17 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     #interrupt(host: StatementHost, query: PeerQuery, reason: Error): void {
-      const queue = queuedQueriesOf(this)
-      const index = queue.indexOf(query)
+      const index = queuedQueriesOf(this).indexOf(query)
       const { ledger } = this.#attached?.vitals ?? {}
-      const isUnsent = index === -1 ? ledger?.withdraw(query) : queue.splice(index, 1)
+      const isUnsent = index === -1 ? ledger?.withdraw(query) : queuedQueriesOf(this).splice(index, 1)
       if (isUnsent) return this.#fail(query, loseQueued(this.#self, reason))
       if (ledger?.tell(query)) return
       if (ledger?.isBehind(query)) return this.#fail(query, reason)
-      this.#endedBy = reason
-      host.requestCancel(this.#self)
-      this.connection.stream.destroy(reason)
+      whenItsTurn(this.#self, query, host.clock, () => {
+        this.#endedBy = reason
+        host.requestCancel(this.#self)
+        this.connection.stream.destroy(reason)
+      })
     }
 
     override _pulseQueryQueue(): void {

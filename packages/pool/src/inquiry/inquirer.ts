@@ -5,6 +5,7 @@
 
 import { type Deadline, type Reading, read, startDeadline } from '@thaw/core'
 import { optionsLike } from '../connect/host-facts.ts'
+import { mayMiss } from '../connection/behind-own.ts'
 import { BACKEND_START, POSTMASTER_START } from '../connection/known-backend.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import { isBroken } from '../connection/vitals.ts'
@@ -29,6 +30,8 @@ export interface Answer {
   readonly presence: Presence | undefined
 }
 
+/** For requests that may miss the statement. Its client is closed, so that they strike nothing else. */
+const AGAIN_MILLIS = [50, 200, 800]
 /** How long this may take, connecting included. Without an answer nothing is known, and nothing is done. */
 const ASK_MILLIS = 5000
 
@@ -86,10 +89,16 @@ export class Inquirer {
   /** The client is about to be closed: asks the server to stop working on its statement, if there is one. */
   cancel(client: PeerClient): void {
     if (!activeQueryOf(client) || isBroken(client)) return
+    this.#cancel(client, mayMiss(client, this.#host.settings.clock) ? AGAIN_MILLIS : [])
+  }
+
+  /** And again after these pauses. */
+  #cancel(client: PeerClient, [pause, ...pauses]: readonly number[]): void {
     const { driver, settings, pool } = this.#host
     this.#cancels++
     requestCancel(client, settings.clock, driver, pool.options, () => {
       this.#cancels--
+      if (pause !== undefined) startDeadline(settings.clock, pause, () => this.#cancel(client, pauses), true)
       // Callers for whom there was no room meanwhile.
       pool._pulseQueue()
     })
