@@ -20,7 +20,9 @@ import {
  * - `$1`: the backend, as the login told it. A pooler's is another one: then nothing is done. Null: the address is known to lead to one backend, and what
  *   the login tells is invented.
  * - `$2`, `$3`: how the names of the fleet end. Of others nothing is touched.
- * - Only of this database, only idle, only for longer than the lease, and only those that the role may end: its own, or any with `pg_signal_backend`.
+ * - Only of this database, only idle, only for longer than the lease, and only those that the server lets the role end, because one refusal fails the whole look: those of roles of
+ *   which it is a member, or any with `pg_signal_backend`; those of a superuser only as a superuser.
+ * - As the role that has logged in: with `SET ROLE` it could not even see its own sessions. Until the end of this transaction.
  * - None that holds an advisory lock, which a function may have taken unseen: that dies with its session.
  * - Each session is claimed first, by an advisory lock of this transaction, and looked at again. A runtime that wakes up takes the same lock before it trusts its session: either
  *   before the claim, and then the second look sees it; or after the end.
@@ -33,20 +35,22 @@ import {
  * A role that may not see the state of a session sees its name, its database and its owner all the same, so they are counted.
  */
 export const LOOK = `
-WITH me AS MATERIALIZED (
-  SELECT d.oid AS datid, r.oid AS usesysid, r.rolsuper AS super,
+WITH login AS MATERIALIZED (
+  SELECT CASE WHEN current_user <> session_user THEN pg_catalog.set_config('role', 'none', true) END AS role
+), me AS MATERIALIZED (
+  SELECT nullif(pg_catalog.length(coalesce(login.role, 'none')), 4) AS everyone, d.oid AS datid, r.oid AS usesysid, r.rolsuper AS super,
     coalesce(pg_catalog.pg_backend_pid() = $1::int, true) AS direct,
     pg_catalog.pg_has_role('pg_signal_backend', 'USAGE') AS signals, pg_catalog.current_setting('idle_session_timeout', true) AS own_timeout,
     pg_catalog.current_setting('max_connections')::int - pg_catalog.current_setting('superuser_reserved_connections')::int
       - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int AS most,
     CASE WHEN NOT r.rolsuper THEN nullif(d.datconnlimit, -1) END AS most_of_database,
     CASE WHEN NOT r.rolsuper THEN nullif(r.rolconnlimit, -1) END AS most_of_role
-  FROM pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname = pg_catalog.current_database() AND r.rolname = session_user
+  FROM login, pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname = pg_catalog.current_database() AND r.rolname = session_user
 ), there AS MATERIALIZED (
   SELECT s.pid, s.datid = me.datid AS near, s.usesysid = me.usesysid AS mine, s.usesysid, s.state, s.state_change,
     s.application_name = $2 OR pg_catalog.right(s.application_name, pg_catalog.length($2) + 1) = ' ' || $2 AS resting,
     s.application_name = $3 OR pg_catalog.right(s.application_name, pg_catalog.length($3) + 1) = ' ' || $3 AS held
-  FROM pg_catalog.pg_stat_get_activity(NULL) s, me WHERE s.datid IS NOT NULL AND coalesce(s.backend_type, 'client backend') = 'client backend'
+  FROM me, LATERAL pg_catalog.pg_stat_get_activity(me.everyone) s WHERE s.datid IS NOT NULL AND coalesce(s.backend_type, 'client backend') = 'client backend'
 ), counted AS MATERIALIZED (
   SELECT pg_catalog.count(*) AS used, pg_catalog.count(*) FILTER (WHERE near) AS used_of_database, pg_catalog.count(*) FILTER (WHERE mine) AS used_of_role,
     pg_catalog.count(*) FILTER (WHERE resting OR held) AS used_of_fleet, pg_catalog.count(*) FILTER (WHERE resting AND near) AS resting,
@@ -54,8 +58,8 @@ WITH me AS MATERIALIZED (
   FROM there
 ), sleepers AS MATERIALIZED (
   SELECT t.pid, t.state_change, t.state, t.state IS NULL OR t.state = 'disabled' AS hidden,
-    t.mine OR pg_catalog.pg_has_role(t.usesysid, 'USAGE') OR (me.signals AND
-      (me.super OR NOT coalesce((SELECT rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = t.usesysid), true))) AS endable
+    me.super OR (NOT coalesce((SELECT rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = t.usesysid), true)
+      AND (t.mine OR me.signals OR pg_catalog.pg_has_role(t.usesysid, 'USAGE'))) AS endable
   FROM there t, me WHERE me.direct AND t.near AND t.resting AND t.pid <> pg_catalog.pg_backend_pid()
 ), bounds AS MATERIALIZED (
   SELECT used, most, true AS refuses FROM counted, me UNION ALL SELECT used_of_database, most_of_database, true FROM counted, me
