@@ -8,6 +8,7 @@ import { RELEASED_TWICE } from '../connection/client-messages.ts'
 import { enter } from '../connection/connection-state.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy } from '../connection/when-finished.ts'
+import { noteCaller } from '../driver/listener-context.ts'
 import type { ConnectCallback, IdleItem, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import { callBack, type Waiter } from '../driver/waiter.ts'
 import type { InFlightWatch } from '../inquiry/in-flight-watch.ts'
@@ -49,9 +50,12 @@ export class Checkout {
     const vitals = checks.vitalsOf(client)
     watch.start()
     vitals.giveBack = (error) => this.#giveBack(client, vitals, error)
+    const { membership } = checks
+    const tell = () => void pool.emit('connect', client)
     // It may be another's by the time that the caller for whom it was opened has hung up: what is set here is no part of an invocation.
-    resumeInvocation(undefined, () => pool.emit('connect', client))
-    checks.membership?.listened(client)
+    resumeInvocation(undefined, () =>
+      membership && pool.listenerCount('connect') > 0 ? membership.listeners.listen(client, tell) : tell(),
+    )
     const { verify } = pool.options as VerifyOptions
     if (!verify) return this.hand(client, item, pool._pendingQueue.length > 0)
     const checked: PendingItem = {
@@ -112,6 +116,7 @@ export class Checkout {
   /** As `connect` and its tick would do if there is nothing to do but to take the newest. For a statement of the pool's own. */
   takeNow(callback: ConnectCallback): boolean {
     const { pool, checks } = this.#host
+    noteCaller()
     const item = pool._idle.length > 0 ? checks.takeTrusted(checks.look()) : undefined
     if (item) this.#handOut(item, { callback, isOwn: true })
     return item !== undefined

@@ -30,6 +30,7 @@ import type { ScramKeys } from '../connection/scram-keys.ts'
 import type { StatementHost } from '../connection/statement-host.ts'
 import { standing, VITALS, type Vitals, type VitalsListener, WATCHED, watch } from '../connection/vitals.ts'
 import { attach } from '../connection/watched-client.ts'
+import { leaveListener } from '../driver/listener-context.ts'
 import type { IdleItem, PeerClient, PeerPool } from '../driver/peer.ts'
 import { streamOf } from '../driver/socket.ts'
 import type { Waiter } from '../driver/waiter.ts'
@@ -84,6 +85,7 @@ export class HealthChecks implements StatementHost {
   readonly scramKeys: ScramKeys | undefined
   readonly membership: Membership | undefined
   readonly submitting: StatementHost['submitting']
+  readonly ofListener: StatementHost['ofListener']
 
   constructor(host: HealthChecksHost) {
     this.#host = host
@@ -92,6 +94,7 @@ export class HealthChecks implements StatementHost {
     const { membership } = host
     this.membership = membership
     this.submitting = membership && ((client, vitals) => membership.submitting(client, vitals))
+    this.ofListener = membership && ((client) => membership.listeners.of(client))
     this.scramKeys = host.settings.cacheScramKeys ? host.memory.scramKeys : undefined
   }
 
@@ -219,7 +222,8 @@ export class HealthChecks implements StatementHost {
   }
 
   strayed(client: PeerClient): void {
-    this.#host.drain(client)
+    // A listener of `connect` may have sent it: the caller who gets the client afterwards is not one.
+    leaveListener(() => this.#host.drain(client))
   }
 
   /** One death is evidence about the others. */

@@ -13,6 +13,7 @@ import {
 } from '@thaw/core'
 import { type Bounds, bound, checkSignal, interruptedBefore } from '../connection/interruption.ts'
 import { keepContext } from '../driver/async-context.ts'
+import { noteCaller } from '../driver/listener-context.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import type { ConnectCallback } from '../driver/peer.ts'
 import { callBack, type Waiter } from '../driver/waiter.ts'
@@ -28,6 +29,7 @@ export function createWaiter(clock: Clock, callback: ConnectCallback, { told, ..
   // What is done for the caller from here on is done inside the wait.
   if (told && acquires.isHeard) return traceAcquire(told, callback, (traced) => createWaiter(clock, traced, rest))
   const { mayPiggyback, isOwn, share } = rest
+  noteCaller()
   const invocation = currentInvocation()
   const until = invocation?.deadlineAt ?? Number.POSITIVE_INFINITY
   const context = keepContext()

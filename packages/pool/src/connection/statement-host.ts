@@ -21,6 +21,8 @@ export interface StatementHost {
   requestCancel(client: PeerClient): void
   /** In a fleet: a statement is about to be sent, and what has to be in front of it is written now. */
   readonly submitting?: ((client: PeerClient, vitals: Vitals) => void) | undefined
+  /** In a fleet: a statement is about to be sent. If it is by a listener of `connect`, what to call with it. */
+  readonly ofListener?: ((client: PeerClient) => ((query: object) => void) | undefined) | undefined
   /** The server has ended the connection, with a reason. */
   ended(client: PeerClient, error: Error): void
   /** A statement of the client's caller was lost, and the caller was told. */

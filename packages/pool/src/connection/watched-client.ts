@@ -34,6 +34,7 @@ import { inOneWrite } from './one-write.ts'
 import { expectPid, PID_QUESTION } from './pid-question.ts'
 import { syncFailed } from './portions.ts'
 import { beginsWithProof, PROOF } from './probe.ts'
+import { noteSessionState } from './session-state.ts'
 import type { StatementHost } from './statement-host.ts'
 import { owesForeign } from './statement-names.ts'
 import { beginBounds, converse, withoutTimer } from './submittable.ts'
@@ -158,10 +159,10 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     #query(attached: Attached, config: object | string, values: unknown, callback: unknown): unknown {
-      if (attached.vitals.inUse) this.#noteSessionState(attached, config)
       const own = typeof config === 'object' ? (config as QueryBounds) : undefined
+      const listened = noteSessionState(this.#self, attached.vitals, attached.host, own ? (own as { text?: unknown }).text : config)
       const bounds = boundsOf(own, this.#queryTimeoutMillis, attached.vitals.ledger?.begins ?? beginsWithProof(attached.vitals))
-      if (!bounds && this._queryable && !attached.vitals.sent) return this.#pass(config, values, callback)
+      if (!bounds && this._queryable && !attached.vitals.sent && !listened) return this.#pass(config, values, callback)
       const plain = typeof config === 'object' && 'query_timeout' in config ? withoutTimeout(config) : config
       const over =
         interruptedBefore(bounds) ??
@@ -174,6 +175,7 @@ function extend(Base: ClientClass): ClientClass {
       if (query && query !== before) {
         // Its bounds are inside: they end with each attempt.
         attached.vitals.sent?.(query)
+        listened?.(query)
         if (bounds) this.#bind(attached, query, bounds)
       } else if (bounds && this._queryable !== false && !this._ending) this.#unbound.push({ bounds, before })
       return result
@@ -181,7 +183,7 @@ function extend(Base: ClientClass): ClientClass {
 
     #querySubmittable(attached: Attached, query: PeerQuery, values: unknown, callback: unknown): unknown {
       const { vitals, host } = attached
-      if (vitals.inUse) this.#noteSessionState(attached, { text: textOf(query) })
+      noteSessionState(this.#self, vitals, host, textOf(query))?.(query)
       const bounds = boundsOf(query as QueryBounds, this.#queryTimeoutMillis)
       converse(query, bounds, { clock: host.clock, client: this.#self, interrupt: (reason) => this.#interrupt(host, query, reason) })
       const over = interruptedBefore(bounds)
@@ -194,11 +196,6 @@ function extend(Base: ClientClass): ClientClass {
 
     get #newest(): PeerQuery | undefined {
       return queuedQueriesOf(this).at(-1) ?? sentQueriesOf(this).at(-1) ?? activeQueryOf(this)
-    }
-
-    #noteSessionState({ vitals, host }: Attached, config: unknown): void {
-      const text = typeof config === 'string' ? config : (config as { text?: unknown }).text
-      if (typeof text === 'string' && host.classify.leavesState(text)) vitals.sessionState = 'left'
     }
 
     /** pg creates the query and its promise, and we answer it, without sending a byte. */

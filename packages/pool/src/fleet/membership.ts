@@ -32,6 +32,7 @@ import type { FleetStats } from '../stats.ts'
 import { askWhether, isAtNeon, isKnownDirect, isStill, noteDirect } from './direct-address.ts'
 import type { JoinedFleet } from './fleet-options.ts'
 import { tooLate, unproven } from './given-up.ts'
+import { ListenerStatements } from './listener-statements.ts'
 import {
   type Found,
   foundIn,
@@ -55,8 +56,7 @@ export class Membership implements MemberHost {
   readonly #memory: Memory
   readonly #names = new WeakMap<object, FleetNames>()
   readonly #told = new Set<FleetTrouble>()
-  /** Statements that listeners of `connect` have sent. */
-  readonly #ofListeners = new WeakSet<object>()
+  readonly listeners: ListenerStatements = new ListenerStatements()
   /** There is no server to ask: a pooler, or not PostgreSQL. */
   #isOff = false
   /** It may not look, or may not end sessions. Its own sessions may be ended by others. */
@@ -102,20 +102,7 @@ export class Membership implements MemberHost {
     // A name of the fleet may be the wrong one, too: code puts back what it read while the session rested.
     const isRight = vitals.own?.length ? told.isMember : name === told.names?.[vitals.fleetName ?? 'held']
     const isMisnamed = !isRight && (told.isMember || told.names !== undefined)
-    vitals.misnamedBy = isMisnamed ? (this.#isListeners(client, vitals) ? 'listener' : 'caller') : undefined
-  }
-
-  /** The listeners of `connect` have been called: what they have sent is theirs, whenever it is answered. */
-  listened(client: PeerClient): void {
-    const active = activeQueryOf(client)
-    if (active) this.#ofListeners.add(active)
-    for (const query of sentQueriesOf(client)) this.#ofListeners.add(query)
-    for (const query of queuedQueriesOf(client)) this.#ofListeners.add(query)
-  }
-
-  #isListeners(client: PeerClient, vitals: Vitals): boolean {
-    const active = activeQueryOf(client)
-    return vitals.state === 'connecting' || (active !== undefined && this.#ofListeners.has(active))
+    vitals.misnamedBy = isMisnamed ? (this.listeners.isBeingAnswered(client, vitals) ? 'listener' : 'caller') : undefined
   }
 
   /** When the trust begins: with the reply; or, if the reply took long, with the request, because the reply may have waited in our socket. */
