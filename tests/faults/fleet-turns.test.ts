@@ -22,6 +22,8 @@ const member = (sessions?: number) =>
 beforeAll(async () => {
   server = await startPostgres({ settings: { max_connections: SESSIONS + 3 } })
   await server.query("create role app login password 'app'")
+  await server.query('create table turns (id int)')
+  await server.query('grant insert on turns to app')
 })
 beforeEach(() =>
   vi.waitFor(async () => {
@@ -51,6 +53,27 @@ test('runtimes that call all the time do not keep the others out', { timeout: 90
   expect(failures).toEqual([])
   expect(pools.reduce((all, pool) => all + (pool.stats().fleet?.yielded ?? 0), 0)).toBeGreaterThan(0)
   await Promise.all(pools.map((pool) => pool.end()))
+})
+
+test('runtimes whose sessions are never idle give them up, too: each newcomer is served', { timeout: 90_000 }, async () => {
+  const warm = Array.from({ length: SESSIONS }, () => member())
+  await Promise.all(warm.map((pool) => pool.query('select 1')))
+  let isOver = false
+  const loops = warm.map(async (pool) => {
+    // Two callers at a time: one of them waits whenever the connection is released.
+    const call = async () => {
+      while (!isOver) await pool.query('insert into turns select 1 from pg_sleep(0.01)')
+    }
+    await Promise.all([call(), call()])
+  })
+  const newcomers = Array.from({ length: 2 }, () => member())
+  const answers = Promise.all(newcomers.map((pool) => pool.query('select 1')))
+  await answers.finally(() => {
+    isOver = true
+  })
+  await Promise.all(loops)
+  expect(warm.reduce((all, pool) => all + (pool.stats().fleet?.yielded ?? 0), 0)).toBeGreaterThan(0)
+  await Promise.all([...warm, ...newcomers].map((pool) => pool.end()))
 })
 
 test('where there is room for all, each keeps its session', async () => {

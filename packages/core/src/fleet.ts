@@ -63,6 +63,25 @@ export const LONG_SLEEP_MILLIS = 60_000
  */
 export const TURN_MILLIS = 100
 
+/**
+ * And a session that is never idle for that long is given up between two statements when its turn is over: so many milliseconds for each session that there may
+ * be, within bounds. So a full server opens ten a second, whatever its size, or a third of them; one costs it about 10 ms of CPU time.
+ */
+const TURN_MILLIS_PER_SESSION = 100
+const SHORTEST_TURN_MILLIS = 1000
+const LONGEST_TURN_MILLIS = 3000
+
+/**
+ * How long a session that is always at work is kept where others are refused.
+ *
+ * @param sessions how many there may be.
+ * @param random a number in [0, 1): runtimes that have found the server full at the same time do not reconnect at the same time.
+ */
+export function turnMillis(sessions: number, random: number): number {
+  const mean = Math.min(LONGEST_TURN_MILLIS, Math.max(SHORTEST_TURN_MILLIS, sessions * TURN_MILLIS_PER_SESSION))
+  return mean * (0.5 + random)
+}
+
 /** May what was sent at `sentMillis` after the trust began reach a session that has been ended? */
 export function wasSentInTime(sentMillis: number): boolean {
   return sentMillis < SENT_IN_TIME_MILLIS

@@ -75,6 +75,7 @@ export {
   SLEEP_MILLIS,
   TURN_MILLIS,
   troubleOf,
+  turnMillis,
   wasSentInTime,
 } from './fleet.ts'
 export { type FreezeEvidence, type FreezeHints, LATE_MILLIS, weighFreeze } from './freeze.ts'

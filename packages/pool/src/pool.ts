@@ -132,6 +132,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         room: () => this.#hedging.room,
         waitMillis: () => this.#waiting.firstWaitMillis(),
         awaitsTurn: () => this.#checks.membership?.awaitsTurn === true,
+        restMillis: () => this.#checks.membership?.turns.restMillis ?? 0,
         stepped: (millis) => this.#hedging.learn(millis),
         retrying: (error, delayMillis) => emitRetried(this.#events, 'connect', delayMillis, error),
         resume: () => this._pulseQueue(),

@@ -174,7 +174,15 @@ export class Checkout {
     const { pool, checks, events, idleTimer } = this.#host
     const isQuiet = !error && vitals.status === 'I' && !isBusy(client) && !isBroken(client)
     const item = vitals.item
-    if (!isQuiet || !item || pool.ending || !isPlain(pool) || this.#host.isOverfull() || !enter(client, vitals, 'idle'))
+    if (
+      !isQuiet ||
+      !item ||
+      checks.membership?.turns.isOver(vitals) ||
+      pool.ending ||
+      !isPlain(pool) ||
+      this.#host.isOverfull() ||
+      !enter(client, vitals, 'idle')
+    )
       return this.#host.release(client, error)
     emitReleased(events, client, vitals, checks.clock)
     vitals.isPoolQuery = false

@@ -123,7 +123,7 @@ export class Returning {
   }
 
   #settle(client: PeerClient, vitals: Vitals, error: Error | boolean | undefined): void {
-    const { pool, settings } = this.#host
+    const { pool, settings, checks } = this.#host
     const { maxUses, allowExitOnIdle } = pool.options as unknown as UseOptions
     // A statement of the pool's own is released at the moment when it is answered.
     vitals.idleSince = vitals.isPoolQuery ? vitals.provenAt : read(settings.clock)
@@ -139,6 +139,10 @@ export class Returning {
     vitals.isEvicted = !error && isBroken(client)
     if (error || isInTransaction || isExpended || isExpired || pool.ending || isBroken(client) || this.isTooMany(vitals))
       return this.remove(client)
+    if (checks.membership?.turns.isOver(vitals)) {
+      checks.membership.turns.gaveUp()
+      return this.remove(client)
+    }
     if (!enter(client, vitals, 'idle')) return this.remove(client)
     if (allowExitOnIdle) client.unref?.()
     vitals.item ??= { client }

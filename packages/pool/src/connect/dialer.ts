@@ -42,6 +42,8 @@ export interface DialHost {
   waitMillis(): number | undefined
   /** Is the server full, so that others wait as well? Then a newcomer does not begin with short pauses. */
   awaitsTurn?(): boolean
+  /** For how long the place of a connection that was given up is left to others. Zero or less: for no longer. */
+  restMillis?(): number
   /** A step of an attempt took this long: one round trip. */
   stepped(millis: number): void
   retrying(error: Error, delayMillis: number): void
@@ -127,7 +129,18 @@ export class Dialer {
     const overdue = this.#attempts.size === 0 ? 0 : this.#overdue().length
     const hopeful = this.#attempts.size - overdue
     if (this.#pause !== undefined || (this.#failures > 0 && hopeful > 0)) return undefined
-    return this.#host.reasonToDial(hopeful, overdue)
+    const reason = this.#host.reasonToDial(hopeful, overdue)
+    const restMillis = reason ? (this.#host.restMillis?.() ?? 0) : 0
+    if (restMillis <= 0) return reason
+    this.#wait(restMillis)
+    return undefined
+  }
+
+  #wait(millis: number): void {
+    this.#pause = this.#host.clock.setTimer(() => {
+      this.#pause = undefined
+      this.#host.resume()
+    }, millis)
   }
 
   #overdue(): Attempt[] {
@@ -248,10 +261,7 @@ export class Dialer {
     if (final || this.#pause !== undefined || waitMillis === undefined) return this.#host.resume()
     const attempt = this.#failures - 1 + (this.#host.awaitsTurn?.() ? ATTEMPTS_AWAITING_TURN : 0)
     const delay = isNext || (askAgain && !isSecondPassword) ? 0 : backoffMillis(attempt, waitMillis, this.#host.clock.random())
-    this.#pause = this.#host.clock.setTimer(() => {
-      this.#pause = undefined
-      this.#host.resume()
-    }, delay)
+    this.#wait(delay)
     this.#host.retrying(error, delay)
   }
 

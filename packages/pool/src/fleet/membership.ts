@@ -68,17 +68,17 @@ export class Membership implements MemberHost {
   /** Since the last look a connection attempt was refused: others wait as well. */
   #awaitsTurn = false
   #stats: Omit<FleetStats, 'yielded'> = { looks: 0, evicted: 0, spared: 0, used: 0, limit: 0 }
-  readonly #turns: Turns
+  readonly turns: Turns
 
   constructor(fleet: JoinedFleet, clock: Clock, memory: Memory, turns: Turns) {
-    this.#turns = turns
+    this.turns = turns
     this.#fleet = fleet
     this.#clock = clock
     this.#memory = memory
   }
 
   get stats(): { readonly fleet: FleetStats } {
-    return { fleet: { ...this.#stats, yielded: this.#turns.yielded } }
+    return { fleet: { ...this.#stats, yielded: this.turns.yielded } }
   }
 
   // ---------------------------------------------------------------- what a client tells
@@ -172,7 +172,7 @@ export class Membership implements MemberHost {
 
   /** The client was released, and no caller waits for it. */
   rest(client: PeerClient, vitals: Vitals): void {
-    this.#turns.rested()
+    this.turns.rested()
     this.#rest(client, vitals)
   }
 
@@ -203,7 +203,7 @@ export class Membership implements MemberHost {
 
   /** An invocation has ended. The process may be frozen now, and no timer run for minutes. */
   turnOver(): void {
-    this.#turns.over(0)
+    this.turns.over(0)
   }
 
   /** Has another member ended it, or has it ended by itself? Its pool opens another one when it needs it. */
@@ -349,7 +349,7 @@ export class Membership implements MemberHost {
     if (!found.isDirect) return this.#trouble('pooler', true)
     this.#note(found, this.#memory.events)
     this.#isCrowded = isCrowded(found)
-    this.#turns.learn(this.#awaitsTurn || (this.#isCrowded && found.isFull))
+    this.turns.learn(this.#awaitsTurn || (this.#isCrowded && found.isFull), found.limit)
     this.#awaitsTurn = false
     this.#nextLookAt = this.#clock.mono() + (this.#isCrowded ? FLEET_LEASE_MILLIS : LOOK_AGAIN_MILLIS)
     this.#follow(client, vitals)

@@ -2,7 +2,7 @@
 
 import { createFakeClock } from '@thaw/testkit'
 import { describe, expect, test } from 'vitest'
-import { VITALS } from '../connection/vitals.ts'
+import { VITALS, type Vitals } from '../connection/vitals.ts'
 import { Turns } from './turns.ts'
 
 function setUp({ fleetName = 'resting', sessionState = 'none' }: { fleetName?: string; sessionState?: string } = {}) {
@@ -24,7 +24,7 @@ function setUp({ fleetName = 'resting', sessionState = 'none' }: { fleetName?: s
 describe('an idle session', () => {
   test('is given up where the server is full, and not before its turn is over', () => {
     const { clock, turns, client, removed } = setUp()
-    turns.learn(true)
+    turns.learn(true, 10)
     clock.advance(99)
     expect(removed).toEqual([])
     clock.advance(2)
@@ -34,7 +34,7 @@ describe('an idle session', () => {
 
   test('is kept where there is room', () => {
     const { clock, turns, removed } = setUp()
-    turns.learn(false)
+    turns.learn(false, 10)
     turns.rested()
     clock.advance(1000)
     expect(removed).toEqual([])
@@ -42,8 +42,8 @@ describe('an idle session', () => {
 
   test('is kept when there is room again', () => {
     const { clock, turns, removed } = setUp()
-    turns.learn(true)
-    turns.learn(false)
+    turns.learn(true, 10)
+    turns.learn(false, 10)
     clock.advance(1000)
     expect(removed).toEqual([])
   })
@@ -51,7 +51,7 @@ describe('an idle session', () => {
   test('is kept if a caller has left state on it, or if it is named as one that is spared', () => {
     for (const given of [{ sessionState: 'left' }, { fleetName: 'held' }]) {
       const { clock, turns, removed } = setUp(given)
-      turns.learn(true)
+      turns.learn(true, 10)
       clock.advance(1000)
       expect(removed).toEqual([])
     }
@@ -59,7 +59,7 @@ describe('an idle session', () => {
 
   test('is not given up the moment a frozen process wakes up: a request is about to use it', () => {
     const { clock, turns, client, removed } = setUp()
-    turns.learn(true)
+    turns.learn(true, 10)
     clock.freeze(5000)
     expect(removed).toEqual([])
     clock.advance(101)
@@ -69,8 +69,47 @@ describe('an idle session', () => {
   test('is not given up while a caller of its own waits', () => {
     const { clock, turns, pool, removed } = setUp()
     pool._pendingQueue.push({})
-    turns.learn(true)
+    turns.learn(true, 10)
     clock.advance(1000)
     expect(removed).toEqual([])
+  })
+})
+
+describe('a session that is always at work', () => {
+  const busy = () => {
+    const scene = setUp()
+    scene.pool._idle = []
+    const vitals = { ...scene.client[VITALS], state: 'in use', bornAt: { wall: scene.clock.wall(), mono: scene.clock.mono() } }
+    return { ...scene, vitals: vitals as unknown as Vitals }
+  }
+
+  test('is given up at the end of its turn, where the server is full, and its place is left to others for a moment', () => {
+    const { clock, turns, vitals } = busy()
+    turns.learn(true, 10)
+    clock.advance(499)
+    expect(turns.isOver(vitals)).toBe(false)
+    clock.advance(1001)
+    expect(turns.isOver(vitals)).toBe(true)
+    expect(turns.restMillis).toBeLessThan(0)
+    turns.gaveUp()
+    expect([turns.yielded, turns.restMillis]).toEqual([1, 100])
+    clock.advance(100)
+    expect(turns.restMillis).toBe(0)
+  })
+
+  test('is kept where there is room, if a caller has left state on it, and before the server has been full for as long as a turn', () => {
+    const { clock, turns, vitals } = busy()
+    clock.advance(60_000)
+    expect(turns.isOver(vitals)).toBe(false)
+    turns.learn(true, 10)
+    expect(turns.isOver(vitals)).toBe(false)
+    // Each look says so again.
+    clock.advance(1000)
+    turns.learn(true, 10)
+    clock.advance(500)
+    expect(turns.isOver({ ...vitals, sessionState: 'left' } as Vitals)).toBe(false)
+    expect(turns.isOver(vitals)).toBe(true)
+    turns.learn(false, 10)
+    expect(turns.isOver(vitals)).toBe(false)
   })
 })

@@ -3,14 +3,18 @@
  * until its lease is over. Otherwise runtimes that call often enough would keep the others out for good.
  */
 
-import { type Clock, elapsedMillis, read, type Timer, TURN_MILLIS } from '@thaw/core'
+import { type Clock, elapsedMillis, type Reading, read, type Timer, TURN_MILLIS, turnMillis } from '@thaw/core'
 import { VITALS, type Vitals } from '../connection/vitals.ts'
 import type { PeerPool, PendingItem } from '../driver/peer.ts'
 
 export class Turns {
   readonly #clock: Clock
   readonly #pool: PeerPool<PendingItem>
-  #isFull = false
+  /** Since when the server is known to be full. Undefined: it is not. */
+  #fullSince: Reading | undefined
+  #turnMillis = 0
+  /** On the monotonic clock. */
+  #gaveUpAt = Number.NEGATIVE_INFINITY
   #timer: Timer | undefined
   #yielded = 0
 
@@ -24,22 +28,44 @@ export class Turns {
     return this.#yielded
   }
 
-  /** The server has been looked at. */
-  learn(isFull: boolean): void {
-    this.#isFull = isFull
+  /** The server has been looked at. `sessions`: how many there may be. */
+  learn(isFull: boolean, sessions: number): void {
+    this.#fullSince = isFull ? (this.#fullSince ?? read(this.#clock)) : undefined
+    this.#turnMillis = turnMillis(sessions, this.#clock.random())
     this.rested()
+  }
+
+  /**
+   * A connection is being released. Is it the turn of others? It may never be idle for long enough to be given up by the timer, and callers of its own may be waiting: they
+   * wait for their turn as the others do.
+   */
+  isOver({ bornAt, fleetName, sessionState }: Vitals): boolean {
+    if (this.#fullSince === undefined || fleetName === undefined || sessionState !== 'none') return false
+    const now = read(this.#clock)
+    return elapsedMillis(bornAt, now) >= this.#turnMillis && elapsedMillis(this.#fullSince, now) >= this.#turnMillis
+  }
+
+  /** So it was given up. */
+  gaveUp(): void {
+    this.#yielded++
+    this.#gaveUpAt = this.#clock.mono()
+  }
+
+  /** How long its place is left to others, before the pool tries to get it back. */
+  get restMillis(): number {
+    return this.#gaveUpAt + TURN_MILLIS - this.#clock.mono()
   }
 
   /** A connection may have become idle. */
   rested(): void {
-    if (!this.#isFull || this.#timer !== undefined || this.#pool._idle.length === 0) return
+    if (this.#fullSince === undefined || this.#timer !== undefined || this.#pool._idle.length === 0) return
     const began = read(this.#clock)
     this.#timer = this.#clock.setTimer(() => this.#end(elapsedMillis(began, read(this.#clock))), TURN_MILLIS, true)
   }
 
   /** If the server is full, gives up the connections that have been idle for at least this long. */
   over(leastMillis: number): void {
-    if (!this.#isFull || this.#pool._pendingQueue.length > 0) return
+    if (this.#fullSince === undefined || this.#pool._pendingQueue.length > 0) return
     const now = read(this.#clock)
     for (const { client } of [...this.#pool._idle]) {
       const vitals = (client as { [VITALS]?: Vitals })[VITALS]
