@@ -201,9 +201,9 @@ export class Membership implements MemberHost {
     this.#send(client, vitals, askWhether(client, told))
   }
 
-  /** An invocation has ended. The process may be frozen now, and no timer run for minutes. */
+  /** An invocation has ended. The process may be frozen now, and no timer run for minutes. In a new process, its look may not have been answered yet. */
   turnOver(): void {
-    this.turns.over(0)
+    this.turns.over(0, this.#awaitsTurn)
   }
 
   /** Has another member ended it, or has it ended by itself? Its pool opens another one when it needs it. */

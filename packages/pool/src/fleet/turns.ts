@@ -63,9 +63,9 @@ export class Turns {
     this.#timer = this.#clock.setTimer(() => this.#end(elapsedMillis(began, read(this.#clock))), TURN_MILLIS, true)
   }
 
-  /** If the server is full, gives up the connections that have been idle for at least this long. */
-  over(leastMillis: number): void {
-    if (this.#fullSince === undefined || this.#pool._pendingQueue.length > 0) return
+  /** If the server is full, gives up the connections that have been idle for at least this long. `isRefusing`: it was full a moment ago, and has not been looked at since. */
+  over(leastMillis: number, isRefusing = false): void {
+    if ((this.#fullSince === undefined && !isRefusing) || this.#pool._pendingQueue.length > 0) return
     const now = read(this.#clock)
     for (const { client } of [...this.#pool._idle]) {
       const vitals = (client as { [VITALS]?: Vitals })[VITALS]
