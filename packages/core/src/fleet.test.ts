@@ -39,6 +39,7 @@ describe('the option', () => {
   test.each([
     ['a number', 7, 'fleet'],
     ['an array', ['orders'], 'fleet'],
+    ['a string that is an object', new String('orders'), 'fleet'],
     ['no name', {}, 'fleet.name'],
     ['an empty name', '', 'fleet.name'],
     ['a space, which ends the name of the application', 'my orders', 'fleet.name'],
@@ -51,6 +52,8 @@ describe('the option', () => {
     ['more than PostgreSQL can have', { name: 'a', sessions: 300_000 }, 'fleet.sessions'],
     ['less than none', { name: 'a', keep: -1 }, 'fleet.keep'],
     ['a word', { name: 'a', keep: 'all' }, 'fleet.keep'],
+    ['a number that only a program would read', { name: 'a', sessions: '0x10' }, 'fleet.sessions'],
+    ['a number in powers of ten', { name: 'a', sessions: '1e2' }, 'fleet.sessions'],
     ['a misspelt part', { name: 'a', session: 5 }, 'fleet.session'],
   ])('refuses %s', (_what, given, option) => {
     expect(refusal(() => checkFleet(given)).option).toBe(option)
@@ -118,6 +121,9 @@ test.each([
   ['x.hyperdrive.local', 5432, 'Hyperdrive'],
   ['mine.proxy-abc123.us-east-1.rds.amazonaws.com', 5432, 'RDS Proxy'],
   ['mine.abc123.us-east-1.rds.amazonaws.com', 5432, undefined],
+  ['mine.proxy-abc123.cn-north-1.rds.amazonaws.com.cn', 5432, 'RDS Proxy'],
+  ['ep-cool-1-pooler.eu-central-1.aws.neon.tech.', 5432, "Neon's pooler"],
+  ['db.abc.supabase.co.', 6543, 'PgBouncer'],
   ['localhost', undefined, undefined],
 ])('%s at %s: %s', (host, port, pooler) => {
   expect(poolerAt(host, port)?.pooler).toBe(pooler)

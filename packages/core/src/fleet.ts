@@ -104,7 +104,7 @@ const ALLOWED = 'a name, or { name, sessions?, keep? }'
  */
 export function checkFleet(value: unknown): Fleet {
   const given = typeof value === 'string' ? { name: value } : value
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw refuse('fleet', value, ALLOWED)
+  if (typeof given !== 'object' || given === null || Array.isArray(given) || given instanceof String) throw refuse('fleet', value, ALLOWED)
   const { name, sessions, keep, ...others } = given as Partial<Record<string, unknown>>
   for (const other of Object.keys(others)) {
     const allowed = 'name, sessions, keep'
@@ -117,7 +117,7 @@ export function checkFleet(value: unknown): Fleet {
 
 function countOf(option: string, value: unknown, least: number): number | undefined {
   if (value === undefined || value === null) return undefined
-  const count = typeof value === 'string' && value.trim() !== '' ? Number(value) : value
+  const count = typeof value === 'string' && /^\s*\d+\s*$/.test(value) ? Number(value) : value
   // PostgreSQL's own limit, MAX_BACKENDS.
   if (typeof count === 'number' && Number.isInteger(count) && count >= least && count <= 262_143) return count
   throw refuse(`fleet.${option}`, value, `a whole number, from ${least} to 262143`)
@@ -203,17 +203,17 @@ const KEEP_IT = 'Leave the option out: the pooler shares the sessions.'
 const POOLERS: readonly PoolerRow[] = [
   {
     pooler: "Neon's pooler",
-    hosts: /^[^.]+-pooler\..*neon\.tech$/i,
+    hosts: /^[^.]+-pooler\..*neon\.tech\.?$/i,
     instead: `${KEEP_IT} Or take the direct address, without "-pooler".`,
   },
   {
     pooler: 'Supavisor',
-    hosts: /\.pooler\.supabase\.com$/i,
+    hosts: /\.pooler\.supabase\.com\.?$/i,
     instead: `${KEEP_IT} Or take the direct connection, db.PROJECT.supabase.co.`,
   },
-  { pooler: 'Hyperdrive', hosts: /\.hyperdrive\.local$/i, instead: KEEP_IT },
-  { pooler: 'RDS Proxy', hosts: /\.proxy-[a-z0-9]+\.[a-z0-9-]+\.rds\.amazonaws\.com$/i, instead: KEEP_IT },
-  { pooler: 'PgBouncer', hosts: /\.supabase\.co$/i, ports: [6543], instead: `${KEEP_IT} Or take port 5432.` },
+  { pooler: 'Hyperdrive', hosts: /\.hyperdrive\.local\.?$/i, instead: KEEP_IT },
+  { pooler: 'RDS Proxy', hosts: /\.proxy-[a-z0-9]+\.[a-z0-9-]+\.rds\.amazonaws\.com(\.cn)?\.?$/i, instead: KEEP_IT },
+  { pooler: 'PgBouncer', hosts: /\.supabase\.co\.?$/i, ports: [6543], instead: `${KEEP_IT} Or take port 5432.` },
 ]
 
 /**
@@ -221,7 +221,7 @@ const POOLERS: readonly PoolerRow[] = [
  * neondatabase/neon. So at these addresses the process id does not tell a pooler from a server. What is pooled has another name, see above. An address
  * without the endpoint's name is none of them: the endpoint in the option `options` may be the pooled one.
  */
-const INVENTED = /^ep-[^.]+\..*neon\.tech$/i
+const INVENTED = /^ep-[^.]+\..*neon\.tech\.?$/i
 
 /** Does the server's process id at this address differ from the one that the login tells, although no pooler is in between? */
 export function inventsProcessIds(host: string): boolean {

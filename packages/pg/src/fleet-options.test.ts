@@ -1,5 +1,6 @@
 /** The option `fleet` and what may not stand beside it. */
 
+import pg from 'pg'
 import { expect, test } from 'vitest'
 import { Pool, type PoolConfig } from './index.ts'
 
@@ -9,6 +10,7 @@ test.each([
   [{ fleet: 'x'.repeat(50), connectionString: 'postgres://h/d?application_name=a+shop' }, /too long for PostgreSQL by 1 byte/],
   [{ fleet: 'orders', trustMillis: 2000 }, /"trustMillis" is 2000, but may be at most 500 with "fleet"/],
   [{ fleet: 'orders', connectionString: 'postgres://u@ep-x-pooler.aws.neon.tech/d' }, /is Neon's pooler. Leave the option out/],
+  [{ fleet: 'orders', Client: () => new pg.Client() }, /"fleet" needs the class of its clients, and "Client" is a function/],
   [{ fleet: { name: 'orders', sessions: 0 } }, /"fleet.sessions" is 0, but must be a whole number, from 1/],
 ])('is refused when the pool is made: %o', (config, message) => {
   expect(() => new Pool(config as PoolConfig)).toThrow(message)

@@ -15,6 +15,7 @@ test('on Workers it is refused, with what to use instead', () => {
 
 test.each([
   ['by its host', { host: 'aws-0-eu-west-1.pooler.supabase.com' }],
+  ['by the host in the query of a URL', { connectionString: 'postgres://u:secret@localhost/d?host=aws-0-eu-west-1.pooler.supabase.com' }],
   ['by its URL', { connectionString: 'postgres://u:secret@aws-0-eu-west-1.pooler.supabase.com:5432/d' }],
 ])('a pooler is refused %s, and no password is told', (_how, where) => {
   const refusal = (() => {

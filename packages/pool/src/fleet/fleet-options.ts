@@ -45,7 +45,7 @@ export function fleetOf(config: Surroundings, trustMillis: number): JoinedFleet 
     options: given('options') ?? PGOPTIONS,
   })
   fleetNames(fleet, called)
-  const host = textOf(url?.hostname) ?? textOf(config.host) ?? PGHOST ?? ''
+  const host = textOf(url?.searchParams.get('host')) ?? textOf(url?.hostname) ?? textOf(config.host) ?? PGHOST ?? ''
   const found = poolerAt(host, Number(url?.port || config.port || PGPORT) || undefined)
   if (found) {
     throw new OptionError({

@@ -1,6 +1,8 @@
 /** What a pool does before it makes its first client: its clients are watched, and it joins its fleet, if the option names one. */
 
+import { OptionError } from '@thaw/core'
 import type { Memory } from '../connection/pool-context.ts'
+import { isWatched } from '../connection/vitals.ts'
 import { watchedClient } from '../connection/watched-client.ts'
 import type { Driver } from '../driver/driver.ts'
 import type { PeerPool, PendingItem } from '../driver/peer.ts'
@@ -26,6 +28,15 @@ export function joinFleet(
   const fleet = fleetOf(config, settings.trustMillis)
   const membership = fleet && new Membership(fleet, settings.clock, memory, new Turns(settings.clock, pool))
   const Watched = watchedClient(pool.Client === (Client as unknown) ? PoolClient : pool.Client)
+  if (membership && !isWatched((Watched as { prototype?: object }).prototype ?? {})) throw new OptionError(NOT_OURS)
   pool.Client = (membership ? memberClient(Watched, membership, settings) : Watched) as typeof pool.Client
   return membership
+}
+
+/** Nothing of ours can be sent on what it makes. */
+const NOT_OURS = {
+  option: 'Client',
+  allowed: 'a class that extends the driver\'s Client, with "fleet"',
+  message:
+    'Option "fleet" needs the class of its clients, and "Client" is a function that makes something else. Pass a class that extends Client, or leave one of the two out.',
 }
