@@ -87,6 +87,11 @@ test('a pooled address is refused, with what to use instead', () => {
 
 test('with keep: 0 nothing of ours keeps a compute awake', async () => {
   const sleeping = [createPool({ name: 'night', keep: 0 }), createPool({ name: 'night', keep: 0 })]
+  // The second is sent when the client has been handed out.
+  sleeping[0]?.on('connect', async (client) => {
+    await client.query("set timezone = 'UTC'")
+    await client.query('set work_mem = 5000')
+  })
   await sleeping[0]?.query('select 1')
   const client = await sleeping[1]?.connect()
   await client?.query('begin')
