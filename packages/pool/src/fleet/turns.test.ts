@@ -112,4 +112,14 @@ describe('a session that is always at work', () => {
     turns.learn(false, 10)
     expect(turns.isOver(vitals)).toBe(false)
   })
+
+  test('begins another turn when its process wakes up: a request does not lose it after the first of its statements', () => {
+    const { clock, turns, vitals } = busy()
+    turns.learn(true, 10)
+    clock.freeze(60_000)
+    turns.learn(true, 10)
+    expect(turns.isOver(vitals)).toBe(false)
+    clock.advance(1500)
+    expect(turns.isOver(vitals)).toBe(true)
+  })
 })

@@ -7,11 +7,15 @@ import { type Clock, elapsedMillis, type Reading, read, type Timer, TURN_MILLIS,
 import { VITALS, type Vitals } from '../connection/vitals.ts'
 import type { PeerPool, PendingItem } from '../driver/peer.ts'
 
+/** A pool that is at work on a crowded server looks more often. After a longer pause, in a frozen process above all, a request has just begun. */
+const SLEPT_MILLIS = 5000
+
 export class Turns {
   readonly #clock: Clock
   readonly #pool: PeerPool<PendingItem>
   /** Since when the server is known to be full. Undefined: it is not. */
   #fullSince: Reading | undefined
+  #learnedAt: Reading | undefined
   #turnMillis = 0
   /** On the monotonic clock. */
   #gaveUpAt = Number.NEGATIVE_INFINITY
@@ -30,7 +34,11 @@ export class Turns {
 
   /** The server has been looked at. `sessions`: how many there may be. */
   learn(isFull: boolean, sessions: number): void {
-    this.#fullSince = isFull ? (this.#fullSince ?? read(this.#clock)) : undefined
+    const now = read(this.#clock)
+    const hasSlept = this.#learnedAt !== undefined && elapsedMillis(this.#learnedAt, now) > SLEPT_MILLIS
+    this.#learnedAt = now
+    if (!isFull) this.#fullSince = undefined
+    else if (hasSlept || this.#fullSince === undefined) this.#fullSince = now
     this.#turnMillis = turnMillis(sessions, this.#clock.random())
     this.rested()
   }
