@@ -66,6 +66,16 @@ describe('an idle session', () => {
     expect(removed).toEqual([client])
   })
 
+  test('is given up at the end of an invocation where the server was full a moment ago, although it has not been looked at', () => {
+    for (const fleetName of ['resting', 'held']) {
+      const { turns, client, removed } = setUp({ fleetName })
+      turns.over(0)
+      expect(removed).toEqual([])
+      turns.over(0, true)
+      expect(removed).toEqual([client])
+    }
+  })
+
   test('is not given up while a caller of its own waits', () => {
     const { clock, turns, pool, removed } = setUp()
     pool._pendingQueue.push({})

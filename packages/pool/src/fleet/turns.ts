@@ -77,7 +77,9 @@ export class Turns {
     const now = read(this.#clock)
     for (const { client } of [...this.#pool._idle]) {
       const vitals = (client as { [VITALS]?: Vitals })[VITALS]
-      if (vitals?.state !== 'idle' || vitals.fleetName !== 'resting' || vitals.sessionState !== 'none') continue
+      // What has not been looked at may still have the name that it logged in with.
+      const isOurs = vitals?.fleetName === 'resting' || (isRefusing && vitals?.fleetName === 'held')
+      if (!isOurs || vitals.state !== 'idle' || vitals.sessionState !== 'none') continue
       if (elapsedMillis(vitals.idleSince, now) < leastMillis) continue
       this.#yielded++
       this.#pool._remove(client)
