@@ -2,7 +2,7 @@
  * A `Client` of the user's own that does not speak PostgreSQL's protocol: a mock of a unit test, an in-memory database (pg-mem's adapter names itself as its connection).
  *
  * What breaks: nothing. Such a client has no socket, so it cannot be watched, asked or destroyed. With plain `pg` it works for as long as the process lives. So it does with Thaw,
- * which trusts it: a probe would be written nowhere, or throw where nobody could catch it. (`@thaw/neon` makes its clients itself, as Neon's driver does.)
+ * which trusts it: a probe would be written nowhere, or throw where no caller could catch it. (`@thaw/neon` makes its clients itself, as Neon's driver does.)
  */
 
 import { EventEmitter } from 'node:events'

@@ -2,7 +2,7 @@
  * A function of `pool.transaction()` that goes on when its connection has been lost under a statement.
  *
  * What breaks: the connection. The function catches the error, as it would that of an optional statement, and returns a moment later. With plain `pg` COMMIT then fails
- * at once. So it must with Thaw, which runs the function again: nobody waits for an answer, or for an end, on a connection that has ended.
+ * at once. So it must with Thaw, which runs the function again: no caller waits for an answer, or for an end, on a connection that has ended.
  */
 
 import { Pool as NeonPool } from '@thaw/neon'
@@ -69,7 +69,7 @@ describe.each(['@thaw/pg', '@thaw/neon'] as const)('%s: a function that', (drive
       if (runs === 1) await lose(client)
       return runs
     })
-    // Whoever waits for the only connection is served meanwhile.
+    // The next caller, who waits for the only connection, is served meanwhile.
     const other: Promise<pg.QueryResult> = pool.query('SELECT 1 AS one')
     expect(await work).toBe(2)
     expect((await other).rows).toEqual([{ one: 1 }])

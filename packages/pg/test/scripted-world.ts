@@ -36,7 +36,7 @@ const TROUBLED_MILLIS = 10_000
 /** Shorter: a caller that waits behind a statement that is never answered must still get its connection. */
 const QUERY_MILLIS = 8000
 const PATIENCE_MILLIS = 150_000
-/** Longer: each statement that a client is released under ends, or is ended, by itself. Nobody may wait for what is past. */
+/** Longer: each statement that a client is released under ends, or is ended, by itself. No caller may wait for what is past. */
 const NEVER_MILLIS = 600_000
 
 /** Plays a program on the pool that `make` makes. */

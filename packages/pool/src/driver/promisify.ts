@@ -16,7 +16,7 @@ export function promisify<T>(PromiseClass: PromiseConstructor, callback: Callbac
   const result = new PromiseClass<T>((resolve) => {
     let isSettled = false
     settle = (error, value) => {
-      // A wrapper of the user's may call back twice, and nobody would handle the second failure.
+      // A wrapper of the user's may call back twice, and the second failure would be handled nowhere.
       if (isSettled) return
       isSettled = true
       if (error) failAtCaller(PromiseClass, error, resolve)
