@@ -88,7 +88,7 @@ test('a pooled address is refused, with what to use instead', () => {
 test('with keep: 0 nothing of ours keeps a compute awake', async () => {
   const sleeping = [createPool({ name: 'night', keep: 0 }), createPool({ name: 'night', keep: 0 })]
   // The second is sent when the client has been handed out.
-  sleeping[0]?.on('connect', async (client) => {
+  sleeping[0]?.on('connect', async (client: stock.PoolClient) => {
     await client.query("set timezone = 'UTC'")
     await client.query('set work_mem = 5000')
   })
