@@ -14,6 +14,7 @@ afterAll(() => server.close())
 
 const PATH = "set search_path = 'public'"
 const ZONE = "set timezone = 'UTC'"
+const NAME = "set application_name = 'svc'"
 const awaiting =
   (...texts: string[]) =>
   async (client: PoolClient) => {
@@ -21,19 +22,20 @@ const awaiting =
   }
 
 describe('a session', () => {
-  test.each<[string, (client: PoolClient) => unknown]>([
+  test.each<[string, (client: PoolClient) => unknown, front?: string]>([
     ['that awaits two statements', awaiting(PATH, ZONE)],
+    ['that changes the name after an await', awaiting(PATH, NAME), 'svc '],
     ['that sends the second in a callback', (client) => client.query(PATH, () => client.query(ZONE, () => {}))],
     ['that sends a moment later', (client) => void setImmediate(() => void client.query(ZONE))],
-  ])('may rest beside a listener %s', { timeout: PATIENT }, async (_how, listener) => {
+  ])('may rest beside a listener %s', { timeout: PATIENT }, async (_how, listener, front = '') => {
     await using scene = openScene(server)
     const pool = scene.member()
     pool.on('connect', listener)
     await pool.query('select 1')
-    await vi.waitFor(async () => expect(await scene.names()).toEqual([`fleet:${scene.fleet}`]), PATIENCE)
+    await vi.waitFor(async () => expect(await scene.names()).toEqual([`${front}fleet:${scene.fleet}`]), PATIENCE)
     // A caller's own counts as ever.
     await pool.query(ZONE)
-    await vi.waitFor(async () => expect(await scene.names()).toEqual([`fleet:${scene.fleet}*`]), PATIENCE)
+    await vi.waitFor(async () => expect(await scene.names()).toEqual([`${front}fleet:${scene.fleet}*`]), PATIENCE)
   })
 
   test.each<[string, (pool: ReturnType<ReturnType<typeof openScene>['member']>) => Promise<unknown>]>([
