@@ -1,7 +1,6 @@
 /** Members at an address where PostgreSQL itself has not answered yet: what waits for the first look, and what must not be written before its answer. */
 
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPooler, startPostgres } from '@thaw/testkit'
-import stock from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Pool, type PoolClient, type PoolConfig } from './index.ts'
 
@@ -136,53 +135,5 @@ describe("a pooler's session", () => {
     expect(pooler.bytesDropped).toBe(0)
     expect(pool.stats()).toMatchObject({ connected: 1, fleetTrouble: 1, fleet: { looks: 0 } })
     await endPools()
-  })
-})
-
-describe('an abort while the look in front of the statement runs', () => {
-  const SLEEP = 'select pg_sleep(60)'
-  const LOOK = 'WITH me AS MATERIALIZED'
-
-  /** The look needs to see the roles, the statement does not. */
-  async function lockRoles() {
-    const client = new stock.Client({ connectionString: server.url })
-    await client.connect()
-    await client.query('begin')
-    await client.query('lock table pg_catalog.pg_authid in access exclusive mode')
-    /** How many sessions are at that work? No other client sees them meanwhile: it could not log in. */
-    const working = async (work: string, waitsFor = '') => {
-      // Or else it is what it was at first in this transaction.
-      await client.query('select pg_stat_clear_snapshot()')
-      const { rowCount } = await client.query(
-        `select from pg_stat_activity where state = 'active' and pid <> pg_backend_pid() and query like $1 and coalesce(wait_event_type, '') like $2`,
-        [`%${work}%`, `${waitsFor}%`],
-      )
-      return rowCount
-    }
-    return { client, working, [Symbol.asyncDispose]: () => client.end() }
-  }
-
-  test.each([
-    ['the look is answered', true],
-    ['the look is not, so the first request strikes that', false],
-  ])('ends the statement: %s', { timeout: PATIENT }, async (_what, isAnswered) => {
-    const first = member()
-    await first.query('select 1')
-    await vi.waitFor(() => expect(first.stats().fleet?.looks).toBe(1), PATIENCE)
-    const client = await member().connect()
-    client.on('error', () => {})
-    await using locker = await lockRoles()
-    const abort = new AbortController()
-    const answer = client.query({ text: SLEEP, signal: abort.signal })
-    answer.catch(() => {})
-    await vi.waitFor(async () => expect(await locker.working(LOOK, 'Lock')).toBe(1), PATIENCE)
-    abort.abort(new Error('mine'))
-    if (isAnswered) await locker.client.query('rollback')
-    await expect(answer).rejects.toThrow('mine')
-    client.release(true)
-    await vi.waitFor(async () => {
-      expect(await locker.working('pg_sleep')).toBe(0)
-      expect(await locker.working(LOOK)).toBe(0)
-    }, PATIENCE)
   })
 })
