@@ -163,3 +163,14 @@ test('the stream of a connection is a getter: each has its own row', async () =>
   })
   for (let round = 0; round < 3; round++) expect((await Promise.all(TEN.map(ask))).map(({ rows }) => rows[0].n)).toEqual(TEN)
 })
+
+test('a statement that is nothing but a comment is answered in its turn', async () => {
+  createPool({ share: true })
+  const ping = () => pool.query({ name: 'ping', text: '-- ping' })
+  await pool.query('select 1')
+  for (const one of [ping, () => ask(0)]) for (const _ of TEN) await Promise.all([one(), one()])
+  const pings = TEN.slice(0, 4).map(ping)
+  const answers = await Promise.all(TEN.map(ask))
+  expect((await Promise.all(pings)).map(({ rows }) => rows)).toEqual([[], [], [], []])
+  expect(answers.map(({ rows }) => rows[0].n)).toEqual(TEN)
+})

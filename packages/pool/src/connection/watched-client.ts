@@ -159,8 +159,8 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     #query(attached: Attached, config: object | string, values: unknown, callback: unknown): unknown {
-      const own = typeof config === 'object' ? (config as QueryBounds) : undefined
-      const listened = noteSessionState(this.#self, attached.vitals, attached.host, own ? (own as { text?: unknown }).text : config)
+      const own = typeof config === 'object' ? (config as QueryBounds & { text?: unknown }) : undefined
+      const listened = noteSessionState(this.#self, attached.vitals, attached.host, own ? own.text : config)
       const bounds = boundsOf(own, this.#queryTimeoutMillis, attached.vitals.ledger?.begins ?? beginsWithProof(attached.vitals))
       if (!bounds && this._queryable && !attached.vitals.sent && !listened) return this.#pass(config, values, callback)
       const plain = typeof config === 'object' && 'query_timeout' in config ? withoutTimeout(config) : config
@@ -350,7 +350,7 @@ function extend(Base: ClientClass): ClientClass {
       if (held) super._handleErrorMessage(held)
       if (!attached) return super._handleReadyForQuery(message)
       const { vitals } = attached
-      const { owed, status } = vitals
+      const { owed, status, ledger } = vitals
       // After the end of its statement, no piggybacked probe is answered any more: its Parse has failed, with the rest of the write.
       vitals.owed = undefined
       // Between a login and a statement the server sends nothing by itself. Whose message this is, and whose the next ones are, is unknown.
@@ -358,9 +358,7 @@ function extend(Base: ClientClass): ClientClass {
       noteReady(vitals, attached.host.clock, message)
       // Not for pg, which would take it for the answer to a statement that was sent behind the probe.
       if (owed?.to === 'probe') return owed.answered()
-      const { ledger } = vitals
-      if (ledger) ledger.ready(message, () => super._handleReadyForQuery(message))
-      else super._handleReadyForQuery(message)
+      return ledger ? ledger.ready(message, () => super._handleReadyForQuery(message)) : super._handleReadyForQuery(message)
     }
 
     override async _handleAuthSASLContinue(message: { readonly data: string }): Promise<void> {
@@ -391,6 +389,11 @@ function extend(Base: ClientClass): ClientClass {
       // Here pg sends its Sync.
       if (this.#attached) this.#attached.vitals.unsynced = undefined
       super._handleCommandComplete(message)
+      this.#attached?.vitals.ledger?.completed()
+    }
+
+    override _handleEmptyQuery(message: object): void {
+      super._handleEmptyQuery(message)
       this.#attached?.vitals.ledger?.completed()
     }
   }

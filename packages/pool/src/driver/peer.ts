@@ -109,6 +109,8 @@ export interface PeerClientBase {
   _errorAllQueries(error: Error): void
   _handleErrorMessage(message: Error): void
   _handleCommandComplete(message: { text: string }): void
+  /** In place of CommandComplete, where a text is nothing but comments. */
+  _handleEmptyQuery(message: object): void
   _handleDataRow(message: { readonly fields: readonly unknown[] }): void
   _handleNotice(message: object): void
   _handleParseComplete(message: object): void
