@@ -180,6 +180,22 @@ describe('a statement by itself', () => {
     await plain.end()
   })
 
+  test('whose value sends another one while it is written does not mix with it', PATIENCE, async () => {
+    const drivers = [new stock.Pool({ connectionString: server.url, max: 2 }), createPool({ share: false, max: 2 })]
+    for (const two of drivers) {
+      const clients = await Promise.all([two.connect(), two.connect()])
+      for (const client of clients) client.release()
+      const inner: Promise<stock.QueryResult>[] = []
+      const asks = (n: number) => ({ toPostgres: () => inner.push(two.query('select $1::int as n', [n])) && `outer ${n}` })
+      for (const n of [1, 2, 3]) {
+        const { rows } = await two.query('select $1::text as a, $2::text as b, $3::text as c', ['first', asks(n), 'third'])
+        expect(rows).toEqual([{ a: 'first', b: `outer ${n}`, c: 'third' }])
+      }
+      expect((await Promise.all(inner)).map(({ rows }) => rows[0].n)).toEqual([1, 2, 3])
+    }
+    await drivers[0]?.end()
+  })
+
   test('whose value cannot be sent fails by itself, and the next one is answered', PATIENCE, async () => {
     createPool()
     const secret = {

@@ -21,6 +21,7 @@ import { createWaiter, WaitQueue } from './checkout/wait-queue.ts'
 import { WrappedPool, wrappersOf } from './checkout/wrapped-pool.ts'
 import { type Dial, Dialer, type DialHost } from './connect/dialer.ts'
 import { type Hand, openClient } from './connect/new-client.ts'
+import { isWriting } from './connection/one-write.ts'
 import { createPoolContext, forgetServer, type PoolContext } from './connection/pool-context.ts'
 import { watchQuery } from './connection/unseen.ts'
 import { runIn } from './driver/async-context.ts'
@@ -265,9 +266,9 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       return () => this.#waiting.leave(waiter)
     }
 
-    /** Not if another caller waits already, or if `connect` is wrapped. */
+    /** Not if another caller waits already, if `connect` is wrapped, or in the middle of another statement. */
     #takeNow(callback: ConnectCallback): boolean {
-      if (this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT || wrappers.connect()) return false
+      if (this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT || wrappers.connect() || isWriting()) return false
       this.#invocations.join()
       return this.#checkout.takeNow(acquires.isHeard ? traceAtOnce(this, callback) : callback)
     }

@@ -27,13 +27,35 @@ export function inOneWrite(
   const { connection } = client
   const query = queuedQueriesOf(client)[0]
   const isPrepared = query?.requiresPreparation?.()
-  if (isPrepared === undefined || !(isPrepared || record.reader)) return send()
+  // A cursor has values, too.
+  if (isPrepared === undefined) return whileWriting(send)
+  if (!(isPrepared || record.reader)) return send()
   if (record.oneWrite?.stream !== connection.stream) record.oneWrite = new OneWrite(connection.stream)
   record.oneWrite.during(connection, send)
   if (record.oneWrite.isWhole) return
   if (query?.rows) record.unsynced = query
   // What a wrapper of the user's puts off is answered behind whatever is sent now.
   record.reader = undefined
+}
+
+let isAtWork = false
+
+/**
+ * Is a statement being made into messages? pg-protocol has one buffer for all connections, and calls code of the user's meanwhile (`toPostgres()` of a value): what that sends must
+ * wait until the buffer is free.
+ */
+export function isWriting(): boolean {
+  return isAtWork
+}
+
+function whileWriting(work: () => void): void {
+  const before = isAtWork
+  isAtWork = true
+  try {
+    work()
+  } finally {
+    isAtWork = before
+  }
 }
 
 /** More than this goes out in the pieces that pg made: a copy would cost more than it saves. */
@@ -62,7 +84,7 @@ export class OneWrite {
     this.#isOver = false
     putStream(connection, this as unknown as PeerStream)
     try {
-      work()
+      whileWriting(work)
     } finally {
       putStream(connection, this.stream)
       this.#isOver = true
