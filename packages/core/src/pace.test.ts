@@ -86,3 +86,16 @@ test('from the first answers on', () => {
   for (const millis of [2, 14, 12, 10, 16]) for (const text of [TEXT, 'select 2']) paces.learn(text, millis)
   expect([paces.isSlow(TEXT), paces.isSlow('select 2')]).toEqual([false, false])
 })
+
+test('one in ten takes long, and no other text is faster: slow, until they stop', () => {
+  const paces = createPaces()
+  for (let turn = 0; turn < 100; turn++) paces.learn(TEXT, 1)
+  const slow: boolean[] = []
+  for (let turn = 0; turn < 200; turn++) {
+    paces.learn(TEXT, turn % 10 === 0 ? 200 : 1)
+    if (turn > 20) slow.push(paces.isSlow(TEXT))
+  }
+  expect(slow).not.toContain(false)
+  for (let turn = 0; turn < 50; turn++) paces.learn(TEXT, 1)
+  expect(paces.isSlow(TEXT)).toBe(false)
+})

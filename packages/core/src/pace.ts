@@ -15,12 +15,17 @@ const ALPHA = 1 / 8
 const OVERALL_ALPHA = 1 / 32
 /** The shortest round trip that was seen is forgotten slowly: the way may have become longer. */
 const FLOOR_ALPHA = 1 / 256
+/** A text of which one in twenty takes longer than `SLOW_MILLIS` is slow as well: those behind would wait for these. Two of the last 32; one may have been a stall of the machine's. */
+const OFTEN = 1 / 20
+const OFTEN_ALPHA = 1 / 32
 const MOST_TEXTS = 1000
 
 /** What was learned of one text. */
 export interface Pace {
   /** For how long the server usually works on it. Undefined: it was never answered. */
   millis: number | undefined
+  /** Which share of its answers took long, of late: by a parameter, or a lock. */
+  slowShare: number
 }
 
 /** What was learned of texts. */
@@ -61,7 +66,7 @@ class PaceBook implements Paces {
   of(text: string): Pace {
     const known = this.#young.get(text)
     if (known) return known
-    const pace = this.#old.get(text) ?? { millis: undefined }
+    const pace = this.#old.get(text) ?? { millis: undefined, slowShare: 0 }
     if (text.length <= LONGEST_REMEMBERED) this.#remember(text, pace)
     return pace
   }
@@ -74,8 +79,8 @@ class PaceBook implements Paces {
     this.#young.set(text, pace)
   }
 
-  isSlow({ millis }: Pace): boolean {
-    if (millis === undefined || millis > SLOW_MILLIS) return true
+  isSlow({ millis, slowShare }: Pace): boolean {
+    if (millis === undefined || millis > SLOW_MILLIS || slowShare > OFTEN) return true
     return millis > QUICK_MILLIS && millis > SLOW_RATIO * this.#overallMillis
   }
 
@@ -89,6 +94,7 @@ class PaceBook implements Paces {
     // The first ones count alike: on a machine that is busy from the start all of them take long.
     this.#answers++
     this.#overallMillis += Math.max(OVERALL_ALPHA, 1 / this.#answers) * (sample - this.#overallMillis)
+    pace.slowShare += OFTEN_ALPHA * (Number(sample > SLOW_MILLIS) - pace.slowShare)
     pace.millis = pace.millis === undefined ? sample : pace.millis + ALPHA * (sample - pace.millis)
   }
 }
