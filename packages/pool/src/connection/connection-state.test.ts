@@ -6,6 +6,8 @@ import { type ConnectionState, enter, illegalMoves } from './connection-state.ts
 function createClient() {
   let isDestroyed = false
   const stream = {
+    write() {},
+    on() {},
     destroy() {
       isDestroyed = true
     },
