@@ -26,14 +26,14 @@ test("a proxy's last words under a write that is stored: Neon's driver tells of 
   const plain = new stock.Pool({ connectionString: neon.url })
   plain.on('error', () => {})
   await plain.query('select 1')
-  neon.compute.loseNextAnswer({ containing: 'insert', errorResponse })
+  neon.compute.loseNextAnswer({ containing: 'insert', errorResponse, until: 'ready-for-query' })
   await expect(plain.query(INSERT, ['plain'])).rejects.toMatchObject({ name: 'error', code: 'XX000' })
   expect(await stored('plain')).toBe(1)
   await plain.end()
 
   createPool()
   await pool.query('select 1')
-  neon.compute.loseNextAnswer({ containing: 'insert', errorResponse })
+  neon.compute.loseNextAnswer({ containing: 'insert', errorResponse, until: 'ready-for-query' })
   const error: Error = await pool.query(INSERT, ['thaw']).then(
     () => new Error('It was answered'),
     (lost: Error) => lost,
