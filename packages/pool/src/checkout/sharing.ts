@@ -60,8 +60,6 @@ const ALPHA = 1 / 8
 /** So much goes out in one write, on one connection, before another is looked for: a write costs our thread, and the server's, more than a quick read does. */
 const MOST_IN_A_WRITE = 16
 const MOST_MILLIS_IN_A_WRITE = 4
-/** An answer that has not come by then was lost with its connection. */
-const ASK_AGAIN_MILLIS = 1000
 
 export class Sharing implements LedgerHost {
   readonly paces: Paces = createPaces()
@@ -71,8 +69,8 @@ export class Sharing implements LedgerHost {
   #isServing = false
   /** Code of the user's puts off what is sent: the order of the answers is not that of the calls. */
   #isDeferred = false
+  /** A caller would have shared: what each connection leads to is asked from now on. */
   #wantsProof = false
-  #askedAt = Number.NEGATIVE_INFINITY
   /** The connection on which a write goes out at the end of this tick, and what is in it. */
   #gathering: PeerClient | undefined
   #gathered = 0
@@ -122,7 +120,7 @@ export class Sharing implements LedgerHost {
   gather(reader: Reader, client: PeerClient, vitals: Vitals, release: Release): Placed | undefined {
     if (!vitals.wasShared) return undefined
     vitals.wasShared = false
-    if (!this.#mayShare() || !this.#isQuiet(client) || activeQueryOf(client)) return undefined
+    if (!this.#mayShare() || !this.#isProven(vitals) || !this.#isQuiet(client) || activeQueryOf(client)) return undefined
     if (!shareableOf(reader, this.#host.checks.classify, this.paces)) return undefined
     const ledger = new Ledger(this, client, vitals, undefined, release)
     return { ledger, at: Math.max(this.#host.checks.lookedAt, vitals.provenAt.mono) }
@@ -158,17 +156,25 @@ export class Sharing implements LedgerHost {
     if (this.#host.pool._pendingQueue.length > 0) this.serve()
   }
 
-  /** Must it be detected, with the statement that goes out next, what is at the other end? A caller would share. Asked again after a while, if no answer came. */
-  get asks(): boolean {
-    return this.#wantsProof && this.#host.memory.isDirect === undefined && this.clock.mono() - this.#askedAt > ASK_AGAIN_MILLIS
+  /**
+   * Must it be detected, with this read, what is at the other end? Callers would share. Each connection is asked about once: the same address may lead to
+   * PostgreSQL first, and to a pooler later.
+   */
+  asks(reader: Reader, vitals: Vitals): boolean {
+    if (!this.#wantsProof || vitals.leadsTo !== undefined || this.#host.memory.isDirect === false) return false
+    return shareableOf(reader, this.#host.checks.classify, this.paces) !== null
   }
 
   /** The caller that calls asks. Returns what to call with the answer. */
-  ask(client: PeerClient): (pid: number) => void {
-    this.#askedAt = this.clock.mono()
+  ask(client: PeerClient, vitals: Vitals): (pid: number) => void {
+    const { memory } = this.#host
+    vitals.leadsTo = 'asked'
     return (pid) => {
-      this.#wantsProof = false
-      this.#host.memory.isDirect ??= pid > 0 && pid === client.processID
+      const isDirect = pid > 0 && pid === client.processID
+      vitals.leadsTo = isDirect ? 'postgres' : 'pooler'
+      // One pooler is enough: others may come.
+      if (isDirect) memory.isDirect ??= true
+      else memory.isDirect = false
       this.serve()
     }
   }
@@ -199,15 +205,13 @@ export class Sharing implements LedgerHost {
    * @param before how many wait in front of it: each of them gets the connection that would be free first.
    */
   place(reader: Reader, before: number): Placed | undefined {
-    const { pool, checks, memory } = this.#host
+    const { pool, checks } = this.#host
     if (!this.#isUnwatched()) return undefined
     const read = shareableOf(reader, checks.classify, this.paces)
     if (!read) return undefined
-    if (!this.#mayShare()) {
-      // The caller that is alone does not ask.
-      this.#wantsProof ||= memory.isDirect === undefined && (before > 0 || pool._clients.length > pool._idle.length)
-      return undefined
-    }
+    // The caller that is alone does not ask.
+    this.#wantsProof ||= this.#host.settings.share === 'auto' && (before > 0 || pool._clients.length > pool._idle.length)
+    if (!this.#mayShare()) return undefined
     const dialling = this.#host.dialer.outstanding
     const now = this.clock.mono()
     const lane = this.#lane(read, Math.max(0, before - dialling), now)
@@ -230,6 +234,11 @@ export class Sharing implements LedgerHost {
   #mayShare(): boolean {
     const { settings, memory } = this.#host
     return !this.#isDeferred && this.#isUnwatched() && (settings.share !== 'auto' || memory.isDirect === true)
+  }
+
+  /** Is what it leads to known to be PostgreSQL itself? What others at the same address lead to proves nothing. */
+  #isProven({ leadsTo }: Vitals): boolean {
+    return leadsTo === 'postgres' || this.#host.settings.share !== 'auto'
   }
 
   #isUnwatched(): boolean {
@@ -298,6 +307,7 @@ export class Sharing implements LedgerHost {
     if (
       vitals.state !== 'in use' ||
       !vitals.isPoolQuery ||
+      !this.#isProven(vitals) ||
       vitals.sessionState !== 'none' ||
       vitals.owed ||
       !this.#host.checks.isSound(vitals, now)

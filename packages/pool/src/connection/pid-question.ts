@@ -15,16 +15,23 @@ interface Answers {
   handleCommandComplete?(...values: unknown[]): void
 }
 
-/** The first row that comes, and the first end, are not the statement's. It has no name: that something was parsed is nothing to it. */
+/** The first row that comes, and the first end, are not the statement's; nor is it the statement's name that is parsed first. */
 export function expectPid(client: object, vitals: Vitals): void {
   const answers = activeQueryOf(client) as Answers | undefined
   const told = vitals.askPid
   vitals.askPid = undefined
   if (!answers || !told) return
+  vitals.owed ??= { to: 'piggybacked', answered() {} }
   answers.handleDataRow = ({ fields: [pid] }) => told(Number(String(pid)))
   answers.handleCommandComplete = () => {
     // Behind what was put in front are the class's own.
     delete answers.handleDataRow
     delete answers.handleCommandComplete
   }
+}
+
+/** The statement that was to carry it was refused, unsent: no other carries it. False: the statement's end is not dealt with by that. */
+export function withdrawQuestion(vitals: Vitals): false {
+  vitals.askPid = undefined
+  return false
 }

@@ -112,6 +112,8 @@ export class Vitals {
   backend: KnownBackend | undefined = undefined
   /** The next statement has the question in front of it which backend answers; see `pid-question.ts`. */
   askPid: ((pid: number) => void) | undefined = undefined
+  /** What that question found. Undefined: it has not been asked on it. */
+  leadsTo: 'asked' | 'postgres' | 'pooler' | undefined = undefined
   /** Does a caller's statement leave session state (SET, LISTEN, PREPARE, …), which dies with the connection? And has one done so? */
   sessionState: 'none' | 'left' | 'lost' = 'none'
   /** The call that has it, while its answer is awaited and others may share the connection. Set where reads share, see `Sharing`. */

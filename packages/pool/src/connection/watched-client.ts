@@ -276,7 +276,7 @@ function extend(Base: ClientClass): ClientClass {
       if (front) stream.write(front)
       inOneWrite(this.#self, vitals, () => super._pulseQueryQueue())
       if (isFlight) stream.uncork?.()
-      if (askPid) expectPid(this, vitals)
+      if (front === PID_QUESTION) expectPid(this, vitals)
       // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
       // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
       sending.isRefused = stream.errored != null

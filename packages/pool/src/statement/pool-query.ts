@@ -18,6 +18,7 @@ import type pg from 'pg'
 import { LEFT_OPEN } from '../connection/client-messages.ts'
 import { isInterruption } from '../connection/interruption.ts'
 import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connection/lost-statement.ts'
+import { withdrawQuestion } from '../connection/pid-question.ts'
 import type { SharedConnection } from '../connection/shared-connection.ts'
 import { statements, tracePoolStatement } from '../connection/traced-client.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
@@ -149,20 +150,19 @@ export class PoolQueries {
     if (sharing && !call.secondTry) {
       if (this.#shared && sendShared(call, sharing.gather(call, client, vitals, release), this.#shared)) return
       sharing.began(call, vitals, release)
-      if (sharing.asks) return this.#runAsking(call, client, release, vitals, sharing.ask(client))
+      if (sharing.asks(call, vitals)) return this.#runAsking(call, client, release, vitals, sharing.ask(client, vitals))
     }
     this.#runAs(call, client, release, vitals)
   }
 
   /** Which backend answers is asked in the same flight, where the statement can be sent so; or else in front of it. */
   #runAsking(call: Call, client: PeerClient, release: Release, vitals: Vitals, told: (pid: number) => void): void {
-    const isNamed = typeof call.text !== 'string' && (call.text as { name?: unknown } | null)?.name
-    if (!isNamed && mayPiggyback(call.text, call.values, this.#modes)) {
+    if (mayPiggyback(call.text, call.values, this.#modes)) {
       vitals.askPid = told
       const text = asPiggybacked(call.text, call.values)
       const asked = { ...call, text, values: text === call.text ? call.values : undefined }
       vitals.reader = asked
-      return void this.#runAs(asked, client, release, vitals)
+      return void this.#runAs(asked, client, release, vitals, () => withdrawQuestion(vitals))
     }
     vitals.reader = undefined
     // The answer comes in the context in which the connection was opened, and tracing tools look at the statement's.
