@@ -4,6 +4,7 @@
 
 import { type PostgresServer, startPooler, startPostgres } from '@thaw/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { HALF_PROMISES } from './half-promises.ts'
 import { ONCE_PROMISES } from './once-promises.ts'
 import { PROMISES } from './promises.ts'
 
@@ -18,4 +19,9 @@ test.each(Object.entries({ ...PROMISES, ...ONCE_PROMISES }))('%s', async (_name,
   await using pooler = await startPooler(server)
   await keep(pooler, server)
   expect(pooler.bytesDropped).toBe(0)
+})
+
+test.each(Object.entries(HALF_PROMISES))('%s', async (_name, keep) => {
+  await using pooler = await startPooler(server, { sessions: 4 })
+  await keep(pooler, server)
 })

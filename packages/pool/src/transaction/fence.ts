@@ -5,6 +5,7 @@ import { BACKEND_START } from '../connection/known-backend.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { ageMillis, type Backend, question, type UnaskedBackend, unaskedBackend } from './backend.ts'
+import { BY_TAG, type FlightTag } from './flight-tag.ts'
 
 /** What is known of the session that was lost. */
 export interface LostSession {
@@ -14,6 +15,8 @@ export interface LostSession {
   /** Behind a pooler a backend may serve another client by now: it is ended only while it is in this very transaction. */
   readonly isDirect: boolean
   readonly xid: bigint | null | undefined
+  /** What its flight was marked with: found also where its backend is not known. */
+  readonly tag?: FlightTag | undefined
 }
 
 /** By what its client knew. */
@@ -45,17 +48,21 @@ function fenceOf(
 }
 
 /** Is it known which one it is? */
-export function canFence({ backend, unasked, isDirect, xid }: LostSession): boolean {
+export function canFence({ backend, unasked, isDirect, xid, tag }: LostSession): boolean {
+  if (tag) return true
   return backend?.startedAt ? isDirect || Boolean(xid) : unasked !== undefined
 }
 
 /** Ends it, as far as can be. What the server refuses changes nothing: a statement that waits for a lock waits as it would have. */
 export async function fence(client: PeerClient, lost: LostSession, clock: Clock, timeoutMillis: number): Promise<void> {
-  const statement = fenceOf(lost, clock)
-  if (!statement) return
-  try {
-    await question(client, { ...statement, query_timeout: timeoutMillis })
-  } catch (error) {
-    if (!('severity' in (error as Error))) throw error
+  // A backend that has not read its flight yet has no tag: so where both are known both are tried.
+  const statements = [fenceOf(lost, clock), lost.tag && { text: BY_TAG, values: lost.tag }]
+  for (const statement of statements) {
+    if (!statement) continue
+    try {
+      await question(client, { ...statement, query_timeout: timeoutMillis })
+    } catch (error) {
+      if (!('severity' in (error as Error))) throw error
+    }
   }
 }

@@ -1,6 +1,7 @@
 /** The table of idempotency keys: its SQL, which its user runs, and what is asked of it. */
 
 import type { RowSource } from '@thaw/core'
+import { tagging } from './flight-tag.ts'
 
 /** Its name. It is looked for in the `search_path`, as any other table. */
 export const KEY_TABLE = 'thaw_idempotency'
@@ -36,16 +37,33 @@ COMMENT ON TABLE ${KEY_TABLE} IS 'Idempotency keys of Thaw. Keys that carry thei
 `
 
 /** Stored with the write or not at all. Fails if the key is taken. */
-export const CLAIM: string = `INSERT INTO ${KEY_TABLE} (key, fingerprint, state, key_time) VALUES ($1, $2, 'done', to_timestamp($3::float8 / 1000))`
+export const CLAIM: string = claim("'done'")
+/** The same, by which its backend is found again. */
+export const TAGGED_CLAIM: string = claim(`CASE WHEN ${tagging(4)} THEN 'done' END`)
+
+function claim(state: string): string {
+  return `INSERT INTO ${KEY_TABLE} (key, fingerprint, state, key_time) VALUES ($1, $2, ${state}, to_timestamp($3::float8 / 1000))`
+}
 
 /** Fails, by a division by zero, unless the tombstone is there and of that generation: what fails takes the write with it. */
-export const TAKE_OVER: string = `WITH taken AS (UPDATE ${KEY_TABLE} SET state = 'done', stored_at = now() WHERE key = $1 AND fingerprint = $2 AND state = 'void' AND generation = $3::int RETURNING 1)
+export const TAKE_OVER: string = takeOver('')
+export const TAGGED_TAKE_OVER: string = takeOver(` AND ${tagging(4)}`)
+
+function takeOver(tagged: string): string {
+  return `WITH taken AS (UPDATE ${KEY_TABLE} SET state = 'done', stored_at = now() WHERE key = $1 AND fingerprint = $2 AND state = 'void' AND generation = $3::int${tagged} RETURNING 1)
 SELECT 1 / (SELECT count(*) FROM taken)::int AS taken`
+}
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 export const NOT_TAKEN = '22012'
 
-/** Waits for a transaction that is about to store the key. A row comes back where it was not stored, and from now on never will be; none where it was. */
-export const TOMBSTONE: string = `INSERT INTO ${KEY_TABLE} AS it (key, fingerprint, state, key_time) VALUES ($1, $2, 'void', to_timestamp($3::float8 / 1000))
+/** How long a tombstone waits for the key's row: less than its question waits for the answer, so that no session is left behind at the server. */
+const TOMBSTONE_MILLIS = 2_500
+/** PostgreSQL's lock_not_available: another session still holds the key's row. */
+export const ROW_HELD = '55P03'
+
+/** Waits for a transaction that is about to store the key. A row comes back where it was not stored, and from now on never will be; none where it was. The bound holds for this one statement. */
+export const TOMBSTONE: string = `INSERT INTO ${KEY_TABLE} AS it (key, fingerprint, state, key_time)
+VALUES ($1, $2, CASE WHEN set_config('lock_timeout', '${TOMBSTONE_MILLIS}', true) IS NOT NULL THEN 'void' END, to_timestamp($3::float8 / 1000))
 ON CONFLICT (key) DO UPDATE SET generation = it.generation + 1 WHERE it.state = 'void'
 RETURNING fingerprint, state, generation::text`
 

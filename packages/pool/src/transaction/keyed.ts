@@ -26,8 +26,22 @@ import { knownBackend, question, RAW, tellsNothing, vitalsOf } from './backend.t
 import { flyBounded } from './bounded-flight.ts'
 import { fence, type LostSession, lostSession } from './fence.ts'
 import { type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
+import { type FlightTag, isTagRefused, tagOf } from './flight-tag.ts'
 import { bareResult, keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
-import { CLAIM, FORGET, KEY_TABLE, keyTimeOf, keyTrouble, LOOK, NOT_TAKEN, TAKE_OVER, TOMBSTONE } from './key-table.ts'
+import {
+  CLAIM,
+  FORGET,
+  KEY_TABLE,
+  keyTimeOf,
+  keyTrouble,
+  LOOK,
+  NOT_TAKEN,
+  ROW_HELD,
+  TAGGED_CLAIM,
+  TAGGED_TAKE_OVER,
+  TAKE_OVER,
+  TOMBSTONE,
+} from './key-table.ts'
 import { nothingStored } from './nothing-stored.ts'
 import { isRefusedByStandby } from './refused-by-standby.ts'
 import { beforeItEnds, emitSettled, pause, SETTLE_MILLIS, waitUntil } from './settle.ts'
@@ -118,6 +132,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
       host.keeper.noteMayNotForget()
       continue
     }
+    if (failedAt === 0 && !loss && isTagRefused(memory, session.tag, codeOf(error))) continue
     const trouble = failedAt === 0 && !loss ? keyTrouble(error) : undefined
     const isTaken =
       trouble === 'taken' ||
@@ -142,10 +157,11 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
 }
 
 /** What goes in front of the statements. `generation`: of the tombstone that it replaces. */
-export function claimOf(key: string, fingerprint: string, generation: number | undefined): FlightStatement {
-  return generation === undefined
-    ? { config: { text: CLAIM, values: [key, fingerprint, keyTimeOf(key)], types: RAW } }
-    : { config: { text: TAKE_OVER, values: [key, fingerprint, String(generation)], types: RAW } }
+export function claimOf(key: string, fingerprint: string, generation: number | undefined, tag?: FlightTag): FlightStatement {
+  const isNew = generation === undefined
+  const values = [key, fingerprint, isNew ? keyTimeOf(key) : String(generation), ...(tag ?? [])]
+  const text = tag ? (isNew ? TAGGED_CLAIM : TAGGED_TAKE_OVER) : isNew ? CLAIM : TAKE_OVER
+  return { config: { text, values, types: RAW } }
 }
 
 /** The flight; and if the key is taken, its row. */
@@ -163,7 +179,8 @@ async function send(
   isStandby?: boolean
 }> {
   const client = await host.connect(call.signal)
-  const first = claimOf(call.key, fingerprint, generation)
+  const tag = tagOf(host.memory, host.clock)
+  const first = claimOf(call.key, fingerprint, generation, tag)
   const forgets = host.keeper.mayForget && host.clock.random() < FORGET_SHARE
   const last = forgets ? [{ config: { text: FORGET, types: RAW } }] : []
   const text = call.statements.map(({ config }) => textOf(config)).join('; ')
@@ -174,7 +191,7 @@ async function send(
     fly(client, host, [first, ...call.statements, ...last], { text, shownAt: call.statements.length, ...inner, ends: true }),
   )
   if (vitals) vitals.isUnderKey = false
-  const session = lostSession(host.memory, client, { backend: knownBackend(client), xid: undefined })
+  const session = { ...lostSession(host.memory, client, { backend: knownBackend(client), xid: undefined }), tag }
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error)) {
     client.release(error && (lossOf(error) || isBroken(client)) ? error : endedBy)
@@ -229,10 +246,11 @@ export async function askUntil(
 ): Promise<Told> {
   const until = clock.mono() + SETTLE_MILLIS
   for (let attempt = 0; ; attempt++) {
-    const told = () => ask(waitUntil(clock, until)).catch((error: Error) => (isFinal(error) ? error : Promise.reject(error)))
+    const told = () =>
+      ask(waitUntil(clock, until)).catch((error: Error) => (isFinal(error) || isHeld(error) ? error : Promise.reject(error)))
     const row = await beforeItEnds<Told>(clock, told, undefined)
     const isOver = isTurnedOut() || currentInvocation()?.signal.aborted === true
-    if (row || isOver || (attempt >= 3 && clock.mono() >= until)) return row
+    if ((row && !isHeld(row)) || isOver || (attempt >= 3 && clock.mono() >= until)) return row
     await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))
   }
 }
@@ -242,6 +260,11 @@ function isFinal(error: Error): boolean {
   return 'severity' in error && codeOf(error)?.startsWith('42') === true
 }
 
+/** Another session holds the key's row, and may give it back. */
+function isHeld(told: object): boolean {
+  return 'severity' in told && codeOf(told) === ROW_HELD
+}
+
 async function askOnce(host: TransactionHost, lost: LostKey, waitMillis: number): Promise<FoundRow | undefined> {
   const { client, release } = await host.borrow(waitMillis)
   let failure: Error | undefined
@@ -249,7 +272,7 @@ async function askOnce(host: TransactionHost, lost: LostKey, waitMillis: number)
     await fence(client, lost.session, host.clock, QUESTION_MILLIS)
     return await bury(lost, (text, values) => rowBy(client, text, values))
   } catch (error) {
-    failure = error as Error
+    if (!isHeld(error as Error)) failure = error as Error
     throw error
   } finally {
     release(failure)
@@ -294,9 +317,11 @@ export function unknownKey({ cause, where }: Pick<LostKey, 'cause' | 'where'>, r
   const isMissing = keyTrouble(refusal ?? {}) === 'no-table'
   const why = isMissing
     ? `the table ${KEY_TABLE}, which would tell, is not there. ${CREATE_IT} Then send it`
-    : refusal instanceof Error
-      ? `the server refuses to ask the table of keys (${refusal.message}). Once it does not, send it`
-      : 'the table of keys could not be asked. Send it'
+    : refusal && isHeld(refusal)
+      ? 'another session at the server still holds the row of its key. Once that has ended, send it'
+      : refusal instanceof Error
+        ? `the server refuses to ask the table of keys (${refusal.message}). Once it does not, send it`
+        : 'the table of keys could not be asked. Send it'
   return new OutcomeUnknownError({
     reason: 'key-not-asked' satisfies CommitReason | 'key-not-asked',
     message: `${cause.message}: the connection to ${where} was lost after the statement was sent, and ${why} again under the same key, or call pool.outcome(error).`,

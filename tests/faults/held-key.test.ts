@@ -1,0 +1,39 @@
+/**
+ * The row of a key is held by another session for longer than a question waits. What breaks: the pool gives the question up, but its session at the server goes on waiting, and with each further
+ * question there is one more of them; behind a pooler they take the sessions of everybody. With plain `pg` an insert that is given up by `query_timeout` waits on, too.
+ */
+
+import { Pool } from '@thaw/pg'
+import { startFaultProxy, startPooler, startPostgres } from '@thaw/testkit'
+import pg from 'pg'
+import { expect, test } from 'vitest'
+import { until } from './until.ts'
+
+const TOMBSTONES = `SELECT pid, query_start::text FROM pg_stat_activity WHERE state = 'active' AND wait_event_type = 'Lock' AND query LIKE 'INSERT INTO thaw_idempotency AS it%'`
+
+test('a question of ours that is given up leaves the server', async () => {
+  await using server = await startPostgres()
+  await using pooler = await startPooler(server, { sessions: 6 })
+  await using proxy = await startFaultProxy(pooler)
+  const pool = new Pool({ connectionString: proxy.urlFor(server.url) })
+  await pool.createIdempotencyTable()
+  await server.query('CREATE TABLE ledger (token text)')
+  const other = new pg.Client(server.url)
+  await other.connect()
+  await other.query("BEGIN; INSERT INTO thaw_idempotency (key, fingerprint, state) VALUES ('it', 'another', 'done')")
+  const write = pool.query({ text: 'INSERT INTO ledger VALUES ($1)', values: ['it'], idempotencyKey: 'it' })
+  const waiting = async () => (await server.query(TOMBSTONES)).rows as { pid: number; query_start: string }[]
+  await until('its claim waits', async () => {
+    const { rowCount } = await server.query("SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    return rowCount === 1
+  })
+  proxy.cut('rst')
+  await until('a tombstone waits', async () => (await waiting()).length === 1)
+  const [first] = await waiting()
+  await until('it has left', async () => !(await waiting()).some((each) => each.query_start === first?.query_start))
+  await other.query('ROLLBACK')
+  await write
+  expect((await server.query('SELECT FROM ledger')).rowCount).toBe(1)
+  await other.end()
+  await pool.end()
+})
