@@ -106,6 +106,19 @@ describe('a connection attempt that is accepted and never answered', () => {
     await until('none is left above max', () => pool.totalCount <= max)
   })
 
+  test.each([1, 2])('nor do four in a row, within the ten seconds of a caller (max: %i)', async (max) => {
+    const swallowed = swallowNext(4)
+    const clock = createFakeClock()
+    const since = clock.mono()
+    const call = outcome('thaw', coldPool('thaw', { max, clock } as pg.PoolConfig).query('select'))
+    for (let dials = 1; dials <= 5; dials++) {
+      while (proxy.flows.length < dials && clock.mono() - since < 9_000) await clock.advanceAsync(20)
+      // Meanwhile its time stands still: a login takes as long as it takes.
+      await swallowed[dials - 1]?.struck
+    }
+    expect(await call).toBe('ok')
+  })
+
   test('stands in the way of what would be above max, with hedge: false', async () => {
     swallowNext()
     const pool = coldPool('thaw', { max: 1, hedge: false, connectionTimeoutMillis: 2500 } as pg.PoolConfig)

@@ -71,6 +71,8 @@ export interface Dial {
  * is slow to wake up must not be given up. TCP itself resends a lost SYN after a second (RFC 6298).
  */
 const OVERDUE_MILLIS = 1000
+/** Each attempt that is hedged as well gives the next one more time than it had, but five still fit into the ten seconds of a caller. */
+const OVERDUE_GROWTH = 1.4
 
 /** As if so many attempts had failed before: a ceiling of 0.6 s, and then of one. */
 const ATTEMPTS_AWAITING_TURN = 6
@@ -98,7 +100,7 @@ export class Dialer {
   #pause: Timer | undefined
   #passwordRefused = false
   readonly #rotation = new Rotation()
-  /** Doubles with each attempt that takes longer: a server in trouble does not get ever more of them. */
+  /** Grows with each attempt that takes longer: a server in trouble does not get ever more of them. */
   #overdueMillis = OVERDUE_MILLIS
   readonly #attempts = new Set<Attempt>()
 
@@ -205,7 +207,7 @@ export class Dialer {
 
   /** Another one is made beside it. If it is itself such an extra one, above `max`, it makes room for the next. */
   #late(attempt: Attempt): void {
-    this.#overdueMillis *= 2
+    this.#overdueMillis *= OVERDUE_GROWTH
     attempt.isOverdue = true
     this.#silent.note(attempt.client)
     // The one that is made beside it goes to the next host.
