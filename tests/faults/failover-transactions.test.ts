@@ -45,6 +45,17 @@ async function stranded(): Promise<Pool> {
 
 const retried = () => setting.events.flatMap((event) => (event.type === 'retried' ? event.what : []))
 
+test('a function that is called on a standby is served, although a standby gives out no ids', async () => {
+  setting.proxy.moveTo(standby)
+  const pool = setting.thaw()
+  for (const readOnly of [false, true])
+    expect(await pool.transaction((client) => client.query("SELECT set_config('a.b', 'c', true) AS it"), { readOnly })).toMatchObject({
+      rows: [{ it: 'c' }],
+    })
+  expect(await pool.batch(["SELECT set_config('a.b', 'c', true) AS it"], { once: false })).toMatchObject([{ rows: [{ it: 'c' }] }])
+  expect(retried()).toEqual([])
+})
+
 describe('the address leads to the primary again', () => {
   test('a transaction on pg.Pool fails on each connection', async () => {
     const pool = setting.plain({ max: 3 })

@@ -8,8 +8,9 @@ import { interruptedBefore, isInterruption } from '../connection/interruption.ts
 import { isBroken } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
-import { ASK_WHO, ASK_XID, type Backend, backendOf, knownBackend, noteBackend, tellsNothing, vitalsOf, xidOf } from './backend.ts'
+import { ASK_WHO, type Backend, backendOf, knownBackend, noteBackend, tellsNothing, vitalsOf } from './backend.ts'
 import { type FlightHost, type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
+import { ASK_XID, hasUnseenEffect, TAKE_XID, xidOf } from './own-xid.ts'
 import { placeOfQuestion, takesNoSnapshot, withoutWho, withWho } from './who-first.ts'
 
 export interface AttemptHost extends FlightHost {
@@ -38,6 +39,8 @@ export class Attempt {
   #xid: bigint | null | undefined = null
   /** Something may have written since the id was last asked for. */
   #mayHaveXid = false
+  /** Something may have an effect that no id tells of: it is given one. */
+  #needsXid = false
   /** The server refuses writes. Until SET: that may have been SET TRANSACTION READ WRITE. */
   #refusesWrites: boolean
   /** The first statement that failed: it explains why the transaction did. */
@@ -116,14 +119,16 @@ export class Attempt {
   /** A cursor, a stream: pg hands it back at once. */
   submit(query: object, callback: unknown): unknown {
     const text = textOf(query) ?? textOf((query as { cursor?: unknown }).cursor)
-    if (text !== undefined) this.#refuseByHand(text)
+    const said = text === undefined ? WRITE : this.#refuseByHand(text)
     if (this.#state === 'unbegun') this.#beginAlone()
+    this.#needsXid ||= hasUnseenEffect(said, text)
     this.#mayHaveXid = this.#xid == null
     return this.client.query(query as never, callback as never)
   }
 
   /** Several in one flight, which does not end the transaction. */
   async runAll(statements: readonly FlightStatement[]): Promise<unknown[]> {
+    this.#needsXid = statements.some(({ config }) => hasUnseenEffect(this.#host.classify(textOf(config) ?? ''), textOf(config)))
     const landing = await this.#fly(statements, true, statements.map(({ config }) => textOf(config)).join('; '))
     if (landing.error) {
       this.firstFailure ??= landing.error
@@ -136,7 +141,9 @@ export class Attempt {
     while (this.#state === 'beginning') await this.#opening
     this.#refuseAfterItsEnd()
     const { text } = statement
-    const { kind } = text === undefined ? WRITE : this.#refuseByHand(text)
+    const said = text === undefined ? WRITE : this.#refuseByHand(text)
+    const { kind } = said
+    this.#needsXid ||= hasUnseenEffect(said, text)
     if (takesNoSnapshot(text)) this.#refusesWrites = false
     // What looks like a read may call a function that writes: only the server knows.
     const writes = kind !== 'read' || !this.#refusesWrites
@@ -176,6 +183,10 @@ export class Attempt {
     return this.#xid == null && this.#host.tells !== false
   }
 
+  get #question(): FlightStatement {
+    return this.#needsXid ? TAKE_XID : ASK_XID
+  }
+
   /** Results and places are those of the statements; what is ours in front and behind is kept. */
   async #fly(statements: readonly FlightStatement[], writes: boolean, text: string): Promise<Landing> {
     const begins = this.#state === 'unbegun'
@@ -196,7 +207,7 @@ export class Attempt {
     // Only one statement by itself has a signal of its own.
     const signal = (statements[0]?.config as { signal?: unknown } | null)?.signal ?? this.#signal
     const query_timeout = timeoutOf(statements)
-    const flown = fly(this.client, this.#host, asksXid ? [...asking, ASK_XID] : asking, {
+    const flown = fly(this.client, this.#host, asksXid ? [...asking, this.#question] : asking, {
       signal,
       query_timeout,
       text: judgedBy,
@@ -282,7 +293,7 @@ export class Attempt {
 
   async #askXid(): Promise<void> {
     const asksWho = this.#host.tells !== false && !this.backend
-    const { results, error } = await fly(this.client, this.#host, asksWho ? [ASK_WHO, ASK_XID] : [ASK_XID], { text: 'BEGIN' })
+    const { results, error } = await fly(this.client, this.#host, asksWho ? [ASK_WHO, this.#question] : [this.#question], { text: 'BEGIN' })
     if (error) throw error
     if (asksWho) this.#noteBackend(backendOf(results[0]))
     this.#noteXid(xidOf(results.at(-1)))

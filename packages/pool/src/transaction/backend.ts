@@ -25,8 +25,6 @@ const WHO = `SELECT pg_backend_pid()::text AS pid,
   ${POSTMASTER_START} AS postmaster`
 
 export const ASK_WHO: { readonly config: object } = { config: { text: WHO, types: RAW } }
-/** Null as long as the transaction has changed nothing. `pg_current_xact_id()` would give it one, even if it only reads. */
-export const ASK_XID: { readonly config: object } = { config: { text: 'SELECT pg_current_xact_id_if_assigned()::text AS xid', types: RAW } }
 
 interface Answer {
   readonly rows?: readonly Readonly<Record<string, string | null>>[]
@@ -42,13 +40,6 @@ export function backendOf(answer: unknown): Backend | undefined {
       ? { system, timeline, statsSince: stats, archiverStatsSince: archiver, startedAt: postmaster }
       : undefined
   return { pid, startedAt: started ?? undefined, incarnation, isStandby: standby === 'true', hasKeyTable: keys === 'true' }
-}
-
-/** Reads the answer to {@link ASK_XID}. */
-export function xidOf(answer: unknown): bigint | null | undefined {
-  const row = (answer as Answer | undefined)?.rows?.[0]
-  if (!row) return undefined
-  return row['xid'] == null ? null : BigInt(row['xid'])
 }
 
 /** Connections, locks, memory, an administrator or a signal: another time the same question has an answer. Classes of SQLSTATE. */

@@ -8,10 +8,11 @@ import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
 import { lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
-import { ASK_XID, type Backend, knownBackend, noteBackend, tellsNothing, xidOf } from './backend.ts'
+import { type Backend, knownBackend, noteBackend, tellsNothing } from './backend.ts'
 import { type Doubt, looksLikeReads, lostRead, resolveLost, type Sent, sendReadOnly } from './batch-lost.ts'
 import { lostSession } from './fence.ts'
 import { type FlightStatement, fly, textOf, timeoutOf } from './flight.ts'
+import { ASK_XID, hasUnseenEffect, TAKE_XID, xidOf } from './own-xid.ts'
 import { isRefusedByStandby } from './refused-by-standby.ts'
 import { DEFAULT_RETRIES } from './rules.ts'
 import { type LostCommit, pause } from './settle.ts'
@@ -72,7 +73,8 @@ async function sendOnce(host: TransactionHost, statements: readonly FlightStatem
   }
   const asking = asksWho ? withWho(statements, place, noted) : statements
   const text = statements.map(({ config }) => textOf(config)).join('; ')
-  const flown = await fly(client, host, asks ? [...asking, ASK_XID] : asking, {
+  const isUnseen = statements.some(({ config }) => hasUnseenEffect(host.classify(textOf(config) ?? ''), textOf(config)))
+  const flown = await fly(client, host, asks ? [...asking, isUnseen ? TAKE_XID : ASK_XID] : asking, {
     text,
     shownAt: (place < statements.length ? asking.length : statements.length) - 1,
     signal,
