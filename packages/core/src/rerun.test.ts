@@ -47,6 +47,8 @@ test('a conflict needs tries that are left; a lost connection needs the budget t
   expect(mayRerun({ ...facts, reason: undefined })).toBe(false)
   expect(mayRerun({ ...facts, reason: 'lost' })).toBe(false)
   expect(mayRerun({ ...facts, reason: 'lost', hasBudget: true })).toBe(true)
+  expect(mayRerun({ ...facts, reason: 'lost', hasBudget: true, hadSessionState: true })).toBe(false)
+  expect(mayRerun({ ...facts, hadSessionState: true })).toBe(true)
   expect(mayRerun({ ...facts, reason: 'read-only' })).toBe(false)
   expect(mayRerun({ ...facts, reason: 'read-only', isStandby: true })).toBe(true)
 })

@@ -56,10 +56,20 @@ export interface RerunFacts {
   readonly hasBudget: boolean
   /** The server that refused a write has said that it is a standby, and its connections are given up: the next one may lead elsewhere. Default: false. */
   readonly isStandby?: boolean | undefined
+  /** The session that was lost had state of its own (SET, …), which another one does not have. Default: false. */
+  readonly hadSessionState?: boolean | undefined
 }
 
-export function mayRerun({ reason, retriesLeft, isOver, isPoolEnding, hasBudget, isStandby = false }: RerunFacts): boolean {
+export function mayRerun({
+  reason,
+  retriesLeft,
+  isOver,
+  isPoolEnding,
+  hasBudget,
+  isStandby = false,
+  hadSessionState = false,
+}: RerunFacts): boolean {
   if (reason === undefined || retriesLeft <= 0 || isOver || isPoolEnding) return false
   if (reason === 'read-only') return isStandby
-  return reason === 'conflict' || hasBudget
+  return reason === 'conflict' || (hasBudget && !hadSessionState)
 }

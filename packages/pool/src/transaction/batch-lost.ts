@@ -19,10 +19,11 @@ export interface Doubt {
   readonly lost: LostCommit
 }
 
-/** `untold`: a loss that is told only if the batch is not sent again. `isStandby`: one refused it. `doubt`: it is sent again inside READ ONLY. */
+/** `untold`: a loss that is told only if the batch is not sent again. `isStandby`: one refused it. `hadSessionState`: the session that was lost did. `doubt`: it is sent again inside READ ONLY. */
 export interface Sent extends Landing {
   readonly untold?: Loss
   readonly isStandby?: boolean
+  readonly hadSessionState?: boolean
   readonly doubt?: Doubt
 }
 

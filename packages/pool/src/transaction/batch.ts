@@ -8,7 +8,8 @@ import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
 import { lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
-import { type Backend, knownBackend, noteBackend, tellsNothing } from './backend.ts'
+import type { PeerClient } from '../driver/peer.ts'
+import { type Backend, hasSessionState, knownBackend, noteBackend, tellsNothing } from './backend.ts'
 import { type Doubt, looksLikeReads, lostRead, resolveLost, type Sent, sendReadOnly } from './batch-lost.ts'
 import { lostSession } from './fence.ts'
 import { type FlightStatement, fly, textOf, timeoutOf } from './flight.ts'
@@ -31,7 +32,7 @@ export async function batchOnWire(
     const over = interruptedBefore({ timeoutMillis: 0, signal })
     if (over) throw over
     const sent = await (doubted ? sendReadOnly(host, statements, signal, doubted) : sendOnce(host, statements, signal))
-    const { error, results, untold, isStandby } = sent
+    const { error, results, untold, isStandby, hadSessionState } = sent
     if (!error) {
       if (metStandby) host.roles.forget()
       memory.budget = earn(memory.budget)
@@ -46,6 +47,7 @@ export async function batchOnWire(
       isPoolEnding: host.isEnding(),
       hasBudget: budget !== undefined,
       isStandby,
+      hadSessionState,
     }
     if (!mayRerun(facts)) {
       if (untold) emitOutcome(memory.events, untold, 'reported')
@@ -62,6 +64,17 @@ export async function batchOnWire(
 
 async function sendOnce(host: TransactionHost, statements: readonly FlightStatement[], signal: AbortSignal | undefined): Promise<Sent> {
   const client = await host.connect(signal)
+  const hadSessionState = hasSessionState(client)
+  const sent = await sendOn(client, host, statements, signal)
+  return hadSessionState ? { ...sent, hadSessionState } : sent
+}
+
+async function sendOn(
+  client: PeerClient,
+  host: TransactionHost,
+  statements: readonly FlightStatement[],
+  signal: AbortSignal | undefined,
+): Promise<Sent> {
   const asks = host.tells !== false
   const asksWho = asks && !knownBackend(client)
   const place = asksWho ? placeOfQuestion(statements) : Number.POSITIVE_INFINITY

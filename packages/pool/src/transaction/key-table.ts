@@ -70,6 +70,9 @@ RETURNING fingerprint, state, generation::text`
 /** Also on a table that was made before it kept results. */
 export const LOOK: string = `SELECT fingerprint, state, generation::text, to_jsonb(it) ->> 'results' AS results FROM ${KEY_TABLE} AS it WHERE key = $1`
 
+/** In all schemas. */
+export const COUNT_TABLES: string = `SELECT count(*)::text AS n FROM pg_catalog.pg_class WHERE relname = '${KEY_TABLE}' AND relkind IN ('r', 'p', 'v', 'f')`
+
 /** So much is kept of the rows of one statement, and not a part of them: a table of keys is no place for more. */
 const MOST_KEPT_ROWS = 1_000
 const MOST_KEPT_BYTES = 65_536

@@ -22,7 +22,7 @@ import { interruptedBefore, isInterruption } from '../connection/interruption.ts
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
-import { knownBackend, question, RAW, tellsNothing, vitalsOf } from './backend.ts'
+import { hasSessionState, knownBackend, question, RAW, tellsNothing, vitalsOf } from './backend.ts'
 import { flyBounded } from './bounded-flight.ts'
 import { fence, type LostSession, lostSession } from './fence.ts'
 import { type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
@@ -30,6 +30,7 @@ import { type FlightTag, isTagRefused, tagOf } from './flight-tag.ts'
 import { bareResult, keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
 import {
   CLAIM,
+  COUNT_TABLES,
   FORGET,
   KEY_TABLE,
   keyTimeOf,
@@ -64,6 +65,8 @@ export interface LostKey {
   readonly cause: Error
   /** It may still be at work, or wait for the rest of what was sent: the tombstone would wait for it. */
   readonly session: LostSession
+  /** Its session had state of its own (SET, …), which may have said which table is meant. */
+  readonly hadSessionState: boolean
 }
 
 /** A row, with what it keeps. */
@@ -106,7 +109,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     if (next.step === 'mismatch') throw anotherStatement(call.key)
     const generation = next.step === 'take over' ? next.generation : undefined
     const sent = refusal ? call.statements : host.keeper.keeping(call.statements, call.key)
-    const { landing, look, forgets, session, isStopped, isStandby } = await send(
+    const { landing, look, forgets, session, isStopped, isStandby, hadSessionState } = await send(
       host,
       { ...call, statements: sent },
       fingerprint,
@@ -143,9 +146,12 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     // Its row may have been deleted since.
     wasHidden = isTaken && !look
     if (isTaken) row = look
-    else if (loss) row = await afterLoss(host, { key: call.key, fingerprint, where: loss.where, cause: loss.cause, session }, loss)
+    else if (loss)
+      row = await afterLoss(host, { key: call.key, fingerprint, where: loss.where, cause: loss.cause, session, hadSessionState }, loss)
     else if (!mayAgain) throw trouble ? keyError(trouble, call.key, error) : error
     if (row?.state === 'done') continue
+    // Another session would not have the state that was left in this one.
+    if (loss && hadSessionState) throw loss.verdict.outcome === 'not-executed' ? error : notStored(loss)
     const budget = isTaken || isStandby ? memory.budget : spend(memory.budget)
     if (sends >= MOST_SENDS || budget === undefined || host.isEnding() || (loss && isInterruption(loss.cause)))
       throw loss ? notStored(loss) : error
@@ -177,8 +183,10 @@ async function send(
   session: LostSession
   isStopped?: boolean
   isStandby?: boolean
+  hadSessionState: boolean
 }> {
   const client = await host.connect(call.signal)
+  const hadSessionState = hasSessionState(client)
   const tag = tagOf(host.memory, host.clock)
   const first = claimOf(call.key, fingerprint, generation, tag)
   const forgets = host.keeper.mayForget && host.clock.random() < FORGET_SHARE
@@ -195,7 +203,7 @@ async function send(
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error)) {
     client.release(error && (lossOf(error) || isBroken(client)) ? error : endedBy)
-    return { landing, session, isStopped: error !== undefined && error === endedBy && !lossOf(error) }
+    return { landing, session, hadSessionState, isStopped: error !== undefined && error === endedBy && !lossOf(error) }
   }
   const trouble = landing.failedAt === 0 ? keyTrouble(error) : undefined
   // Of one that has expired, too: it is kept for a day longer than it may come for the first time.
@@ -204,10 +212,10 @@ async function send(
     const isStandby = await isRefusedByStandby(host.roles, client, error)
     const look = isTaken ? await rowBy(client, LOOK, [call.key]) : undefined
     client.release(endedBy)
-    return { landing, look, forgets, session, isStandby }
+    return { landing, look, forgets, session, isStandby, hadSessionState }
   } catch (unanswered) {
     client.release(unanswered as Error)
-    return { landing: { results: [], failedAt: -1, error: unanswered as Error }, session }
+    return { landing: { results: [], failedAt: -1, error: unanswered as Error }, session, hadSessionState }
   }
 }
 
@@ -257,7 +265,16 @@ export async function askUntil(
 
 /** What is not there, or not allowed, will not be in ten seconds. Class 42 of PostgreSQL's errors. */
 function isFinal(error: Error): boolean {
-  return 'severity' in error && codeOf(error)?.startsWith('42') === true
+  return error instanceof SeveralTables || ('severity' in error && codeOf(error)?.startsWith('42') === true)
+}
+
+/** With a schema for each tenant there may be a table of keys in each. A row that is not in this session's says nothing of one in the other's. */
+class SeveralTables extends Error {}
+const SEVERAL = 'its session had state of its own (SET), and there are several tables of keys'
+
+async function isOnlyTable(client: PeerClient): Promise<boolean> {
+  const { rows } = (await question(client, { text: COUNT_TABLES, query_timeout: QUESTION_MILLIS })) as { rows: { n: string }[] }
+  return Number(rows[0]?.n) <= 1
 }
 
 /** Another session holds the key's row, and may give it back. */
@@ -270,6 +287,7 @@ async function askOnce(host: TransactionHost, lost: LostKey, waitMillis: number)
   let failure: Error | undefined
   try {
     await fence(client, lost.session, host.clock, QUESTION_MILLIS)
+    if (lost.hadSessionState && !(await isOnlyTable(client))) throw new SeveralTables(SEVERAL)
     return await bury(lost, (text, values) => rowBy(client, text, values))
   } catch (error) {
     if (!isHeld(error as Error)) failure = error as Error
@@ -314,24 +332,29 @@ export function notStored({ cause, where }: Pick<Loss, 'cause' | 'where'>): Erro
 
 /** `refusal`: why the server will not tell. */
 export function unknownKey({ cause, where }: Pick<LostKey, 'cause' | 'where'>, refusal?: FoundRow | Error): OutcomeUnknownError {
+  const isSeveral = refusal instanceof SeveralTables
   const isMissing = keyTrouble(refusal ?? {}) === 'no-table'
   const why = isMissing
     ? `the table ${KEY_TABLE}, which would tell, is not there. ${CREATE_IT} Then send it`
-    : refusal && isHeld(refusal)
-      ? 'another session at the server still holds the row of its key. Once that has ended, send it'
-      : refusal instanceof Error
-        ? `the server refuses to ask the table of keys (${refusal.message}). Once it does not, send it`
-        : 'the table of keys could not be asked. Send it'
+    : isSeveral
+      ? `${refusal.message}, so that no other session can tell. Look at what it writes before you send it`
+      : refusal && isHeld(refusal)
+        ? 'another session at the server still holds the row of its key. Once that has ended, send it'
+        : refusal instanceof Error
+          ? `the server refuses to ask the table of keys (${refusal.message}). Once it does not, send it`
+          : 'the table of keys could not be asked. Send it'
   return new OutcomeUnknownError({
     reason: 'key-not-asked' satisfies CommitReason | 'key-not-asked',
-    message: `${cause.message}: the connection to ${where} was lost after the statement was sent, and ${why} again under the same key, or call pool.outcome(error).`,
+    message: `${cause.message}: the connection to ${where} was lost after the statement was sent, and ${why} again under the same key${isSeveral ? '' : ', or call pool.outcome(error)'}.`,
     cause,
     evidence: {
       statement: 'write',
       inTransaction: false,
       answered: false,
       host: where,
-      settledBy: 'the same call again, under the same key; or pool.outcome(error)',
+      settledBy: isSeveral
+        ? 'a look at what it writes, or the same call in a session with the same state'
+        : 'the same call again, under the same key; or pool.outcome(error)',
     },
   })
 }

@@ -20,6 +20,7 @@ import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { Attempt, type AttemptHost } from './attempt.ts'
+import { hasSessionState } from './backend.ts'
 import { fence, type LostSession, lostSession } from './fence.ts'
 import type { Keeper } from './kept-result.ts'
 import { endLeftBehind } from './left-behind.ts'
@@ -69,6 +70,7 @@ type Ended<Result> =
       readonly fence?: LostSession
       readonly isInVain?: boolean
       readonly isStandby?: boolean
+      readonly hadSessionState?: boolean
       /** What it was that failed first, where the error only says that something had. */
       readonly root?: Error | undefined
     }
@@ -103,6 +105,7 @@ export async function runTransaction<Result>(host: TransactionHost, work: Work<R
       isPoolEnding: host.isEnding(),
       hasBudget: budget !== undefined,
       isStandby: ended.isStandby,
+      hadSessionState: ended.hadSessionState,
     }
     if (!mayRerun(facts)) throw givenUp(host, lost, ended.error)
     metStandby ||= ended.isStandby === true
@@ -154,6 +157,18 @@ async function attemptOnce<Result>(
   before: LostSession | undefined,
 ): Promise<Ended<Result>> {
   const client = await host.connect(options.signal)
+  const hadSessionState = hasSessionState(client)
+  const ended = await attemptOn(host, client, work, options, before)
+  return hadSessionState && ended.is === 'failed' ? { ...ended, hadSessionState } : ended
+}
+
+async function attemptOn<Result>(
+  host: TransactionHost,
+  client: PeerClient,
+  work: Work<Result>,
+  options: TransactionOptions,
+  before: LostSession | undefined,
+): Promise<Ended<Result>> {
   const attempt = new Attempt(client, host, beginOf(options), options.signal)
   try {
     // What was lost may hold locks for hours, until the server notices.
