@@ -207,12 +207,14 @@ class Flight implements PeerQuery {
         if (error) this.#failure ??= { error, at }
         else this.#results[at] = result
       })
+      // As pg does it: by the simple protocol all is text.
+      const isText = !part.requiresPreparation()
       // By the simple protocol there is a Sync in each.
       part.requiresPreparation = () => true
       // In portions it would be answered by half: the rest is asked for once the first one has come. Its caller gets all of them anyway.
       part.rows = undefined
       // What was kept is text.
-      if (answer) part.binary = false
+      if (answer || isText) part.binary = false
       else if (client.binary) part.binary = true
       if (part._result && !part._result._types) part._result._types = (client as unknown as { _types?: unknown })._types
       return part
