@@ -7,7 +7,7 @@
 
 import { DeadlineError, type Pool } from '@thaw/pg'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { failure, INSERT, useSetting } from './setting.ts'
+import { activeBackends, failure, INSERT, useSetting } from './setting.ts'
 
 const setting = useSetting()
 
@@ -66,6 +66,39 @@ describe.each(CALLS)('%s', (_name, call) => {
     expect(await setting.rows('it')).toBe(0)
   })
 })
+
+test('a cancel that comes late ends the question behind the write: its caller is told the reason of its signal', async () => {
+  const other = await setting.plain().connect()
+  await other.query('BEGIN')
+  await other.query("INSERT INTO thaw_idempotency (key, fingerprint, state) VALUES ('same', 'of another', 'done')")
+  const controller = new AbortController()
+  const pool = setting.thaw()
+  const ended = failure(pool.batch([{ text: INSERT, values: ['late'] }], { idempotencyKey: 'same', signal: controller.signal }))
+  await expect.poll(atWork).toBe(1)
+  const migration = await setting.plain().connect()
+  await migration.query('BEGIN')
+  const locked = migration.query('LOCK TABLE thaw_idempotency')
+  await expect.poll(waiting).toBe(2)
+  // The cancel request gets no further than here.
+  await setting.proxy.deafen()
+  const reason = new Error('enough')
+  controller.abort(reason)
+  await other.query('COMMIT')
+  other.release()
+  await locked
+  const [question] = await activeBackends(setting.server, 1, 'FROM thaw_idempotency AS it WHERE key')
+  await setting.server.query('SELECT pg_cancel_backend($1)', [question])
+  await migration.query('COMMIT')
+  migration.release()
+  expect(await ended).toBe(reason)
+  expect(await setting.rows('late')).toBe(0)
+  await setting.proxy.accept()
+})
+
+async function waiting(): Promise<number> {
+  const { rows } = await setting.server.query<{ count: number }>('SELECT count(*)::int FROM pg_locks WHERE NOT granted')
+  return rows[0]?.count ?? 0
+}
 
 /** Statements of ours that wait for the key. */
 async function atWork(): Promise<unknown> {

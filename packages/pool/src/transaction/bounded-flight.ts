@@ -22,7 +22,7 @@ interface FlightBounds {
 /** How long the server has to answer: as long as a CancelRequest may take. Then the connection is closed. */
 const ANSWER_MILLIS = 2_000
 /** PostgreSQL's query_canceled. */
-const CANCELED = '57014'
+export const CANCELED = '57014'
 
 /** What the flight is given in place of the caller's bounds. */
 interface Inner {

@@ -23,7 +23,7 @@ import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { hasSessionState, knownBackend, question, RAW, tellsNothing, vitalsOf } from './backend.ts'
-import { flyBounded } from './bounded-flight.ts'
+import { CANCELED, flyBounded } from './bounded-flight.ts'
 import { fence, type LostSession, lostSession } from './fence.ts'
 import { type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
 import { type FlightTag, isTagRefused, tagOf } from './flight-tag.ts'
@@ -210,7 +210,10 @@ async function send(
   const isTaken = trouble === 'taken' || trouble === 'expired' || (landing.failedAt === 0 && codeOf(error) === NOT_TAKEN)
   try {
     const isStandby = await isRefusedByStandby(host.roles, client, error)
-    const look = isTaken ? await rowBy(client, LOOK, [call.key]) : undefined
+    const ask = () => rowBy(client, LOOK, [call.key])
+    // What its caller has ended may have been answered before the cancel came: then that has ended this question, once.
+    const again = (ended: Error) => (endedBy && codeOf(ended) === CANCELED ? ask() : Promise.reject(ended))
+    const look = isTaken ? await ask().catch(again) : undefined
     client.release(endedBy)
     return { landing, look, forgets, session, isStandby, hadSessionState }
   } catch (unanswered) {
