@@ -61,6 +61,7 @@ describe('the second caller gets the rows of the first', () => {
       'MERGE INTO things USING (VALUES ($1)) AS v (name) ON false WHEN NOT MATCHED THEN INSERT (name) VALUES (v.name) RETURNING merge_action()',
       'MERGE',
     ],
+    ['a column with a name of ours', 'INSERT INTO things (name) VALUES ($1) RETURNING name, id AS thaw_row', 'INSERT'],
     [
       'with a part in front',
       'WITH v AS (SELECT $1::text AS name) INSERT INTO things (name) SELECT name FROM v RETURNING name; -- so',
