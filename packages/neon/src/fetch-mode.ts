@@ -6,6 +6,7 @@ import {
   address,
   type BatchOptions,
   type Callback,
+  failLater,
   KEPT,
   promisify,
   type QueryResult,
@@ -68,9 +69,16 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
 
     override query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): unknown {
       // Who has a key has the table.
-      if ((text as { idempotencyKey?: unknown } | null)?.idempotencyKey !== undefined) this.#batches?.lookAgain()
-      if (this.#isFunction || !isFetched(this, text)) return super.query(text, values, callback)
       const isTwoArguments = typeof values === 'function'
+      let isHere: boolean
+      try {
+        if ((text as { idempotencyKey?: unknown } | null)?.idempotencyKey !== undefined) this.#batches?.lookAgain()
+        isHere = !this.#isFunction && isFetched(this, text)
+      } catch (thrown) {
+        // A getter of the caller's, or a Proxy.
+        return failLater(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback, thrown)
+      }
+      if (!isHere) return super.query(text, values, callback)
       const promised = promisify(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback)
       queryByFetch(this, text as string | Config, isTwoArguments ? undefined : (values as unknown[])).then(
         (result) => promised.callback(undefined, result as QueryResult),
@@ -136,7 +144,7 @@ function isFetched({ hasFetchUnsupportedListeners }: FetchingPool, text: unknown
   return neonConfig.poolQueryViaFetch && !hasFetchUnsupportedListeners && typeof text !== 'function' && !wantsOnce(text)
 }
 
-function queryByFetch(pool: FetchingPool, query: string | Config, values: unknown[] | undefined): Promise<unknown> {
+async function queryByFetch(pool: FetchingPool, query: string | Config, values: unknown[] | undefined): Promise<unknown> {
   const config: Config = typeof query === 'string' ? { text: query } : query
   const { idempotent, signal } = config
   const own = { idempotent, signal, ...(config.query_timeout !== undefined && { query_timeout: config.query_timeout }) }

@@ -12,6 +12,7 @@ import type { Expected, Reader, Shareable, SharedConnection } from '../connectio
 import { statements } from '../connection/traced-client.ts'
 import { isBroken, isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
 import { activeQueryOf, type PeerClient, type PeerPool, queuedQueriesOf, type Release } from '../driver/peer.ts'
+import { peekAt } from '../driver/query-form.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import type { Settings } from '../options/options.ts'
 import type { HealthChecks } from './health-checks.ts'
@@ -141,7 +142,7 @@ export class Sharing implements LedgerHost {
   ended({ text, shareable }: Reader, vitals: Vitals): void {
     vitals.reader = undefined
     vitals.readerRelease = undefined
-    const asked = typeof text === 'string' ? text : (text as { text?: unknown } | null)?.text
+    const asked = typeof text === 'string' ? text : peekAt(text, 'text')
     if (typeof asked === 'string')
       this.paces.learn(shareable?.pace ?? this.paces.of(asked), vitals.provenAt.mono - (vitals.readerSentAt ?? 0))
   }

@@ -4,6 +4,7 @@
  */
 
 import type { Driver } from '../driver/driver.ts'
+import { nextTick } from '../driver/next-tick.ts'
 import { activeQueryOf, isSubmittable, type PeerClient, type PeerQuery, queuedQueriesOf, sentQueriesOf } from '../driver/peer.ts'
 import { watchMethod } from '../driver/stock.ts'
 import { VITALS, type Vitals } from './vitals.ts'
@@ -16,11 +17,25 @@ export type Answer = (error: Error | null | undefined, result?: unknown) => void
 
 type Send = (config: unknown, values: unknown, callback: unknown) => unknown
 
-/** Sends one of our own statements. A client of a class that is not watched has only one way. */
+/**
+ * Sends one of our own statements. A client of a class that is not watched has only one way. What a patched method of the driver throws is an answer, too: the
+ * one that counts, although pg reports the end of the connection to what it took for sent.
+ */
 export function sendUnseen(client: PeerClient, config: unknown, values: unknown, callback: Answer): void {
   const send = (client as unknown as { readonly [UNSEEN]?: Send })[UNSEEN]
-  if (send) send.call(client, config, values, callback)
-  else (client.query as Send)(config, values, callback)
+  let isTold = false
+  const answer: Answer = (error, result) => {
+    if (isTold) return
+    isTold = true
+    callback(error, result)
+  }
+  try {
+    if (send) send.call(client, config, values, answer)
+    else (client.query as Send)(config, values, answer)
+  } catch (thrown) {
+    if (isTold) throw thrown
+    nextTick(() => answer(thrown as Error))
+  }
 }
 
 /** A statement that the wrappers have seen. */

@@ -1,6 +1,7 @@
 /** pg-pool's convention: with a callback nothing is returned, without one a promise is. */
 
 import { bindCaller } from './async-context.ts'
+import { nextTick } from './next-tick.ts'
 
 export type Callback<T> = (error: Error | undefined, value?: T, release?: (error?: Error | boolean) => void) => void
 
@@ -31,6 +32,23 @@ export function refuse<T>(PromiseClass: PromiseConstructor, callback: Callback<T
   if (!callback) return PromiseClass.reject(new Error(message))
   callback(new Error(message))
   return undefined
+}
+
+/** It may be answered in two ways: the first one counts. */
+export function firstOf<T>(callback: Callback<T>): Callback<T> {
+  let isTold = false
+  return (...results) => {
+    if (isTold) return
+    isTold = true
+    callback(...results)
+  }
+}
+
+/** For a call whose arguments are wrong, or throw when they are read. It hears of that as of every other failure: not before it has its promise. */
+export function failLater<T>(PromiseClass: PromiseConstructor, callback: Callback<T> | undefined, error: unknown): Promise<T> | undefined {
+  const promised = promisify(PromiseClass, callback)
+  nextTick(() => promised.callback(error as Error))
+  return promised.result
 }
 
 /**

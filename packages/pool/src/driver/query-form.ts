@@ -21,13 +21,22 @@ export function formOf(text: unknown, values: unknown): QueryForm | undefined {
   return { ...text, ...(values !== undefined && { values }) }
 }
 
+/** For what is read beside or behind the driver's own reading. Undefined also where a getter or a Proxy throws: who is at work then is not its caller. */
+export function peekAt(config: unknown, name: string): unknown {
+  try {
+    return (config as Readonly<Record<string, unknown>> | null | undefined)?.[name]
+  } catch {
+    return undefined
+  }
+}
+
 /** As far as it must be known when the driver has forgotten it. */
 export function statementOf(text: unknown): PeerQuery {
-  return { text: typeof text === 'string' ? text : (text as { text?: unknown } | null)?.text, handleError() {} }
+  return { text: typeof text === 'string' ? text : peekAt(text, 'text'), handleError() {} }
 }
 
 /** The name under which its caller wants it prepared. */
 export function nameOf(text: unknown): string | undefined {
-  const name = typeof text === 'object' ? (text as { name?: unknown } | null)?.name : undefined
+  const name = typeof text === 'object' ? peekAt(text, 'name') : undefined
   return typeof name === 'string' && name !== '' ? name : undefined
 }

@@ -9,6 +9,7 @@ import { type Answer, sendSeen, sendUnseen, withText } from '../connection/unsee
 import { type Context, runIn } from '../driver/async-context.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import type { Callback } from '../driver/promisify.ts'
+import { peekAt } from '../driver/query-form.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import type { Sent } from './as-first-sent.ts'
 
@@ -21,6 +22,8 @@ export interface Call extends Reader {
   /** It goes out under a name of the pool's: what its caller gave. */
   readonly plain?: Sent | undefined
   readonly done: Callback<pg.QueryResult>
+  /** It ends the wait for a connection. Read once: a getter may throw the next time. */
+  readonly signal: unknown
   /** The invocation of its caller. Callbacks run in the context of whatever calls them. */
   readonly invocation: Invocation | undefined
   /** Its async context, if that matters. */
@@ -72,9 +75,10 @@ export function resume<Result>({ context, invocation }: Call, work: () => Result
 }
 
 export function isIdempotent({ text }: Call): boolean {
-  return (text as { idempotent?: unknown } | null)?.idempotent === true
+  return peekAt(text, 'idempotent') === true
 }
 
+/** It is the first to read what the caller gave: a getter or a Proxy may throw. */
 export function signalOf(text: unknown): unknown {
   return typeof text === 'object' ? (text as { signal?: unknown } | null)?.signal : undefined
 }

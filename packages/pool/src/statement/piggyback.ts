@@ -23,7 +23,16 @@ const TELLS = /\$|^\s*$|pg_cursors|statement_timestamp/i
  * May the probe be sent with this statement? It must be a read, because it is sent on another connection if no reply comes. A statement of
  * the simple protocol is changed to the extended one, where no difference can be seen.
  */
-export function mayPiggyback(text: unknown, values: unknown, { classify, hasQueryMode }: PiggybackRules): boolean {
+export function mayPiggyback(text: unknown, values: unknown, rules: PiggybackRules): boolean {
+  try {
+    return isFit(text, values, rules)
+  } catch {
+    // A getter of the caller's, or a Proxy: asked while others are served. The driver reads it when its turn has come, and tells this caller alone.
+    return false
+  }
+}
+
+function isFit(text: unknown, values: unknown, { classify, hasQueryMode }: PiggybackRules): boolean {
   const form = formOf(text, values)
   if (!form || typeof form.text !== 'string' || !Array.isArray(form.values ?? [])) return false
   if (form.rows || form.portal || form.signal || form.query_timeout) return false

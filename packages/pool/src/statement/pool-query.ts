@@ -21,17 +21,18 @@ import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connectio
 import { withdrawQuestion } from '../connection/pid-question.ts'
 import type { SharedConnection } from '../connection/shared-connection.ts'
 import { statements, tracePoolStatement } from '../connection/traced-client.ts'
-import { type Answer, sendUnseen } from '../connection/unseen.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
-import { keepContext, runIn } from '../driver/async-context.ts'
+import { keepContext } from '../driver/async-context.ts'
 import { nextTick } from '../driver/next-tick.ts'
-import { activeQueryOf, type ConnectCallback, isSubmittable, type PeerClient, type PeerQuery, type Release } from '../driver/peer.ts'
-import { type Callback, promisify } from '../driver/promisify.ts'
-import { statementOf } from '../driver/query-form.ts'
+import { activeQueryOf, type ConnectCallback, type PeerClient, type PeerQuery, type Release } from '../driver/peer.ts'
+import { type Callback, failLater, firstOf, promisify } from '../driver/promisify.ts'
+import { peekAt, statementOf } from '../driver/query-form.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import { asFirstSent, rememberSent } from './as-first-sent.ts'
+import { askPid } from './ask-pid.ts'
 import { type Call, isIdempotent, MOST_REPEATS, readOnly, resume, type Settle, send, sendFirst, signalOf, type Wish } from './call.ts'
+import { notHandedOver } from './not-handed-over.ts'
 import { asPiggybacked, knowsQueryMode, mayPiggyback, noProof, startPiggyback } from './piggyback.ts'
 import type { PoolQueryHost } from './pool-query-host.ts'
 import { hasWrongName, PreparedStatements, parseAgain, unprepared } from './prepared.ts'
@@ -73,10 +74,8 @@ export class PoolQueries {
     callback: Callback<pg.QueryResult> | undefined,
   ): Promise<pg.QueryResult> | undefined {
     if (typeof text === 'function') {
-      const promised = promisify(PromiseClass, text as Callback<pg.QueryResult>)
       const refused = new Error('Passing a function as the first parameter to pool.query is not supported')
-      nextTick(() => promised.callback(refused))
-      return promised.result
+      return failLater(PromiseClass, text as Callback<pg.QueryResult>, refused)
     }
     const isTwoArguments = typeof values === 'function'
     const promised = promisify(PromiseClass, isTwoArguments ? (values as Callback<pg.QueryResult>) : callback)
@@ -88,23 +87,29 @@ export class PoolQueries {
     // Here, where the caller's own span is still the current one: the wrappers of tracing tools come with `connect`.
     if (this.#host.memory.events.hears('thawed')) this.#host.checks.look()
     const context = this.#host.isObserved() ? keepContext() : undefined
-    const given: Call = { text, values, done, invocation: currentInvocation(), context, repeats: MOST_REPEATS }
+    let signal: unknown
+    try {
+      signal = signalOf(text)
+    } catch (thrown) {
+      return nextTick(() => done(thrown as Error))
+    }
+    const given: Call = { text, values, done, signal, invocation: currentInvocation(), context, repeats: MOST_REPEATS }
     this.#place(this.#prepared ? this.#prepared.prepare(given) : given)
   }
 
   #place(call: Call): void {
-    const { text, values, done } = call
+    const { text, values, done, signal } = call
     const run: ConnectCallback = (failure, client, release) => {
       if (failure || !client) done(failure)
       else this.#run(call.isAtDoor ? { ...call, isAtDoor: false } : call, client, release)
     }
     // pg-pool hands out in the next tick. The difference cannot be seen, and a tick is a tenth of what Thaw costs.
-    if (signalOf(text) === undefined && this.#host.takeNow(run)) return
+    if (signal === undefined && this.#host.takeNow(run)) return
     const shared = this.#shared
     if (shared && shareRead(call, this.#host.waiting(), shared)) return
     const share: Waiter['share'] = shared && ((before) => resume(call, () => shareRead(call, before, shared)))
     const piggybacks = () => mayPiggyback(text, values, this.#modes)
-    this.#connect(call, run, { signal: signalOf(text), isAtDoor: call.isAtDoor, mayPiggyback: piggybacks, share })
+    this.#connect(call, run, { signal, isAtDoor: call.isAtDoor, mayPiggyback: piggybacks, share })
   }
 
   #send(again: Call): void {
@@ -125,14 +130,23 @@ export class PoolQueries {
   #connect(
     call: Call,
     callback: ConnectCallback,
-    wish: Wish = { signal: signalOf(call.text), isAtDoor: call.isAtDoor, isUnseen: true },
+    wish: Wish = { signal: call.signal, isAtDoor: call.isAtDoor, isUnseen: true },
   ): () => void {
     if (!hasInvocations()) return resume(call, () => this.#host.connect(callback, wish))
     const resumed: ConnectCallback = (...results) => resume(call, () => callback(...results))
     return resume(call, () => this.#host.connect(resumed, wish))
   }
 
+  /** Never throws: a connection that nobody gives back is lost for ever. */
   #run(call: Call, client: PeerClient, given: Release): void {
+    try {
+      this.#handOver(call, client, given)
+    } catch (thrown) {
+      notHandedOver(call, client, this.#host.checks.vitalsOf(client), given, thrown as Error, (error) => this.#notSent(call, error))
+    }
+  }
+
+  #handOver(call: Call, client: PeerClient, given: Release): void {
     // A wrapper may add to the text, each time something else.
     if (call.plain && (call.secondTry || this.#prepared?.isStale(call) || !this.#host.queryWatch.isPlain(client)))
       return this.#run(unprepared(call), client, given)
@@ -158,32 +172,21 @@ export class PoolQueries {
   /** Which backend answers is asked in the same flight, where the statement can be sent so; or else in front of it. */
   #runAsking(call: Call, client: PeerClient, release: Release, vitals: Vitals, told: (pid: number) => void): void {
     if (mayPiggyback(call.text, call.values, this.#modes)) {
-      vitals.askPid = told
       const text = asPiggybacked(call.text, call.values)
+      vitals.askPid = told
       const asked = { ...call, text, values: text === call.text ? call.values : undefined }
       vitals.reader = asked
       return void this.#runAs(asked, client, release, vitals, () => withdrawQuestion(vitals))
     }
     vitals.reader = undefined
-    // The answer comes in the context in which the connection was opened, and tracing tools look at the statement's.
-    const context = keepContext()
-    const answered = (error: Error | null, answer: pg.QueryResult<{ pid: number }>) => {
-      if (!error) told(answer.rows[0]?.pid ?? 0)
-      runIn(context, () => resume(call, () => (error ? this.#failed(call, client, release, error) : this.#run(call, client, release))))
-    }
-    sendUnseen(client, 'SELECT pg_backend_pid() AS pid', undefined, answered as Answer)
+    askPid(client, call, told, (error) => (error ? this.#failed(call, client, release, error) : this.#run(call, client, release)))
   }
 
   /** The probe goes in front. If its reply is late, whichever connection is ready first serves the caller. */
   #runPiggybacked({ done, ...unshared }: Call, client: PeerClient, release: Release, vitals: Vitals): void {
+    const text = asPiggybacked(unshared.text, unshared.values)
     vitals.piggybacks = false
-    let isDone = false
-    const once: Callback<pg.QueryResult> = (...results) => {
-      if (isDone) return
-      isDone = true
-      done(...results)
-    }
-    const call = { ...unshared, done: once }
+    const call = { ...unshared, done: firstOf(done) }
     const { settings, hedging } = this.#host
     let current = call
     let isTaken = false
@@ -202,7 +205,6 @@ export class PoolQueries {
     }
     const wantOther = () => this.#connect(call, take)
     const probe = startPiggyback(client, vitals, { ...settings, hedging, wantOther })
-    const text = asPiggybacked(call.text, call.values)
     const piggybacked = { ...call, text, values: text === call.text ? call.values : undefined }
     const seen = this.#runAs(piggybacked, client, release, vitals, (error) => {
       const isAtDoor = !probe.isOver
@@ -339,7 +341,7 @@ export class PoolQueries {
     const how = judgeResend({
       ...known,
       verdict: loss.verdict,
-      isReplayable: !isSubmittable(call.text),
+      isReplayable: typeof peekAt(call.text, 'submit') !== 'function',
       wasInterrupted: isInterruption(loss.cause),
       isPoolEnding: !call.isAtDoor && this.#host.isEnding(),
       retriesLeft: call.repeats,
@@ -363,21 +365,21 @@ export class PoolQueries {
     done(told)
   }
 
-  /** A pooler makes up the PID that it reports at login. What PostgreSQL says of itself tells whether there is one. */
+  /** What PostgreSQL says of itself tells whether there is a pooler. */
   #askDirectness(call: Call, error: Error, loss: Loss): void {
     const ask: ConnectCallback = (failure, client, release) => {
       if (failure || !client) return this.#report(call, error, loss)
-      const answered = (unanswered: Error | null, answer: pg.QueryResult<{ pid: number }>) => {
-        release(unanswered ?? undefined)
-        if (unanswered) return this.#report(call, error, loss)
-        const isDirect = answer.rows[0]?.pid === client.processID
-        this.#host.memory.isDirect = isDirect
-        const known = judgeAgain(loss, { isDirect })
-        this.#lost(call, known, lossOf(known) ?? loss, { hadSessionState: false, mayAskForPooler: false })
+      const told = (pid: number) => {
+        this.#host.memory.isDirect = pid === client.processID
       }
-      sendUnseen(client, 'SELECT pg_backend_pid() AS pid', undefined, (...answer) => resume(call, () => (answered as Answer)(...answer)))
+      askPid(client, call, told, (unanswered) => {
+        release(unanswered)
+        if (unanswered) return this.#report(call, error, loss)
+        const known = judgeAgain(loss, this.#host.checks)
+        this.#lost(call, known, lossOf(known) ?? loss, { hadSessionState: false, mayAskForPooler: false })
+      })
     }
-    this.#connect({ ...call, text: undefined }, ask)
+    this.#connect({ ...call, signal: undefined }, ask)
   }
 
   /** A write was refused as read-only. Is it a setting, which the user should hear of, or has the primary become a standby? */

@@ -47,6 +47,15 @@ export class PreparedStatements {
   /** The call, under a name if its text has one by now. */
   prepare(call: Call): Call {
     if (!this.#isOn()) return call
+    try {
+      return this.#prepare(call)
+    } catch {
+      // A getter of the caller's, or a Proxy: the driver reads it when its turn has come, and tells this caller alone.
+      return call
+    }
+  }
+
+  #prepare(call: Call): Call {
     const form = formOf(call.text, call.values)
     if (!form || typeof form.text !== 'string' || !Array.isArray(form.values) || form.values.length === 0) return call
     // `types` as a list are those of the parameters, which are fixed when the statement is parsed.

@@ -35,8 +35,14 @@ export function shareRead(call: Call, before: number, host: SharedReadHost): boo
 /** The same where its place is known. */
 export function sendShared(call: Call, placed: Placed | undefined, host: SharedReadHost): boolean {
   if (!placed || !call.shareable) return false
+  try {
+    call.sent ??= rememberSent(call.text, call.values)
+  } catch {
+    // A getter that has begun to throw, while others are served: it waits for a connection of its own, and is told there.
+    call.shareable = null
+    return false
+  }
   call.ledger = placed.ledger
-  call.sent ??= rememberSent(call.text, call.values)
   new SharedRead(call, call.shareable, placed, host).send()
   return true
 }

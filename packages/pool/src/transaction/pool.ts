@@ -6,7 +6,7 @@ import { type OwnWork, ownWorkOf } from '../checkout/own-work.ts'
 import { createPoolContext, type PoolContext } from '../connection/pool-context.ts'
 import type { Driver } from '../driver/driver.ts'
 import type { PeerClient } from '../driver/peer.ts'
-import { type Callback, promisify } from '../driver/promisify.ts'
+import { type Callback, failLater, promisify } from '../driver/promisify.ts'
 import { settingsOf } from '../options/options.ts'
 import { poolOver, type ThawPool } from '../pool.ts'
 import { ExactlyOnce, noteUnknown, wantsOnce } from './exactly-once.ts'
@@ -73,10 +73,16 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
     }
 
     override query(text: unknown, values?: unknown, callback?: Callback<QueryResult>): Promise<QueryResult> | undefined {
-      if (!wantsOnce(text)) return super.query(text, values, callback)
       const isTwoArguments = typeof values === 'function'
+      let isOnce: boolean
+      try {
+        isOnce = wantsOnce(text)
+      } catch (thrown) {
+        return failLater(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback, thrown)
+      }
+      if (!isOnce) return super.query(text, values, callback)
       const promised = promisify(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback)
-      this.#once.query(text, isTwoArguments ? undefined : values).then(
+      this.#once.query(text as object, isTwoArguments ? undefined : values).then(
         (result) => promised.callback(undefined, result as QueryResult),
         (error: Error) => promised.callback(error),
       )
