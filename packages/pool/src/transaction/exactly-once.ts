@@ -66,7 +66,7 @@ export class ExactlyOnce {
   ): Promise<Result> {
     checkTransaction(work, options)
     checkTimeLeft(options.retries)
-    return this.#held(() => runTransaction(this.#host, work, options))
+    return this.#held(() => runTransaction(this.#host, (client) => work(client), options))
   }
 
   async batch(statements: readonly unknown[], options: BatchOptions = {}): Promise<unknown[]> {

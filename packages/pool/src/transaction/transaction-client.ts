@@ -4,6 +4,7 @@ import { OptionError, TransactionUseError } from '@thaw/core'
 import { refusesOnce } from '../connection/once-refused.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import { type Attempt, afterItsEnd } from './attempt.ts'
+import { ownView } from './own-view.ts'
 
 /** A client, and transactions inside of its own. */
 export type TransactionClient = PeerClient & {
@@ -34,15 +35,7 @@ export class Session {
       connect: () => Promise.reject(refused('is connected already. Call query() on it')),
       end: () => Promise.reject(refused('belongs to the pool, which ends it')),
     }
-    // Everything else is the client's own: instanceof, its events, its connection.
-    this.client = new Proxy(attempt.client, {
-      get: (client, name) => {
-        if (Object.hasOwn(own, name)) return own[name as string]
-        const value = Reflect.get(client, name, client) as unknown
-        return typeof value === 'function' ? value.bind(client) : value
-      },
-      set: (client, name, value) => Reflect.set(client, name, value, client),
-    }) as unknown as TransactionClient
+    this.client = ownView(attempt.client, own, whole?.client) as TransactionClient
   }
 
   /** A part is over with the whole: what it sent then would be stored by itself. */
