@@ -10,8 +10,11 @@ import { isBusy, whenFinished } from '../connection/when-finished.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import { ASK_WHO, type Backend, backendOf, knownBackend, noteBackend, tellsNothing, vitalsOf } from './backend.ts'
 import { type FlightHost, type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
+import { Line } from './line.ts'
 import { ASK_XID, hasUnseenEffect, TAKE_XID, xidOf } from './own-xid.ts'
+import { failSubmittable, type Submittable, watchInLine } from './submittable-in-line.ts'
 import { placeOfQuestion, takesNoSnapshot, withoutWho, withWho } from './who-first.ts'
+import { withSignal } from './with-signal.ts'
 
 export interface AttemptHost extends FlightHost {
   /** Undefined: not known yet. False: this database has no functions that tell who it is. Then nothing is asked any more. */
@@ -34,7 +37,10 @@ export class Attempt {
   readonly #begin: string
   readonly #signal: AbortSignal | undefined
   #state: 'unbegun' | 'beginning' | 'begun' = 'unbegun'
-  #opening: Promise<unknown> = Promise.resolve()
+  /** Held while it begins. */
+  readonly #line = new Line()
+  /** Why BEGIN failed, by itself. */
+  #notBegun: Error | undefined
   #backend: Backend | undefined
   #xid: bigint | null | undefined = null
   /** Something may have written since the id was last asked for. */
@@ -48,6 +54,7 @@ export class Attempt {
   #misuse: Error | undefined
   /** Its function has ended: what still waits to be sent would be sent behind the end of the transaction. */
   #isClosed = false
+  #isAbandoned = false
   #interruption: Error | undefined
   #hasAskedWho = false
   /** It has to be run once more, from the beginning: without our questions, which have broken it. */
@@ -90,9 +97,26 @@ export class Attempt {
     return error
   }
 
-  /** From now on nothing of its function is sent. */
+  /** From now on nothing of its function is sent. What has no promise, and was called before, still is. */
   close(): void {
     this.#isClosed = true
+  }
+
+  /** It will not be stored: nor is what still waits. */
+  abandon(): void {
+    this.#isAbandoned = true
+    this.#line.refuseAll(afterItsEnd())
+  }
+
+  /** Resolves when all that its function called for is with the client. */
+  async whenSent(): Promise<void> {
+    if (this.#line.isHeld) await this.#line.whenSent()
+  }
+
+  /** It has not begun because it could not, whatever its function made of that. */
+  get failureToBegin(): Error | undefined {
+    if (this.hasBegun) return undefined
+    return this.#notBegun ?? (this.isBroken ? this.firstFailure : undefined)
   }
 
   get isBroken(): boolean {
@@ -108,7 +132,8 @@ export class Attempt {
   /** A statement of the user's. */
   async run(config: unknown, values: unknown): Promise<unknown> {
     try {
-      return await this.#run({ config: this.#withSignal(config), values, text: textOf(config) })
+      const statement = { config: withSignal(config, this.#signal), values, text: textOf(config) }
+      return await this.#line.inTurn(() => this.#run(statement))
     } catch (error) {
       this.firstFailure ??= error as Error
       if (error instanceof Error && isInterruption(error)) this.#interruption ??= error
@@ -116,12 +141,26 @@ export class Attempt {
     }
   }
 
-  /** A cursor, a stream: pg hands it back at once. */
-  submit(query: object, callback: unknown): unknown {
+  /** A cursor, a stream: pg hands it back at once. It is sent in its turn. */
+  submit(query: Submittable & object, callback: unknown): unknown {
     const text = textOf(query) ?? textOf((query as { cursor?: unknown }).cursor)
     const said = text === undefined ? WRITE : this.#refuseByHand(text)
-    if (this.#state === 'unbegun') this.#beginAlone()
     this.#needsXid ||= hasUnseenEffect(said, text)
+    if (this.#state === 'begun' && !this.#line.isHeld) return this.#submitNow(query, callback)
+    const refuse = (error: Error) => void failSubmittable(query, error, callback)
+    const mayBeSent = watchInLine(query)
+    const send = () => {
+      this.#behindBegin(() => mayBeSent() && this.#submitNow(query, callback)).catch((error: Error) => {
+        this.firstFailure ??= error
+        refuse(error)
+      })
+    }
+    if (this.#line.isHeld) this.#line.wait({ send, refuse })
+    else send()
+    return query
+  }
+
+  #submitNow(query: object, callback: unknown): unknown {
     this.#mayHaveXid = this.#xid == null
     return this.client.query(query as never, callback as never)
   }
@@ -138,7 +177,6 @@ export class Attempt {
   }
 
   async #run(statement: Statement): Promise<unknown> {
-    while (this.#state === 'beginning') await this.#opening
     this.#refuseAfterItsEnd()
     const { text } = statement
     const said = text === undefined ? WRITE : this.#refuseByHand(text)
@@ -148,9 +186,10 @@ export class Attempt {
     // What looks like a read may call a function that writes: only the server knows.
     const writes = kind !== 'read' || !this.#refusesWrites
     if (kind === 'unknown' || OWN_PROTOCOL.test(text ?? '') || this.client.pipeline || hasPortal(statement.config)) {
-      if (this.#state === 'unbegun') await this.#beginAlone()
-      this.#mayHaveXid = this.#xid == null
-      return this.client.query(statement.config as string, statement.values as unknown[])
+      return this.#behindBegin(() => {
+        this.#mayHaveXid = this.#xid == null
+        return this.client.query(statement.config as string, statement.values as unknown[])
+      })
     }
     // An ordinary statement, once the id is known or not wanted.
     if (this.#state === 'begun' && (!writes || !this.#asksXid)) {
@@ -201,7 +240,7 @@ export class Attempt {
     const at = asksWho ? before.length + early : Number.POSITIVE_INFINITY
     const plain = [...before, ...statements]
     const asking = asksWho ? withWho(plain, at, (backend) => this.#noteBackend(backend)) : plain
-    if (begins) this.#state = 'beginning'
+    if (begins) this.#beginning()
     // Should its answer be lost: nothing of it is stored before COMMIT.
     const judgedBy = begins ? 'BEGIN' : text
     // Only one statement by itself has a signal of its own.
@@ -215,13 +254,13 @@ export class Attempt {
       shownAt: asking.length - 1,
       isAnsweredAtOnce: isUnacquainted && (asksWho ? early === 0 : begins),
     })
-    this.#opening = flown
     const { results, error, failedAt, isRefused } = withoutWho(await flown, at)
-    if (begins) this.#state = results[0] === undefined ? 'unbegun' : 'begun'
     const isOurs = isRefused || failedAt >= end
     if (error && isOurs && tellsNothing(error) && !this.isBroken) return this.#withoutAsking(statements, writes, text, begins)
     if (asksXid && !error) this.#noteXid(xidOf(results.at(-1)))
     else if (writes && !isEarly) this.#mayHaveXid = this.#xid == null
+    // Behind what is known of its id: those that wait may write.
+    if (begins) this.#began(results[0] !== undefined)
     const own = results.slice(before.length, end)
     return { results: own, failedAt: failedAt - before.length, ...(error && { error }) }
   }
@@ -235,10 +274,12 @@ export class Attempt {
         message: 'The server refused to tell the id of the transaction. It is run again, without being asked.',
       })
     }
-    const rolledBack = this.client.query('ROLLBACK')
-    this.#state = 'beginning'
-    this.#opening = rolledBack
-    await rolledBack
+    try {
+      await this.client.query('ROLLBACK')
+    } catch (error) {
+      this.#began(false)
+      throw error
+    }
     this.#state = 'unbegun'
     return this.#fly(statements, writes, text)
   }
@@ -254,15 +295,38 @@ export class Attempt {
     this.#xid = xid ?? null
   }
 
-  #beginAlone(): Promise<unknown> {
+  #beginning(): void {
     this.#state = 'beginning'
-    const begun = this.client.query(this.#begin)
-    this.#opening = begun.then(
-      () => {},
-      () => {},
-    )
+    this.#line.hold()
+  }
+
+  /** Or has not. Those that wait go on. */
+  #began(hasBegun: boolean): void {
+    this.#state = hasBegun ? 'begun' : 'unbegun'
+    this.#line.letGo()
+  }
+
+  /** For what cannot go out together with BEGIN. `send` runs as soon as the transaction has begun, ahead of those that wait. */
+  async #behindBegin<Sent>(send: () => Sent): Promise<Awaited<Sent>> {
+    if (this.#state !== 'unbegun') return await send()
+    let sent: Sent
+    this.#beginning()
+    try {
+      await this.client.query(this.#begin)
+    } catch (error) {
+      this.#notBegun = error as Error
+      this.#began(false)
+      throw error
+    }
     this.#state = 'begun'
-    return begun
+    // Behind ROLLBACK it would be stored by itself.
+    if (this.#isAbandoned) throw afterItsEnd()
+    try {
+      sent = send()
+    } finally {
+      this.#line.letGo()
+    }
+    return await sent
   }
 
   /** What failed has been undone. */
@@ -272,10 +336,10 @@ export class Attempt {
 
   /** For a savepoint, or its end. */
   async control(text: string): Promise<void> {
-    while (this.#state === 'beginning') await this.#opening
-    this.#refuseAfterItsEnd()
-    if (this.#state === 'unbegun') await this.#beginAlone()
-    await this.client.query(text)
+    await this.#line.inTurn(async () => {
+      this.#refuseAfterItsEnd()
+      await this.#behindBegin(() => this.client.query(text))
+    })
   }
 
   /** Throws whatever COMMIT was answered with, or the loss of its answer. */
@@ -313,18 +377,6 @@ export class Attempt {
   /** Resolves when nothing of it is left. Throws if that is not certain; the connection must then be closed. */
   async rollback(): Promise<void> {
     await this.client.query('ROLLBACK')
-  }
-
-  #withSignal(config: unknown): unknown {
-    if (!this.#signal) return config
-    if (typeof config === 'string') return { text: config, signal: this.#signal }
-    if ((config as { signal?: unknown }).signal !== undefined) return config
-    // As node-postgres copies it: text may come from a prototype, or from a getter.
-    const own = Object.getOwnPropertyDescriptors(config as object)
-    return Object.create(Object.getPrototypeOf(config), {
-      ...own,
-      signal: { value: this.#signal, configurable: true, enumerable: true, writable: true },
-    })
   }
 }
 

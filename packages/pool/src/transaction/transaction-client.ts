@@ -5,6 +5,7 @@ import { refusesOnce } from '../connection/once-refused.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import { type Attempt, afterItsEnd } from './attempt.ts'
 import { ownView } from './own-view.ts'
+import { failSubmittable, type Submittable } from './submittable-in-line.ts'
 
 /** A client, and transactions inside of its own. */
 export type TransactionClient = PeerClient & {
@@ -66,7 +67,7 @@ export class Session {
     return answer(done, callback)
   }
 
-  #submit(query: Submittable, callback: unknown): unknown {
+  #submit(query: Submittable & object, callback: unknown): unknown {
     try {
       return this.#attempt.submit(query, callback)
     } catch (refusal) {
@@ -136,16 +137,6 @@ export class Session {
 
 let nextName = 1
 const LAST_NAME = 1_000_000
-
-interface Submittable {
-  callback?: Callback
-  handleError?(error: Error, connection: object): void
-}
-
-function failSubmittable(query: Submittable, error: Error): unknown {
-  queueMicrotask(() => query.handleError?.(error, {}))
-  return query
-}
 
 function answer(done: Promise<unknown>, callback: Callback | undefined): unknown {
   if (!callback) return done

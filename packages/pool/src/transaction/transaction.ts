@@ -187,8 +187,10 @@ async function attemptOn<Result>(
     return failed(host, attempt, (lossOf(error as Error) && attempt.interruption) ?? error)
   }
   if (session.close() > 0) attempt.noteMisuse(new TransactionUseError({ message: UNAWAITED }))
+  else await attempt.whenSent()
   if (attempt.misuse) return failed(host, attempt, attempt.misuse)
   if (attempt.interruption) return failed(host, attempt, attempt.interruption)
+  if (attempt.failureToBegin) return failed(host, attempt, attempt.failureToBegin)
   if (!attempt.hasBegun) {
     client.release()
     return { is: 'stored', result }
@@ -206,6 +208,7 @@ async function failed(host: TransactionHost, attempt: Attempt, thrown: unknown):
 async function rollBack(host: TransactionHost, attempt: Attempt, thrown: unknown): Promise<Ended<never>> {
   const error = thrown as Error
   const { client } = attempt
+  attempt.abandon()
   const root = causesOf(error).some((each) => codeOf(each) === FAILED_BEFORE) ? attempt.firstFailure : undefined
   if (attempt.isBroken) {
     client.release(attempt.firstFailure ?? true)

@@ -1,0 +1,33 @@
+/** Cursors, streams and other objects of the user's that are queries themselves: pg hands them back at once, so they may be used before they are sent. */
+
+import { cursorOf, type PeerQuery } from '../driver/peer.ts'
+
+export interface Submittable {
+  callback?: unknown
+  handleError?(error: Error, connection: object): void
+}
+
+/** As pg does it: the object tells of the error. */
+export function failSubmittable(query: Submittable, error: Error, callback?: unknown): unknown {
+  if (typeof callback === 'function') query.callback ??= callback
+  queueMicrotask(() => query.handleError?.(error, {}))
+  return query
+}
+
+/** A cursor that is closed while it waits is not sent: nothing would close what the server opens for it. Returns whether it may be sent, and stops watching. */
+export function watchInLine(query: object): () => boolean {
+  const cursor = cursorOf(query as PeerQuery)
+  if (!cursor) return () => true
+  let isClosed = false
+  const { close } = cursor
+  cursor.close = (callback) => {
+    isClosed = true
+    cursor.state = 'done'
+    for (const [, read] of cursor._queue.splice(0)) read(null, [])
+    return close.call(cursor, callback)
+  }
+  return () => {
+    if (!isClosed) cursor.close = close
+    return !isClosed
+  }
+}
