@@ -5,6 +5,7 @@
  * at once. So it must with Thaw, which runs the function again: no caller waits for an answer, or for an end, on a connection that has ended.
  */
 
+import type { Socket } from 'node:net'
 import { Pool as NeonPool } from '@thaw/neon'
 import { ConnectionLostError, Pool as ThawPool } from '@thaw/pg'
 import type pg from 'pg'
@@ -39,11 +40,25 @@ async function loseUnder(client: Client): Promise<void> {
   await ended
 }
 
+function socketOf(client: Client): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream
+}
+
 /** What a function does with the loss, and goes on. */
 const HOW: readonly [string, (client: Client) => Promise<void>][] = [
   ['swallows it', loseUnder],
   ['has it in a part, which it forgives', (client) => client.transaction(loseUnder).catch(() => {})],
   ['has it in a part of a part', (client) => client.transaction((inner) => inner.transaction(loseUnder).catch(() => {})).catch(() => {})],
+  // In the same tick: pg has not noticed, and writes nothing to such a socket.
+  ['closes its own socket', async (client) => void socketOf(client).destroy()],
+  ['ends its own socket', async (client) => void socketOf(client).end()],
+  [
+    'closes its own socket, and swallows what it sends then',
+    async (client) => {
+      socketOf(client).destroy()
+      await failure(client.query('SELECT 1'))
+    },
+  ],
   [
     'swallows it, and those of what it sends then',
     async (client) => {
@@ -73,6 +88,18 @@ describe.each(['@thaw/pg', '@thaw/neon'] as const)('%s: a function that', (drive
     const other: Promise<pg.QueryResult> = pool.query('SELECT 1 AS one')
     expect(await work).toBe(2)
     expect((await other).rows).toEqual([{ one: 1 }])
+    expect(await stored()).toBe(1)
+  })
+
+  test('swallows that of its first statement is run again', async () => {
+    openPool(driver)
+    let runs = 0
+    const work = pool.transaction(async (client) => {
+      if (++runs === 1) await loseUnder(client)
+      else await client.query('INSERT INTO stored VALUES (1)')
+      return runs
+    })
+    expect(await work).toBe(2)
     expect(await stored()).toBe(1)
   })
 

@@ -346,7 +346,8 @@ export class Attempt {
   async commit(): Promise<void> {
     const { status } = vitalsOf(this.client) ?? {}
     if (status === 'E') throw new CommitRolledBackError(FAILED_BEFORE)
-    if (status === 'I') throw new TransactionUseError({ message: ENDED_BY_HAND })
+    // What was lost with the flight that began it was never answered by that.
+    if (status === 'I' && !this.isBroken) throw new TransactionUseError({ message: ENDED_BY_HAND })
     if (this.#mayHaveXid && this.#asksXid) await this.#askXid()
     // A timer of its function's may have used the client meanwhile.
     if (this.#misuse) throw this.#misuse

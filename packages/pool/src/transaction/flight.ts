@@ -167,6 +167,7 @@ class Flight implements PeerQuery {
   callback?: PeerQuery['callback']
   readonly signal: unknown
   readonly query_timeout: unknown
+  readonly #client: PeerClient
   readonly #flushes: boolean
   readonly #isWatched: boolean
   readonly #shownAt: number
@@ -191,6 +192,7 @@ class Flight implements PeerQuery {
     this.text = text
     this.signal = signal
     this.query_timeout = query_timeout
+    this.#client = client
     this.#flushes = flushes
     this.#isWatched = isWatched
     this.#shownAt = shownAt
@@ -251,7 +253,7 @@ class Flight implements PeerQuery {
       const refused = part.submit(statement?.answer ? asking : draft)
       if (refused) this.#failure ??= { error: refused, at }
       // Without it the Sync would commit the others, or nothing at all.
-      else if (written.length === length) this.#failure ??= { error: new Error(PUT_OFF), at }
+      else if (written.length === length) this.#failure ??= { error: this.#whyUnwritten(), at }
       if (statement?.flushes && this.#isWatched) draft.flush()
     }
     const forget = () => {
@@ -273,6 +275,12 @@ class Flight implements PeerQuery {
     connection.sync()
     connection.stream.uncork?.()
     return null
+  }
+
+  /** pg writes nothing to a socket that was closed on this side, and says nothing either. */
+  #whyUnwritten(): Error {
+    const client = this.#client
+    return isBroken(client) ? loseQueued(client, notQueryable(this.#vitals)) : new Error(PUT_OFF)
   }
 
   /** What tracing tools are shown, once the server is ready: pg hands results over only then. */
