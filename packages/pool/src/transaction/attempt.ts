@@ -12,6 +12,7 @@ import { ASK_WHO, type Backend, backendOf, knownBackend, noteBackend, tellsNothi
 import { type FlightHost, type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
 import { Line } from './line.ts'
 import { ASK_XID, hasUnseenEffect, TAKE_XID, xidOf } from './own-xid.ts'
+import { afterItsEnd, BY_HAND, ENDED_BY_HAND, FAILED_BEFORE } from './refused-use.ts'
 import { failSubmittable, type Submittable, watchInLine } from './submittable-in-line.ts'
 import { placeOfQuestion, takesNoSnapshot, withoutWho, withWho } from './who-first.ts'
 import { withSignal } from './with-signal.ts'
@@ -55,6 +56,7 @@ export class Attempt {
   /** Its function has ended: what still waits to be sent would be sent behind the end of the transaction. */
   #isClosed = false
   #isAbandoned = false
+  #cutShort: Error | undefined
   #interruption: Error | undefined
   #hasAskedWho = false
   /** It has to be run once more, from the beginning: without our questions, which have broken it. */
@@ -97,15 +99,21 @@ export class Attempt {
     return error
   }
 
-  /** From now on nothing of its function is sent. What has no promise, and was called before, still is. */
-  close(): void {
+  /** From now on nothing of its function is sent. What has no promise, and was called before, still is. `reason`: its caller has not waited for its end. */
+  close(reason?: Error): void {
     this.#isClosed = true
+    this.#cutShort = reason
+  }
+
+  /** What its function is told that goes on nevertheless. */
+  get afterItsEnd(): Error {
+    return this.#cutShort ?? afterItsEnd()
   }
 
   /** It will not be stored: nor is what still waits. */
   abandon(): void {
     this.#isAbandoned = true
-    this.#line.refuseAll(afterItsEnd())
+    this.#line.refuseAll(this.afterItsEnd)
   }
 
   /** Resolves when all that its function called for is with the client. */
@@ -215,7 +223,7 @@ export class Attempt {
    * others wait until it has. Otherwise, should that one not be sent after all, they would be stored outside of any transaction.
    */
   #refuseAfterItsEnd(): void {
-    if (this.#isClosed) throw this.noteMisuse(afterItsEnd())
+    if (this.#isClosed) throw this.noteMisuse(this.afterItsEnd)
   }
 
   get #asksXid(): boolean {
@@ -320,7 +328,7 @@ export class Attempt {
     }
     this.#state = 'begun'
     // Behind ROLLBACK it would be stored by itself.
-    if (this.#isAbandoned) throw afterItsEnd()
+    if (this.#isAbandoned) throw this.afterItsEnd
     try {
       sent = send()
     } finally {
@@ -375,26 +383,13 @@ export class Attempt {
     return !(await this.isQuiet()) && !this.isBroken
   }
 
-  /** Resolves when nothing of it is left. Throws if that is not certain; the connection must then be closed. */
-  async rollback(): Promise<void> {
-    await this.client.query('ROLLBACK')
+  /** Resolves when nothing of it is left. 0: as long as the pool waits for any statement. Throws if that is not certain; the connection must then be closed. */
+  async rollback(query_timeout: number): Promise<void> {
+    await this.client.query({ text: 'ROLLBACK', query_timeout } as { text: string })
   }
 }
 
 const WRITE = { kind: 'write', mayCommit: false } as const
-const BY_HAND =
-  'A statement that begins or ends a transaction was given to the client of pool.transaction(), which does both by itself. Remove it; throw an error to roll back, and call client.transaction() for a part that may fail alone.'
-const ENDED_BY_HAND =
-  'The transaction of pool.transaction() was over before its function was: one of its texts has ended it. What it did until then may be stored.'
-const AFTER_ITS_END =
-  'The client of pool.transaction() was used after its function had ended. Nothing was sent, and nothing of a transaction that had not ended yet is stored. Await everything that uses the client before the function returns.'
-const FAILED_BEFORE =
-  'A statement of the transaction had failed, and its function went on as if nothing had happened. Nothing was stored. Let the error pass, or put what may fail into client.transaction().'
-
-export function afterItsEnd(): TransactionUseError {
-  return new TransactionUseError({ message: AFTER_ITS_END })
-}
-
 function hasPortal(config: unknown): boolean {
   const { rows, portal, binary } = (config ?? {}) as { rows?: unknown; portal?: unknown; binary?: unknown }
   return isSubmittable(config) || Boolean(rows || portal || binary)

@@ -15,6 +15,7 @@ import { type BatchOptions, checkBatch, checkKey, checkOne, checkSingle, checkTr
 import { type LostCommit, settle, unknownError } from './settle.ts'
 import { checkTimeLeft, runTransaction, type TransactionHost, type Work } from './transaction.ts'
 import type { TransactionClient } from './transaction-client.ts'
+import { untilAborted } from './until-aborted.ts'
 
 /** What an `OutcomeUnknownError` was about. */
 interface Unknown {
@@ -66,7 +67,8 @@ export class ExactlyOnce {
   ): Promise<Result> {
     checkTransaction(work, options)
     checkTimeLeft(options.retries)
-    return this.#held(() => runTransaction(this.#host, (client) => work(client), options))
+    const { signal } = options
+    return this.#held(() => runTransaction(this.#host, (client) => untilAborted(signal, () => work(client)), options))
   }
 
   async batch(statements: readonly unknown[], options: BatchOptions = {}): Promise<unknown[]> {

@@ -3,7 +3,7 @@
 import { OptionError, TransactionUseError } from '@thaw/core'
 import { refusesOnce } from '../connection/once-refused.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
-import { type Attempt, afterItsEnd } from './attempt.ts'
+import type { Attempt } from './attempt.ts'
 import { ownView } from './own-view.ts'
 import { failSubmittable, type Submittable } from './submittable-in-line.ts'
 
@@ -45,9 +45,9 @@ export class Session {
   }
 
   /** Its function has ended. Returns how many statements were not awaited. */
-  close(): number {
+  close(reason?: Error): number {
     this.#isOver = true
-    if (!this.#whole) this.#attempt.close()
+    if (!this.#whole) this.#attempt.close(reason)
     // Their failure would be an unhandled rejection, which ends the process.
     for (const each of this.#unawaited) each.catch(() => {})
     return this.#unawaited.size
@@ -83,8 +83,8 @@ export class Session {
     return typeof config === 'object' && !isSubmittable(config) ? refusesOnce(config) : undefined
   }
 
-  #misuse(): TransactionUseError | undefined {
-    if (this.isOver) return afterItsEnd()
+  #misuse(): Error | undefined {
+    if (this.isOver) return this.#attempt.afterItsEnd
     return this.#hasOpenPart ? new TransactionUseError({ message: PART_IS_OPEN }) : undefined
   }
 
@@ -119,7 +119,7 @@ export class Session {
       const result = await work(session.client)
       if (session.close() > 0) throw this.#attempt.noteMisuse(new TransactionUseError({ message: UNAWAITED }))
       if (await this.#attempt.isLeftOpen()) throw this.#attempt.noteMisuse(new TransactionUseError({ message: LEFT_OPEN }))
-      if (this.isOver) throw this.#attempt.noteMisuse(afterItsEnd())
+      if (this.isOver) throw this.#attempt.noteMisuse(this.#attempt.afterItsEnd)
       await this.#attempt.control(`RELEASE SAVEPOINT ${name}`)
       return result
     } catch (error) {

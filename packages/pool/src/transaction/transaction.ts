@@ -18,6 +18,7 @@ import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import type { Memory } from '../connection/pool-context.ts'
+import { isBusy } from '../connection/when-finished.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { Attempt, type AttemptHost } from './attempt.ts'
 import { hasSessionState } from './backend.ts'
@@ -182,7 +183,7 @@ async function attemptOn<Result>(
   try {
     result = await work(session.client, attempt)
   } catch (error) {
-    session.close()
+    session.close(attempt.interruption)
     // A statement beside one that was ended by its bound was lost with the connection: that is no reason to run it again.
     return failed(host, attempt, (lossOf(error as Error) && attempt.interruption) ?? error)
   }
@@ -218,13 +219,15 @@ async function rollBack(host: TransactionHost, attempt: Attempt, thrown: unknown
     client.release()
     return { is: 'failed', error }
   }
-  if (!(await attempt.isQuiet())) {
+  // Who has aborted it waits for nothing that its function has left.
+  const isAborted = attempt.interruption !== undefined
+  if (isAborted ? isBusy(client) : !(await attempt.isQuiet())) {
     // Its end is the end of the transaction. ROLLBACK would wait behind what is open.
     client.release(error ?? true)
     return { is: 'failed', error, fence: sessionOf(host, attempt) }
   }
   try {
-    await attempt.rollback()
+    await attempt.rollback(isAborted ? FENCE_MILLIS : 0)
     const isStandby = !attempt.isReadOnly && (await isRefusedByStandby(host.roles, client, root ?? error))
     client.release()
     return { is: 'failed', error, isStandby, root }
