@@ -179,7 +179,7 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
   // A client made by a user's factory may have no connection: it is handed out as node-postgres would do.
   const connection = connectionOf(client)
   if (!connection) return vitals
-  guardParser(connection)
+  guardParser(connection, client)
   countBytes(connection.stream)
   // Ahead of pg's own listener, which calls the statement's callback, which releases the client and needs to know. A watched client does it
   // in pg's own listener: a second one makes each event cost more.
