@@ -137,7 +137,7 @@ export class PoolQueries {
     return resume(call, () => this.#host.connect(resumed, wish))
   }
 
-  /** Never throws: a connection that nobody gives back is lost for ever. */
+  /** Never throws: a connection that is not given back is lost for ever. */
   #run(call: Call, client: PeerClient, given: Release): void {
     try {
       this.#handOver(call, client, given)
