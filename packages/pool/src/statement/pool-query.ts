@@ -375,7 +375,7 @@ export class PoolQueries {
       askPid(client, call, told, (unanswered) => {
         release(unanswered)
         if (unanswered) return this.#report(call, error, loss)
-        const known = judgeAgain(loss, this.#host.checks)
+        const known = judgeAgain(loss, { isDirect: this.#host.checks.isDirect })
         this.#lost(call, known, lossOf(known) ?? loss, { hadSessionState: false, mayAskForPooler: false })
       })
     }
