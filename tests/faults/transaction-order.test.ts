@@ -125,7 +125,7 @@ describe.each(DRIVERS)('%s', (driver, run) => {
     expect(await seen()).toEqual([0, 1, 2])
   })
 
-  test('COPY that nobody waits for', async () => {
+  test('COPY that is not awaited', async () => {
     await run(async (client) => void copy(client))
     expect(await seen()).toEqual([0, 1, 2])
   })

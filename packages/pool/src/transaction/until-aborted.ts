@@ -2,7 +2,7 @@
 
 import { interruptedBefore } from '../connection/interruption.ts'
 
-/** Rejects with the signal's reason as soon as it aborts. What becomes of the function then is nobody's business. */
+/** Rejects with the signal's reason as soon as it aborts. The function goes on by itself. */
 export function untilAborted<Result>(signal: AbortSignal | undefined, work: () => Promise<Result> | Result): Promise<Result> | Result {
   if (!signal) return work()
   const bounds = { timeoutMillis: 0, signal }
