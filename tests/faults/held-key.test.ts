@@ -37,3 +37,19 @@ test('a question of ours that is given up leaves the server', async () => {
   await other.end()
   await pool.end()
 })
+
+test('a database that has no advisory locks, or does not let this role take them, has keys all the same', async () => {
+  await using server = await startPostgres()
+  await server.query('CREATE TABLE ledger (token text)')
+  const owner = new Pool({ connectionString: server.url })
+  await owner.createIdempotencyTable()
+  await owner.end()
+  await server.query(`REVOKE EXECUTE ON FUNCTION pg_try_advisory_xact_lock_shared(int, int) FROM PUBLIC;
+    CREATE ROLE app LOGIN PASSWORD 'app'; GRANT ALL ON ledger, thaw_idempotency TO app`)
+  const pool = new Pool({ connectionString: Object.assign(new URL(server.url), { username: 'app', password: 'app' }).href })
+  const write = (it: string) => pool.query({ text: 'INSERT INTO ledger VALUES ($1)', values: [it], idempotencyKey: it })
+  await write('first')
+  await write('second')
+  expect((await server.query('SELECT FROM ledger')).rowCount).toBe(2)
+  await pool.end()
+})
