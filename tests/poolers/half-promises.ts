@@ -17,8 +17,8 @@ const WRITES: Readonly<Record<string, (pool: Pool, token: string) => Promise<unk
   'a batch with a key': (pool, token) => pool.batch([insert(token)], { idempotencyKey: token }),
   'a batch, where the table of keys is there': (pool, token) => pool.batch([insert(token)]),
 }
-/** Neither the half flight nor a question is left at the server. */
-const LEFT = "select from pg_stat_activity where query like '%thaw_idempotency%' and state <> 'idle' and pid <> pg_backend_pid()"
+/** A half that arrives when the key is stored runs into it: its session waits for the rest, but holds nothing. */
+const LEFT = "select from pg_locks where relation = 'thaw_idempotency'::regclass and mode = 'RowExclusiveLock'"
 
 async function isStoredOnce(pooler: AnyPooler, server: PostgresServer, name: string): Promise<void> {
   await using relay = await startHalfFlight(pooler)
@@ -36,7 +36,7 @@ async function isStoredOnce(pooler: AnyPooler, server: PostgresServer, name: str
     await struck
     assert.equal(told, 'stored', `${name}: ${told}`)
     assert.equal((await server.query('select from half_ledger where token = $1', [name])).rowCount, 1, name)
-    await until('no session is left in it', async () => (await server.query(LEFT)).rowCount === 0)
+    await until('no session holds a row of the table of keys', async () => (await server.query(LEFT)).rowCount === 0)
   } finally {
     await pool.end({ timeoutMillis: 1000 })
   }
