@@ -50,7 +50,7 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all(neonPools.map((pool) => pool.end({ timeoutMillis: 1000 }))))
 
-describe.each(Object.entries(drivers))('%s', (_name, { make, query, network, told }) => {
+describe.each(Object.entries(drivers))('%s', (name, { make, query, network, told }) => {
   beforeEach(async () => {
     events.length = 0
     await query('TRUNCATE here.stock, elsewhere.stock, thaw_idempotency')
@@ -103,21 +103,23 @@ describe.each(Object.entries(drivers))('%s', (_name, { make, query, network, tol
     },
   )
 
-  test('with a table of keys in each schema no other session is asked', async () => {
-    await query(`SET search_path TO here; ${IDEMPOTENCY_SQL}; RESET search_path`)
-    try {
-      const pool = await setUp()
-      const lost = network().loseNextAnswer({ containing: '(7)' })
-      const error = await failure(pool.batch([WRITE]))
-      await lost.struck
-      expect(error).toMatchObject({ kind: 'outcome-unknown', message: expect.stringContaining('several tables of keys') })
-      expect(await failure(pool.outcome(error))).toMatchObject({ kind: 'outcome-unknown' })
-      expect(await stored()).toEqual({ here: 1, elsewhere: 0 })
-      expect((await query('SELECT FROM public.thaw_idempotency')).rowCount).toBe(0)
-    } finally {
-      await query('DROP TABLE here.thaw_idempotency')
-    }
-  })
+  // What is asked does not depend on the driver.
+  if (name === '@thaw/pg')
+    test('with a table of keys in each schema no other session is asked', async () => {
+      await query(`SET search_path TO here; ${IDEMPOTENCY_SQL}; RESET search_path`)
+      try {
+        const pool = await setUp()
+        const lost = network().loseNextAnswer({ containing: '(7)' })
+        const error = await failure(pool.batch([WRITE]))
+        await lost.struck
+        expect(error).toMatchObject({ kind: 'outcome-unknown', message: expect.stringContaining('several tables of keys') })
+        expect(await failure(pool.outcome(error))).toMatchObject({ kind: 'outcome-unknown' })
+        expect(await stored()).toEqual({ here: 1, elsewhere: 0 })
+        expect((await query('SELECT FROM public.thaw_idempotency')).rowCount).toBe(0)
+      } finally {
+        await query('DROP TABLE here.thaw_idempotency')
+      }
+    })
 
   test('what a transaction sets by itself it sets again', async () => {
     const pool = make()
