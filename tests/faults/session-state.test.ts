@@ -96,7 +96,7 @@ describe.each(Object.entries(drivers))('%s', (name, { make, query, network, told
     '%s: what was stored is told as stored',
     async (what, call, containing) => {
       const pool = await setUp()
-      const lost = network().loseNextAnswer({ containing: what.includes('batch, once') ? 'COMMIT' : containing })
+      const lost = network().loseNextAnswer({ containing: what.includes('batch, once') ? 'COMMIT' : containing, until: 'ready-for-query' })
       await call(pool)
       await lost.struck
       expect(await stored()).toEqual({ here: 1, elsewhere: 0 })
@@ -109,7 +109,7 @@ describe.each(Object.entries(drivers))('%s', (name, { make, query, network, told
       await query(`SET search_path TO here; ${IDEMPOTENCY_SQL}; RESET search_path`)
       try {
         const pool = await setUp()
-        const lost = network().loseNextAnswer({ containing: '(7)' })
+        const lost = network().loseNextAnswer({ containing: '(7)', until: 'ready-for-query' })
         const error = await failure(pool.batch([WRITE]))
         await lost.struck
         expect(error).toMatchObject({ kind: 'outcome-unknown', message: expect.stringContaining('several tables of keys') })
