@@ -141,14 +141,24 @@ export class OneWrite {
     // What code of the user's may want of it, such as a wrapper around a method of pg's Connection. At the end of the chain, it costs nothing where it is not needed.
     const others: ProxyHandler<object> = {
       get: (_, key, receiver) => {
-        const { stream } = receiver as OneWrite
-        const member: unknown = Reflect.get(stream, key)
+        const stream = ownStreamOf(receiver)
+        const member: unknown = stream && Reflect.get(stream, key)
         return typeof member === 'function' ? member.bind(stream) : member
       },
-      set: (_, key, value, receiver) => Reflect.set((receiver as OneWrite).stream, key, value),
+      set: (_, key, value, receiver) => {
+        const stream = ownStreamOf(receiver)
+        if (stream) return Reflect.set(stream, key, value)
+        // A field: webpack's minifier turns it into an assignment.
+        return Reflect.defineProperty(receiver, key, { value, writable: true, enumerable: true, configurable: true })
+      },
     }
     Object.setPrototypeOf(OneWrite.prototype, new Proxy({}, others))
   }
+}
+
+/** Not by a look-up: it would come here again while there is none. */
+function ownStreamOf(write: object): PeerStream | undefined {
+  return Object.getOwnPropertyDescriptor(write, 'stream')?.value as PeerStream | undefined
 }
 
 /** Several statements, which may have parts in common. */
