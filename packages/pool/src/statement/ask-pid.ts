@@ -1,6 +1,7 @@
 /** Which backend answers, asked by a statement of its own: a pooler makes up the PID that it reports at login. */
 
 import type pg from 'pg'
+import { loseQueued, lossOf } from '../connection/lost-statement.ts'
 import { type Answer, sendUnseen } from '../connection/unseen.ts'
 import { keepContext, runIn } from '../driver/async-context.ts'
 import type { PeerClient } from '../driver/peer.ts'
@@ -12,7 +13,10 @@ export function askPid(client: PeerClient, call: Call, told: (pid: number) => vo
   const context = keepContext()
   const answered = (error: Error | null, answer: pg.QueryResult<{ pid: number }>) => {
     if (!error) told(answer.rows[0]?.pid ?? 0)
-    runIn(context, () => resume(call, () => next(error ?? undefined)))
+    const loss = error ? lossOf(error) : undefined
+    // The caller's statement stands behind the question: it was not sent, and no tracing tool has seen it.
+    const unanswered = loss ? loseQueued(client, loss.cause) : error
+    runIn(context, () => resume(call, () => next(unanswered ?? undefined)))
   }
   sendUnseen(client, 'SELECT pg_backend_pid() AS pid', undefined, answered as Answer)
 }
