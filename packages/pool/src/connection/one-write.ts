@@ -141,12 +141,12 @@ export class OneWrite {
     // What code of the user's may want of it, such as a wrapper around a method of pg's Connection. At the end of the chain, it costs nothing where it is not needed.
     const others: ProxyHandler<object> = {
       get: (_, key, receiver) => {
-        const stream = ownStreamOf(receiver)
+        const stream = streamBehind(receiver)
         const member: unknown = stream && Reflect.get(stream, key)
         return typeof member === 'function' ? member.bind(stream) : member
       },
       set: (_, key, value, receiver) => {
-        const stream = ownStreamOf(receiver)
+        const stream = streamBehind(receiver)
         if (stream) return Reflect.set(stream, key, value)
         // A field: webpack's minifier turns it into an assignment.
         return Reflect.defineProperty(receiver, key, { value, writable: true, enumerable: true, configurable: true })
@@ -156,9 +156,13 @@ export class OneWrite {
   }
 }
 
-/** Not by a look-up: it would come here again while there is none. */
-function ownStreamOf(write: object): PeerStream | undefined {
-  return Object.getOwnPropertyDescriptor(write, 'stream')?.value as PeerStream | undefined
+/** Not by a look-up: it would come here again while there is none. An object of the user's own may inherit from it. */
+function streamBehind(write: object): PeerStream | undefined {
+  for (let at: object | null = write; at && at !== OneWrite.prototype; at = Object.getPrototypeOf(at)) {
+    const own = Object.getOwnPropertyDescriptor(at, 'stream')
+    if (own) return own.value as PeerStream | undefined
+  }
+  return undefined
 }
 
 /** Several statements, which may have parts in common. */
