@@ -1,7 +1,7 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 // They wait more than they compute: on two cores vitest would run one file at a time.
-const MOST_FILES = 2
+const MOST_FILES = 3
 
 // Real servers, processes and package managers on a loaded machine: the limit is there to name the test that hangs, not to time it. Tests that run side
 // by side each start a process: three are enough for two cores.
