@@ -63,7 +63,7 @@ export function loseSent(client: PeerClient, vitals: Vitals, lost: LostQuery, ca
     isExtended: query.requiresPreparation?.() ?? false,
     fatalSqlstate: 'severity' in cause ? codeOf(cause) : undefined,
     isFirstWord: !lost.isPipelined && isOnlyMessage(cause, sending.bytesRead, bytesRead),
-    isDirect: lost.isDirect,
+    isDirect: lost.isDirect && vitals.leadsTo !== 'pooler',
     isUnreplicated: sending.isUnreplicated,
   }
   return lossError(addressOf(client), evidence, cause)
@@ -105,8 +105,8 @@ export function mayRemain(error: Error): boolean {
 }
 
 /** The same loss, judged with more knowledge than at first. */
-export function judgeAgain({ evidence, cause, where }: Loss, known: Pick<LossEvidence, 'isDirect'>): Error {
-  return lossError(where, { ...evidence, ...known }, cause)
+export function judgeAgain({ evidence, cause, where }: Loss, { isDirect }: Pick<LossEvidence, 'isDirect'>): Error {
+  return lossError(where, { ...evidence, isDirect }, cause)
 }
 
 /** Thaw took it for a read, lost it, and was refused when it sent it again inside READ ONLY. So it is unknown what the first attempt did. */
