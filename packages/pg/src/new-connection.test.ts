@@ -53,6 +53,8 @@ test.each(['acquire', 'release', 'remove'] as const)(
     expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
     expect((await pool.query('select 2 as two')).rows).toEqual([{ two: 2 }])
     await expect.poll(() => pool.totalCount).toBe(0)
+    // A connection has left the pool before it is closed, and `remove` is told then.
+    await expect.poll(() => uncaught.messages).toEqual(['of a listener'])
     expect(await uncaught.stop()).toEqual(['of a listener'])
   },
 )
