@@ -1,12 +1,13 @@
 /**
- * A `signal` that aborts a `pool.transaction()` whose function waits for something else than a statement, on both drivers.
+ * A `signal` that aborts a `pool.transaction()` whose function waits for something else than a statement, or the deadline of its invocation, on both drivers.
  *
  * What breaks: nothing of the network. With plain `pg` the backend stays idle in its transaction, and keeps its locks, for as long as the function waits. With Thaw the transaction is undone at
  * once, and its caller is told.
  */
 
+import { type LambdaContext, withThaw } from '@thaw/lambda'
 import { Pool as NeonPool } from '@thaw/neon'
-import { Pool } from '@thaw/pg'
+import { DeadlineError, Pool } from '@thaw/pg'
 import Cursor from 'pg-cursor'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { neon, useOneNeon } from './one-neon.ts'
@@ -106,6 +107,22 @@ describe.each([
     })
     expect(await told).toEqual([reason, reason, reason])
     expect(await free()).toEqual([{ n: 0 }])
+  })
+
+  test.each(['for nothing that comes', 'in a part'])('the deadline of its invocation ends a function that waits %s', async (what) => {
+    pool = create()
+    const wait = WAITS.find(([name]) => name === what)?.[1]
+    const work = async (client: Client) => {
+      await client.query(UPDATE)
+      await wait?.(client)
+      await never
+    }
+    const handler = withThaw((_event: unknown, _context: LambdaContext) => pool.transaction(work))
+    const deadlineAt = Date.now() + 1500
+    const context = { awsRequestId: 'one', getRemainingTimeInMillis: () => deadlineAt - Date.now() } as LambdaContext
+    expect(await failure(handler({}, context))).toBeInstanceOf(DeadlineError)
+    expect(await free()).toEqual([{ n: 0 }])
+    expect((await pool.query('SELECT 1')).rowCount).toBe(1)
   })
 
   test('a function that ends in time leaves no listener', async () => {

@@ -133,8 +133,8 @@ export class Attempt {
 
   /** Why its caller wants no more of it, or has ended its connection: whatever the function makes of it, it is not stored, and not run again. */
   get interruption(): Error | undefined {
-    if (this.#signal?.aborted) return interruptedBefore({ timeoutMillis: 0, signal: this.#signal })
-    return this.isBroken ? this.#interruption : undefined
+    const over = interruptedBefore({ timeoutMillis: 0, signal: this.#signal })
+    return over ?? (this.isBroken ? this.#interruption : undefined)
   }
 
   /** A statement of the user's. */

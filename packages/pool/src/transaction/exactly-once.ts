@@ -68,7 +68,7 @@ export class ExactlyOnce {
     checkTransaction(work, options)
     checkTimeLeft(options.retries)
     const { signal } = options
-    return this.#held(() => runTransaction(this.#host, (client) => untilAborted(signal, () => work(client)), options))
+    return this.#held(() => runTransaction(this.#host, (client) => untilAborted(this.#host.clock, signal, () => work(client)), options))
   }
 
   async batch(statements: readonly unknown[], options: BatchOptions = {}): Promise<unknown[]> {

@@ -14,7 +14,7 @@ export interface TransactionOptions {
   readonly deferrable?: boolean | undefined
   /** How often the function may be run again, when its connection was lost before COMMIT or the server chose it to give way (40001, 40P01). Default: 3. */
   readonly retries?: number | undefined
-  /** Ends it: the wait for a connection, the statement that runs, whatever its function waits for, the pause before the next try. What is not committed is undone at once. Once COMMIT is sent nothing ends it any more. Default: none. */
+  /** Ends it: the wait for a connection, the statement that runs, whatever its function waits for, the pause before the next try. What is not committed is undone at once. Once COMMIT is sent nothing ends it any more. The deadline of an invocation ends it likewise. Default: none. */
   readonly signal?: AbortSignal | undefined
 }
 

@@ -1,17 +1,20 @@
-/** A function of the user's that may wait for anything: its signal ends the wait, since the transaction holds its locks meanwhile. */
+/** A function of the user's that may wait for anything: its signal and the deadline of its invocation end the wait, since the transaction holds its locks meanwhile. */
 
-import { interruptedBefore } from '../connection/interruption.ts'
+import { type Clock, currentInvocation } from '@thaw/core'
+import { bound, interruptedBefore } from '../connection/interruption.ts'
 
-/** Rejects with the signal's reason as soon as it aborts. The function goes on by itself. */
-export function untilAborted<Result>(signal: AbortSignal | undefined, work: () => Promise<Result> | Result): Promise<Result> | Result {
-  if (!signal) return work()
+/** Rejects with the reason as soon as the signal aborts, or the time of the invocation is up. The function goes on by itself. */
+export function untilAborted<Result>(
+  clock: Clock,
+  signal: AbortSignal | undefined,
+  work: () => Promise<Result> | Result,
+): Promise<Result> | Result {
+  if (!signal && !currentInvocation()) return work()
   const bounds = { timeoutMillis: 0, signal }
   const over = interruptedBefore(bounds)
   if (over) throw over
   return new Promise((resolve, reject) => {
-    const aborted = () => reject(interruptedBefore(bounds))
-    const lift = () => signal.removeEventListener('abort', aborted)
-    signal.addEventListener('abort', aborted)
+    const lift = bound(clock, bounds, reject)
     // What it throws at once is a rejection, too.
     const done = (async () => work())()
     done.then(resolve, reject)
