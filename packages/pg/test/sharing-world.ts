@@ -44,10 +44,10 @@ export async function lock(): Promise<() => Promise<void>> {
   return unlock
 }
 
-/** Until one of them waits for that. */
-export async function untilLocked(): Promise<void> {
+/** Until so many of them wait for that. */
+export async function untilLocked(count = 1): Promise<void> {
   await vi.waitFor(async () => {
-    expect((await server.query("select 1 from pg_stat_activity where wait_event_type = 'Lock'")).rows).toHaveLength(1)
+    expect((await server.query("select 1 from pg_stat_activity where wait_event_type = 'Lock'")).rows).toHaveLength(count)
   }, PATIENCE)
 }
 

@@ -157,7 +157,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         isObserved: () => this.#events.hears('outcome') || acquires.isHeard || wrappers.connect() !== undefined || callsUserCode(this),
         hedging: this.#hedging,
         sharing: this.#sharing,
-        waiting: () => this._pendingQueue.length,
+        waiting: this.#waiting,
         connect: (...wish) => this.#connectOwn(...wish),
         takeNow: (callback) => this.#takeNow(callback),
         repeating: (error, loss) => {

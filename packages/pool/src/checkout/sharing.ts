@@ -266,6 +266,7 @@ export class Sharing implements LedgerHost {
       state: 'plain',
       begin: undefined,
       race() {},
+      waits() {},
     }
     const ledger = new Ledger(this, client, vitals, head, readerRelease)
     reader.ledger = ledger

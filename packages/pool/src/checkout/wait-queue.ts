@@ -59,6 +59,19 @@ export class WaitQueue {
     this.#host = host
   }
 
+  get length(): number {
+    return this.#host.queue().length
+  }
+
+  get limitMillis(): number {
+    return this.#host.waitLimitMillis()
+  }
+
+  /** For a caller that waits elsewhere, behind what is under way on a shared connection. */
+  timeUp(waitedMillis: number): Error {
+    return this.#host.timeUp(waitedMillis, false)
+  }
+
   /**
    * Has the caller aborted before it began to wait, or the client of its invocation hung up? Then it is rejected, and the answer is no. If that happens later,
    * it leaves the queue.

@@ -8,7 +8,7 @@
 
 import { type Clock, type Deadline, startDeadline } from '@thaw/core'
 import type { QueryResult } from 'pg'
-import { nextTick } from '../driver/next-tick.ts'
+import { nextTick, throwLater } from '../driver/next-tick.ts'
 import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, type Release, setActiveQuery, setReady } from '../driver/peer.ts'
 import { isAsJudged } from './as-judged.ts'
 import type { Bounds } from './interruption.ts'
@@ -162,6 +162,8 @@ export class Ledger implements SharedConnection {
     const { client } = this
     this.#isScheduled = false
     this.#host.hasSent(client)
+    // What it was for was refused or withdrawn, and the connection has been given back.
+    if (this.#vitals.ledger !== this) return
     if (!isBroken(client)) this.#sendAhead()
     if (this.#entries.length > 0) return
     // Each was refused, or withdrawn, before it was sent.
@@ -233,7 +235,10 @@ export class Ledger implements SharedConnection {
 
   ready(message: { readonly status?: string | undefined }, pg: () => void): void {
     try {
-      if (!this.#passOn(message)) pg()
+      if (this.#passOn(message)) return
+      // What the caller asks when it is told must not come behind what is over.
+      this.close()
+      pg()
     } finally {
       this.#answered()
     }
@@ -251,8 +256,17 @@ export class Ledger implements SharedConnection {
     const active = activeQueryOf(client)
     setActiveQuery(client, next.query)
     this.#start(next)
-    active?.handleReadyForQuery?.(client.connection)
+    this.#tellReady(active)
     return true
+  }
+
+  /** Callbacks are the user's: what one throws is no reason not to tell the others. */
+  #tellReady(query: PeerQuery | undefined | null): void {
+    try {
+      query?.handleReadyForQuery?.(this.client.connection)
+    } catch (error) {
+      throwLater(error)
+    }
   }
 
   /** Leaves the last of the run at the head, or the one that was refused. */
@@ -273,7 +287,7 @@ export class Ledger implements SharedConnection {
     const finished = this.#entries.splice(0, this.#finished)
     this.#finished = 0
     for (const entry of finished) {
-      entry.query?.handleReadyForQuery?.(this.client.connection)
+      this.#tellReady(entry.query)
       this.#account(entry)
     }
   }
@@ -341,6 +355,7 @@ export class Ledger implements SharedConnection {
     if (this.#entries.length < 2 || isBroken(this.client)) return
     if (this.overdueMillis(this.#host.clock.mono()) < this.#host.lateMillis()) return this.#watch()
     this.#tellFinished()
+    for (const entry of this.#entries.slice(1)) entry.waits()
     if (!this.#host.mayRace(this.client)) {
       // The whole server is slow. Look again, a delay later.
       this.#late = startDeadline(this.#host.clock, this.#host.lateMillis(), () => this.#look(), true)

@@ -28,7 +28,8 @@ export function sendTogether(
   writes.during(connection, () => {
     for (const expected of waiting) {
       const { query, runKey, workMillis } = expected
-      const isLike = runKey !== undefined && runKey === last?.runKey
+      // The time of one that is bounded must not run while the server keeps its answer for the rest of a run.
+      const isLike = runKey !== undefined && runKey === last?.runKey && !expected.begin && !last.begin
       const joins = isLike && length < MOST_IN_A_RUN && millis + workMillis <= MOST_MILLIS_IN_A_RUN
       writes.begin(joins)
       const failure = submitOf(query, connection)

@@ -30,6 +30,8 @@ export interface Expected {
   begin: (() => void) | undefined
   /** The one at the head takes too long: it had better be sent elsewhere as well. */
   race(): void
+  /** The same, wherever else it may go: it does not wait longer than for a connection of its own. */
+  waits(): void
 }
 
 /** A call of `pool.query()`, as far as it matters to those who may share a connection with it. */

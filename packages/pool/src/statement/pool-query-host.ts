@@ -3,6 +3,7 @@
 import type { HealthChecks } from '../checkout/health-checks.ts'
 import type { Hedging } from '../checkout/hedging.ts'
 import type { Sharing } from '../checkout/sharing.ts'
+import type { WaitQueue } from '../checkout/wait-queue.ts'
 import type { Loss } from '../connection/lost-statement.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import type { QueryWatch } from '../connection/unseen.ts'
@@ -20,8 +21,8 @@ export interface PoolQueryHost {
   readonly hedging: Hedging
   /** Undefined: connections are not shared. */
   readonly sharing: Sharing | undefined
-  /** How many wait for a connection. */
-  waiting(): number
+  /** Those who wait for a connection. */
+  readonly waiting: Pick<WaitQueue, 'length' | 'limitMillis' | 'timeUp'>
   readonly queryWatch: QueryWatch
   /** Does a tracing tool watch what the pool does, or is code of the user's called on the way? Then it matters in whose async context it is done. */
   isObserved(): boolean

@@ -55,6 +55,7 @@ export class PoolQueries {
     this.#modes = { classify: host.checks.classify, hasQueryMode: knowsQueryMode(host.driver.Query) }
     this.#shared = host.sharing && {
       sharing: host.sharing,
+      waiting: host.waiting,
       connect: (call, take) => this.#connect({ ...call, ledger: undefined }, take),
       runBeside: (call, late, other, release) => this.#runBeside(call, late, statementOf(call.text), other, release),
       succeeded: ({ done }, result) => {
@@ -106,7 +107,7 @@ export class PoolQueries {
     // pg-pool hands out in the next tick. The difference cannot be seen, and a tick is a tenth of what Thaw costs.
     if (signal === undefined && this.#host.takeNow(run)) return
     const shared = this.#shared
-    if (shared && shareRead(call, this.#host.waiting(), shared)) return
+    if (shared && shareRead(call, this.#host.waiting.length, shared)) return
     const share: Waiter['share'] = shared && ((before) => resume(call, () => shareRead(call, before, shared)))
     const piggybacks = () => mayPiggyback(text, values, this.#modes)
     this.#connect(call, run, { signal, isAtDoor: call.isAtDoor, mayPiggyback: piggybacks, share })
@@ -367,7 +368,7 @@ export class PoolQueries {
 
   /** What PostgreSQL says of itself tells whether there is a pooler. */
   #askDirectness(call: Call, error: Error, loss: Loss): void {
-    const ask: ConnectCallback = (failure, client, release) => {
+    this.#connect({ ...call, signal: undefined }, (failure, client, release) => {
       if (failure || !client) return this.#report(call, error, loss)
       const told = (pid: number) => {
         this.#host.memory.isDirect = pid === client.processID
@@ -378,8 +379,7 @@ export class PoolQueries {
         const known = judgeAgain(loss, { isDirect: this.#host.checks.isDirect })
         this.#lost(call, known, lossOf(known) ?? loss, { hadSessionState: false, mayAskForPooler: false })
       })
-    }
-    this.#connect({ ...call, signal: undefined }, ask)
+    })
   }
 
   /** A write was refused as read-only. Is it a setting, which the user should hear of, or has the primary become a standby? */

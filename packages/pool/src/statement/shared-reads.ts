@@ -3,8 +3,10 @@
  * the connection is lost, everything on it is a read, and goes out again on the usual rules.
  */
 
+import { type Deadline, startDeadline } from '@thaw/core'
 import type pg from 'pg'
 import type { Placed, Sharing } from '../checkout/sharing.ts'
+import type { WaitQueue } from '../checkout/wait-queue.ts'
 import type { Ledger } from '../connection/ledger.ts'
 import { lossOf } from '../connection/lost-statement.ts'
 import type { Expected, Shareable } from '../connection/shared-connection.ts'
@@ -25,6 +27,8 @@ export interface SharedReadHost {
   failed(call: Call, error: Error): void
   /** Sends it again, by itself: it is not its own error that it got. */
   sendAlone(call: Call): void
+  /** How long a caller may wait for a connection, and the error for one that has. */
+  readonly waiting: Pick<WaitQueue, 'limitMillis' | 'timeUp'>
 }
 
 /** Sends it behind what is on its way already. `before`: so many wait in front of it. False: nowhere, it has to wait. */
@@ -71,6 +75,7 @@ class SharedRead implements Expected {
   #wantNoOther: (() => void) | undefined
   /** That nothing is known of it is nothing to tell as long as it may still be answered elsewhere. */
   #held: Error | undefined
+  #patience: Deadline | undefined
 
   constructor(call: Call, shareable: Shareable, { ledger, at }: Placed, host: SharedReadHost) {
     this.#call = call
@@ -99,6 +104,19 @@ class SharedRead implements Expected {
     this.#wantNoOther = resume(this.#call, () => this.#host.connect(this.#call, (...results) => this.#take(...results)))
   }
 
+  waits(): void {
+    const { clock } = this.#host.sharing
+    const { limitMillis } = this.#host.waiting
+    if (this.#patience || this.#isTold || this.isEnded || limitMillis === Number.POSITIVE_INFINITY) return
+    const isOver = () => {
+      // Once it is at the head the server works on it: it has what it waited for.
+      if (this.#isTold || !this.query || !this.#ledger.isBehind(this.query) || this.#race === 'taken') return
+      const waitedMillis = clock.mono() - this.sentAt
+      if (this.#mayTell()) resume(this.#call, () => this.#call.done(this.#host.waiting.timeUp(waitedMillis)))
+    }
+    this.#patience = startDeadline(clock, Math.max(1, limitMillis - (clock.mono() - this.sentAt)), isOver)
+  }
+
   #take(failure: Error | undefined, other: PeerClient | undefined, release: Release): void {
     if (failure || !other) return
     if (this.#isTold) return release()
@@ -106,7 +124,7 @@ class SharedRead implements Expected {
     const besides: Callback<pg.QueryResult> = (error, result) => {
       // The other way is closed as well only if its own connection was lost, too.
       if (error && lossOf(error) && !this.isEnded) this.#race = 'lost'
-      else if (this.#mayTell()) this.#call.done(error && this.#held ? this.#held : error, result)
+      else if (this.#mayTell()) this.#call.done(error && lossOf(error) && this.#held ? this.#held : error, result)
     }
     this.#host.runBeside({ ...this.#call, done: besides }, this.#ledger.client, other, release)
   }
@@ -138,6 +156,7 @@ class SharedRead implements Expected {
   #mayTell(): boolean {
     if (this.#isTold) return false
     this.#isTold = true
+    this.#patience?.cancel()
     this.#wantNoOther?.()
     return true
   }
