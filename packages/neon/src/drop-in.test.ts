@@ -32,6 +32,16 @@ test('every name of the driver is there', () => {
   expect(thaw.neonConfig).toBe(stock.neonConfig)
 })
 
+test.each([false, true])("behind a Proxy of the user's, over HTTP: %s", async (poolQueryViaFetch) => {
+  stock.neonConfig.poolQueryViaFetch = poolQueryViaFetch
+  const front = new Proxy(createPool(), {})
+  expect((await front.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  expect((await front.batch([{ text: 'SELECT 2 AS two' }]))[0]?.rows).toEqual([{ two: 2 }])
+  const client = await front.connect()
+  expect((await new Proxy(client, {}).query('SELECT 3 AS three')).rows).toEqual([{ three: 3 }])
+  client.release()
+})
+
 describe('Pool and Client', () => {
   test('are of the classes that ORMs look for', async () => {
     createPool()

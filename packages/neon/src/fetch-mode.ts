@@ -5,6 +5,7 @@ import { classifyStatement, systemClock } from '@thaw/core'
 import {
   address,
   type BatchOptions,
+  behindProxies,
   type Callback,
   failLater,
   KEPT,
@@ -49,7 +50,7 @@ interface Config extends HttpQueryOptions {
 /** Extends a Thaw pool, on a process or on Workers. */
 export function fetching(Base: new (source?: never) => object): new (source?: unknown) => object {
   const Housed = Base as unknown as new (source?: unknown) => FetchingPool
-  return class Pool extends Housed {
+  class Pool extends Housed {
     // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. Not a field: webpack's minifier turns it into an
     // assignment, which throws.
     static override get name(): string {
@@ -115,6 +116,8 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
       this.#byRequest.noteMade()
     }
   }
+
+  return behindProxies(Pool)
 }
 
 function isOfRequests([name, value]: [string, unknown]): boolean {

@@ -1,6 +1,6 @@
 /** pg's Client, watched from its construction on. */
 
-import { connectAlone, isMadeByPool, optionsAlone, type PeerClient, tell, watchAlone, watchedClient } from '@thaw/pool'
+import { behindProxies, connectAlone, isMadeByPool, optionsAlone, type PeerClient, tell, watchAlone, watchedClient } from '@thaw/pool'
 import pg from 'pg'
 import { driver } from './driver.ts'
 import type { TakesOptions } from './drop-in-pool.ts'
@@ -35,7 +35,7 @@ class Lone extends Watched {
   }
 }
 
-const Alone = Lone as unknown as ClientClass
+const Alone = behindProxies(Lone) as unknown as ClientClass
 
 /**
  * `pg.Client` that never loses a statement silently, and cannot end the process.

@@ -26,6 +26,7 @@ import { createPoolContext, forgetServer, type PoolContext } from './connection/
 import { watchQuery } from './connection/unseen.ts'
 import { runIn } from './driver/async-context.ts'
 import type { Driver } from './driver/driver.ts'
+import { behindProxies, noteItself } from './driver/itself.ts'
 import { callsUserCode, guardLog, tellListeners } from './driver/listeners.ts'
 import { nextTick } from './driver/next-tick.ts'
 import type { ConnectCallback, PeerClient, PeerPool, Release } from './driver/peer.ts'
@@ -88,6 +89,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
 
     constructor(config?: PoolConfig & ThawOptions, Client?: unknown, { memory, join }: PoolContext = createPoolContext()) {
       super(preparePoolOptions(config, Client, driver.choosesHost))
+      noteItself(this)
       memory.pool ??= this
       this.log = guardLog(this.log, this.options)
       const settings = settingsOf(config ?? {})
@@ -393,6 +395,6 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
   }
 
   /** To know whether it is still ours. */
-  const CONNECT = ThawPool.prototype.connect
+  const CONNECT = behindProxies(ThawPool).prototype.connect
   return ThawPool
 }

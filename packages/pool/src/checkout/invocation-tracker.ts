@@ -113,5 +113,5 @@ function originOf(maker: unknown): PoolOrigin | undefined {
 
 /** `connect()` itself, and the functions of ours that it calls: their lines do not help to find the leak. */
 function withoutOurLines(stack: string): string {
-  return stack.split('\n').slice(3).join('\n')
+  return stack.split('\n').slice(4).join('\n')
 }

@@ -6,6 +6,7 @@
 
 import { CommitRolledBackError, currentScope, type Scope, ScopeError, saysError } from '@thaw/core'
 import { keepCaller } from '../driver/async-context.ts'
+import { behindProxies, noteItself } from '../driver/itself.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import {
   activeQueryOf,
@@ -55,7 +56,7 @@ export function watchedClient(Client: object): object {
   if (known) return known
   const prototype = (Client as { prototype?: Partial<PeerClientBase> }).prototype
   if (typeof prototype?._errorAllQueries !== 'function' || typeof prototype._pulseQueryQueue !== 'function') return Client
-  const made = WATCHED in prototype ? (Client as ClientClass) : extend(Client as ClientClass)
+  const made = WATCHED in prototype ? (Client as ClientClass) : behindProxies(extend(Client as ClientClass), 'connect', 'query')
   extended.set(Client, made)
   return made
 }
@@ -72,6 +73,7 @@ function extend(Base: ClientClass): ClientClass {
       return (Base as { name: string }).name
     }
 
+    readonly #self = noteItself(this) as unknown as PeerClient
     readonly #queryTimeoutMillis = queryTimeoutOf(this.connectionParameters.query_timeout)
     #attached: Attached | undefined
     #isRefusing = false
@@ -84,11 +86,7 @@ function extend(Base: ClientClass): ClientClass {
     /** An answer, or the end? The next message tells. */
     #heldError: HeldError | undefined
     /** The bound of the statement that ran, or its signal: it has closed the connection. */
-    #endedBy: Error | undefined
-
-    get #self(): PeerClient {
-      return this as unknown as PeerClient
-    }
+    #endedBy: Error | undefined;
 
     [WATCHED](vitals: Vitals, host: StatementHost): void {
       // pg's own timer would reject the caller and leave the statement running, and it lies after a thaw.

@@ -6,6 +6,7 @@
 import { currentScope, type Invocation, OptionError, type Scope, type ThawListener, type TrackedPool, trackPool } from '@thaw/core'
 import { createMemory } from '../connection/pool-context.ts'
 import type { Driver } from '../driver/driver.ts'
+import { behindProxies, noteItself } from '../driver/itself.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import type { PeerPool } from '../driver/peer.ts'
 import { type Callback, promisify } from '../driver/promisify.ts'
@@ -62,6 +63,7 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
       refuseFleetOnWorkers(knownOptions(checked))
       super(preparePoolOptions(knownOptions(checked), Client))
       this.options.max = Math.min(this.options.max, MOST_SOCKETS)
+      noteItself(this)
       this.#memory.pool = this
       this.#source = checked
       this.#Client = Client
@@ -186,7 +188,7 @@ export function scopedPoolOver(driver: Driver): new (source?: Source | SourceFun
     }
   }
 
-  return ScopedPool
+  return behindProxies(ScopedPool)
 }
 
 function scopeOrNone(): Scope | undefined {

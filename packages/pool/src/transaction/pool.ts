@@ -5,6 +5,7 @@ import type { QueryResult } from 'pg'
 import { type OwnWork, ownWorkOf } from '../checkout/own-work.ts'
 import { createPoolContext, type PoolContext } from '../connection/pool-context.ts'
 import type { Driver } from '../driver/driver.ts'
+import { behindProxies } from '../driver/itself.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { type Callback, failLater, promisify } from '../driver/promisify.ts'
 import { settingsOf } from '../options/options.ts'
@@ -26,7 +27,7 @@ export interface TransactingPool extends ThawPool {
 
 /** Extends the driver's class. Each call makes another class. */
 export function transactingPoolOver(driver: Driver): new (config?: object, Client?: unknown, context?: PoolContext) => TransactingPool {
-  return class TransactingPool extends poolOver(driver) {
+  class TransactingPool extends poolOver(driver) {
     // A literal: minifiers rename classes, and ORMs look for "Pool" in the name. No field: webpack's minifier assigns it, which throws.
     static override get name(): string {
       return 'Pool'
@@ -105,4 +106,6 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
       return this.#once.createIdempotencyTable()
     }
   }
+
+  return behindProxies(TransactingPool)
 }
