@@ -205,3 +205,26 @@ test.each([1, 2])(
     expect((await pool.query<Row>(ASK, [5])).rows[0]?.n).toBe(5)
   },
 )
+
+test('one of a run fails just as its socket is closed: all are told', PATIENCE, async () => {
+  const text = 'select 100 / $1::int as n'
+  const run = async (of: Pick<stock.Pool, 'on' | 'query'>) => {
+    let made: stock.PoolClient | undefined
+    of.on('connect', (client) => {
+      made ??= client
+      client.on('error', () => {})
+    })
+    of.on('error', () => {})
+    for (let turn = 0; turn < 12; turn++) await Promise.all([1, 2, 4].map((n) => of.query(text, [n])))
+    const types = {
+      getTypeParser: () => (value: string) => {
+        ;(made as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy()
+        return value
+      },
+    }
+    const reads = [1, 0, 2, 4].map((n) => of.query<Row>({ text, values: [n], ...(n === 1 ? { types } : {}) } as never))
+    return (await Promise.allSettled(reads)).map((one) => (one.status === 'fulfilled' ? Number(one.value.rows[0]?.n) : one.reason.message))
+  }
+  createPool({ hedge: false })
+  expect(await run(pool as never)).toEqual([100, 'division by zero', 50, 25])
+})

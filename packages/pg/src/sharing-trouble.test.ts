@@ -133,6 +133,27 @@ describe('slow ones', () => {
     expect(new Set(slowPids).size).toBe(2)
   })
 
+  test('one of a run takes long by its parameter: it keeps one connection from the others, not two', PATIENCE, async () => {
+    const text = 'select $1::int as n, pg_sleep($2::float8)'
+    const read = (n: number, seconds: number) => pool.query<{ n: number }>(text, [n, seconds])
+    createPool({ max: 2 })
+    await teach(2)
+    for (let turn = 0; turn < 12; turn++) await Promise.all(TEN.map((n) => read(n, 0)))
+    const order: number[] = []
+    const asked = TEN.map(async (index) => {
+      const { rows } = await read(index, index === 4 ? 3 : 0)
+      order.push(rows[0]?.n ?? -1)
+    })
+    // Raced, it was cancelled by the server, on a connection that is kept.
+    await vi.waitFor(() => expect(order).toHaveLength(9), PATIENCE)
+    const working = "select from pg_stat_activity where query like '%pg_sleep%' and state = 'active' and pid <> pg_backend_pid()"
+    await vi.waitFor(async () => expect((await server.query(working)).rowCount).toBe(1), PATIENCE)
+    expect(order).not.toContain(4)
+    await Promise.all(asked)
+    expect(order.at(-1)).toBe(4)
+    expect(pool.stats()).toMatchObject({ total: 2, connected: 2 })
+  })
+
   test('the race is lost by the one that may not write: the first answer is told', PATIENCE, async () => {
     await server.query(`create table looks (n int); create function look() returns int language sql begin atomic insert into looks values (7) returning n; end;
       create view watched as select look() as n`)
@@ -147,7 +168,7 @@ describe('slow ones', () => {
     behind.catch(() => {})
     held.release()
     await vi.waitFor(() => expect(pool.stats().retried).toBeGreaterThan(0), PATIENCE)
-    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ total: 1 }), PATIENCE)
+    await vi.waitFor(() => expect(pool.stats()).toMatchObject({ total: 2, idle: 1 }), PATIENCE)
     await unlock()
     await blocked
     expect((await behind).rows).toEqual([{ n: 7 }])

@@ -53,6 +53,8 @@ export class Ledger implements SharedConnection {
   /** More than one was under way at the same time. */
   #isShared = false
   #isOpen = true
+  /** The connection is gone, and all that was on it is told. */
+  #isTaken = false
   #isScheduled = false
   /** So many in front belong to a run: the server has finished them, and is not ready yet. */
   #finished = 0
@@ -220,6 +222,7 @@ export class Ledger implements SharedConnection {
     const head = this.#entries[this.#finished]?.state === 'waiting' ? [] : this.#entries.splice(this.#finished, 1)
     const left = this.#entries.splice(0, Number.POSITIVE_INFINITY, ...head)
     this.#finished = 0
+    this.#isTaken = true
     const of = (one: Expected['state']) => left.flatMap(({ query, state }) => (state === one && query && query !== active ? query : []))
     this.close()
     return { sent: of('ahead'), unsent: of('waiting'), isHeadAhead }
@@ -331,7 +334,8 @@ export class Ledger implements SharedConnection {
   }
 
   lose(error: Error): void {
-    if (isBroken(this.client)) this.#leave(error)
+    // Before, the others on it would never be told.
+    if (this.#isTaken) this.#leave(error)
   }
 
   #leave(error?: Error): void {

@@ -38,6 +38,8 @@ export interface Call extends Reader {
   readonly isAtDoor?: boolean
   /** The retry budget was charged for the loss of its connection already. */
   readonly isPaid?: boolean
+  /** Beside another attempt the server works on it for so long. */
+  readonly mostMillis?: number
   /** It was part of a run in which another one was refused. */
   readonly isAlone?: boolean
   /** The channel of statements has a listener. */
@@ -54,7 +56,8 @@ export function readOnly(client: PeerClient, call: Call, settle: Settle): void {
     if (failure) return settle(failure)
     send(client, call, (error, result) => sendUnseen(client, error ? 'ROLLBACK' : 'COMMIT', undefined, () => settle(error, result)))
   }
-  sendUnseen(client, 'BEGIN READ ONLY', undefined, (failure) => resume(call, () => begun(failure)))
+  const bound = call.mostMillis ? `; SET LOCAL statement_timeout = ${call.mostMillis}` : ''
+  sendUnseen(client, `BEGIN READ ONLY${bound}`, undefined, (failure) => resume(call, () => begun(failure)))
 }
 
 /** Bypasses the wrappers, if they have seen it already. */

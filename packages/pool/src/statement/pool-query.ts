@@ -291,7 +291,7 @@ export class PoolQueries {
     if (!loss && this.#prepared?.heal(call, client, error)) return this.#sendUnnamed(call, client, release, error)
     if (!loss && this.standby.mayBe(call, client, error)) return this.#askRole(call, client, release, error)
     const hadSessionState = !call.isAtDoor && this.#host.checks.vitalsOf(client).sessionState !== 'none'
-    const keeps = this.#mayKeep(client, error) && !hasWrongName(call, error)
+    const keeps = this.#mayKeep(client, error, call) && !hasWrongName(call, error)
     if (keeps && isBusy(client)) return this.#whenReady(call, client, release, error)
     release(keeps ? undefined : error)
     if (!loss) return call.done(wasNoRead(error, call.secondTry?.loss) ?? error)
@@ -392,9 +392,8 @@ export class PoolQueries {
     })
   }
 
-  #mayKeep(client: PeerClient, error: Error): boolean {
-    return (
-      this.#host.settings.keepOnSqlError && error instanceof this.#host.driver.DatabaseError && !classify(error)?.ends && !isBroken(client)
-    )
+  #mayKeep(client: PeerClient, error: Error, call?: Call): boolean {
+    if (!this.#host.settings.keepOnSqlError && !call?.mostMillis) return false
+    return error instanceof this.#host.driver.DatabaseError && !classify(error)?.ends && !isBroken(client)
   }
 }

@@ -3,7 +3,7 @@
  * the connection is lost, everything on it is a read, and goes out again on the usual rules.
  */
 
-import { type Deadline, startDeadline } from '@thaw/core'
+import { codeOf, type Deadline, startDeadline } from '@thaw/core'
 import type pg from 'pg'
 import type { Placed, Sharing } from '../checkout/sharing.ts'
 import type { WaitQueue } from '../checkout/wait-queue.ts'
@@ -50,6 +50,11 @@ export function sendShared(call: Call, placed: Placed | undefined, host: SharedR
   new SharedRead(call, call.shareable, placed, host).send()
   return true
 }
+
+/** For so long the server works on one that races the connection on which it is late. */
+const RACE_MILLIS = 100
+/** PostgreSQL's query_canceled. */
+const CANCELLED = '57014'
 
 class SharedRead implements Expected {
   readonly shareable: Shareable
@@ -122,11 +127,19 @@ class SharedRead implements Expected {
     if (this.#isTold) return release()
     this.#race = 'taken'
     const besides: Callback<pg.QueryResult> = (error, result) => {
+      // Its own is the statement that takes long, not one of those that it was sent with: two connections must not be kept from the others for it.
+      const isCancelled = error && codeOf(error) === CANCELLED
       // The other way is closed as well only if its own connection was lost, too.
-      if (error && lossOf(error) && !this.isEnded) this.#race = 'lost'
+      if (error && (isCancelled || lossOf(error)) && !this.isEnded) this.#race = 'lost'
+      else if (isCancelled && this.#held) this.#sendAgain(this.#held)
       else if (this.#mayTell()) this.#call.done(error && lossOf(error) && this.#held ? this.#held : error, result)
     }
-    this.#host.runBeside({ ...this.#call, done: besides }, this.#ledger.client, other, release)
+    const mostMillis = Math.round(Math.max(RACE_MILLIS, 4 * this.workMillis, 2 * this.#host.sharing.lateMillis()))
+    this.#host.runBeside({ ...this.#call, done: besides, mostMillis }, this.#ledger.client, other, release)
+  }
+
+  #sendAgain(lost: Error): void {
+    if (this.#mayTell()) resume(this.#call, () => this.#host.failed(this.#call, lost))
   }
 
   #settle(error: Error | null | undefined, result: pg.QueryResult | undefined): void {
@@ -147,9 +160,8 @@ class SharedRead implements Expected {
     const isLost = error && lossOf(error)
     if (isLost) this.#ledger.lose(error)
     if (isLost && this.#race === 'taken' && !this.#isTold) this.#held = error
-    else if (!this.#mayTell()) return
-    else if (error) resume(this.#call, () => this.#host.failed(this.#call, error))
-    else this.#host.succeeded(this.#call, result)
+    else if (error) this.#sendAgain(error)
+    else if (this.#mayTell()) this.#host.succeeded(this.#call, result)
   }
 
   /** The first answer counts. */
