@@ -45,9 +45,17 @@ export function backendOf(answer: unknown): Backend | undefined {
 /** Connections, locks, memory, an administrator or a signal: another time the same question has an answer. Classes of SQLSTATE. */
 const MAY_PASS = /^(?:40|53|55|57)/
 
+/** The server refused it, and will the next time. */
+export function isRefusedForGood(error: Error): boolean {
+  return 'severity' in error && !MAY_PASS.test(codeOf(error) ?? '')
+}
+
+/** Not there, not allowed, or not supported. Any other error may be about the session: in a transaction that has failed the server refuses whatever it is asked. Classes of SQLSTATE. */
+const CANNOT_TELL = /^(?:42|0A)/
+
 /** The server refused our questions: this database has no such functions, and need not be asked again. */
 export function tellsNothing(error: Error): boolean {
-  return 'severity' in error && !MAY_PASS.test(codeOf(error) ?? '')
+  return 'severity' in error && CANNOT_TELL.test(codeOf(error) ?? '')
 }
 
 /** What is known of this connection from before. Undefined: ask, with the next transaction. */

@@ -22,7 +22,7 @@ import { interruptedBefore, isInterruption } from '../connection/interruption.ts
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
-import { hasSessionState, knownBackend, question, RAW, tellsNothing, vitalsOf } from './backend.ts'
+import { hasSessionState, isRefusedForGood, knownBackend, question, RAW, vitalsOf } from './backend.ts'
 import { CANCELED, flyBounded } from './bounded-flight.ts'
 import { fence, type LostSession, lostSession } from './fence.ts'
 import { type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
@@ -131,7 +131,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     if (!loss && !isStandby) refusal ??= refusalOf(sent[failedAt - 1], call.statements[failedAt - 1], error)
     if (refusal && sent !== call.statements && !loss && failedAt > 0) continue
     // Deleting what has expired is no reason for a write to fail: this role may not, so another one has to.
-    if (!loss && forgets && failedAt === 1 + call.statements.length && tellsNothing(error)) {
+    if (!loss && forgets && failedAt === 1 + call.statements.length && isRefusedForGood(error)) {
       host.keeper.noteMayNotForget()
       continue
     }

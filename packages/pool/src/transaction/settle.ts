@@ -20,7 +20,7 @@ import { emitOutcome } from '../checkout/emit.ts'
 import type { Borrowed } from '../checkout/own-work.ts'
 import type { Loss } from '../connection/lost-statement.ts'
 import type { PeerClient } from '../driver/peer.ts'
-import { ASK_WHO, backendOf, question } from './backend.ts'
+import { ASK_WHO, backendOf, question, tellsNothing } from './backend.ts'
 import { fence, type LostSession } from './fence.ts'
 
 /** All that is known of a COMMIT that was lost. */
@@ -50,8 +50,6 @@ const LEAST_ATTEMPTS = 3
 const LEAST_WAIT_MILLIS = 1_000
 /** One question. */
 const QUESTION_MILLIS = 3_000
-/** PostgreSQL's undefined_function, insufficient_privilege, feature_not_supported, undefined_table, undefined_column, undefined_object: another database. */
-const NO_FUNCTIONS: ReadonlySet<string | undefined> = new Set(['42883', '42501', '0A000', '42P01', '42703', '42704'])
 /** invalid_parameter_value: "transaction ID … is in the future". */
 const IN_THE_FUTURE = '22023'
 
@@ -121,7 +119,7 @@ async function askOnce(
     return await ask(client, host.clock, lost, before)
   } catch (error) {
     failure = error as Error
-    if ('severity' in failure && NO_FUNCTIONS.has(codeOf(failure))) return judgeCommit({ xid: lost.xid, before, ...NOTHING })
+    if (tellsNothing(failure)) return judgeCommit({ xid: lost.xid, before, ...NOTHING })
     return last
   } finally {
     release(failure)
