@@ -286,8 +286,9 @@ function sessionOf(host: TransactionHost, attempt: Attempt): LostSession {
   return lostSession(host.memory, attempt.client, attempt)
 }
 
-/** What was lost is our own question. */
-function notBegun(cause: Error): Error {
+/** What was lost is our own question: whether that was executed is nothing to its caller, who would take it for the fate of the transaction. */
+function notBegun(error: Error): Error {
+  const cause = lossOf(error)?.cause ?? error
   return new ConnectionLostError({
     verdict: { outcome: 'not-executed', reason: 'nothing-durable' },
     message: `${cause.message}: the connection was lost before the transaction began. Nothing of it is stored.`,
