@@ -4,6 +4,7 @@
  */
 
 import { type Clock, resumeInvocation, startDeadline } from '@thaw/core'
+import { hasSessionState } from '../connection/session-state.ts'
 import type { ConnectCallback, PeerClient, PeerPool, Release } from '../driver/peer.ts'
 import type { Waiter } from '../driver/waiter.ts'
 
@@ -74,7 +75,7 @@ export class OwnWork {
 
   /**
    * Without the wrappers of tracing tools, and no client of the invocation: its handler does not have to release it, and a client that hangs up does not end
-   * the wait.
+   * the wait. One in which a caller has left a `search_path` or a role would answer for another table, or be refused: it is closed, and another one is taken.
    */
   borrow(clock: Clock, timeoutMillis: number): Promise<Borrowed> {
     return new Promise((resolve, reject) => {
@@ -86,12 +87,20 @@ export class OwnWork {
         reject(new Error(NO_CONNECTION))
       })
       const answered: ConnectCallback = (error, client, release) => {
+        if (!isOver && client && hasSessionState(client)) {
+          release(true)
+          return take()
+        }
         deadline.cancel()
         if (isOver) release()
         else if (error || !client) reject(error)
         else resolve({ client, release })
       }
-      const withdraw = resumeInvocation(undefined, () => this.#connect(answered))
+      let withdraw = () => {}
+      const take = () => {
+        withdraw = resumeInvocation(undefined, () => this.#connect(answered))
+      }
+      take()
     })
   }
 }

@@ -90,11 +90,6 @@ export function vitalsOf(client: PeerClient): Vitals | undefined {
   return (client as { [VITALS]?: Vitals })[VITALS]
 }
 
-/** Has a caller left state in its session (SET, …), which dies with it? Asked before anything is sent: what the transaction itself sets it sets again when it is run again. */
-export function hasSessionState(client: PeerClient): boolean {
-  return (vitalsOf(client)?.sessionState ?? 'none') !== 'none'
-}
-
 /** In whole milliseconds. */
 export function ageMillis(backend: UnaskedBackend, clock: Clock): number {
   return Math.round(elapsedMillis(backend.bornAt, read(clock)))
