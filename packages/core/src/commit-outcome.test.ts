@@ -7,6 +7,8 @@ const SAME: CommitEvidence = { xid: 700n, before: BEFORE, now: BEFORE, isStandby
 
 test.each<[string, Partial<CommitEvidence>, string, string]>([
   ['the same server says committed', {}, 'executed', 'committed'],
+  ['and its standbys have it', { isReplicated: true }, 'executed', 'committed'],
+  ['and its standbys have not confirmed it', { isReplicated: false }, 'executed', 'unreplicated'],
   ['the same server says aborted', { status: 'aborted' }, 'not-executed', 'aborted'],
   ['the backend is still at work', { status: 'in progress' }, 'unknown', 'still-in-progress'],
   ['the server no longer keeps it', { status: 'too old' }, 'unknown', 'too-old'],

@@ -36,6 +36,8 @@ export interface CommitEvidence {
   readonly status: XactStatus | undefined
   /** From which transaction id the last checkpoint counts on. Undefined: not asked. */
   readonly checkpointXid: bigint | undefined
+  /** False: the server has synchronous standbys, and they have not confirmed what is committed. The fence ends COMMIT's wait for them. Default: they have, or there are none. */
+  readonly isReplicated?: boolean | undefined
 }
 
 /** Which line of the ladder applied. */
@@ -48,6 +50,7 @@ export type CommitReason =
   | 'another-system'
   | 'too-old'
   | 'committed'
+  | 'unreplicated'
   | 'aborted'
   | 'still-in-progress'
   | 'never-durable'
@@ -62,7 +65,7 @@ export interface CommitVerdict {
 }
 
 /** Weighs the evidence. `in progress` on the same server says that the backend has not ended yet: it has been fenced, so ask again. */
-export function judgeCommit({ xid, before, now, isStandby, status, checkpointXid }: CommitEvidence): CommitVerdict {
+export function judgeCommit({ xid, before, now, isStandby, status, checkpointXid, isReplicated }: CommitEvidence): CommitVerdict {
   // What has been given no id has changed nothing: stored or not, there is no difference.
   if (xid === null) return executed('nothing-to-store')
   if (xid === undefined) return unknown('xid-not-known')
@@ -72,7 +75,7 @@ export function judgeCommit({ xid, before, now, isStandby, status, checkpointXid
   if (!now || status === undefined) return unknown('no-functions')
   if (now.system !== before.system) return unknown('another-system')
   if (status === 'too old') return unknown('too-old')
-  if (isSameIncarnation(before, now)) return judgeOnSame(status)
+  if (isSameIncarnation(before, now)) return judgeOnSame(status, isReplicated)
   // All statistics are new: a crash, or an administrator's reset of a server that is still the same. Then the transaction may be at work, and "committed" may be true.
   if (isSamePostmaster(before, now)) {
     if (status === 'committed') return unknown('xid-may-be-anothers')
@@ -96,8 +99,8 @@ export function isSamePostmaster(one: Incarnation, other: Incarnation): boolean 
   return one.system === other.system && one.timeline === other.timeline && one.startedAt === other.startedAt
 }
 
-function judgeOnSame(status: XactStatus): CommitVerdict {
-  if (status === 'committed') return executed('committed')
+function judgeOnSame(status: XactStatus, isReplicated: boolean | undefined): CommitVerdict {
+  if (status === 'committed') return executed(isReplicated === false ? 'unreplicated' : 'committed')
   if (status === 'aborted') return notExecuted('aborted')
   // It was handed out by this very server: what it says now contradicts that, and nothing follows from a contradiction.
   if (status === 'in the future') return unknown('server-not-known')

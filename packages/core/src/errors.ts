@@ -224,8 +224,8 @@ export class CommitRolledBackError extends ThawError {
 }
 
 /**
- * Committed on the primary, but the backend was terminated while waiting for synchronous replication. A failover could lose it. Do not send
- * it again.
+ * Committed on the primary, but its wait for synchronous replication was ended: its backend was terminated, or its statement canceled. A failover could lose it. Do not send
+ * it again, unless under the same idempotency key.
  */
 export class ReplicationUnconfirmedError extends ThawError {
   readonly outcome = 'executed'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ConnectionLostError, OutcomeUnknownError } from './errors.ts'
+import { ConnectionLostError, OutcomeUnknownError, ReplicationUnconfirmedError } from './errors.ts'
 import { causesOf, mayRerun, rerunReason } from './rerun.ts'
 
 const lost = (outcome: 'not-executed' | 'unknown', reason: 'transaction-rolled-back' | 'read') =>
@@ -24,6 +24,11 @@ test.each<[string, unknown, string | undefined]>([
   ['one that an ORM has wrapped', wrapped(coded('25006')), 'read-only'],
   ['an unknown outcome', unknown, undefined],
   ['an unknown outcome by a lost connection', wrapped(Object.assign(unknown, { cause: coded('40001') })), undefined],
+  [
+    'what is stored, and may be lost',
+    new ReplicationUnconfirmedError({ message: 'kept', cause: lost('not-executed', 'transaction-rolled-back') }),
+    undefined,
+  ],
   ['another error of the server', coded('23505'), undefined],
   ['an error of the application', new Error('no'), undefined],
   ['no error at all', undefined, undefined],

@@ -21,7 +21,7 @@ export function rerunReason(error: unknown): RerunReason | undefined {
     if (codeOf(each) === READ_ONLY) return 'read-only'
     if (!ThawError.is(each)) continue
     const { kind, outcome } = each as ThawError & { readonly outcome?: unknown }
-    if (kind === 'outcome-unknown') return undefined
+    if (kind === 'outcome-unknown' || kind === 'replication-unconfirmed') return undefined
     // A read that was lost is unknown, and harmless; its transaction is rolled back all the same.
     if (kind === 'connection-lost' && outcome !== 'executed') return 'lost'
   }

@@ -217,3 +217,31 @@ describe('a batch over HTTP, where the table of keys is there', () => {
     expect(await keys()).toBe(2)
   })
 })
+
+test('its wait for synchronous replicas is ended: it is not told as stored before they have it', async () => {
+  open()
+  await pool.batch(two('learns'))
+  const names = async (text: string) => {
+    await admin(`ALTER SYSTEM ${text}`)
+    await admin('SELECT pg_reload_conf()')
+  }
+  const waiting = (count: number) =>
+    expect.poll(async () => (await admin("SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'")).rowCount).toBe(count)
+  const write = () => {
+    const token = `replicated ${Math.random()}`
+    return { token, told: failure(pool.batch(two(token))) }
+  }
+  await names("SET synchronous_standby_names = 'gone'")
+  try {
+    const { token, told } = write()
+    await waiting(1)
+    await neon.network.cut('rst')
+    await admin("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+    expect(await told).toBeInstanceOf(OutcomeUnknownError)
+    await names('RESET synchronous_standby_names')
+    expect(await pool.outcome(await told)).toBe('executed')
+    expect(await rows(token)).toBe(2)
+  } finally {
+    await names('RESET synchronous_standby_names')
+  }
+})

@@ -1,17 +1,16 @@
 /** What a server says of a COMMIT that did not do what its words say. */
 
-import { codeOf, type StatementCache } from '@thaw/core'
+import type { StatementCache } from '@thaw/core'
 import type { PeerQuery } from '../driver/peer.ts'
 
-const ADMIN_SHUTDOWN = '57P01'
 /**
- * Where PostgreSQL warns that it has committed without its replicas (src/backend/replication/syncrep.c). The name of the function, because
- * an immediate stop warns with the same code, in `quickdie`, and means nothing of the kind; texts are translated.
+ * Where PostgreSQL warns that it has committed without its replicas (src/backend/replication/syncrep.c): with 57P01 as its backend is ended, with 01000 as its statement is canceled, which it answers as if
+ * nothing were wrong. The name of the function, because an immediate stop warns with 57P01, too, in `quickdie`, and means nothing of the kind; texts are translated.
  */
 const COMMITTED_ALREADY = 'SyncRepWaitForLSN'
 
 export function isUnreplicated(notice: { readonly routine?: unknown }): boolean {
-  return codeOf(notice) === ADMIN_SHUTDOWN && notice.routine === COMMITTED_ALREADY
+  return notice.routine === COMMITTED_ALREADY
 }
 
 export function isCommit({ classify }: { readonly classify: StatementCache }, { text }: PeerQuery): boolean {

@@ -19,3 +19,6 @@ export const stamp = (time: string): string => `to_char(${time} AT TIME ZONE 'UT
 
 export const BACKEND_START: string = stamp('backend_start')
 export const POSTMASTER_START: string = stamp('pg_postmaster_start_time()')
+
+/** Does a COMMIT of its server wait for a standby? For the list of a SELECT, as text. */
+export const WAITS: string = "(coalesce(current_setting('synchronous_standby_names', true), '') <> '')::text AS waits"

@@ -115,7 +115,8 @@ export function wasNoRead(error: Error, loss: Loss | undefined): Error | undefin
   return lossError(loss.where, { ...loss.evidence, statement: { ...UNKNOWN, kind: 'write' } }, loss.cause)
 }
 
-function addressOf(client: PeerClient): string {
+/** For people. */
+export function addressOf(client: PeerClient): string {
   return address(targetOf(client))
 }
 

@@ -350,8 +350,8 @@ export class Attempt {
     })
   }
 
-  /** Throws whatever COMMIT was answered with, or the loss of its answer. */
-  async commit(): Promise<void> {
+  /** Throws whatever COMMIT was answered with, or the loss of its answer. False: its wait for the replicas was ended. */
+  async commit(): Promise<boolean> {
     const { status } = vitalsOf(this.client) ?? {}
     if (status === 'E') throw new CommitRolledBackError(FAILED_BEFORE)
     // What was lost with the flight that began it was never answered by that.
@@ -359,9 +359,10 @@ export class Attempt {
     if (this.#mayHaveXid && this.#asksXid) await this.#askXid()
     // A timer of its function's may have used the client meanwhile.
     if (this.#misuse) throw this.#misuse
-    const { results, error } = await fly(this.client, this.#host, [{ config: 'COMMIT' }], { text: 'COMMIT', ends: true })
-    if (error) throw error
-    if ((results[0] as { command?: string }).command === 'ROLLBACK') throw new CommitRolledBackError(FAILED_BEFORE)
+    const landing = await fly(this.client, this.#host, [{ config: 'COMMIT' }], { text: 'COMMIT', ends: true })
+    if (landing.error) throw landing.error
+    if ((landing.results[0] as { command?: string }).command === 'ROLLBACK') throw new CommitRolledBackError(FAILED_BEFORE)
+    return !landing.isUnreplicated
   }
 
   async #askXid(): Promise<void> {

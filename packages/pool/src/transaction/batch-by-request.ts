@@ -20,7 +20,7 @@ import { RAW } from './backend.ts'
 import { asGiven } from './exactly-once.ts'
 import { type FlightStatement, textOf } from './flight.ts'
 import { bareResult, Keeper, type KeptRows, keptRowsOf, type Refusal, refusalOf } from './kept-result.ts'
-import { FORGET, KEY_TABLE, keyTrouble, LOOK, NOT_TAKEN } from './key-table.ts'
+import { FORGET, KEY_TABLE, keyTrouble, NOT_TAKEN } from './key-table.ts'
 import {
   askUntil,
   bury,
@@ -30,11 +30,11 @@ import {
   fingerprintOfCall,
   foundRowOf,
   MOST_SENDS,
-  notStored,
   QUESTION_MILLIS,
-  unknownKey,
 } from './keyed.ts'
+import { notStored, unknownKey } from './keyed-errors.ts'
 import { keyNow } from './own-key.ts'
+import { CONFIRM } from './replication.ts'
 import type { BatchOptions } from './rules.ts'
 import { pause } from './settle.ts'
 
@@ -143,9 +143,8 @@ export class RequestBatches {
         const failure = error as Error
         if (keyTrouble(failure) === 'taken' || (row && codeOf(failure) === NOT_TAKEN)) {
           // Something on the way has sent it twice.
-          const found = await this.#rowBy(LOOK, [key])
-          if (found?.state !== 'done') throw failure
-          row = found
+          row = await this.#ask({ key, fingerprint, where: this.#requests.where(), cause: failure })
+          if (row.state !== 'done') throw failure
           continue
         }
         if (isAboutTable(failure)) {
@@ -172,9 +171,13 @@ export class RequestBatches {
     throw unknown
   }
 
+  /** What is stored is told only once the replicas have it: the request that confirms it fails otherwise, and all is asked again. */
   async #rowBy(text: string, values: readonly unknown[]): Promise<FoundRow | undefined> {
     const [answer] = await this.#requests.send([{ text, values, types: RAW, query_timeout: QUESTION_MILLIS }], undefined)
-    return foundRowOf(answer)
+    const row = foundRowOf(answer)
+    if (row?.state === 'done' && row.waits)
+      await this.#requests.send([{ text: CONFIRM, types: RAW, query_timeout: QUESTION_MILLIS }], undefined)
+    return row
   }
 
   /** It is stored. What its rows mean is told by the server, over a connection: where there can be none they are not told. */

@@ -10,7 +10,7 @@ import { question } from './backend.ts'
 import { type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
 import { endLeftBehind } from './left-behind.ts'
 import { nothingStored } from './nothing-stored.ts'
-import { emitSettled, type LostCommit, settle, unknownError } from './settle.ts'
+import { emitSettled, type LostCommit, reachesStandbys, settle, toldOf } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
 
 /** The first loss of a batch that looks like reads. */
@@ -33,16 +33,25 @@ const BEGIN = 'BEGIN READ ONLY'
 
 /** Asks the server. */
 export async function resolveLost(host: TransactionHost, landing: Landing, { loss, lost }: Doubt): Promise<Sent> {
-  const { outcome, reason } = await settle(host, lost)
-  emitSettled(host.memory.events, loss, outcome)
-  if (outcome === 'executed') return { results: landing.results, failedAt: -1 }
+  const verdict = await settle(host, lost)
+  emitSettled(host.memory.events, loss, verdict)
+  const { outcome, reason } = verdict
+  if (outcome === 'executed' && reason !== 'unreplicated') return { results: landing.results, failedAt: -1 }
   const message = `the connection to ${loss.where} was lost, and the server has been asked: nothing of the batch is stored. Send it again.`
-  const verdict = { outcome: 'not-executed', reason: 'transaction-rolled-back' } as const
-  if (outcome === 'not-executed') return { ...landing, error: nothingStored(loss.cause, verdict, message) }
-  endLeftBehind(host, lost)
-  const unknown = unknownError(lost, reason)
+  const rolledBack = { outcome: 'not-executed', reason: 'transaction-rolled-back' } as const
+  if (outcome === 'not-executed') return { ...landing, error: nothingStored(loss.cause, rolledBack, message) }
+  if (outcome === 'unknown') endLeftBehind(host, lost)
+  const unknown = toldOf(lost, loss.verdict.outcome === 'executed' ? 'unreplicated' : reason)
   host.unknown(unknown, lost)
   return { ...landing, error: unknown }
+}
+
+/** It was answered, but its wait for the replicas had been ended. */
+export async function confirmBatch(host: TransactionHost, landing: Landing, lost: LostCommit): Promise<Sent> {
+  if (await reachesStandbys(host)) return landing
+  const error = toldOf(lost, 'unreplicated')
+  host.unknown(error, lost)
+  return { ...landing, error }
 }
 
 export function looksLikeReads(host: TransactionHost, statements: readonly FlightStatement[]): boolean {

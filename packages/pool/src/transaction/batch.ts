@@ -6,18 +6,18 @@
 import { backoffMillis, earn, mayRerun, rerunReason, spend } from '@thaw/core'
 import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
-import { lossOf } from '../connection/lost-statement.ts'
+import { addressOf, lossOf } from '../connection/lost-statement.ts'
 import { hasSessionState } from '../connection/session-state.ts'
 import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { type Backend, knownBackend, noteBackend, tellsNothing } from './backend.ts'
-import { type Doubt, looksLikeReads, lostRead, resolveLost, type Sent, sendReadOnly } from './batch-lost.ts'
+import { confirmBatch, type Doubt, looksLikeReads, lostRead, resolveLost, type Sent, sendReadOnly } from './batch-lost.ts'
 import { lostSession } from './fence.ts'
 import { type FlightStatement, fly, textOf, timeoutOf } from './flight.ts'
 import { ASK_XID, hasUnseenEffect, TAKE_XID, xidOf } from './own-xid.ts'
 import { isRefusedByStandby } from './refused-by-standby.ts'
 import { DEFAULT_RETRIES } from './rules.ts'
-import { type LostCommit, pause } from './settle.ts'
+import { type LostCommit, pause, warnedCommit } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
 import { placeOfQuestion, withoutWho, withWho } from './who-first.ts'
 
@@ -100,6 +100,12 @@ async function sendOn(
   const landing = withoutWho(flown, place)
   const { error, results, failedAt, isRefused } = landing
   const end = statements.length
+  const backend = () => knownBackend(client) ?? told
+  if (!error && landing.isUnreplicated) {
+    const session = lostSession(host.memory, client, { backend: backend(), xid: asks ? xidOf(results.at(-1)) : undefined })
+    client.release()
+    return confirmBatch(host, landing, warnedCommit(session, addressOf(client), host.clock.wall()))
+  }
   if (!error) {
     client.release()
     return landing
@@ -117,12 +123,11 @@ async function sendOn(
     return sendOnce(host, statements, signal)
   }
   client.release(error)
-  if (loss.verdict.outcome !== 'unknown') return { ...landing, untold: loss }
-  const backend = knownBackend(client) ?? told
+  if (loss.verdict.outcome === 'not-executed') return { ...landing, untold: loss }
   // All of it was answered, but for the end: then the id is known, unless it had none.
   const xid = asks && results.length === end + 1 ? xidOf(results.at(-1)) : undefined
   const lost: LostCommit = {
-    ...lostSession(host.memory, client, { backend, xid }),
+    ...lostSession(host.memory, client, { backend: backend(), xid }),
     where: loss.where,
     lostAt: host.clock.wall(),
     cause: loss.cause,

@@ -9,10 +9,11 @@ import { batchOnWire } from './batch.ts'
 import type { FlightStatement } from './flight.ts'
 import { KEPT, type KeptRows, repeatResults } from './kept-result.ts'
 import { IDEMPOTENCY_SQL } from './key-table.ts'
-import { askKey, type LostKey, outcomeOf, runKeyed, unknownKey } from './keyed.ts'
+import { askKey, type LostKey, notReplicated, outcomeOf, runKeyed } from './keyed.ts'
+import { unknownKey } from './keyed-errors.ts'
 import { batchUnderOwnKey } from './own-key.ts'
 import { type BatchOptions, checkBatch, checkKey, checkOne, checkSingle, checkTransaction, type TransactionOptions } from './rules.ts'
-import { type LostCommit, settle, unknownError } from './settle.ts'
+import { type LostCommit, settle, toldOf } from './settle.ts'
 import { checkTimeLeft, runTransaction, type TransactionHost, type Work } from './transaction.ts'
 import type { TransactionClient } from './transaction-client.ts'
 import { untilAborted } from './until-aborted.ts'
@@ -134,14 +135,15 @@ export class ExactlyOnce {
   async #ask({ commit, key, memory }: Unknown, about: unknown): Promise<Exclude<Outcome, 'unknown'>> {
     if (commit) {
       const { outcome, reason } = await settle(this.#host, commit)
-      if (outcome !== 'unknown') return outcome
-      const still = unknownError(commit, reason)
+      if (outcome !== 'unknown' && reason !== 'unreplicated') return outcome
+      const still = toldOf(commit, reason)
       noteUnknown(still, { commit, memory })
       throw still
     }
     if (key) {
       const told = await askKey(this.#host, key)
       const outcome = outcomeOf(told)
+      if (!(told instanceof Error) && told?.isUnreplicated) throw notReplicated(this.#host, key, true)
       if (outcome) return outcome
       const still = unknownKey(key, told)
       noteUnknown(still, { key, memory })

@@ -42,6 +42,8 @@ export interface Landing {
   readonly error?: Error
   /** Whose error that is: the place of the statement. All before it have results, all behind it were skipped. */
   readonly failedAt: number
+  /** The server has warned that it has committed without its replicas. */
+  readonly isUnreplicated?: boolean
 }
 
 /** What holds for the flight as a whole. */
@@ -348,7 +350,13 @@ class Flight implements PeerQuery {
     for (const part of this.#parts.slice(0, this.#at)) part.handleReadyForQuery(connection)
     this.callback?.(this.#failure?.error ?? null, this.#results.at(-1))
     this.#unhook()
-    this.#landed({ results: this.#results, failedAt: this.#failure?.at ?? -1, ...(this.#failure && { error: this.#failure.error }) })
+    const isUnreplicated = this.#vitals?.sending.isUnreplicated === true
+    this.#landed({
+      results: this.#results,
+      failedAt: this.#failure?.at ?? -1,
+      ...(this.#failure && { error: this.#failure.error }),
+      ...(isUnreplicated && { isUnreplicated }),
+    })
   }
 }
 

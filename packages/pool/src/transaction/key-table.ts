@@ -1,6 +1,7 @@
 /** The table of idempotency keys: its SQL, which its user runs, and what is asked of it. */
 
 import type { RowSource } from '@thaw/core'
+import { WAITS } from '../connection/known-backend.ts'
 import { tagging } from './flight-tag.ts'
 
 /** Its name. It is looked for in the `search_path`, as any other table. */
@@ -61,14 +62,15 @@ const TOMBSTONE_MILLIS = 2_500
 /** PostgreSQL's lock_not_available: another session still holds the key's row. */
 export const ROW_HELD = '55P03'
 
-/** Waits for a transaction that is about to store the key. A row comes back where it was not stored, and from now on never will be; none where it was. The bound holds for this one statement. */
+/** Waits for a transaction that is about to store the key. A row comes back where it was not stored, and from now on never will be; none where it was. The bound holds for this one statement. What is stored is not touched: locking it would make this wait for the replicas. */
 export const TOMBSTONE: string = `INSERT INTO ${KEY_TABLE} AS it (key, fingerprint, state, key_time)
-VALUES ($1, $2, CASE WHEN set_config('lock_timeout', '${TOMBSTONE_MILLIS}', true) IS NOT NULL THEN 'void' END, to_timestamp($3::float8 / 1000))
+SELECT $1::text, $2::text, CASE WHEN set_config('lock_timeout', '${TOMBSTONE_MILLIS}', true) IS NOT NULL THEN 'void' END, to_timestamp($3::float8 / 1000)
+WHERE NOT EXISTS (SELECT 1 FROM ${KEY_TABLE} WHERE key = $1 AND state = 'done')
 ON CONFLICT (key) DO UPDATE SET generation = it.generation + 1 WHERE it.state = 'void'
 RETURNING fingerprint, state, generation::text`
 
 /** Also on a table that was made before it kept results. */
-export const LOOK: string = `SELECT fingerprint, state, generation::text, to_jsonb(it) ->> 'results' AS results FROM ${KEY_TABLE} AS it WHERE key = $1`
+export const LOOK: string = `SELECT fingerprint, state, generation::text, to_jsonb(it) ->> 'results' AS results, ${WAITS} FROM ${KEY_TABLE} AS it WHERE key = $1`
 
 /** In all schemas. */
 export const COUNT_TABLES: string = `SELECT count(*)::text AS n FROM pg_catalog.pg_class WHERE relname = '${KEY_TABLE}' AND relkind IN ('r', 'p', 'v', 'f')`

@@ -3,20 +3,7 @@
  * keeps what comes late from being stored.
  */
 
-import {
-  backoffMillis,
-  type CommitReason,
-  codeOf,
-  currentInvocation,
-  earn,
-  fingerprintOf,
-  IdempotencyKeyError,
-  judgeKey,
-  type KeyRow,
-  OutcomeUnknownError,
-  rerunReason,
-  spend,
-} from '@thaw/core'
+import { backoffMillis, codeOf, currentInvocation, earn, fingerprintOf, judgeKey, type KeyRow, rerunReason, spend } from '@thaw/core'
 import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
@@ -33,20 +20,19 @@ import {
   CLAIM,
   COUNT_TABLES,
   FORGET,
-  KEY_TABLE,
   keyTimeOf,
   keyTrouble,
   LOOK,
   NOT_TAKEN,
-  ROW_HELD,
   TAGGED_CLAIM,
   TAGGED_TAKE_OVER,
   TAKE_OVER,
   TOMBSTONE,
 } from './key-table.ts'
-import { nothingStored } from './nothing-stored.ts'
+import { anotherStatement, isHeld, keyError, notStored, SEVERAL, SeveralTables, unknownKey } from './keyed-errors.ts'
 import { isRefusedByStandby } from './refused-by-standby.ts'
-import { beforeItEnds, emitSettled, pause, SETTLE_MILLIS, waitUntil } from './settle.ts'
+import { isReplicated, OUTCOME_ASKS, SAME_KEY_ASKS, unconfirmed, WARNED } from './replication.ts'
+import { beforeItEnds, emitSettled, pause, reachesStandbys, SETTLE_MILLIS, waitUntil } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
 
 /** One call with a key. */
@@ -73,12 +59,15 @@ export interface LostKey {
 /** A row, with what it keeps. */
 export interface FoundRow extends KeyRow {
   readonly results: string | null
+  /** The server has synchronous standbys. */
+  readonly waits?: boolean
+  /** They have not confirmed it: it is stored, and a failover could lose it. */
+  readonly isUnreplicated?: boolean
 }
 
 /** Sends after which a call gives up: two of them lost is luck, more is an outage. */
 export const MOST_SENDS = 4
 export const QUESTION_MILLIS = 3_000
-const CREATE_IT = 'Create it once: await pool.createIdempotencyTable(), or IDEMPOTENCY_SQL of the package in a migration.'
 /** One write in so many deletes what has expired. */
 export const FORGET_SHARE: number = 1 / 100
 
@@ -94,6 +83,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
   const { memory, clock } = host
   const fingerprint = fingerprintOfCall(call.statements)
   let row: FoundRow | undefined
+  let lost: LostKey | undefined
   let refusal: Refusal | undefined
   let metStandby = false
   let wasHidden = false
@@ -102,6 +92,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     const next = judgeKey(row, fingerprint)
     // It is stored, so its caller is told that, even after an abort.
     if (next.step === 'repeated') {
+      if (row?.isUnreplicated) throw notReplicated(host, { ...lost, key: call.key, fingerprint }, !call.withoutKey)
       const repeat = () => repeatResults(host, call.statements, keptRowsOf(row?.results ?? null), over ? undefined : call.signal)
       const bare = () => call.statements.map(({ config }) => bareResult(config))
       return over ? beforeItEnds(clock, repeat, bare()) : repeat()
@@ -110,13 +101,14 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     if (next.step === 'mismatch') throw anotherStatement(call.key)
     const generation = next.step === 'take over' ? next.generation : undefined
     const sent = refusal ? call.statements : host.keeper.keeping(call.statements, call.key)
-    const { landing, look, forgets, session, isStopped, isStandby, hadSessionState } = await send(
+    const { landing, look, forgets, session, isStopped, isDoubtful, isStandby, hadSessionState } = await send(
       host,
       { ...call, statements: sent },
       fingerprint,
       generation,
     )
     if (!landing.error) {
+      if (isDoubtful && !(await reachesStandbys(host))) throw notReplicated(host, { key: call.key, fingerprint }, !call.withoutKey)
       if (metStandby) host.roles.forget()
       memory.budget = earn(memory.budget)
       // Made by a migration, perhaps, since this pool has looked.
@@ -147,9 +139,10 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     // Its row may have been deleted since.
     wasHidden = isTaken && !look
     if (isTaken) row = look
-    else if (loss)
-      row = await afterLoss(host, { key: call.key, fingerprint, where: loss.where, cause: loss.cause, session, hadSessionState }, loss)
-    else if (!mayAgain) throw trouble ? keyError(trouble, call.key, error) : error
+    else if (loss) {
+      lost = { key: call.key, fingerprint, where: loss.where, cause: loss.cause, session, hadSessionState }
+      row = await afterLoss(host, lost, loss)
+    } else if (!mayAgain) throw trouble ? keyError(trouble, call.key, error) : error
     if (row?.state === 'done') continue
     // Another session would not have the state that was left in this one.
     if (loss && hadSessionState) throw loss.verdict.outcome === 'not-executed' ? error : notStored(loss)
@@ -183,6 +176,8 @@ async function send(
   forgets?: boolean
   session: LostSession
   isStopped?: boolean
+  /** It was stored, and its wait for the replicas was ended, or may have been: by its caller. */
+  isDoubtful?: boolean
   isStandby?: boolean
   hadSessionState: boolean
 }> {
@@ -204,18 +199,20 @@ async function send(
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error)) {
     client.release(error && (lossOf(error) || isBroken(client)) ? error : endedBy)
-    return { landing, session, hadSessionState, isStopped: error !== undefined && error === endedBy && !lossOf(error) }
+    const isDoubtful = !error && (landing.isUnreplicated === true || endedBy !== undefined)
+    return { landing, session, hadSessionState, isDoubtful, isStopped: error !== undefined && error === endedBy && !lossOf(error) }
   }
   const trouble = landing.failedAt === 0 ? keyTrouble(error) : undefined
   // Of one that has expired, too: it is kept for a day longer than it may come for the first time.
   const isTaken = trouble === 'taken' || trouble === 'expired' || (landing.failedAt === 0 && codeOf(error) === NOT_TAKEN)
   try {
     const isStandby = await isRefusedByStandby(host.roles, client, error)
-    const ask = () => rowBy(client, LOOK, [call.key])
+    const waitMillis = endedBy ? QUESTION_MILLIS : Math.min(bounds.timeoutMillis || SETTLE_MILLIS, SETTLE_MILLIS)
+    const ask = () => rowBy(client, LOOK, [call.key]).then((row) => confirmed(host, client, row, waitMillis, call.signal))
     // What its caller has ended may have been answered before the cancel came: then that has ended this question, once.
     const again = (ended: Error) => (endedBy && codeOf(ended) === CANCELED ? ask() : Promise.reject(ended))
     const look = isTaken ? await ask().catch(again) : undefined
-    client.release(endedBy)
+    client.release(endedBy ?? (look?.isUnreplicated ? new Error(WARNED) : undefined))
     return { landing, look, forgets, session, isStandby, hadSessionState }
   } catch (unanswered) {
     client.release(unanswered as Error)
@@ -232,7 +229,8 @@ async function afterLoss(host: TransactionHost, lost: LostKey, loss: Loss): Prom
   }
   const row = await askKey(host, lost)
   const outcome = outcomeOf(row)
-  emitSettled(host.memory.events, loss, outcome ?? 'unknown')
+  const isUnreplicated = outcome && (row as FoundRow).isUnreplicated
+  emitSettled(host.memory.events, loss, { outcome: outcome ?? 'unknown', reason: isUnreplicated ? 'unreplicated' : 'committed' })
   if (!(row instanceof Error) && outcome) return row
   const unknown = unknownKey(lost, row)
   host.unknownKey(unknown, lost)
@@ -272,18 +270,9 @@ function isFinal(error: Error): boolean {
   return error instanceof SeveralTables || ('severity' in error && codeOf(error)?.startsWith('42') === true)
 }
 
-/** With a schema for each tenant there may be a table of keys in each. A row that is not in this session's says nothing of one in the other's. */
-class SeveralTables extends Error {}
-const SEVERAL = 'its session had state of its own (SET), and there are several tables of keys'
-
 async function isOnlyTable(client: PeerClient): Promise<boolean> {
   const { rows } = (await question(client, { text: COUNT_TABLES, query_timeout: QUESTION_MILLIS })) as { rows: { n: string }[] }
   return Number(rows[0]?.n) <= 1
-}
-
-/** Another session holds the key's row, and may give it back. */
-function isHeld(told: object): boolean {
-  return 'severity' in told && codeOf(told) === ROW_HELD
 }
 
 async function askOnce(host: TransactionHost, lost: LostKey, waitMillis: number): Promise<FoundRow | undefined> {
@@ -292,7 +281,10 @@ async function askOnce(host: TransactionHost, lost: LostKey, waitMillis: number)
   try {
     await fence(client, lost.session, host.clock, QUESTION_MILLIS)
     if (lost.hadSessionState && !(await isOnlyTable(client))) throw new SeveralTables(SEVERAL)
-    return await bury(lost, (text, values) => rowBy(client, text, values))
+    const row = await bury(lost, (text, values) => rowBy(client, text, values))
+    const told = await confirmed(host, client, row, waitMillis)
+    if (told?.isUnreplicated) failure = new Error(WARNED)
+    return told
   } catch (error) {
     if (!isHeld(error as Error)) failure = error as Error
     throw error
@@ -316,6 +308,38 @@ export async function bury(
   return row
 }
 
+/** The row of a write that is stored proves only that: its wait for the replicas may have been ended, by us or by an earlier caller. */
+async function confirmed(
+  host: TransactionHost,
+  client: PeerClient,
+  row: FoundRow | undefined,
+  timeoutMillis: number,
+  signal?: AbortSignal,
+): Promise<FoundRow | undefined> {
+  if (row?.state !== 'done' || !row.waits || (await isReplicated(host, client, timeoutMillis, signal))) return row
+  return { ...row, isUnreplicated: true }
+}
+
+/** Of a session that goes on: there is nothing to end. */
+const KEPT_SESSION = {
+  session: { backend: undefined, unasked: undefined, isDirect: false, xid: undefined },
+  hadSessionState: false,
+  where: 'the server',
+  cause: new Error(WARNED),
+}
+
+/** The error of a write that is stored, which can be asked again. `isCallers`: its caller has the key. */
+export function notReplicated(
+  host: Pick<TransactionHost, 'unknownKey'>,
+  lost: Partial<LostKey> & Pick<LostKey, 'key' | 'fingerprint'>,
+  isCallers: boolean,
+): Error {
+  const all = { ...KEPT_SESSION, ...lost }
+  const error = unconfirmed(all.cause, isCallers ? SAME_KEY_ASKS : OUTCOME_ASKS)
+  host.unknownKey(error, all)
+  return error
+}
+
 async function rowBy(client: PeerClient, text: string, values: readonly unknown[]): Promise<FoundRow | undefined> {
   return foundRowOf(await question(client, { text, values, query_timeout: QUESTION_MILLIS }))
 }
@@ -323,71 +347,8 @@ async function rowBy(client: PeerClient, text: string, values: readonly unknown[
 /** Reads the answer to a question. */
 export function foundRowOf(answer: unknown): FoundRow | undefined {
   const { rows } = answer as {
-    rows: { fingerprint: string; state: KeyRow['state']; generation: string; results?: string | null }[]
+    rows: { fingerprint: string; state: KeyRow['state']; generation: string; results?: string | null; waits?: string }[]
   }
   const [row] = rows
-  return row && { ...row, generation: Number(row.generation), results: row.results ?? null }
-}
-
-export function notStored({ cause, where }: Pick<Loss, 'cause' | 'where'>): Error {
-  const message = `the connection to ${where} was lost, and the table of keys has been asked: nothing was stored, and nothing of it will be. Send it again under the same key.`
-  return nothingStored(cause, { outcome: 'not-executed', reason: 'unsent' }, message)
-}
-
-/** `refusal`: why the server will not tell. */
-export function unknownKey({ cause, where }: Pick<LostKey, 'cause' | 'where'>, refusal?: FoundRow | Error): OutcomeUnknownError {
-  const isSeveral = refusal instanceof SeveralTables
-  const isMissing = keyTrouble(refusal ?? {}) === 'no-table'
-  const why = isMissing
-    ? `the table ${KEY_TABLE}, which would tell, is not there. ${CREATE_IT} Then send it`
-    : isSeveral
-      ? `${refusal.message}, so that no other session can tell. Look at what it writes before you send it`
-      : refusal && isHeld(refusal)
-        ? 'another session at the server still holds the row of its key. Once that has ended, send it'
-        : refusal instanceof Error
-          ? `the server refuses to ask the table of keys (${refusal.message}). Once it does not, send it`
-          : 'the table of keys could not be asked. Send it'
-  return new OutcomeUnknownError({
-    reason: 'key-not-asked' satisfies CommitReason | 'key-not-asked',
-    message: `${cause.message}: the connection to ${where} was lost after the statement was sent, and ${why} again under the same key${isSeveral ? '' : ', or call pool.outcome(error)'}.`,
-    cause,
-    evidence: {
-      statement: 'write',
-      inTransaction: false,
-      answered: false,
-      host: where,
-      settledBy: isSeveral
-        ? 'a look at what it writes, or the same call in a session with the same state'
-        : 'the same call again, under the same key; or pool.outcome(error)',
-    },
-  })
-}
-
-function anotherStatement(key: string): Error {
-  return new IdempotencyKeyError({
-    reason: 'another-statement',
-    message: `The idempotency key "${key}" was used before, with another statement or other values. Nothing was executed. Make a new key for each request, and give it the same values each time it is tried.`,
-  })
-}
-
-function keyError(trouble: 'taken' | 'expired' | 'hidden' | 'no-table', key: string, cause: Error): Error {
-  if (trouble === 'expired') {
-    return new IdempotencyKeyError({
-      reason: 'expired',
-      message: `The idempotency key "${key}" was made more than seven days ago, and what became of it may have been forgotten. Nothing was executed.`,
-      cause,
-    })
-  }
-  if (trouble === 'hidden') {
-    return new IdempotencyKeyError({
-      reason: 'hidden',
-      message: `The idempotency key "${key}" is taken, but this role does not see its row in ${KEY_TABLE}. This call has stored nothing; what the first one did is not known. With row-level security the table needs policies for SELECT, INSERT and UPDATE that cover all of the role's keys.`,
-      cause,
-    })
-  }
-  return new IdempotencyKeyError({
-    reason: 'no-table',
-    message: `The table ${KEY_TABLE}, in which idempotency keys are kept, is not there. Nothing was executed. ${CREATE_IT}`,
-    cause,
-  })
+  return row && { ...row, generation: Number(row.generation), results: row.results ?? null, waits: row.waits === 'true' }
 }

@@ -1,4 +1,4 @@
-/** Finding out what became of a COMMIT whose answer was lost: who the server is now, then the fence, then what it says of the transaction's id. */
+/** Finding out what became of a COMMIT whose answer was lost: who the server is now, then the fence, then what it says of the transaction's id, then whether its standbys have it. */
 
 import {
   backoffMillis,
@@ -18,10 +18,12 @@ import {
 } from '@thaw/core'
 import { emitOutcome } from '../checkout/emit.ts'
 import type { Borrowed } from '../checkout/own-work.ts'
+import { WAITS } from '../connection/known-backend.ts'
 import type { Loss } from '../connection/lost-statement.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { ASK_WHO, backendOf, question, tellsNothing } from './backend.ts'
 import { fence, type LostSession } from './fence.ts'
+import { isReplicated, OUTCOME_ASKS, unconfirmed, WARNED } from './replication.ts'
 
 /** All that is known of a COMMIT that was lost. */
 export interface LostCommit extends LostSession {
@@ -41,6 +43,8 @@ export interface SettleHost {
   borrow(timeoutMillis: number): Promise<Borrowed>
   /** The end of the pool waits no longer. */
   isTurnedOut(): boolean
+  /** Asks the server to stop working on the client's statement. */
+  cancel(client: PeerClient): void
 }
 
 /** How long is asked, in all. As long as the pool tries to open a connection by default. */
@@ -54,8 +58,9 @@ const QUESTION_MILLIS = 3_000
 const IN_THE_FUTURE = '22023'
 
 /** Tells what the server said of a loss, in place of what was known when it happened. */
-export function emitSettled(events: Events, loss: Loss, outcome: CommitVerdict['outcome']): void {
-  if (outcome === 'executed') emitOutcome(events, loss, 'resolved', { outcome, reason: 'committed' })
+export function emitSettled(events: Events, loss: Loss, { outcome, reason }: Pick<CommitVerdict, 'outcome' | 'reason'>): void {
+  if (reason === 'unreplicated') emitOutcome(events, loss, 'reported', { outcome, reason })
+  else if (outcome === 'executed') emitOutcome(events, loss, 'resolved', { outcome, reason: 'committed' })
   else if (outcome === 'not-executed') emitOutcome(events, loss, 'reported', { outcome, reason: 'transaction-rolled-back' })
   else emitOutcome(events, loss, 'reported')
 }
@@ -69,7 +74,7 @@ export async function settle(host: SettleHost, lost: LostCommit): Promise<Commit
   for (let attempt = 0; ; attempt++) {
     const before = lost.backend.incarnation
     const known = last
-    last = await beforeItEnds(clock, () => askOnce(host, lost, before, known, waitUntil(clock, until)), last)
+    last = await beforeItEnds(clock, () => askOnce(host, lost, before, known, until), last)
     // A process that was frozen meanwhile has not asked: some questions are put whatever the time.
     if (!last.mayChange || (attempt >= LEAST_ATTEMPTS && clock.mono() >= until) || isOver(host)) return last
     await pause(clock, backoffMillis(attempt, SETTLE_MILLIS, clock.random()))
@@ -111,12 +116,14 @@ async function askOnce(
   lost: LostCommit,
   before: Incarnation,
   last: CommitVerdict,
-  waitMillis: number,
+  until: number,
 ): Promise<CommitVerdict> {
-  const { client, release } = await host.borrow(waitMillis)
+  const { client, release } = await host.borrow(waitUntil(host.clock, until))
   let failure: Error | undefined
   try {
-    return await ask(client, host.clock, lost, before)
+    const verdict = await ask(client, host, lost, before, until)
+    if (verdict.reason === 'unreplicated') failure = new Error(WARNED)
+    return verdict
   } catch (error) {
     failure = error as Error
     if (tellsNothing(failure)) return judgeCommit({ xid: lost.xid, before, ...NOTHING })
@@ -126,7 +133,8 @@ async function askOnce(
   }
 }
 
-async function ask(client: PeerClient, clock: Clock, lost: LostCommit, before: Incarnation): Promise<CommitVerdict> {
+async function ask(client: PeerClient, host: SettleHost, lost: LostCommit, before: Incarnation, until: number): Promise<CommitVerdict> {
+  const { clock } = host
   const { xid } = lost
   const query = (config: object) => question(client, { query_timeout: QUESTION_MILLIS, ...config })
   const here = backendOf(await query(ASK_WHO.config))
@@ -134,25 +142,30 @@ async function ask(client: PeerClient, clock: Clock, lost: LostCommit, before: I
   if (here?.isStandby || !now) return judgeCommit({ xid, before, ...NOTHING, isStandby: here?.isStandby ?? false })
   // Of a former postmaster nothing is still at work.
   if (isSamePostmaster(before, now)) await fence(client, lost, clock, QUESTION_MILLIS)
-  let status = await statusOf(query, String(xid))
+  let { status, waits } = await statusOf(query, String(xid))
   // The fence has told its backend to end, and does not wait until it has. Where an invocation is over, this is the only question.
   for (let millis = 10; status === 'in progress' && millis <= 320; millis *= 2) {
     await pause(clock, millis)
-    status = await statusOf(query, String(xid))
+    ;({ status, waits } = await statusOf(query, String(xid)))
   }
   const mustLook = status === 'committed' && !isSamePostmaster(before, now)
   const checkpointXid = mustLook ? await nextXid(query) : undefined
-  return judgeCommit({ xid, before, now, isStandby: false, status, checkpointXid })
+  const told = { xid, before, now, isStandby: false, status, checkpointXid }
+  const verdict = judgeCommit(told)
+  if (verdict.reason !== 'committed' || !waits) return verdict
+  return judgeCommit({ ...told, isReplicated: await isReplicated(host, client, waitUntil(clock, until)) })
 }
 
 type Ask = (config: object) => Promise<unknown>
 
-async function statusOf(query: Ask, xid: string): Promise<XactStatus> {
+/** `waits`: the server has synchronous standbys. */
+async function statusOf(query: Ask, xid: string): Promise<{ status: XactStatus; waits: boolean }> {
   try {
-    const answer = await query({ text: 'SELECT pg_xact_status($1::xid8) AS status', values: [xid] })
-    return ((answer as { rows: { status: XactStatus | null }[] }).rows[0]?.status ?? 'too old') as XactStatus
+    const answer = await query({ text: `SELECT pg_xact_status($1::xid8) AS status, ${WAITS}`, values: [xid] })
+    const [row] = (answer as { rows: { status: XactStatus | null; waits: string }[] }).rows
+    return { status: row?.status ?? 'too old', waits: row?.waits === 'true' }
   } catch (error) {
-    if (codeOf(error) === IN_THE_FUTURE && 'severity' in (error as Error)) return 'in the future'
+    if (codeOf(error) === IN_THE_FUTURE && 'severity' in (error as Error)) return { status: 'in the future', waits: false }
     throw error
   }
 }
@@ -179,8 +192,40 @@ const WHY: Readonly<Partial<Record<UnknownReason, string>>> = {
   'xid-may-be-anothers': 'the server crashed or was replaced meanwhile, and may have given the id of the transaction to another one',
 }
 
+/** Have the standbys got what was answered as stored, though its wait for them was ended, or may have been? False: not in time, or it could not be asked. */
+export function reachesStandbys(host: SettleHost): Promise<boolean> {
+  const ask = async () => {
+    const { client, release } = await host.borrow(SETTLE_MILLIS)
+    let failure: Error | undefined
+    try {
+      const { rows } = (await question(client, { text: `SELECT ${WAITS}`, query_timeout: QUESTION_MILLIS })) as {
+        rows: { waits: string }[]
+      }
+      if (rows[0]?.waits !== 'true') return true
+      const hasReached = await isReplicated(host, client, SETTLE_MILLIS)
+      if (!hasReached) failure = new Error(WARNED)
+      return hasReached
+    } catch (error) {
+      failure = error as Error
+      return false
+    } finally {
+      release(failure)
+    }
+  }
+  return beforeItEnds(host.clock, ask, false)
+}
+
+/** Of a session that goes on, and is not to be ended: only in that very transaction. */
+export function warnedCommit(session: LostSession, where: string, lostAt: number): LostCommit {
+  return { ...session, unasked: undefined, isDirect: false, where, lostAt, cause: new Error(WARNED), statement: 'transaction' }
+}
+
 /** What is told to the caller. What can be asked again later hangs on it: see `pool.outcome()`. */
-export function unknownError(lost: LostCommit, reason: CommitReason): OutcomeUnknownError {
+export function toldOf(lost: LostCommit, reason: CommitReason): Error {
+  return reason === 'unreplicated' ? unconfirmed(lost.cause, OUTCOME_ASKS) : unknownError(lost, reason)
+}
+
+function unknownError(lost: LostCommit, reason: CommitReason): OutcomeUnknownError {
   const settledBy =
     reason === 'standby' || reason === 'still-in-progress'
       ? 'pool.outcome(error), once the primary answers'

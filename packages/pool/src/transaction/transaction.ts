@@ -16,7 +16,7 @@ import {
 } from '@thaw/core'
 import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore } from '../connection/interruption.ts'
-import { type Loss, lossOf } from '../connection/lost-statement.ts'
+import { addressOf, type Loss, lossOf } from '../connection/lost-statement.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import { hasSessionState } from '../connection/session-state.ts'
 import { isBusy } from '../connection/when-finished.ts'
@@ -28,7 +28,7 @@ import { endLeftBehind } from './left-behind.ts'
 import { nothingStored } from './nothing-stored.ts'
 import { isRefusedByStandby, type RoleWatch } from './refused-by-standby.ts'
 import { beginOf, DEFAULT_RETRIES, type TransactionOptions } from './rules.ts'
-import { emitSettled, type LostCommit, type SettleHost, settle, unknownError } from './settle.ts'
+import { emitSettled, type LostCommit, reachesStandbys, type SettleHost, settle, toldOf, warnedCommit } from './settle.ts'
 import { LEFT_OPEN, Session, type TransactionClient, UNAWAITED } from './transaction-client.ts'
 
 /** What transactions need of their pool. */
@@ -37,8 +37,6 @@ export interface TransactionHost extends AttemptHost, SettleHost {
   readonly keeper: Keeper
   /** The pool's `query_timeout`. 0: none. */
   readonly queryTimeoutMillis: number
-  /** Asks the server to stop working on the client's statement. */
-  cancel(client: PeerClient): void
   connect(signal?: AbortSignal): Promise<PeerClient>
   /** What a server that refused a write is. */
   readonly roles: RoleWatch
@@ -240,14 +238,14 @@ async function rollBack(host: TransactionHost, attempt: Attempt, thrown: unknown
 async function commit<Result>(host: TransactionHost, attempt: Attempt, result: Result): Promise<Ended<Result>> {
   const { client } = attempt
   try {
-    await attempt.commit()
+    if (!(await attempt.commit())) return confirmed(host, attempt, result)
     client.release()
     return { is: 'stored', result }
   } catch (thrown) {
     const error = thrown as Error
     const loss = lossOf(error)
-    if (loss && loss.verdict.outcome !== 'unknown') emitOutcome(host.memory.events, loss, 'reported')
-    if (loss?.verdict.outcome !== 'unknown') return notCommitted(host, attempt, error)
+    if (loss?.verdict.outcome === 'not-executed') emitOutcome(host.memory.events, loss, 'reported')
+    if (!loss || loss.verdict.outcome === 'not-executed') return notCommitted(host, attempt, error)
     client.release(error)
     const lost: LostCommit = {
       ...sessionOf(host, attempt),
@@ -260,12 +258,24 @@ async function commit<Result>(host: TransactionHost, attempt: Attempt, result: R
   }
 }
 
+/** COMMIT was answered, but its wait for the replicas had been ended. */
+async function confirmed<Result>(host: TransactionHost, attempt: Attempt, result: Result): Promise<Ended<Result>> {
+  const { client } = attempt
+  const lost = warnedCommit(sessionOf(host, attempt), addressOf(client), host.clock.wall())
+  client.release()
+  if (await reachesStandbys(host)) return { is: 'stored', result }
+  const error = toldOf(lost, 'unreplicated')
+  host.unknown(error, lost)
+  return { is: 'failed', error }
+}
+
 async function settled<Result>(host: TransactionHost, lost: LostCommit, loss: Loss, result: Result): Promise<Ended<Result>> {
-  const { outcome, reason } = await settle(host, lost)
-  emitSettled(host.memory.events, loss, outcome)
-  if (outcome === 'executed') return { is: 'stored', result }
+  const verdict = await settle(host, lost)
+  emitSettled(host.memory.events, loss, verdict)
+  const { outcome, reason } = verdict
+  if (outcome === 'executed' && reason !== 'unreplicated') return { is: 'stored', result }
   if (outcome === 'not-executed') return { is: 'failed', error: lostBeforeCommit(lost) }
-  const unknown = unknownError(lost, reason)
+  const unknown = toldOf(lost, loss.verdict.outcome === 'executed' ? 'unreplicated' : reason)
   host.unknown(unknown, lost)
   return { is: 'failed', error: unknown }
 }

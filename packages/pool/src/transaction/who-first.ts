@@ -30,11 +30,11 @@ export function withWho(
 }
 
 /** As if the question had not been among them. `isRefused`: the error is its own. */
-export function withoutWho({ results, failedAt, error }: Landing, place: number): Landing & { readonly isRefused: boolean } {
+export function withoutWho({ results, failedAt, ...rest }: Landing, place: number): Landing & { readonly isRefused: boolean } {
   return {
     results: [...results.slice(0, place), ...results.slice(place + 1)],
     failedAt: failedAt > place ? failedAt - 1 : failedAt,
     isRefused: failedAt === place,
-    ...(error && { error }),
+    ...rest,
   }
 }
