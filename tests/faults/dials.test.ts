@@ -149,6 +149,48 @@ describe('a connection attempt that is accepted and never answered', () => {
   })
 })
 
+describe('a server whose logins take long', () => {
+  const COUNT = 5
+
+  /** Four messages one after the other, 2.8 s. */
+  async function login(driver: Driver): Promise<{ said: string[]; begun: number; ofTheFirst: number }> {
+    proxy.setDelay({ toServerMillis: 700 })
+    const pool = coldPool(driver, { max: COUNT, connectionTimeoutMillis: 4000 })
+    const since = proxy.flows.length
+    const held = await Promise.all(
+      Array.from({ length: COUNT }, () =>
+        pool.connect().then(
+          (client) => client,
+          (error: Error) => error.message,
+        ),
+      ),
+    )
+    const flows = proxy.flows.slice(since)
+    const ofTheFirst = flows.slice(0, COUNT).filter(({ state }) => state === 'open').length
+    for (const client of held) if (typeof client !== 'string') client.release()
+    return { said: held.map((client) => (typeof client === 'string' ? client : 'ok')), begun: flows.length, ofTheFirst }
+  }
+
+  test('is not made to begin them anew: one more is opened beside them, and only that one is given up', async () => {
+    const ok = Array.from({ length: COUNT }, () => 'ok')
+    expect(await login('pg')).toEqual({ said: ok, begun: COUNT, ofTheFirst: COUNT })
+    const { said, begun, ofTheFirst } = await login('thaw')
+    expect({ said, ofTheFirst }).toEqual({ said: ok, ofTheFirst: COUNT })
+    // A second one, because the first had taken long as well.
+    expect(begun).toBeLessThanOrEqual(COUNT + 2)
+    await until('none is left above max', () => pools.every(({ totalCount }) => totalCount <= COUNT))
+  })
+
+  test('nor are those of which several are lost: each is replaced', async () => {
+    const swallowed = Array.from({ length: 4 }, () => proxy.loseNextRequest({ cut: 'drop' }))
+    const pool = coldPool('thaw', { max: COUNT })
+    const held = await Promise.all(Array.from({ length: COUNT }, () => pool.connect()))
+    await Promise.all(swallowed.map(({ struck }) => struck))
+    for (const client of held) client.release()
+    await until('none is left above max', () => pool.totalCount === COUNT && pool.idleCount === COUNT)
+  })
+})
+
 describe('what does not pass is bounded', () => {
   /** Advances Thaw's clock alone until the call has ended. Returns how long that took. */
   async function waitOnFakeClock(config: pg.PoolConfig): Promise<{ said: string; tookMillis: number }> {

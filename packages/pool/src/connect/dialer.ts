@@ -103,6 +103,8 @@ export class Dialer {
   /** Grows with each attempt that takes longer: a server in trouble does not get ever more of them. */
   #overdueMillis = OVERDUE_MILLIS
   readonly #attempts = new Set<Attempt>()
+  /** If there is one connection too many, it is this one. */
+  #newest: Attempt | undefined
 
   constructor(host: DialHost) {
     this.#host = host
@@ -169,13 +171,14 @@ export class Dialer {
       }
     }
     this.#attempts.add(attempt)
+    this.#newest = attempt
     try {
       const client = this.#host.open(
         (error, opened, release) => {
           const dial = end()
           const unfit = opened && unfitness(opened)
           if (unfit) release(unfit)
-          else if (opened) return this.#succeed(opened, release, dial, step)
+          else if (opened) return this.#succeed(opened, release, dial, attempt)
           // The server may be waiting for a password that does not come, and would wait for a minute.
           streamOf(attempt.client)?.destroy()
           if (attempt.isSuperfluous) return this.#host.resume()
@@ -205,14 +208,19 @@ export class Dialer {
     for (const { client } of this.#attempts) streamOf(client)?.destroy()
   }
 
-  /** Another one is made beside it. If it is itself such an extra one, above `max`, it makes room for the next. */
+  /**
+   * Another one is made beside it. If it is itself such an extra one, above `max`, it makes room for the next; if there is one already, that
+   * is enough for all that take long: a slow server is not made to begin their logins anew.
+   */
   #late(attempt: Attempt): void {
-    this.#overdueMillis *= OVERDUE_GROWTH
     attempt.isOverdue = true
     this.#silent.note(attempt.client)
     // The one that is made beside it goes to the next host.
     if (attempt.step) this.#hosts?.failed(attempt.step)
-    if (this.#host.room() < 0) this.#drop(attempt)
+    const isTooMany = this.#host.room() < 0
+    if (isTooMany && attempt !== this.#newest) return
+    this.#overdueMillis *= OVERDUE_GROWTH
+    if (isTooMany) this.#drop(attempt)
     else this.#host.resume()
   }
 
@@ -227,17 +235,23 @@ export class Dialer {
     this.#pause = undefined
   }
 
-  #succeed(client: PeerClient, release: Release, dial: Dial, step: HostStep | undefined): void {
+  #succeed(client: PeerClient, release: Release, dial: Dial, attempt: Attempt): void {
+    const { step } = attempt
     this.#failures = 0
     this.#silent.answered(client)
     if (step && this.#hosts?.succeeded(step)) this.#host.moved?.()
     this.#passwordRefused = false
     this.#rotation.accepted()
     this.#overdueMillis = OVERDUE_MILLIS
-    // If another was made beside it, one of the two is too many.
-    if (this.#host.room() < 0) this.#drop(this.#overdue()[0] ?? [...this.#attempts].at(-1))
+    if (this.#host.room() < 0) this.#makeRoom(attempt)
     if (dial.target) noteReached(dial.target)
     this.#host.opened(client, release, dial)
+  }
+
+  /** One of them is too many, unless it is there for others that take long as well. */
+  #makeRoom(winner: Attempt): void {
+    const [longest] = this.#overdue()
+    if (winner === this.#newest || !longest) this.#drop(longest ?? [...this.#attempts].at(-1))
   }
 
   #fail(error: Error, dial: Dial, isSecondPassword: boolean, { step, client }: Attempt): void {
