@@ -74,18 +74,43 @@ describe('query_timeout', () => {
     expect(await setting.rows('over')).toBe(1)
   })
 
-  // With plain pg nothing is probed, and the time is up.
-  test.each([
+  // With plain pg nothing is probed.
+  describe.each([
     ['a statement', (client: pg.PoolClient) => client.query(INSERT, ['kept'])],
-    ['a new Query()', (client: pg.PoolClient) => new Promise((_, reject) => client.query(new pg.Query(INSERT, ['kept'], reject)))],
+    [
+      'a new Query()',
+      (client: pg.PoolClient) =>
+        new Promise((done, reject) => client.query(new pg.Query(INSERT, ['kept'], (error) => (error ? reject(error) : done(undefined))))),
+    ],
     ['a cursor', (client: pg.PoolClient) => client.query(new Cursor('SELECT 1')).read(1)],
-  ])('does not run while a client that was kept is probed: %s', async (_name, send) => {
-    const client = await setting.thaw({ query_timeout: 200, trustMillis: 0, probeTimeoutMillis: 500 }).connect()
-    client.on('error', () => {})
-    await client.query('SELECT 1')
-    setting.proxy.cut('drop')
-    expect(await failure(send(client))).toMatchObject({ name: 'ConnectionLostError', outcome: 'not-executed' })
-    client.release()
+  ])('of %s on a client that was kept', (_name, send) => {
+    const kept = async (): Promise<pg.PoolClient> => {
+      const client = await setting.thaw({ query_timeout: 500, trustMillis: 0, probeTimeoutMillis: 800 }).connect()
+      client.on('error', () => {})
+      await client.query('SELECT 1')
+      return client
+    }
+
+    test('does not run while that is probed', async () => {
+      const client = await kept()
+      setting.proxy.setDelay({ toServerMillis: 300 })
+      const since = performance.now()
+      await send(client)
+      expect(performance.now() - since).toBeGreaterThan(590)
+      client.release(true)
+    })
+
+    test('gives the probe as long, and at least probeTimeoutMillis: nothing was executed, and nothing is said of the connection', async () => {
+      const client = await kept()
+      setting.proxy.setDelay({ toServerMillis: 1500 })
+      const since = performance.now()
+      expect(await failure(send(client))).toMatchObject({ kind: 'deadline' })
+      expect(performance.now() - since).toBeGreaterThan(790)
+      expect(performance.now() - since).toBeLessThan(1500)
+      setting.proxy.setDelay({})
+      expect((await client.query({ text: 'SELECT 1 AS one', query_timeout: 5000 } as pg.QueryConfig)).rows).toEqual([{ one: 1 }])
+      client.release()
+    })
   })
 
   test('inside a transaction by hand: rolled back, so nothing is unknown', async () => {

@@ -30,7 +30,9 @@ describe('a client that a caller keeps', () => {
       expect(error).toBeInstanceOf(ConnectionLostError)
       expect(error).toMatchObject({ outcome: 'not-executed', reason: 'unsent' })
       expect(await failure(client.query('SELECT 1'))).toMatchObject({ kind: 'connection-lost', outcome: 'not-executed' })
-      expect(setting.proxy.counters.flowsOpened).toBe(dials)
+      // Of one that says nothing the server is asked, on a connection that is closed again.
+      if (cut === 'drop') await until('no other is open', () => setting.proxy.flows.every(({ state }) => state !== 'open'))
+      else expect(setting.proxy.counters.flowsOpened).toBe(dials)
       client.release()
       expect(await setting.rows(cut)).toBe(0)
       expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])

@@ -1,12 +1,14 @@
 /** Neon's Client, watched from its construction on. */
 
 import type * as neon from '@neondatabase/serverless'
-import { isMadeByPool, type PeerClient, watchAlone, watchedClient } from '@thaw/pool'
+import { isMadeByPool, type PeerClient, type ThawOptions, watchAlone, watchedClient } from '@thaw/pool'
 import { driver } from './driver.ts'
 import type { TakesOptions } from './drop-in-pool.ts'
 import { NeonClient } from './neon-client.ts'
 
-type ClientClass = new (config?: string | neon.ClientConfig) => neon.Client & TakesOptions
+/** Every option of Neon's `Client`, and those of the probe in front of a statement. */
+type ClientConfig = neon.ClientConfig & Pick<ThawOptions, 'trustMillis' | 'probeTimeoutMillis'>
+type ClientClass = new (config?: string | ClientConfig) => neon.Client & TakesOptions
 
 const Watched = watchedClient(NeonClient) as ClientClass
 
@@ -14,8 +16,9 @@ const Watched = watchedClient(NeonClient) as ClientClass
  * Neon's `Client` that never loses a statement silently, and cannot end the process.
  *
  * - An `error` event without a listener, from a WebSocket that died between two statements, is not thrown.
- * - After a silence, the socket is polled and the connection probed before the next statement is sent. If it is dead, the statement fails
- *   as not executed. The client is never reconnected behind its owner's back.
+ * - After a silence (`trustMillis`, 500 by default), the socket is polled and the connection probed before the next statement is sent. If it
+ *   is dead, the statement fails as not executed; one that says nothing is waited for ten times `probeTimeoutMillis`, which is ten seconds.
+ *   The client is never reconnected behind its owner's back.
  * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`.
  * - `query_timeout` and `signal` end the statement at the server too.
  * - `connect()` resolves when the server has accepted the login, with `pipelineConnect` too.
@@ -26,8 +29,8 @@ export class Client extends Watched {
     return 'Client'
   }
 
-  /** @throws {OptionError} naming what is wrong with the connection string. */
-  constructor(config?: string | neon.ClientConfig) {
+  /** @throws {OptionError} naming what is wrong with the connection string, `trustMillis` or `probeTimeoutMillis`. */
+  constructor(config?: string | ClientConfig) {
     const isPools = isMadeByPool()
     super(config)
     if (!isPools) watchAlone(this as unknown as PeerClient, driver, config)

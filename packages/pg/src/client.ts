@@ -41,8 +41,9 @@ const Alone = behindProxies(Lone) as unknown as ClientClass
  * `pg.Client` that never loses a statement silently, and cannot end the process.
  *
  * - An `error` event without a listener, from a socket that died between two statements, is not thrown.
- * - After a silence, the socket is polled and the connection probed before the next statement is sent. If it is dead, the statement fails
- *   as not executed. The client is never reconnected behind its owner's back.
+ * - After a silence (`trustMillis`, 500 by default), the socket is polled and the connection probed before the next statement is sent. If it
+ *   is dead, the statement fails as not executed; one that says nothing is waited for ten times `probeTimeoutMillis`, which is ten seconds.
+ *   The client is never reconnected behind its owner's back.
  * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`.
  * - `query_timeout` and `signal` end the statement at the server too.
  * - P-256 is offered first to TLS servers.
@@ -58,7 +59,7 @@ export class Client extends Alone {
     return 'Client'
   }
 
-  /** @throws {OptionError} naming what is wrong with a list of hosts, or with `target_session_attrs`. */
+  /** @throws {OptionError} naming what is wrong with a list of hosts, `target_session_attrs`, `trustMillis` or `probeTimeoutMillis`. */
   constructor(config?: string | ClientConfig) {
     super(config)
   }

@@ -27,5 +27,9 @@ type WithPassword<Config> = Omit<Config, 'password'> & {
  */
 export type PoolConfig = WithPassword<PgPoolConfig> & ThawOptions
 
-/** Every option of `pg.Client`, and those for several hosts. */
-export type ClientConfig = WithPassword<PgClientConfig> & Pick<ThawOptions, 'target_session_attrs' | 'load_balance_hosts'>
+/**
+ * Every option of `pg.Client`, those for several hosts, and those of the probe in front of a statement: `trustMillis` (default 500) and
+ * `probeTimeoutMillis` (default 1000; the reply is waited for ten times as long).
+ */
+export type ClientConfig = WithPassword<PgClientConfig> &
+  Pick<ThawOptions, 'target_session_attrs' | 'load_balance_hosts' | 'trustMillis' | 'probeTimeoutMillis'>

@@ -6,22 +6,28 @@ import { attach } from './connection/watched-client.ts'
 import type { Driver } from './driver/driver.ts'
 import type { PeerClient } from './driver/peer.ts'
 import { requestCancel } from './inquiry/cancel-request.ts'
-import { DEFAULT_PROBE_TIMEOUT_MILLIS, DEFAULT_TRUST_MILLIS } from './options/options.ts'
+import { settingsAlone } from './options/options.ts'
 
 const classify = createStatementCache()
 
-/** Watches it from its construction on. Call it in the constructor of a class that `watchedClient` has made. */
+/**
+ * Watches it from its construction on. Call it in the constructor of a class that `watchedClient` has made.
+ *
+ * @throws {OptionError} naming what is wrong with `trustMillis` or `probeTimeoutMillis`.
+ */
 export function watchAlone(client: PeerClient, driver: Pick<Driver, 'connectionFor' | 'goesWhereTold'>, config?: object | string): void {
   const clock = systemClock
+  const options = typeof config === 'object' ? (config ?? {}) : {}
+  const { trustMillis, probeTimeoutMillis } = settingsAlone(options)
   const vitals = watch(client, clock, 0, Number.POSITIVE_INFINITY)
   attach(client, vitals, {
     clock,
-    probeTimeoutMillis: DEFAULT_PROBE_TIMEOUT_MILLIS,
+    probeTimeoutMillis,
     classify,
     isDirect: false,
-    mustProve: () => elapsedMillis(vitals.provenAt, read(clock)) >= DEFAULT_TRUST_MILLIS,
+    mustProve: () => elapsedMillis(vitals.provenAt, read(clock)) >= trustMillis,
     strayed() {},
-    requestCancel: () => requestCancel(client, clock, driver, typeof config === 'object' ? config : {}),
+    requestCancel: () => requestCancel(client, clock, driver, options),
     ended() {},
     reported() {},
   })

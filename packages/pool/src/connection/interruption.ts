@@ -29,6 +29,8 @@ export interface Bounds {
   readonly signal: AbortSignal | undefined
   /** Calls back when the time begins to run. Undefined: at once. */
   readonly begins?: ((begin: () => void) => void) | undefined
+  /** How long the wait for that may take, in milliseconds. Undefined: what is waited for has its own bound, and no longer one. */
+  readonly waitMillis?: number | undefined
 }
 
 /** What Thaw adds to the configuration of a query, and what it takes over of pg's. */
@@ -42,7 +44,7 @@ export interface QueryBounds {
  *
  * The invocation's own deadline is always one of them.
  */
-export function bound(clock: Clock, { timeoutMillis, signal, begins }: Bounds, interrupt: (reason: Error) => void): () => void {
+export function bound(clock: Clock, { timeoutMillis, signal, begins, waitMillis }: Bounds, interrupt: (reason: Error) => void): () => void {
   const signals = [signal, currentInvocation()?.signal].filter((each) => each !== undefined)
   let began = clock.mono()
   let isLifted = false
@@ -61,10 +63,14 @@ export function bound(clock: Clock, { timeoutMillis, signal, begins }: Bounds, i
   for (const each of signals) each.addEventListener('abort', aborted)
   const begin = () => {
     if (isLifted) return
+    deadline?.cancel()
     began = clock.mono()
     deadline = startDeadline(clock, timeoutMillis, late)
   }
-  if (timeoutMillis > 0) begins ? begins(begin) : begin()
+  if (timeoutMillis <= 0) return lift
+  if (waitMillis !== undefined) deadline = startDeadline(clock, waitMillis, late)
+  if (begins) begins(begin)
+  else begin()
   return lift
 }
 

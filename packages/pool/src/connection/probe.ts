@@ -19,8 +19,17 @@ export const PROOF: Uint8Array<ArrayBuffer> = Uint8Array.of(0x50, 0, 0, 0, 8, 0,
  * Sends the Sync to a client that has no reply due, and waits for the reply, at most `timeoutMillis`. Does not pass through `client.query`,
  * which tracing tools patch. The reply is told apart from those to statements by its position: what is sent behind the Sync is answered
  * after its ReadyForQuery. Calls back once.
+ *
+ * @param waitsOn asked when the time is up: is the reply waited for as long once more?
  */
-export function probe(client: PeerClient, vitals: Vitals, clock: Clock, timeoutMillis: number, done: (alive: boolean) => void): void {
+export function probe(
+  client: PeerClient,
+  vitals: Vitals,
+  clock: Clock,
+  timeoutMillis: number,
+  done: (alive: boolean) => void,
+  waitsOn: () => boolean = () => false,
+): void {
   const { connection } = client
   let isOver = false
   const settle = (alive: boolean) => {
@@ -37,7 +46,12 @@ export function probe(client: PeerClient, vitals: Vitals, clock: Clock, timeoutM
   const died = () => settle(false)
   keepListener(client, 'error', died)
   keepListener(client, 'end', died)
-  const deadline = startDeadline(clock, timeoutMillis, died)
+  const wait = () => startDeadline(clock, timeoutMillis, late)
+  const late = () => {
+    if (waitsOn()) deadline = wait()
+    else died()
+  }
+  let deadline = wait()
   const { owed } = vitals
   // The pool may probe at the same time as a caller that still uses a client it has released: one reply answers both, and only one is
   // expected.

@@ -15,6 +15,7 @@ import {
   type PeerQuery,
   queuedQueriesOf,
 } from '../driver/peer.ts'
+import { hook, type Method, wrap } from './around-method.ts'
 import { asInterruption, type Bounds, bound, timeUp } from './interruption.ts'
 import { isBroken } from './vitals.ts'
 
@@ -33,11 +34,15 @@ export function converse(query: PeerQuery, bounds: Bounds | undefined, submitter
   conversations.set(query, new Conversation(query, bounds, submitter))
 }
 
-/** pg has got it, and its time begins: at once, or with that of `others`, once their connection has been probed. */
-export function beginBounds(query: PeerQuery, others: (() => void)[] | undefined): void {
-  const begin = () => conversations.get(query)?.begin()
-  if (others) others.push(begin)
-  else begin()
+/**
+ * pg has got it, and its time begins: at once, or with that of `others`, once their connection has been probed. The wait for that may take as long
+ * once more, but at least `leastMillis`.
+ */
+export function beginBounds(query: PeerQuery, others: (() => void)[] | undefined, leastMillis: number): void {
+  const conversation = conversations.get(query)
+  if (!others) return conversation?.begin()
+  conversation?.waitForProof(leastMillis)
+  others.push(() => conversation?.begin())
 }
 
 /**
@@ -84,6 +89,8 @@ class Conversation {
   readonly #query: PeerQuery
   readonly #cursor: PeerCursor | undefined
   readonly #submitter: Submitter
+  readonly #boundMillis: number
+  /** Of each wait, for one that has several. */
   readonly #timeoutMillis: number
   readonly #lift: (() => void) | undefined
   #begin: (() => void) | undefined
@@ -112,7 +119,8 @@ class Conversation {
     this.#submitter = submitter
     // Only pg's own Query has this. It is a statement like any other.
     const isStatement = query.requiresPreparation !== undefined
-    this.#timeoutMillis = isStatement ? 0 : (bounds?.timeoutMillis ?? 0)
+    this.#boundMillis = bounds?.timeoutMillis ?? 0
+    this.#timeoutMillis = isStatement ? 0 : this.#boundMillis
     const begins = (begin: () => void) => {
       this.#begin = begin
     }
@@ -126,9 +134,18 @@ class Conversation {
     if (!isStatement) this.#follow()
   }
 
+  waitForProof(leastMillis: number): void {
+    const millis = this.#boundMillis
+    const waitMillis = Math.max(millis, leastMillis)
+    const over = (lateMillis: number) => this.#interrupt(asInterruption(timeUp(millis, waitMillis, lateMillis)))
+    if (millis > 0) this.#wait = startDeadline(this.#submitter.clock, waitMillis, over)
+  }
+
   begin(): void {
     if (this.#hasBegun) return
     this.#hasBegun = true
+    this.#wait?.cancel()
+    this.#wait = undefined
     this.#begin?.()
     this.#await()
   }
@@ -363,27 +380,4 @@ function tellInContext(query: PeerQuery): void {
   const context = keepContext()
   if (!context) return
   for (const name of HANDLERS) wrap(query, name, (inner, ...values) => context.runInAsyncScope(inner, undefined, ...values))
-}
-
-type Method = (...values: unknown[]) => unknown
-
-function wrap(target: object, name: string, around: (inner: Method, ...values: unknown[]) => unknown): void {
-  const methods = target as Record<string, unknown>
-  const method = methods[name]
-  if (typeof method !== 'function') return
-  const inner: Method = (...values) => method.apply(target, values)
-  methods[name] = (...values: unknown[]) => around(inner, ...values)
-}
-
-/** Calls `before` ahead of the method. Returns the function that restores it. */
-function hook(target: object, name: string, before: () => void): () => void {
-  const own = Object.getOwnPropertyDescriptor(target, name)
-  wrap(target, name, (inner, ...values) => {
-    before()
-    return inner(...values)
-  })
-  return () => {
-    if (own) Object.defineProperty(target, name, own)
-    else Reflect.deleteProperty(target, name)
-  }
 }

@@ -27,7 +27,7 @@ import { whenItsTurn } from './behind-own.ts'
 import { ANOTHER_REQUEST, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
 import { type Bounds, bound, boundsOf, endedByAnother, interruptedBefore, type QueryBounds, withoutTimeout } from './interruption.ts'
-import { proveKept } from './kept-client.ts'
+import { boundedWhileAsked, proveKept } from './kept-client.ts'
 import { isOwners, loseBehind, loseQueued, loseSent, lossOf, mayRemain } from './lost-statement.ts'
 import { notQueryable } from './not-queryable.ts'
 import { isRefusal, refusesOnce } from './once-refused.ts'
@@ -188,7 +188,7 @@ function extend(Base: ClientClass): ClientClass {
       const enqueue = () => withoutTimer(query, () => this.#pass(query, values, keepCaller(callback)))
       if (over) return this.#refuse(over, enqueue)
       const result = enqueue()
-      beginBounds(query, vitals.asking)
+      beginBounds(query, vitals.asking, host.probeTimeoutMillis)
       return result
     }
 
@@ -216,10 +216,9 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     /** The query that pg has just created is bounded. */
-    #bind({ host, vitals: { asking } }: Attached, query: PeerQuery, bounds: Bounds): void {
+    #bind({ host, vitals }: Attached, query: PeerQuery, bounds: Bounds): void {
       const done = query.callback
-      const begins: Bounds['begins'] = asking ? (begin) => void asking.push(begin) : bounds.begins
-      const lift = bound(host.clock, { ...bounds, begins }, (reason) => this.#interrupt(host, query, reason))
+      const lift = bound(host.clock, boundedWhileAsked(bounds, vitals, host), (reason) => this.#interrupt(host, query, reason))
       query.callback = (error, answer) => {
         lift()
         done?.(error, answer)

@@ -90,11 +90,12 @@ export class InFlightWatch {
   }
 
   #lookAt(client: PeerClient, since: Span): void {
-    const query = awaited(client)
+    const query = this.#awaited(client)
     const { bytesRead, isPaused } = streamOf(client) ?? {}
-    // A cursor may be waiting for its reader, and a stream for its writer: it cannot be told which side is late.
+    // A cursor may be waiting for its reader, and a stream for its writer: it cannot be told which side is late. Unless it has not been sent.
     if (
-      query?.requiresPreparation === undefined ||
+      !query ||
+      (query.requiresPreparation === undefined && !this.#isAsked(client)) ||
       bytesRead === undefined ||
       isPaused?.call(client.connection.stream) ||
       isBroken(client)
@@ -143,11 +144,19 @@ export class InFlightWatch {
     const isOneAtWork = [...answer.backends].some(([pid, backend]) => pid > 0 && !isResting(backend))
     for (const suspect of suspects) {
       if (!this.#isLost(suspect, answer, isOneAtWork)) continue
-      // The answer may be on its way: a lost packet is resent after 200 ms. A probe's timeout is enough for that.
-      startDeadline(this.#clock, this.#host.settings.probeTimeoutMillis, () => {
+      startDeadline(this.#clock, this.#graceMillis(suspect), () => {
         if (this.#isSilent(suspect)) suspect.client.connection.stream.destroy(fellSilent())
       })
     }
+  }
+
+  /**
+   * The answer may be on its way: a lost packet is resent after 200 ms. A probe's timeout is enough for that. What is lost with a client that has
+   * yet to send its statement is more than a statement; the pauses of TCP double, so that it has resent the probe when as much time has passed again.
+   */
+  #graceMillis({ client, sight }: Suspect): number {
+    const { probeTimeoutMillis } = this.#host.settings
+    return this.#isAsked(client) ? Math.max(probeTimeoutMillis, this.#clock.mono() - sight.sent.from.mono) : probeTimeoutMillis
   }
 
   #isLost(suspect: Suspect, { backends, presence, asked }: Answer, isOneAtWork: boolean): boolean {
@@ -188,7 +197,7 @@ export class InFlightWatch {
   #isOneFlowing(): boolean {
     const now = this.#clock.mono()
     return this.#host.pool._clients.some((client) => {
-      if (!this.#host.checks.vitalsOf(client).inUse || !awaited(client) || isBroken(client)) return false
+      if (!this.#host.checks.vitalsOf(client).inUse || !this.#awaited(client) || isBroken(client)) return false
       const sight = this.#sights.get(client)
       return sight === undefined || !this.#isSilent({ client, sight }) || now - sight.heard.to.mono < INTERVAL_MILLIS / 2
     })
@@ -204,7 +213,20 @@ export class InFlightWatch {
   }
 
   #isSilent({ client, sight }: Pick<Suspect, 'client' | 'sight'>): boolean {
-    return awaited(client) === sight.query && client.connection.stream.bytesRead === sight.bytesRead && !isBroken(client)
+    return this.#awaited(client) === sight.query && client.connection.stream.bytesRead === sight.bytesRead && !isBroken(client)
+  }
+
+  /** Its statement waits for the reply to a probe. */
+  #isAsked(client: PeerClient): boolean {
+    return this.#host.checks.vitalsOf(client).asking !== undefined
+  }
+
+  /**
+   * The statement that is waited for: the one that runs, or, if an error has come and the server is not ready yet, the first one behind it; or
+   * the first of those that wait for the reply to a probe.
+   */
+  #awaited(client: PeerClient): PeerQuery | undefined {
+    return activeQueryOf(client) ?? (client.readyForQuery === false || this.#isAsked(client) ? queuedQueriesOf(client)[0] : undefined)
   }
 
   /** Two of our connections with the same PID go to two servers: it cannot be told which of them answered. */
@@ -235,11 +257,6 @@ function groupByAddress(suspects: readonly Suspect[]): Iterable<Suspect[]> {
 
 function placeOf(address: Address | undefined): string {
   return `${address?.host} ${address?.port}`
-}
-
-/** The statement that is waited for: the one that runs, or, if an error has come and the server is not ready yet, the first one behind it. */
-function awaited(client: PeerClient): PeerQuery | undefined {
-  return activeQueryOf(client) ?? (client.readyForQuery === false ? queuedQueriesOf(client)[0] : undefined)
 }
 
 function fellSilent(): Error {

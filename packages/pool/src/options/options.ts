@@ -14,8 +14,9 @@ export interface ThawOptions {
    */
   readonly trustMillis?: number | undefined
   /**
-   * How long an idle connection may take to reply to a probe, before it is destroyed. Default 1000: four times the longest hedge delay. A
-   * busy pooler replies late (750 ms were seen). Callers wait this long only where no hedge is possible.
+   * How long an idle connection may take to reply to a probe, before it is destroyed, in milliseconds. Default 1000: four times the longest
+   * hedge delay. A busy pooler replies late (750 ms were seen). Callers wait this long only where no hedge is possible. A client that a caller
+   * holds may take ten times as long, unless the server says that it rests, or is gone.
    */
   readonly probeTimeoutMillis?: number | undefined
   /**
@@ -75,9 +76,9 @@ export interface ThawOptions {
 }
 
 /** See {@link ThawOptions.trustMillis}. */
-export const DEFAULT_TRUST_MILLIS = 500
+const DEFAULT_TRUST_MILLIS = 500
 /** See {@link ThawOptions.probeTimeoutMillis}. */
-export const DEFAULT_PROBE_TIMEOUT_MILLIS = 1000
+const DEFAULT_PROBE_TIMEOUT_MILLIS = 1000
 
 /** Long enough for a database that restarts or wakes up, short enough to end before most platforms end the request. */
 const CONNECTION_TIMEOUT_MILLIS = 10_000
@@ -93,9 +94,14 @@ const LONGEST_TIMER_MILLIS = 2 ** 31 - 1
 
 const CLOCK_METHODS = ['wall', 'mono', 'setTimer', 'clearTimer', 'random'] as const satisfies readonly (keyof Clock)[]
 
-const RULES: OptionRules = {
+/** Those of a client that belongs to no pool. */
+const ALONE_RULES: OptionRules = {
   trustMillis: { type: 'number', min: 0 },
   probeTimeoutMillis: { type: 'number', min: 1, max: 60_000 },
+}
+
+const RULES: OptionRules = {
+  ...ALONE_RULES,
   cacheScramKeys: { type: 'boolean' },
   piggybackProbe: { type: 'boolean' },
   hedge: { type: 'boolean' },
@@ -202,8 +208,7 @@ export interface Settings {
 export function settingsOf(config: ThawOptions): Settings {
   return {
     clock: config.clock ?? systemClock,
-    trustMillis: Number(config.trustMillis ?? DEFAULT_TRUST_MILLIS),
-    probeTimeoutMillis: Number(config.probeTimeoutMillis ?? DEFAULT_PROBE_TIMEOUT_MILLIS),
+    ...proofOf(config),
     cacheScramKeys: config.cacheScramKeys ?? true,
     piggybackProbe: config.piggybackProbe ?? !leadsToHyperdrive(config as PoolConfig),
     mayFlush: config.piggybackProbe === true || !leadsToHyperdrive(config as PoolConfig),
@@ -269,6 +274,21 @@ export function checkEndOptions(given: EndOptions | null): EndOptions {
   const options = given ?? {}
   checkOptions(options, END_RULES, 'refuse')
   return options
+}
+
+/** @throws {OptionError} naming the option, the value and what is allowed. */
+export function settingsAlone(config: Pick<ThawOptions, keyof Proof>): Proof {
+  checkOptions(config, ALONE_RULES, 'pass')
+  return proofOf(config)
+}
+
+type Proof = Pick<Settings, 'trustMillis' | 'probeTimeoutMillis'>
+
+function proofOf({ trustMillis, probeTimeoutMillis }: Pick<ThawOptions, keyof Proof>): Proof {
+  return {
+    trustMillis: Number(trustMillis ?? DEFAULT_TRUST_MILLIS),
+    probeTimeoutMillis: Number(probeTimeoutMillis ?? DEFAULT_PROBE_TIMEOUT_MILLIS),
+  }
 }
 
 /** @throws {OptionError} naming an unknown option. */
