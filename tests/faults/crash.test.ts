@@ -42,10 +42,12 @@ const DEATHS: Readonly<Record<string, (scene: Scene) => unknown>> = {
   'by 57P01': ({ app }) => terminateSessions(server, app),
 }
 
+const SURVIVES = { served: [{ one: 1 }], uncaught: [] }
+
 /** The uncaught errors of a process whose connections died, and whether it still served afterwards. */
-async function survive(driver: Driver, strike: (scene: Scene) => Promise<unknown>) {
+async function survive(driver: Driver | 'client', strike: (scene: Scene) => Promise<unknown>) {
   await using proxy = await startFaultProxy(server)
-  const child = children[driver]
+  const child = children[driver === 'pg' ? 'pg' : 'thaw']
   const uncaughtBefore = child.uncaught.length
   const app = `bystander-${++lastId}`
   const config = { connectionString: proxy.urlFor(server.url), application_name: app, max: 2 }
@@ -63,7 +65,8 @@ describe.each(Object.entries(DEATHS))('%s', (_how, die) => {
       await die(scene)
     }
     expect((await survive('pg', strike)).uncaught.length).toBeGreaterThan(0)
-    expect(await survive('thaw', strike)).toEqual({ served: [{ one: 1 }], uncaught: [] })
+    expect(await survive('thaw', strike)).toEqual(SURVIVES)
+    expect(await survive('client', strike), "node-postgres' pool with Thaw's Client").toEqual(SURVIVES)
   })
 
   test('a connection in the hands of a caller', async () => {
@@ -72,7 +75,8 @@ describe.each(Object.entries(DEATHS))('%s', (_how, die) => {
       await die(scene)
     }
     expect((await survive('pg', strike)).uncaught.length).toBeGreaterThan(0)
-    expect(await survive('thaw', strike)).toEqual({ served: [{ one: 1 }], uncaught: [] })
+    expect(await survive('thaw', strike)).toEqual(SURVIVES)
+    expect(await survive('client', strike), "node-postgres' pool with Thaw's Client").toEqual(SURVIVES)
   })
 })
 

@@ -19,7 +19,7 @@ const Watched = watchedClient(NeonClient) as ClientClass
  * - After a silence (`trustMillis`, 500 by default), the socket is polled and the connection probed before the next statement is sent. If it
  *   is dead, the statement fails as not executed; one that says nothing is waited for ten times `probeTimeoutMillis`, which is ten seconds.
  *   The client is never reconnected behind its owner's back.
- * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`.
+ * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`, and the `error` event has the same error.
  * - `query_timeout` and `signal` end the statement at the server too.
  * - `connect()` resolves when the server has accepted the login, with `pipelineConnect` too.
  */

@@ -44,14 +44,15 @@ const Alone = behindProxies(Lone) as unknown as ClientClass
  * - After a silence (`trustMillis`, 500 by default), the socket is polled and the connection probed before the next statement is sent. If it
  *   is dead, the statement fails as not executed; one that says nothing is waited for ten times `probeTimeoutMillis`, which is ten seconds.
  *   The client is never reconnected behind its owner's back.
- * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`.
+ * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`, and the `error` event has the same error.
  * - `query_timeout` and `signal` end the statement at the server too.
  * - P-256 is offered first to TLS servers.
  * - Several hosts and `target_session_attrs`, as for a pool: another connection looks for the host, and is closed. `connectionTimeoutMillis` is for
  *   each host.
  *
  * A pool's clients are of this class, too, and the pool watches them. Use it where you would use `pg.Client`: for one long-lived connection,
- * for `LISTEN`, or as the `Client` option of a pool that another library makes.
+ * for `LISTEN`, or as the `Client` option of a `pg.Pool` that another library makes: an idle client of such a pool that dies does not end the
+ * process either, though that pool has no `error` listener.
  */
 export class Client extends Alone {
   /** Survives minifiers: ORMs look at class names. Not a field: webpack's minifier turns it into an assignment, which throws. */

@@ -25,6 +25,7 @@ export function watchAlone(client: PeerClient, driver: Pick<Driver, 'connectionF
     probeTimeoutMillis,
     classify,
     isDirect: false,
+    isAlone: true,
     mustProve: () => elapsedMillis(vitals.provenAt, read(clock)) >= trustMillis,
     strayed() {},
     requestCancel: () => requestCancel(client, clock, driver, options),

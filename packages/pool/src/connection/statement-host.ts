@@ -13,6 +13,8 @@ export interface StatementHost {
   readonly scramKeys?: ScramKeys | undefined
   /** Is PostgreSQL itself at the other end, as far as is known? */
   readonly isDirect: boolean
+  /** It belongs to no pool of ours. */
+  readonly isAlone?: boolean
   /** Must the connection prove itself before the next statement? */
   mustProve(client: PeerClient): boolean
   /** A statement is about to be sent on an idle connection, by a former caller. */

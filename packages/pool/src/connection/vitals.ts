@@ -76,6 +76,10 @@ export class Vitals {
   awaitsFirst: boolean | undefined = undefined
   /** What was told of a statement of which it is not certain that nothing remains: its connection is lost. */
   mayRemain: Error | undefined = undefined
+  /** What the statement under which it was lost was told: its `error` event says the same. */
+  told: Error | undefined = undefined
+  /** What has ended it, whatever the event says. */
+  lostBy: Error | undefined = undefined
   /** The server has ended its session, between two statements, and said why. */
   endedBy: Error | undefined = undefined
   /** When the probe on its way was sent, on the monotonic clock. Undefined: there is none. */
@@ -172,8 +176,9 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
   const vitals = new Vitals(read(clock), generation, maxAgeMillis)
   Object.defineProperty(client, VITALS, { value: vitals })
   keepListener(client, 'error', (error: Error) => {
-    if ('severity' in error) vitals.endedBy ??= error
-    listener?.lost(client, error)
+    const cause = vitals.lostBy ?? error
+    if ('severity' in cause) vitals.endedBy ??= cause
+    listener?.lost(client, cause)
   })
   keepListener(client, 'end', () => listener?.closed(client))
   // A client made by a user's factory may have no connection: it is handed out as node-postgres would do.

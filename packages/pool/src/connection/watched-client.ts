@@ -28,7 +28,8 @@ import { ANOTHER_REQUEST, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-me
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
 import { type Bounds, bound, boundsOf, endedByAnother, interruptedBefore, type QueryBounds, withoutTimeout } from './interruption.ts'
 import { boundedWhileAsked, proveKept } from './kept-client.ts'
-import { isOwners, loseBehind, loseQueued, loseSent, lossOf, mayRemain } from './lost-statement.ts'
+import { type Attached, emitLoss, lose } from './loss-event.ts'
+import { isOwners, loseBehind, loseQueued } from './lost-statement.ts'
 import { notQueryable } from './not-queryable.ts'
 import { isRefusal, refusesOnce } from './once-refused.ts'
 import { inOneWrite } from './one-write.ts'
@@ -42,11 +43,6 @@ import { beginBounds, converse, withoutTimer } from './submittable.ts'
 import { connects, statements, traceConnect, traceStatement } from './traced-client.ts'
 import { type Answer, INNER, makeQuery, UNSEEN } from './unseen.ts'
 import { noteReady, READ_ONLY, type Vitals, WATCHED } from './vitals.ts'
-
-interface Attached {
-  readonly vitals: Vitals
-  readonly host: StatementHost
-}
 
 const extended = new WeakMap<object, ClientClass>()
 
@@ -301,6 +297,14 @@ function extend(Base: ClientClass): ClientClass {
       this.#heldError ??= holdBack(message, this.#attached.host.clock, () => this.connection.stream.destroy(message))
     }
 
+    /** pg's own, but for what it emits. */
+    override _handleErrorEvent(error: Error): void {
+      if (!this.#attached || this._connecting) return super._handleErrorEvent(error)
+      this._queryable = false
+      this._errorAllQueries(error)
+      emitLoss(this.#self, this.#attached, error)
+    }
+
     #takeHeldError(): Error | undefined {
       const held = this.#heldError
       held?.deadline.cancel()
@@ -317,19 +321,12 @@ function extend(Base: ClientClass): ClientClass {
       const held = this.#takeHeldError()
       if (held) attached.host.ended(this.#self, held)
       forgetActiveQuery(this)
-      if (active) this.#fail(active, this.#lose(attached, active, held ?? error, this.pipeline === true || shared?.isHeadAhead === true))
+      if (active)
+        this.#fail(active, lose(this.#self, attached, active, held ?? error, this.pipeline === true || shared?.isHeadAhead === true))
       const ahead = [...(shared?.sent ?? []), ...sentQueriesOf(this).splice(0)]
-      for (const query of ahead) this.#fail(query, this.#lose(attached, query, cause, true))
+      for (const query of ahead) this.#fail(query, lose(this.#self, attached, query, cause, true))
       for (const query of [...(shared?.unsent ?? []), ...queuedQueriesOf(this).splice(0)]) this.#fail(query, this.#loseBehind(query, cause))
       super._errorAllQueries(error)
-    }
-
-    #lose({ vitals, host }: Attached, query: PeerQuery, cause: Error, isPipelined: boolean): Error {
-      const error = loseSent(this.#self, vitals, { query, classify: host.classify, isPipelined, isDirect: host.isDirect }, cause)
-      const loss = lossOf(error)
-      if (mayRemain(error)) vitals.mayRemain = error
-      if (loss && !vitals.isPoolQuery && !vitals.isFoundOut) host.reported(loss)
-      return error
     }
 
     #loseBehind(query: PeerQuery, cause: Error): Error {

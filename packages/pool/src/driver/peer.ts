@@ -99,6 +99,7 @@ export interface PeerClientBase {
   readonly connection: PeerConnection
   _queryable: boolean
   _ending: boolean
+  readonly _connecting: boolean
   readyForQuery: boolean
   readonly pipeline?: boolean
   readonly connectionParameters: { query_timeout?: number | string | undefined }
@@ -108,6 +109,7 @@ export interface PeerClientBase {
   _pulseQueryQueue(): void
   _errorAllQueries(error: Error): void
   _handleErrorMessage(message: Error): void
+  _handleErrorEvent(error: Error): void
   _handleCommandComplete(message: { text: string }): void
   /** In place of CommandComplete, where a text is nothing but comments. */
   _handleEmptyQuery(message: object): void
