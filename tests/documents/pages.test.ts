@@ -3,23 +3,24 @@
  * Those for frameworks are followed in a project of their own by tests/system.
  */
 
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
 import type { MikroORM } from '@mikro-orm/postgresql'
 import type { NeonQueryFunction } from '@neondatabase/serverless'
 import { metrics } from '@opentelemetry/api'
 import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
-import { Pool } from '@thaw/pg'
+import { Client, Pool } from '@thaw/pg'
 import { terminateSessions } from '@thaw/testkit'
 import type pg from 'pg'
 import type { PgBoss } from 'pg-boss'
 import type { IDatabase } from 'pg-promise'
 import type { Sequelize } from 'sequelize'
 import type { DataSource } from 'typeorm'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { PrismaClient } from '../downstream/prisma-client.ts'
 import { neon, useOneNeon } from '../faults/one-neon.ts'
 import { until } from '../faults/until.ts'
@@ -63,7 +64,7 @@ beforeAll(async () => {
   await neon.postgres.query('CREATE DATABASE shop')
   const { host, user, password, database, url } = neon.postgres
   const port = String(neon.compute.port)
-  const named = { PGHOST: host, PGPORT: port, PGUSER: user, PGPASSWORD: password, PGDATABASE: database, PGAPPNAME: APP }
+  const named = { PGHOST: host, PGPORT: port, PGUSER: user, PGPASSWORD: password, PGDATABASE: database, PGAPPNAME: APP, PORT: '0' }
   for (const [name, value] of Object.entries({ ...named, DATABASE_URL: neon.compute.urlFor(url) })) vi.stubEnv(name, value)
   pages = await openPages('docs/{start,concepts,reference}/*.md', 'packages/!(testkit)/README.md')
   // For MikroORM, whose page says where its entities are.
@@ -109,6 +110,24 @@ test('all can be loaded, and what they do as they are loaded succeeds', async ()
   expect(await rowsOf('SELECT balance FROM accounts ORDER BY id')).toEqual([{ balance: 900 }, { balance: 100 }])
 })
 
+const WAITS = "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+/** For a server in a process of its own. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  await new Promise((closed) => server.close(closed))
+  return port
+}
+
+function isRefused(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => resolve(false)).on('error', () => resolve(true))
+    socket.on('connect', () => socket.destroy())
+  })
+}
+
 /** What a snippet is loaded for. */
 const use = async (page: string, text: string) => pages.run(pages.one(page, text))
 
@@ -123,19 +142,24 @@ describe('docs/start', () => {
     expect((await set.query('show time zone')).rows).toEqual([{ TimeZone: 'UTC' }])
   })
 
-  test.for([
-    ['docs/start/node.md', ['SIGTERM']],
-    ['docs/start/platforms.md', ['SIGTERM', 'SIGINT']],
-  ] as const)('%s: the pool ends at %s', async ([page, signals]) => {
-    for (const signal of signals) {
-      const before = process.listeners(signal)
-      const pool = poolOf(await pages.run(pages.one(page, 'SIGTERM'), signal))
-      await pool.query('select 1')
-      const [end, ...others] = process.listeners(signal).filter((listener) => !before.includes(listener))
-      expect(others).toEqual([])
-      await (end as unknown as () => Promise<void>)()
-      expect(pool.ended).toBe(true)
-    }
+  test.for(['SIGTERM', 'SIGINT'] as const)('node.md: at %s the requests under way are answered, then the process ends', async (signal) => {
+    const port = await freePort()
+    const page = pages.pathOf(pages.one('docs/start/node.md', signal))
+    const app = spawn(process.execPath, [page], { env: { ...process.env, PORT: String(port) }, stdio: 'inherit' })
+    onTestFinished(() => void app.kill('SIGKILL'))
+    const ended = once(app, 'exit')
+    const ask = () => fetch(`http://127.0.0.1:${port}`)
+    await vi.waitFor(async () => expect((await ask()).status).toBe(200), 10_000)
+    const lock = new Client(neon.postgres.url)
+    await lock.connect()
+    await lock.query('BEGIN; LOCK TABLE orders')
+    const underWay = ask()
+    await until('the request is under way', async () => (await rowsOf(WAITS)).length > 0)
+    app.kill(signal)
+    await until('it takes no more connections', () => isRefused(port))
+    await lock.end()
+    expect((await underWay).status).toBe(200)
+    expect(await ended).toEqual([0, null])
   })
 
   test('vercel.md: each shape of a function answers, and a pool of pg is attached', async () => {
