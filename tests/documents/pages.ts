@@ -2,7 +2,7 @@
 
 import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { find, ROOT, read } from '../house/repository.ts'
 import { fileOf, isCompiled, type Snippet, snippetsOf, sourceOf } from '../house/snippets.ts'
@@ -20,7 +20,7 @@ export interface Pages extends AsyncDisposable {
   run(snippet: Snippet, anew?: string): Promise<Module>
 }
 
-/** Writes the TypeScript of the documents into a folder of its own. */
+/** Writes the TypeScript of the documents into a folder of its own. Each file can be imported without `.ts`, too, as bundlers let it: Node asks for the whole name. */
 export async function openPages(...globs: readonly string[]): Promise<Pages> {
   const folder = await mkdtemp(join(tmpdir(), 'thaw-pages-'))
   const pathOf = (snippet: Snippet) => join(folder, fileOf(snippet))
@@ -30,6 +30,7 @@ export async function openPages(...globs: readonly string[]): Promise<Pages> {
     const hidden = /^const pool =/m.test(snippet.code) ? '\nexport { pool as poolOfThePage }\n' : ''
     await mkdir(dirname(pathOf(snippet)), { recursive: true })
     await writeFile(pathOf(snippet), sourceOf(snippet) + hidden)
+    await symlink(basename(pathOf(snippet)), pathOf(snippet).replace(/\.tsx?$/, ''))
   }
   await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
   await symlink(join(ROOT, 'tests/node_modules'), join(folder, 'node_modules'))

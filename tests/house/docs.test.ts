@@ -166,6 +166,10 @@ async function compile(wanted: readonly Snippet[]): Promise<string[]> {
     isolatedDeclarations: false,
     declaration: false,
     jsx: 'preserve',
+    // As Next.js and React Router write it into a new app: there an import that ends with `.ts` is an error.
+    module: 'preserve',
+    moduleResolution: 'bundler',
+    allowImportingTsExtensions: false,
   }
   const config = { extends: join(ROOT, 'tsconfig.base.json'), compilerOptions, files: ['deno.d.ts', ...wanted.map(fileOf)] }
   await writeFile(join(PLACE, 'deno.d.ts'), DENO)

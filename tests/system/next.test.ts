@@ -16,10 +16,28 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { until } from '../faults/until.ts'
 import { read } from '../house/repository.ts'
 import { snippetsOf } from '../house/snippets.ts'
+import { packAll } from '../package/packed.ts'
 import { freezeAndWake, MAX } from '../platforms/next-freeze.ts'
 import { type AppCopy, buildApp, copyApp, startNext } from '../platforms/next-server.ts'
+import { createProject } from './project.ts'
 
 vi.setConfig({ testTimeout: 600_000 })
+
+/** As npm installs them for a new app. */
+const NEWCOMERS = {
+  '@thaw/next': 'packed',
+  '@thaw/pg': 'packed',
+  '@types/node': '24.10.1',
+  '@types/pg': '8.23.1',
+  '@types/react': '19.3.0',
+  next: '16.4.6',
+  pg: '8.23.1',
+  react: '19.3.1',
+  'react-dom': '19.3.1',
+  typescript: '5.9.3',
+}
+const LAYOUT = `import type { ReactNode } from 'react'
+export default function Layout({ children }: { children: ReactNode }) { return <html lang="en"><body>{children}</body></html> }`
 
 let server: PostgresServer
 let proxy: FaultProxy
@@ -54,21 +72,27 @@ test('docs/start/next.md, as it stands: a route, a server action and after() ans
   const page = 'docs/start/next.md'
   const snippets = snippetsOf(page, await read(page))
   const code = (text: string) => snippets.find((snippet) => snippet.code.includes(text))?.code ?? ''
-  await using copy = await copyApp()
-  const add = async (folder: string, files: Readonly<Record<string, string>>) => {
-    await mkdir(join(copy.folder, 'app', folder), { recursive: true })
-    for (const [name, text] of Object.entries({ 'db.ts': code('onePool('), ...files }))
-      await writeFile(join(copy.folder, 'app', folder, name), text)
+  const folders = {
+    'read/[id]': { 'route.ts': code('context.params') },
+    visit: { 'route.ts': code('after(') },
+    form: {
+      'actions.ts': code("'use server'\n"),
+      'page.tsx': "import { order } from './actions'\nexport default () => <form action={order}><input name='item' /></form>",
+    },
   }
-  await add('read/[id]', { 'route.ts': code('context.params') })
-  await add('visit', { 'route.ts': code('after(') })
-  const form = "import { order } from './actions.ts'\nexport default () => <form action={order}><input name='item' /></form>"
-  await add('form', { 'actions.ts': code("'use server'\n"), 'page.tsx': form })
+  const files: Record<string, string> = { 'app/layout.tsx': LAYOUT }
+  for (const [folder, own] of Object.entries(folders))
+    for (const [file, text] of Object.entries({ 'db.ts': code('onePool('), ...own })) files[`app/${folder}/${file}`] = text
+  await using packed = await packAll()
+  await using project = await createProject({ packed, dependencies: NEWCOMERS, files })
+  // It writes its own tsconfig.json first, and checks the types by it.
+  await project.run(['next', 'build'])
   await server.query('CREATE TABLE visits (item text)')
   await server.query("INSERT INTO orders OVERRIDING SYSTEM VALUE VALUES (700, 'ice')")
 
   const name = 'next-page'
-  await using next = await startNext(copy.folder, 'dev', { DATABASE_URL: `${server.url}?application_name=${name}` }, '--turbopack')
+  const serve = ['next', 'start', '--hostname', '127.0.0.1', '--port', 'PORT']
+  await using next = await project.serve(serve, { DATABASE_URL: `${server.url}?application_name=${name}` })
   const strike = async () => {
     await terminateSessions(server, name)
     await waitForSessions(server, name, 0)
