@@ -1,6 +1,6 @@
 /** What a failed HTTP request says about the statement in it. */
 
-import { NeonDbError } from '@neondatabase/serverless'
+import { NeonDbError, neonConfig } from '@neondatabase/serverless'
 import { classify, codeOf, ThawError, type WireFacts } from '@thaw/core'
 import { saysUnreached } from './peer.ts'
 
@@ -20,6 +20,8 @@ const STATUS = /^Server error \(HTTP status (\d{3})\)/
 /** The messages of Neon's proxy when its own connection to the database is lost (tokio-postgres). They come without a code. */
 const COMPUTE_LOST =
   /^(connection closed|error communicating with the server|unexpected message from server|Query cancelled, connection was terminated)/
+/** Node's words for an endpoint that is no URL. A redirect to one is "fetch failed". */
+const UNREADABLE_URL = /^Failed to parse URL/
 /** Too many requests; and what no retry would change: the statement's answer was too large (507). */
 const THROTTLED = 429
 const TOO_LARGE = 507
@@ -57,6 +59,22 @@ function isRefusal({ code, severity }: NeonDbError): boolean {
 function wasNeverSent(error: NeonDbError): boolean {
   const { code = '', syscall } = wireFactsOf(error)
   return NOT_CONNECTED.has(code) || DIALLING.has(syscall)
+}
+
+/**
+ * Has `fetch` itself refused the request, before anything was sent? It says so with a TypeError, as when the network fails: so it is asked again, without sending.
+ * A `fetch` function of the caller's own may have sent it, whatever it throws.
+ */
+export function wasRefused(error: unknown, fetchOptions: Readonly<Record<string, unknown>> | undefined): boolean {
+  if (!(error instanceof NeonDbError && error.sourceError instanceof TypeError) || neonConfig.fetchFunction !== undefined) return false
+  if (UNREADABLE_URL.test(error.sourceError.message)) return true
+  const { signal: _signal, dispatcher: _dispatcher, ...others } = fetchOptions ?? {}
+  try {
+    new Request('https://localhost', { method: 'POST', ...others, body: '' })
+    return false
+  } catch {
+    return true
+  }
 }
 
 /** The socket's error, beneath the wrappings of `fetch` and of the driver. */

@@ -36,6 +36,8 @@ export interface HttpStatement<Result> {
   /** How long it may be retried while no database is reached. 0: forever. */
   readonly waitLimitMillis: number
   send(fetchOptions: { readonly signal: AbortSignal; readonly dispatcher?: object }): Promise<Result>
+  /** Nothing was sent, and nothing would be: `fetch` does not take its options. */
+  wasRefused(error: unknown): boolean
   /** The same in a READ ONLY transaction. */
   sendReadOnly(fetchOptions: { readonly signal: AbortSignal; readonly dispatcher?: object }): Promise<Result>
 }
@@ -113,6 +115,7 @@ export class HttpStatements {
   /** Resolves if it is to be sent again. Otherwise throws the caller's error. */
   async #failed(statement: HttpStatement<unknown>, course: Course, error: Error, signal: AbortSignal): Promise<void> {
     const failure = judgeHttp(error)
+    if (failure === 'lost' && statement.wasRefused(error)) throw error
     if (failure === 'answer') {
       if (codeOf(error)) this.#sockets.answered()
       throw this.#wasNoRead(course, error) ?? error

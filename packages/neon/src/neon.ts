@@ -5,7 +5,7 @@ import { type NeonQueryPromise, neonConfig, neon as stockNeon } from '@neondatab
 import { type Clock, checkOptions, type OptionRules, systemClock } from '@thaw/core'
 import { checkSignal, type Target } from '@thaw/pool'
 import { checkConnectionString, checkParts, missingConnectionString } from './connection-string.ts'
-import { abortedAsByDriver } from './http-failure.ts'
+import { abortedAsByDriver, wasRefused } from './http-failure.ts'
 import { type HttpStatement, HttpStatements } from './http-statements.ts'
 
 /** What Thaw adds to the options of one statement or transaction over HTTP. */
@@ -109,7 +109,9 @@ export function neon(first: string | undefined | Options, second: Options = {}):
     const theirs = own.signal === undefined ? checkSignal(own.fetchOptions?.['signal']) : undefined
     const signal = theirs ?? checkSignal(own.signal)
     const waitLimitMillis = Number(options.connectionTimeoutMillis ?? PATIENCE_MILLIS)
-    const result = statements.run<Result>({ ...parts, isIdempotent: own.idempotent === true, signal, timeoutMillis, waitLimitMillis })
+    const refused = (error: unknown) => wasRefused(error, own.fetchOptions)
+    const bounds = { signal, timeoutMillis, waitLimitMillis }
+    const result = statements.run<Result>({ ...parts, ...bounds, isIdempotent: own.idempotent === true, wasRefused: refused })
     return theirs ? result.catch((error: Error) => Promise.reject(abortedAsByDriver(theirs, error))) : result
   }
   /** The same promise; nothing is sent before it is awaited. */
