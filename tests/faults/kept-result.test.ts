@@ -200,6 +200,45 @@ test('what may not be wrapped is sent as it is, and errors are those of the user
   expect(await things()).toBe(1)
 })
 
+describe('keeping them is no reason to fail', () => {
+  const once = (text: string, config: object = {}) => {
+    const call = (pool: Pool) => pool.query({ text, idempotencyKey: 'k' })
+    return Promise.all([setting.plain().query(text), call(setting.thaw(config)).then(async (first) => [first, await call(setting.thaw())])])
+  }
+
+  test.each([
+    ['a NUL', '{"a":"x\\u0000y"}'],
+    ['half of a character', '{"a":"\\ud800", "\\udc00":1}'],
+    ['a backslash in front of such a thing', '{"a":"\\\\u0000"}'],
+    ['a key that comes twice', '{"a":1,"a":2}'],
+  ])('for JSON in which there is %s', async (_name, doc) => {
+    const [plainly, both] = await once(`SELECT '${doc}'::json AS doc, 'so' AS "it's \\u0000 ""named""\n"`)
+    for (const result of both) expect(plain(result)).toEqual(plain(plainly))
+    const batch = () => setting.thaw().batch([{ text: 'SELECT $1::json AS doc', values: [doc] }], { idempotencyKey: 'b' })
+    expect((await batch())[0]?.rows).toEqual((await batch())[0]?.rows)
+  })
+
+  test('for a type that cannot be made JSON of', async () => {
+    await setting.server.query(`DROP TYPE IF EXISTS mood CASCADE; CREATE TYPE mood AS ENUM ('fine');
+      CREATE FUNCTION refused(mood) RETURNS json LANGUAGE plpgsql AS $$ BEGIN RAISE 'no JSON of that'; END $$;
+      CREATE CAST (mood AS json) WITH FUNCTION refused(mood)`)
+    const [plainly, both] = await once("SELECT 'fine'::mood AS mood")
+    for (const result of both) expect(plain(result)).toEqual(plain(plainly))
+  })
+
+  test('for rows that take more room on the way than the role may have', async () => {
+    const text = 'SELECT repeat(md5(n::text), 100) AS long FROM generate_series(1, 3000) AS n'
+    const pool = setting.thaw({ options: '-c work_mem=64kB -c temp_file_limit=1MB' })
+    expect((await pool.query({ text, idempotencyKey: 'k' })).rowCount).toBe(3000)
+  })
+
+  test('for a table of keys that takes no rows', async () => {
+    await setting.server.query('ALTER TABLE thaw_idempotency ADD CHECK (results IS NULL)')
+    expect(await keyed(setting.thaw(), 'x')).toMatchObject({ rowCount: 1, rows: [{ name: 'x' }] })
+    expect(await keyed(setting.thaw(), 'x')).toMatchObject({ repeated: true, rowCount: null })
+  })
+})
+
 test('keeping them takes no round trip more', async () => {
   const pool = setting.thaw({ trustMillis: 60_000 })
   await pool.query('SELECT 1')

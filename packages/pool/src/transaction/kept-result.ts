@@ -11,7 +11,7 @@ import { lossOf } from '../connection/lost-statement.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { vitalsOf } from './backend.ts'
 import { type FlightHost, type FlightStatement, fly, textOf } from './flight.ts'
-import { keepRows, namesOf } from './key-table.ts'
+import { KEY_TABLE, keepRows, namesOf } from './key-table.ts'
 import { pause, SETTLE_MILLIS, type SettleHost } from './settle.ts'
 
 type Repeated = Pick<pg.QueryResult, 'command' | 'rowCount' | 'oid' | 'fields' | 'rows'> & { readonly repeated: true }
@@ -27,6 +27,10 @@ const LONGEST_REMEMBERED = 4_000
 const MOST_REMEMBERED = 200
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined_column. */
 const NO_COLUMN = '42703'
+/** Class 42: it is not understood; class 0A: not supported there. */
+const NOT_AS_PART = /^(?:42|0A)/
+/** Classes 53 and 54, and XX000 of a text of more than a gigabyte: keeping rows takes room that sending them does not. */
+const TOO_MUCH = /^(?:53|54|XX)/
 
 /** What a pool has learned of what cannot be kept: texts that PostgreSQL does not take as part of another, a table of before, and a role that may not delete from it. */
 export class Keeper {
@@ -52,6 +56,8 @@ export class Keeper {
   /** As it is it has been executed, so what was refused was our part of it. */
   noteRefused({ text, code }: Refusal): void {
     if (code === NO_COLUMN) this.#keepsNothing = true
+    // Another time its rows may be fewer.
+    else if (TOO_MUCH.test(code ?? '')) return
     else if (text.length <= LONGEST_REMEMBERED && this.#refused.size < MOST_REMEMBERED) this.#refused.add(text)
   }
 
@@ -72,9 +78,10 @@ export interface Refusal {
 /** Is it about what we have made of the text? Then it is sent as it is, so that errors in it are those of the text as its author wrote it. */
 export function refusalOf(sent: FlightStatement | undefined, original: FlightStatement | undefined, error: Error): Refusal | undefined {
   if (sent === original) return undefined
-  const { code, position } = error as { code?: string; position?: string }
-  // Class 42: it is not understood; class 0A: not supported there. Whatever points into the text would point into ours.
-  return position || /^(?:42|0A)/.test(code ?? '') ? { text: textOf(original?.config) ?? '', code } : undefined
+  const { code = '', position, table } = error as { code?: string; position?: string; table?: string }
+  // Whatever points into the text would point into ours.
+  const isOurs = position || table === KEY_TABLE || NOT_AS_PART.test(code) || TOO_MUCH.test(code)
+  return isOurs ? { text: textOf(original?.config) ?? '', code } : undefined
 }
 
 function withText(config: unknown, text: string): unknown {

@@ -82,7 +82,7 @@ const MOST_KEPT_BYTES = 65_536
 /**
  * A statement, and keeping its rows, as one. What refers to `thaw_rows` reads the rows that there are: the statement itself runs once. Nothing of ours is a parameter: should there be
  * fewer values than the statement wants, it would be taken for one of them. `thaw_row.*`: a column may
- * have the name of a row of ours.
+ * have the name of a row of ours. The names of the columns are read off a row in which all is null: not every value can be made JSON of, and not all JSON is read again.
  */
 export function keepRows({ parts, text }: RowSource, key: string, place: number): string {
   return `${
@@ -94,7 +94,7 @@ export function keepRows({ parts, text }: RowSource, key: string, place: number)
 ${text}
 ), thaw_few AS (SELECT (thaw_row.*)::text AS it FROM thaw_rows AS thaw_row LIMIT ${MOST_KEPT_ROWS + 1}
 ), thaw_kept AS (UPDATE ${KEY_TABLE} SET results = coalesce(results, '{}') || jsonb_build_object('${place}', (SELECT coalesce(jsonb_agg(it), '[]') FROM thaw_few),
-    '${namesOf(place)}', (SELECT jsonb_agg(it) FROM (SELECT json_object_keys(row_to_json(thaw_row.*)) AS it FROM (SELECT * FROM thaw_rows LIMIT 1) AS thaw_row) AS thaw_names))
+    '${namesOf(place)}', (SELECT jsonb_agg(it) FROM (SELECT json_object_keys(row_to_json(thaw_row.*)) AS it FROM (SELECT thaw_rows.* FROM (VALUES (1)) AS thaw_one LEFT JOIN thaw_rows ON false) AS thaw_row) AS thaw_names))
   WHERE key = ${literal(key)} AND (SELECT count(*) <= ${MOST_KEPT_ROWS} AND coalesce(sum(octet_length(it)), 0) <= ${MOST_KEPT_BYTES} FROM thaw_few))
 SELECT * FROM thaw_rows`
 }
