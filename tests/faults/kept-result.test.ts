@@ -151,6 +151,33 @@ describe('without the rows, and said so by a rowCount of null', () => {
     expect(await keyed(setting.thaw(), 'x', { text })).toMatchObject(bare)
   })
 
+  test('behind the first hundred statements of a batch, which writes no more than twice as much for twice as many', async () => {
+    const size = async () => Number((await setting.server.query("SELECT pg_total_relation_size('thaw_idempotency') AS n")).rows[0]?.n)
+    const batch = (key: string, count: number) =>
+      setting.thaw().batch(
+        Array.from({ length: count }, (_, n) => ({ text: ALL, values: [`${n}`] })),
+        { idempotencyKey: key },
+      )
+    const empty = await size()
+    const first = await batch('some', 150)
+    const some = (await size()) - empty
+    expect(await batch('more', 300)).toHaveLength(300)
+    expect((await size()) - empty - some).toBeLessThan(2 * some)
+    const second = await batch('some', 150)
+    expect(second.slice(0, 100).map(({ rows }) => rows)).toEqual(first.slice(0, 100).map(({ rows }) => rows))
+    for (const result of second.slice(100)) expect(result).toMatchObject(bare)
+  })
+
+  test('where those of the statements in front of it have taken the room', async () => {
+    const batch = () =>
+      setting.thaw().batch(
+        [40_000, 30_000, 10_000].map((bytes) => `SELECT repeat('x', ${bytes}) AS long`),
+        { idempotencyKey: 'long' },
+      )
+    await batch()
+    expect((await batch()).map(({ rowCount }) => rowCount)).toEqual([1, null, 1])
+  })
+
   test('where the table has changed since', async () => {
     await keyed(setting.thaw(), 'x')
     await setting.server.query('ALTER TABLE things ADD COLUMN more int')

@@ -25,6 +25,8 @@ export const KEPT: unique symbol = Symbol('kept rows')
 /** Longer texts are rarely sent twice. */
 const LONGEST_REMEMBERED = 4_000
 const MOST_REMEMBERED = 200
+/** Under one key: each writes the key's row anew, and looks for it behind the versions that the ones before it have left. Above a hundred that takes longer than the statements do. */
+const MOST_KEPT_STATEMENTS = 100
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html: undefined_column. */
 const NO_COLUMN = '42703'
 /** Class 42: it is not understood; class 0A: not supported there. */
@@ -46,10 +48,13 @@ export class Keeper {
   /** The statements as they are sent under a key: where one returns rows, it keeps them. */
   keeping(statements: readonly FlightStatement[], key: string): readonly FlightStatement[] {
     if (this.#keepsNothing) return statements
+    let left = MOST_KEPT_STATEMENTS
     return statements.map((statement, place) => {
-      const text = textOf(statement.config)
+      const text = left > 0 ? textOf(statement.config) : undefined
       const source = text === undefined || this.#refused.has(text) ? undefined : rowSourceOf(text)
-      return source ? { ...statement, config: withText(statement.config, keepRows(source, key, place)), tag: source.tag } : statement
+      if (!source) return statement
+      left--
+      return { ...statement, config: withText(statement.config, keepRows(source, key, place)), tag: source.tag }
     })
   }
 

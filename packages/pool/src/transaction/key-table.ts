@@ -75,8 +75,9 @@ export const LOOK: string = `SELECT fingerprint, state, generation::text, to_jso
 /** In all schemas. */
 export const COUNT_TABLES: string = `SELECT count(*)::text AS n FROM pg_catalog.pg_class WHERE relname = '${KEY_TABLE}' AND relkind IN ('r', 'p', 'v', 'f')`
 
-/** So much is kept of the rows of one statement, and not a part of them: a table of keys is no place for more. */
+/** So many rows are kept of one statement, or none of them: a table of keys is no place for more. */
 const MOST_KEPT_ROWS = 1_000
+/** Of all that is kept under one key. Each statement that keeps rows writes the key's row anew, with what the ones before it have kept. */
 const MOST_KEPT_BYTES = 65_536
 
 /**
@@ -95,7 +96,7 @@ ${text}
 ), thaw_few AS (SELECT (thaw_row.*)::text AS it FROM thaw_rows AS thaw_row LIMIT ${MOST_KEPT_ROWS + 1}
 ), thaw_kept AS (UPDATE ${KEY_TABLE} SET results = coalesce(results, '{}') || jsonb_build_object('${place}', (SELECT coalesce(jsonb_agg(it), '[]') FROM thaw_few),
     '${namesOf(place)}', (SELECT jsonb_agg(it) FROM (SELECT json_object_keys(row_to_json(thaw_row.*)) AS it FROM (SELECT thaw_rows.* FROM (VALUES (1)) AS thaw_one LEFT JOIN thaw_rows ON false) AS thaw_row) AS thaw_names))
-  WHERE key = ${literal(key)} AND (SELECT count(*) <= ${MOST_KEPT_ROWS} AND coalesce(sum(octet_length(it)), 0) <= ${MOST_KEPT_BYTES} FROM thaw_few))
+  WHERE key = ${literal(key)} AND (SELECT count(*) <= ${MOST_KEPT_ROWS} AND coalesce(sum(octet_length(it)), 0) + coalesce(octet_length(results::text), 0) <= ${MOST_KEPT_BYTES} FROM thaw_few))
 SELECT * FROM thaw_rows`
 }
 

@@ -22,7 +22,7 @@ export interface OnceOptions {
 export interface Repeated {
   /**
    * True: under this key it had been stored before. Then `rows` are those of the first answer. Where they were not kept `rowCount` is null and `rows` empty: a statement without
-   * RETURNING, more than 1,000 rows or 64 kB of text, or a table that has got other columns since.
+   * RETURNING, more than 1,000 rows of one statement or 64 kB of text of all, a batch's statements behind the first hundred that return rows, or a table that has got other columns since.
    */
   readonly repeated?: boolean
 }
