@@ -12,29 +12,53 @@ const KEY_DAYS = 7
 const FORGET_DAYS = KEY_DAYS + 1
 const NOT_EXPIRED = `${KEY_TABLE}_not_expired`
 
+/** Of the advisory lock of those who make the table: "thaw", in ASCII. */
+const MAKERS = 0x74686177
+
 /**
- * The table of idempotency keys, for a migration, or for `pool.query()`. Running it twice does no harm.
+ * The table of idempotency keys, for a migration, or for `pool.query()`. Running it again does no harm, also by many at once: where all of it is there nothing is locked, and no right is needed.
  *
  * A key that is a UUIDv7 carries its time: it is refused when it is more than seven days old, and its row is deleted after eight, by writes that come later. Rows of other keys
  * are kept until you delete them: `delete from thaw_idempotency where stored_at < now() - interval '90 days'`, if no key of that age can come again.
  */
-export const IDEMPOTENCY_SQL: string = `CREATE TABLE IF NOT EXISTS ${KEY_TABLE} (
-  key text PRIMARY KEY CHECK (length(key) BETWEEN 1 AND 255),
-  -- Of the statement and its values: the same key with others is refused.
-  fingerprint text NOT NULL,
-  -- done: stored together with its write. void: a tombstone, which what comes late runs into.
-  state text NOT NULL CHECK (state IN ('done', 'void')),
-  generation integer NOT NULL DEFAULT 1,
-  -- The time in the key, if it has one.
-  key_time timestamptz,
-  stored_at timestamptz NOT NULL DEFAULT now(),
-  -- The rows that the write has returned, for a caller that comes again with its key.
-  results jsonb,
-  CONSTRAINT ${NOT_EXPIRED} CHECK (key_time IS NULL OR key_time > stored_at - interval '${KEY_DAYS} days')
-);
-ALTER TABLE ${KEY_TABLE} ADD COLUMN IF NOT EXISTS results jsonb;
-CREATE INDEX IF NOT EXISTS ${KEY_TABLE}_key_time ON ${KEY_TABLE} (key_time) WHERE key_time IS NOT NULL;
-COMMENT ON TABLE ${KEY_TABLE} IS 'Idempotency keys of Thaw. Keys that carry their time (UUIDv7) live ${KEY_DAYS} days.';
+export const IDEMPOTENCY_SQL: string = `DO $thaw$
+DECLARE
+  -- Where CREATE TABLE puts it.
+  here text := quote_ident(current_schema()) || '.';
+BEGIN
+  -- What IF NOT EXISTS finds it has locked before: behind one slow write all others would wait.
+  IF to_regclass(here || '${KEY_TABLE}_key_time') IS NOT NULL AND EXISTS (
+    SELECT FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass(here || '${KEY_TABLE}') AND attname = 'results'
+  ) THEN
+    RETURN;
+  END IF;
+  -- One at a time: of those that come at once it fails for all but one.
+  PERFORM pg_advisory_xact_lock(${MAKERS});
+  IF to_regclass(here || '${KEY_TABLE}') IS NULL THEN
+    CREATE TABLE IF NOT EXISTS ${KEY_TABLE} (
+      key text PRIMARY KEY CHECK (length(key) BETWEEN 1 AND 255),
+      -- Of the statement and its values: the same key with others is refused.
+      fingerprint text NOT NULL,
+      -- done: stored together with its write. void: a tombstone, which what comes late runs into.
+      state text NOT NULL CHECK (state IN ('done', 'void')),
+      generation integer NOT NULL DEFAULT 1,
+      -- The time in the key, if it has one.
+      key_time timestamptz,
+      stored_at timestamptz NOT NULL DEFAULT now(),
+      -- The rows that the write has returned, for a caller that comes again with its key.
+      results jsonb,
+      CONSTRAINT ${NOT_EXPIRED} CHECK (key_time IS NULL OR key_time > stored_at - interval '${KEY_DAYS} days')
+    );
+    COMMENT ON TABLE ${KEY_TABLE} IS 'Idempotency keys of Thaw. Keys that carry their time (UUIDv7) live ${KEY_DAYS} days.';
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = to_regclass(here || '${KEY_TABLE}') AND attname = 'results') THEN
+    ALTER TABLE ${KEY_TABLE} ADD COLUMN IF NOT EXISTS results jsonb;
+  END IF;
+  IF to_regclass(here || '${KEY_TABLE}_key_time') IS NULL THEN
+    CREATE INDEX IF NOT EXISTS ${KEY_TABLE}_key_time ON ${KEY_TABLE} (key_time) WHERE key_time IS NOT NULL;
+  END IF;
+END
+$thaw$;
 `
 
 /** Stored with the write or not at all. Fails if the key is taken. */
