@@ -195,4 +195,29 @@ describe('neon()', () => {
     }
     expect((await neon.postgres.query('SELECT FROM orders')).rowCount).toBe(0)
   })
+
+  test('refuses what it cannot promise, before anything is sent', async () => {
+    const before = neon.counters.requests
+    const sql = thaw.neon(neon.url)
+    const text = 'INSERT INTO orders VALUES (98)'
+    const all: [string, object][] = [
+      ['once', { once: true }],
+      ['idempotencyKey', { idempotencyKey: 'k' }],
+      ['idempotencyKey', { idempotencyKey: undefined }],
+    ]
+    for (const [option, given] of all) {
+      const refused = { name: 'OptionError', option, message: expect.stringContaining('pool.batch([…], ') }
+      const attempts = [
+        async () => thaw.neon(neon.url, given),
+        async () => sql.query(text, [], given),
+        () => sql.transaction([sql.query(text)], given),
+        () => sql.transaction((own) => [(own as unknown as typeof sql).query(text, [], given)] as never),
+      ]
+      for (const attempt of attempts) await expect(attempt()).rejects.toMatchObject(refused)
+    }
+    expect(neon.counters.requests).toBe(before)
+    const none = { once: false, idempotencyKey: false } as object
+    const optional = thaw.neon(neon.url, none)
+    expect(await optional.transaction([optional.query('SELECT 1 AS one', [], none)], none)).toEqual([[{ one: 1 }]])
+  })
 })

@@ -2,8 +2,8 @@
 
 import type * as driver from '@neondatabase/serverless'
 import { type NeonQueryPromise, neonConfig, neon as stockNeon } from '@neondatabase/serverless'
-import { type Clock, checkOptions, type OptionRules, systemClock } from '@thaw/core'
-import { checkSignal, type Target } from '@thaw/pool'
+import { type Clock, checkOptions, OptionError, type OptionRules, systemClock } from '@thaw/core'
+import { checkSignal, type Target, wantsOnce } from '@thaw/pool'
 import { checkConnectionString, checkParts, missingConnectionString } from './connection-string.ts'
 import { abortedAsByDriver, wasRefused } from './http-failure.ts'
 import { type HttpStatement, HttpStatements } from './http-statements.ts'
@@ -97,7 +97,7 @@ export function neon<ArrayMode extends boolean = false, FullResults extends bool
 export function neon(first: string | undefined | Options, second: Options = {}): DropInQueryFunction<boolean, boolean> {
   const [url, options] = typeof first === 'object' && first !== null ? [undefined, first] : [first, second]
   checkConnectionString(url)
-  checkOptions(options, RULES, 'pass')
+  checked(options)
   const hasParts = options.host !== undefined || options.hostname !== undefined || options.connectionString !== undefined
   if (url !== undefined && !hasParts && options.database === undefined && (options.user ?? options.username) === undefined) checkParts(url)
   const isLost = url === undefined && !hasParts
@@ -128,6 +128,10 @@ export function neon(first: string | undefined | Options, second: Options = {}):
       })
     return promise
   }
+  const inside = Object.assign((strings: TemplateStringsArray, ...params: unknown[]) => stock(strings, ...params), {
+    query: (text: string, params?: unknown[], own: Options = {}) => stock.query(text, params as unknown[], checked(own)),
+    unsafe: stock.unsafe,
+  }) as unknown as AnyFunction
   const sql = (strings: TemplateStringsArray, ...params: unknown[]) => guard(stock(strings, ...params), {})
   return Object.assign(sql, {
     query: (text: string, params?: unknown[], own: Options = {}) =>
@@ -135,7 +139,7 @@ export function neon(first: string | undefined | Options, second: Options = {}):
     unsafe: stock.unsafe,
     transaction: async (queries: AnyPromise[] | ((sql: AnyFunction) => AnyPromise[]), given: Options = {}) => {
       const own = { ...checked(given), fetchOptions: { ...options.fetchOptions, ...given.fetchOptions } }
-      const all = typeof queries === 'function' ? queries(stock) : queries
+      const all = typeof queries === 'function' ? queries(inside) : queries
       const send = (more: Options) => (fetchOptions: object) =>
         stock.transaction(all, bounded({ ...own, ...more }, undefined, fetchOptions))
       // Anything but a list of statements is the driver's to refuse.
@@ -147,7 +151,17 @@ export function neon(first: string | undefined | Options, second: Options = {}):
 
 function checked(own: Options): Options {
   checkOptions(own, RULES, 'pass')
+  if (wantsOnce(own)) throw neverOnce('once' in own && own.once ? 'once' : 'idempotencyKey')
   return own
+}
+
+/** What was stored before is told by `repeated`, for which an array of rows has no place; and what its rows mean is told by a connection. */
+function neverOnce(option: string): OptionError {
+  return new OptionError({
+    option,
+    allowed: 'with pool.query() and pool.batch()',
+    message: `Option "${option}" was given to neon(), which cannot keep it. Nothing was sent. Use a Pool: pool.query({ text, values, ${option} }), or pool.batch([…], { ${option} }). To neon(), leave it out.`,
+  })
 }
 
 /** The caller's options, with ours for `fetch`. A `fetch` function of the caller's own gets no dispatcher from us. */
