@@ -4,6 +4,8 @@
  * What breaks: its answer is lost as a whole. With plain `pg` no client can know whether it is stored. With Thaw it is under a key of its own, and is stored once.
  */
 
+import { systemClock } from '@thaw/core'
+import type { Pool } from '@thaw/pg'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { failure, INSERT, useSetting } from './setting.ts'
 
@@ -75,6 +77,55 @@ describe('a batch, where the table of keys is there', () => {
       expect(await pool.batch(two('meanwhile'))).toHaveLength(2)
       expect(await setting.rows('meanwhile')).toBe(2 * n)
     }
+  })
+
+  describe('which is away for a while', () => {
+    let late = 0
+    const clock = { ...systemClock, mono: () => systemClock.mono() + late, wall: () => systemClock.wall() + late }
+    const isUnderKey = async (pool: Pool, token: string) => {
+      const lost = setting.proxy.loseNextAnswer({ containing: token, cut: 'rst' })
+      // With a connection that it knows.
+      await pool.batch(['SELECT 1'])
+      await pool.batch(two(token))
+      await lost.struck
+      expect(await setting.rows(token)).toBe(2)
+    }
+
+    test('while another session has locked it', async () => {
+      const pool = setting.thaw({ lock_timeout: 100 })
+      await pool.batch(['SELECT 1'])
+      const other = await setting.plain().connect()
+      await other.query('BEGIN; LOCK TABLE thaw_idempotency')
+      expect(await pool.batch(two('locked'))).toHaveLength(2)
+      await other.query('COMMIT')
+      other.release()
+      expect([await keys(), await setting.rows('locked')]).toEqual([0, 2])
+      await isUnderKey(pool, 'unlocked')
+    })
+
+    test('while its server writes nothing: tried again in a minute', async () => {
+      const pool = setting.thaw({ clock })
+      const set = (mode: 'on' | 'off') => pool.query(`SET default_transaction_read_only = ${mode}`)
+      await pool.batch(['SELECT 1'])
+      await set('on')
+      expect(await failure(pool.batch(two('read only')))).toMatchObject({ code: '25006' })
+      await set('off')
+      await pool.batch(two('too early'))
+      expect(await keys()).toBe(0)
+      late += 60_000
+      await pool.batch(two('writes'))
+      expect(await keys()).toBe(1)
+    })
+
+    test('while a migration makes it anew: tried again in a minute', async () => {
+      const pool = setting.thaw({ clock })
+      await pool.batch(['SELECT 1'])
+      await setting.server.query('DROP TABLE thaw_idempotency')
+      expect(await pool.batch(two('gone'))).toHaveLength(2)
+      await setting.thaw().createIdempotencyTable()
+      late += 60_000
+      await isUnderKey(pool, 'anew')
+    })
   })
 
   test('fails with the error of its own statement, of which nothing is stored', async () => {

@@ -122,6 +122,23 @@ describe('a batch over HTTP, where the table of keys is there', () => {
     }
   })
 
+  test('and it is locked for a moment: without a key then, and with one afterwards', async () => {
+    open({ lock_timeout: 100 } as PoolConfig)
+    await pool.batch(two('learns'))
+    const other = new stock.Pool({ connectionString: neon.url })
+    const locking = await other.connect()
+    await locking.query('BEGIN; LOCK TABLE thaw_idempotency')
+    const [first] = await pool.batch(two('locked')).finally(async () => {
+      await locking.query('COMMIT')
+      locking.release()
+      await other.end()
+    })
+    expect(first?.rows).toEqual([{ token: 'locked', n: 1 }])
+    expect([await keys(), await rows('locked')]).toEqual([0, 2])
+    await pool.batch(two('unlocked'))
+    expect(await keys()).toBe(1)
+  })
+
   test('fails with the error of its own statement, of which nothing is stored', async () => {
     open()
     await pool.batch(two('learns'))

@@ -10,8 +10,8 @@ export interface KnownBackend {
   /** Of its server. Undefined where the server does not tell all of it: then nothing can be concluded from transaction ids. */
   readonly incarnation: Incarnation | undefined
   readonly isStandby: boolean
-  /** Is the table of idempotency keys there? See `transaction/key-table.ts`. */
-  readonly hasKeyTable: boolean
+  /** Is the table of idempotency keys there? See `transaction/key-table.ts`. Undefined: on a standby, which takes no rows. */
+  readonly hasKeyTable: boolean | undefined
 }
 
 /** Not the server's own output of times, which depends on the session's TimeZone and DateStyle. */

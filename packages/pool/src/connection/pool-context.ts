@@ -20,11 +20,19 @@ export interface Memory {
   isDirect?: boolean | undefined
   /** The table of keys is there, for batches. Undefined: not known yet. */
   hasKeyTable?: boolean | undefined
+  /** It refuses rows: until then, on the monotonic clock, batches go without. */
+  ownKeysRestUntil?: number | undefined
 }
 
 /** Another server may be at the other end now. */
 export function forgetServer(memory: Memory): void {
   memory.isDirect = undefined
+}
+
+/** The table of keys takes rows. */
+export function noteKeyTable(memory: Memory): void {
+  memory.hasKeyTable = true
+  memory.ownKeysRestUntil = undefined
 }
 
 export interface PoolContext {

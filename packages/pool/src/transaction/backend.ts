@@ -39,7 +39,13 @@ export function backendOf(answer: unknown): Backend | undefined {
     system && timeline && stats && archiver && postmaster
       ? { system, timeline, statsSince: stats, archiverStatsSince: archiver, startedAt: postmaster }
       : undefined
-  return { pid, startedAt: started ?? undefined, incarnation, isStandby: standby === 'true', hasKeyTable: keys === 'true' }
+  return {
+    pid,
+    startedAt: started ?? undefined,
+    incarnation,
+    isStandby: standby === 'true',
+    hasKeyTable: standby === 'true' ? undefined : keys === 'true',
+  }
 }
 
 /** Connections, locks, memory, an administrator or a signal: another time the same question has an answer. Classes of SQLSTATE. */

@@ -16,7 +16,7 @@ import {
   spend,
 } from '@thaw/core'
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
-import { RAW } from './backend.ts'
+import { RAW, tellsNothing } from './backend.ts'
 import { asGiven } from './exactly-once.ts'
 import { type FlightStatement, textOf } from './flight.ts'
 import { bareResult, Keeper, type KeptRows, keptRowsOf, type Refusal, refusalOf } from './kept-result.ts'
@@ -33,7 +33,7 @@ import {
   QUESTION_MILLIS,
 } from './keyed.ts'
 import { notStored, unknownKey } from './keyed-errors.ts'
-import { keyNow } from './own-key.ts'
+import { keyNow, OWN_KEYS_REST_MILLIS } from './own-key.ts'
 import { CONFIRM } from './replication.ts'
 import type { BatchOptions } from './rules.ts'
 import { pause } from './settle.ts'
@@ -58,8 +58,9 @@ interface LostRequest {
 }
 
 const ASK_TABLE = { text: `SELECT (to_regclass('${KEY_TABLE}') IS NOT NULL)::text AS keys`, types: RAW }
-/** PostgreSQL's read_only_sql_transaction, insufficient_privilege. */
+/** PostgreSQL's read_only_sql_transaction, lock_not_available, insufficient_privilege. */
 const READ_ONLY = '25006'
+const NO_LOCK = '55P03'
 const NO_RIGHT = '42501'
 
 /** The batches of one pool. */
@@ -70,6 +71,8 @@ export class RequestBatches {
   readonly #unknowns = new WeakMap<object, LostRequest>()
   /** Undefined: not known yet. The first batch that writes asks, in its own request. */
   #hasKeyTable: boolean | undefined
+  /** As of a pool's own batches, see `own-key.ts`. */
+  #restsUntil: number | undefined
   #budget: RetryBudget = BUDGET_TOKENS
 
   constructor(requests: Requests) {
@@ -79,7 +82,7 @@ export class RequestBatches {
   async send(given: readonly unknown[], { once, signal }: BatchOptions): Promise<unknown[]> {
     const statements = given.map((config) => asGiven(config, undefined))
     const isRead = () => statements.every(({ config }) => this.#classify(textOf(config) ?? '').kind === 'read')
-    if (once === false || this.#hasKeyTable === false || isRead()) return this.#plain(statements, signal)
+    if (once === false || this.#hasKeyTable === false || this.#isResting || isRead()) return this.#plain(statements, signal)
     if (this.#hasKeyTable) return this.#keyed(statements, signal)
     const results = await this.#requests.send([...configsOf(statements), ASK_TABLE], signal)
     const { rows } = results.pop() as { rows: readonly object[] }
@@ -91,11 +94,13 @@ export class RequestBatches {
   /** The table has been made by this pool. */
   noteMade(): void {
     this.#hasKeyTable = true
+    this.#restsUntil = undefined
     this.#keeper.forget()
   }
 
   /** It may have been made by a migration since this pool has looked. */
   lookAgain(): void {
+    this.#restsUntil = undefined
     if (this.#hasKeyTable === false) this.#hasKeyTable = undefined
   }
 
@@ -105,6 +110,10 @@ export class RequestBatches {
       .map((each) => (typeof each === 'object' && each !== null ? this.#unknowns.get(each) : undefined))
       .find((found) => found !== undefined)
     return lost && this.#ask(lost).then(({ state }) => (state === 'done' ? 'executed' : 'not-executed'))
+  }
+
+  get #isResting(): boolean {
+    return this.#restsUntil !== undefined && this.#requests.clock.mono() < this.#restsUntil
   }
 
   #plain(statements: readonly FlightStatement[], signal: AbortSignal | undefined): Promise<unknown[]> {
@@ -150,7 +159,7 @@ export class RequestBatches {
         if (isAboutTable(failure)) {
           // Whatever the server has against the row of its key is nothing that the batch has to do with.
           if (forgets && codeOf(failure) === NO_RIGHT) this.#keeper.noteMayNotForget()
-          else this.#hasKeyTable = false
+          else if (tellsNothing(failure)) this.#restsUntil = clock.mono() + OWN_KEYS_REST_MILLIS
           return this.#plain(statements, signal)
         }
         const refused = refusals.length > 0 ? [] : sent.map((each, at) => refusalOf(each, statements[at], failure))
@@ -198,8 +207,8 @@ function withTag(result: unknown, tag: string | undefined): unknown {
   return tag === undefined ? result : Object.assign(result as object, { command: tag.split(' ')[0] })
 }
 
-/** A request's answer does not say which of its statements has failed. */
+/** A request's answer does not say which of its statements has failed; an error that a lock was not to be had, not even which table it was of. */
 function isAboutTable(error: Error): boolean {
   const { table, message } = error as { readonly table?: string; readonly message: string }
-  return table === KEY_TABLE || message.includes(KEY_TABLE) || codeOf(error) === READ_ONLY
+  return table === KEY_TABLE || message.includes(KEY_TABLE) || [READ_ONLY, NO_LOCK].includes(codeOf(error) ?? '')
 }

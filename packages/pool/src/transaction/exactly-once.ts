@@ -3,7 +3,7 @@
 import { causesOf, OptionError, type Outcome } from '@thaw/core'
 import { lossOf } from '../connection/lost-statement.ts'
 import { hasKey } from '../connection/once-refused.ts'
-import type { Memory } from '../connection/pool-context.ts'
+import { type Memory, noteKeyTable } from '../connection/pool-context.ts'
 import { asFirstSent, rememberSent } from '../statement/as-first-sent.ts'
 import { batchOnWire } from './batch.ts'
 import type { FlightStatement } from './flight.ts'
@@ -158,7 +158,7 @@ export class ExactlyOnce {
     try {
       await client.query(IDEMPOTENCY_SQL)
       this.#host.keeper.forget()
-      this.#host.memory.hasKeyTable = true
+      noteKeyTable(this.#host.memory)
     } catch (error) {
       failure = error as Error
       throw error

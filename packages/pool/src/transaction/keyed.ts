@@ -7,6 +7,7 @@ import { backoffMillis, codeOf, currentInvocation, earn, fingerprintOf, judgeKey
 import { emitOutcome, emitRetried } from '../checkout/emit.ts'
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
+import { noteKeyTable } from '../connection/pool-context.ts'
 import { hasSessionState } from '../connection/session-state.ts'
 import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
@@ -41,7 +42,7 @@ export interface KeyedCall {
   readonly statements: readonly FlightStatement[]
   readonly signal: AbortSignal | undefined
   /** What to do instead where the server refuses the row of the key. Undefined: it is an error. */
-  readonly withoutKey?: () => Promise<unknown[]>
+  readonly withoutKey?: (refused: Error) => Promise<unknown[]>
 }
 
 /** A key whose write was lost, for `pool.outcome()`. */
@@ -112,7 +113,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
       if (metStandby) host.roles.forget()
       memory.budget = earn(memory.budget)
       // Made by a migration, perhaps, since this pool has looked.
-      if (!call.withoutKey) memory.hasKeyTable = true
+      if (!call.withoutKey) noteKeyTable(memory)
       if (refusal) host.keeper.noteRefused(refusal)
       return landing.results.slice(1, 1 + call.statements.length)
     }
@@ -134,7 +135,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
       trouble === 'taken' ||
       (trouble === 'expired' && look?.state === 'done') ||
       (failedAt === 0 && codeOf(error) === NOT_TAKEN && generation !== undefined)
-    if (failedAt === 0 && !loss && !isTaken && call.withoutKey && !mayAgain) return call.withoutKey()
+    if (failedAt === 0 && !loss && !isTaken && call.withoutKey && !mayAgain) return call.withoutKey(error)
     if (isTaken && !look && wasHidden) throw keyError('hidden', call.key, error)
     // Its row may have been deleted since.
     wasHidden = isTaken && !look

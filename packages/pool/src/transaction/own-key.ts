@@ -4,11 +4,15 @@
  */
 
 import type { Clock } from '@thaw/core'
+import { tellsNothing } from './backend.ts'
 import { batchOnWire } from './batch.ts'
 import type { FlightStatement } from './flight.ts'
 import { textOf } from './flight.ts'
 import { runKeyed } from './keyed.ts'
 import type { TransactionHost } from './transaction.ts'
+
+/** How long batches go without, once the table has refused a row for a reason that will not pass by itself. It may: a migration makes it anew, a right is given. One batch in so long pays for trying. */
+export const OWN_KEYS_REST_MILLIS = 60_000
 
 /** A UUIDv7 (RFC 9562): the time in milliseconds, and 74 bits of chance. */
 export function keyNow(clock: Clock): string {
@@ -24,11 +28,14 @@ export async function batchUnderOwnKey(
   signal: AbortSignal | undefined,
 ): Promise<unknown[]> {
   const plain = () => batchOnWire(host, statements, signal)
-  if (!host.memory.hasKeyTable || statements.every(({ config }) => host.classify(textOf(config) ?? '').kind === 'read')) return plain()
+  const { memory, clock } = host
+  const isResting = memory.ownKeysRestUntil !== undefined && clock.mono() < memory.ownKeysRestUntil
+  if (!memory.hasKeyTable || isResting || statements.every(({ config }) => host.classify(textOf(config) ?? '').kind === 'read'))
+    return plain()
   // Whatever the server has against its row (no right to write it, a standby, another clock) is nothing that the batch has to do with.
-  const withoutKey = () => {
-    host.memory.hasKeyTable = false
+  const withoutKey = (error: Error) => {
+    if (tellsNothing(error)) memory.ownKeysRestUntil = clock.mono() + OWN_KEYS_REST_MILLIS
     return plain()
   }
-  return runKeyed(host, { key: keyNow(host.clock), statements, signal, withoutKey })
+  return runKeyed(host, { key: keyNow(clock), statements, signal, withoutKey })
 }
