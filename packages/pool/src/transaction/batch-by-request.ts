@@ -16,8 +16,8 @@ import {
   spend,
 } from '@thaw/core'
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
+import { asGiven } from './as-given.ts'
 import { RAW, tellsNothing } from './backend.ts'
-import { asGiven } from './exactly-once.ts'
 import { type FlightStatement, textOf } from './flight.ts'
 import { bareResult, Keeper, type KeptRows, keptRowsOf, type Refusal, refusalOf } from './kept-result.ts'
 import { FORGET, KEY_TABLE, keyTrouble, NOT_TAKEN } from './key-table.ts'

@@ -4,9 +4,8 @@ import { causesOf, OptionError, type Outcome } from '@thaw/core'
 import { lossOf } from '../connection/lost-statement.ts'
 import { hasKey } from '../connection/once-refused.ts'
 import { type Memory, noteKeyTable } from '../connection/pool-context.ts'
-import { asFirstSent, rememberSent } from '../statement/as-first-sent.ts'
+import { asGiven } from './as-given.ts'
 import { batchOnWire } from './batch.ts'
-import type { FlightStatement } from './flight.ts'
 import { KEPT, type KeptRows, repeatResults } from './kept-result.ts'
 import { IDEMPOTENCY_SQL } from './key-table.ts'
 import { askKey, type LostKey, notReplicated, outcomeOf, runKeyed } from './keyed.ts'
@@ -181,12 +180,6 @@ function outcomeTold(error: unknown): Exclude<Outcome, 'unknown'> {
     message:
       'pool.outcome() was given an error that says nothing of a lost connection. An answer of the server (error.severity) means that its statement was not executed; any other error is your own.',
   })
-}
-
-/** What its caller does to it afterwards must not be sent the second time, nor be stored under the fingerprint of the first. */
-export function asGiven(config: unknown, values: unknown): FlightStatement {
-  const given = asFirstSent(rememberSent(config, values))
-  return given ? { config: given.text, values: given.values } : { config, values }
 }
 
 /** The statement, without what is ours. As node-postgres copies it: text may come from a prototype, or from a getter. */
