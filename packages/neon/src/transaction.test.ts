@@ -77,6 +77,35 @@ test('a batch over HTTP is one request and one transaction', async () => {
   await expect(pool.batch([{ text: INSERT, values: ['half'], once: true } as never])).rejects.toMatchObject({ kind: 'option' })
 })
 
+test.each([
+  ['LISTEN', ['LISTEN news']],
+  ['COPY', ['COPY ledger TO STDOUT']],
+  ['DO', ['DO $$ BEGIN END $$']],
+  ['VACUUM', ['SELECT 1', 'VACUUM ledger']],
+  [
+    'two texts under one name',
+    [
+      { name: 'n', text: 'SELECT 1' },
+      { name: 'n', text: 'SELECT 2' },
+    ],
+  ],
+  ['values that are no array', [{ text: INSERT, values: { a: 1 } }]],
+  ['several statements in one text', [`${INSERT.replace('$1', "'x'")}; SELECT 1`]],
+])('a batch over HTTP is refused what one over WebSocket is: %s', async (_name, statements) => {
+  pool = new Pool({ connectionString: neon.url })
+  const message = (work: Promise<unknown>) =>
+    work.then(
+      () => 'was not refused',
+      ({ kind, message }) => `${kind}: ${message}`,
+    )
+  const overWebSocket = await message(pool.batch(statements as never))
+  stock.neonConfig.poolQueryViaFetch = true
+  const { requests } = neon.counters
+  expect(await message(pool.batch(statements as never))).toBe(overWebSocket)
+  expect(overWebSocket).toMatch(/^option: /)
+  expect(neon.counters.requests).toBe(requests)
+})
+
 test('a batch over HTTP has rows as arrays where they are asked for, also of one of its statements', async () => {
   stock.neonConfig.poolQueryViaFetch = true
   pool = new Pool({ connectionString: neon.url })

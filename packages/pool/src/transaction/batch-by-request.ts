@@ -35,7 +35,7 @@ import {
 import { notStored, unknownKey } from './keyed-errors.ts'
 import { keyNow, OWN_KEYS_REST_MILLIS } from './own-key.ts'
 import { CONFIRM } from './replication.ts'
-import type { BatchOptions } from './rules.ts'
+import { type BatchOptions, checkBatch } from './rules.ts'
 import { pause } from './settle.ts'
 
 /** How requests are sent. */
@@ -79,7 +79,10 @@ export class RequestBatches {
     this.#requests = requests
   }
 
-  async send(given: readonly unknown[], { once, signal }: BatchOptions): Promise<unknown[]> {
+  /** @throws {OptionError} as any batch of a pool, before anything is sent. */
+  async send(given: readonly unknown[], options: BatchOptions): Promise<unknown[]> {
+    checkBatch(given, options, this.#classify)
+    const { once, signal } = options
     const statements = given.map((config) => asGiven(config, undefined))
     const isRead = () => statements.every(({ config }) => this.#classify(textOf(config) ?? '').kind === 'read')
     if (once === false || this.#hasKeyTable === false || this.#isResting || isRead()) return this.#plain(statements, signal)
