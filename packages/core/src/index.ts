@@ -121,6 +121,7 @@ export {
   type OutcomeReason,
   type OutcomeVerdict,
 } from './outcome.ts'
+export { outlineOf } from './outline.ts'
 export { createPaces, type Pace, type Paces } from './pace.ts'
 export { numberPlaceholders } from './placeholders.ts'
 export { type Environment, environment, type Platform, type PlatformDefaults, platformDefaults } from './platform.ts'

@@ -152,12 +152,21 @@ test.each<[text: string, ends: boolean]>([
   expect(classifyStatement(text)).toEqual({ kind: 'transaction', plainWrite: false, mayCommit, sessionState: false })
 })
 
-test.each(['call p()', 'do $$ $$', 'vacuum', 'reindex table concurrently t', 'drop index concurrently i', 'cluster t'])(
-  '%s may commit before its end',
-  (text) => {
-    expect(classifyStatement(text)).toEqual({ kind: 'write', plainWrite: false, mayCommit: true, sessionState: false })
-  },
-)
+test.each([
+  'call p()',
+  'do $$ $$',
+  'vacuum',
+  'reindex table concurrently t',
+  'drop index concurrently i',
+  'cluster t',
+  'create/**/database a',
+  'drop tablespace a',
+  'alter system reset all',
+  'alter database a set tablespace b',
+  'create subscription a connection b publication c',
+])('%s may commit before its end', (text) => {
+  expect(classifyStatement(text)).toEqual({ kind: 'write', plainWrite: false, mayCommit: true, sessionState: false })
+})
 
 const CHANGE_THE_SESSION = [
   'set a = 1',

@@ -21,7 +21,7 @@ export interface Statement {
   readonly plainWrite: boolean
   /**
    * May it commit a transaction, or commit before its own end: COMMIT, END, PREPARE TRANSACTION, ROLLBACK PREPARED, CALL, DO, VACUUM,
-   * CONCURRENTLY, several statements, anything not understood. Not ROLLBACK: with or without it, nothing remains.
+   * CREATE DATABASE, ALTER SYSTEM, CONCURRENTLY, several statements, anything not understood. Not ROLLBACK: with or without it, nothing remains.
    */
   readonly mayCommit: boolean
   /**
@@ -38,7 +38,10 @@ const PLAIN_WRITE = startsWith('insert|update|delete|merge|with .*\\)(?:insert|u
 const OTHER_WRITE = startsWith(
   'alter|analy[sz]e|close|comment|copy|create|declare|drop|execute|fetch|grant|import|lock|move|notify|reassign|refresh|revoke|security|truncate',
 )
-const MAY_COMMIT = startsWith('call|checkpoint|cluster|do|reindex|vacuum')
+/** What `PreventInTransactionBlock` of PostgreSQL's source is about, and what runs commands of its own. */
+const MAY_COMMIT = startsWith(
+  'call|checkpoint|cluster|do|reindex|vacuum|alter system|(?:create|drop) (?:database|tablespace|subscription)|alter subscription|alter database .*set tablespace',
+)
 const CONTROL = startsWith('abort|begin|release|rollback|savepoint|set (?:local|transaction|constraints)|start')
 const CONTROL_STORES = startsWith('commit|end|prepare transaction|rollback prepared')
 const SESSION_COMMANDS = 'deallocate|discard|listen|load|prepare|reset|set|unlisten'

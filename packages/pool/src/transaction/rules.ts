@@ -1,6 +1,6 @@
 /** What may be sent where: checked before anything is. */
 
-import { checkOptions, OptionError, type OptionRules, type StatementCache } from '@thaw/core'
+import { checkOptions, OptionError, type OptionRules, outlineOf, type StatementCache } from '@thaw/core'
 import { hasKey } from '../connection/once-refused.ts'
 import { isSubmittable } from '../driver/peer.ts'
 
@@ -164,9 +164,10 @@ export function checkKey(key: unknown): string {
   })
 }
 
-/** What cannot be one statement of a transaction of ours, behind comments of either kind. */
+/** What cannot be one statement of a transaction of ours. */
 const NOT_IN_A_TRANSACTION =
-  /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*(copy|listen|unlisten|vacuum|cluster|checkpoint|call|do|prepare|deallocate|discard|load|create\s+database|drop\s+database)\b/is
+  /^\s*(copy|listen|unlisten|vacuum|cluster|checkpoint|call|do|prepare|deallocate|discard|load|create\s+database|drop\s+database)\b/i
+const COMMENT = /^\s*(?:--|\/\*)/
 
 /** SET LOCAL, SET CONSTRAINTS, SET TRANSACTION. */
 const SETS = /^\s*set\b/i
@@ -184,7 +185,7 @@ export function checkSingle(statement: unknown, what: string, option: string, cl
   const text = typeof statement === 'string' ? statement : (statement as { text?: unknown; name?: unknown } | null)?.text
   if (typeof text !== 'string') return refuse('has no text', 'Write { text, values }.')
   const alone = option === 'statements' ? 'Send it by pool.query(), by itself.' : 'Send it by pool.query(), without that option.'
-  const first = NOT_IN_A_TRANSACTION.exec(text)?.[1]
+  const first = NOT_IN_A_TRANSACTION.exec(COMMENT.test(text) ? (outlineOf(text) ?? '') : text)?.[1]
   if (first)
     refuse(
       `is ${first.toUpperCase().replace(/\s+/g, ' ')}, which cannot be ${option === 'statements' ? 'part of a batch' : 'applied exactly once'}`,
