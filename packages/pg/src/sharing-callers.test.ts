@@ -104,6 +104,8 @@ test('a setting that the server reloads in between: its ParameterStatus is no ro
   try {
     await server.query("alter system set timezone = 'Asia/Tokyo'")
     await server.query('select pg_reload_conf()')
+    // The postmaster tells its backends one by one.
+    await expect.poll(async () => (await server.query('show timezone')).rows, PATIENCE).toMatchObject([{ TimeZone: 'Asia/Tokyo' }])
     expect(heard).not.toContain('Asia/Tokyo')
     await unlock()
     expect((await answers).map(({ rows }) => rows[0].n)).toEqual([3, 1, 2, 3, 4, 5, 6, 7, 'Asia/Tokyo'])

@@ -216,7 +216,8 @@ export class Sharing implements LedgerHost {
     const dialling = this.#host.dialer.outstanding
     const now = this.clock.mono()
     const lane = this.#lane(read, Math.max(0, before - dialling), now)
-    if (!lane) return undefined
+    // It may not wait longer than for a connection of its own.
+    if (!lane || lane.aheadMillis >= (Number(pool.options.connectionTimeoutMillis) || Number.POSITIVE_INFINITY)) return undefined
     const hasRoom = pool._clients.length < pool.options.max
     const choice = choosePlace({
       aheadMillis: lane.aheadMillis,

@@ -9,7 +9,16 @@
 import { type Clock, type Deadline, startDeadline } from '@thaw/core'
 import type { QueryResult } from 'pg'
 import { nextTick, throwLater } from '../driver/next-tick.ts'
-import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, type Release, setActiveQuery, setReady } from '../driver/peer.ts'
+import {
+  activeQueryOf,
+  becomeReady,
+  type PeerClient,
+  type PeerQuery,
+  queuedQueriesOf,
+  type Release,
+  setActiveQuery,
+  setReady,
+} from '../driver/peer.ts'
 import { isAsJudged } from './as-judged.ts'
 import type { Bounds } from './interruption.ts'
 import { sendTogether } from './sent-together.ts'
@@ -168,8 +177,8 @@ export class Ledger implements SharedConnection {
     if (this.#vitals.ledger !== this) return
     if (!isBroken(client)) this.#sendAhead()
     if (this.#entries.length > 0) return
-    // Each was refused, or withdrawn, before it was sent.
-    setReady(client, true)
+    // Each was refused, or withdrawn, before it was sent. What else has reached the client goes out.
+    becomeReady(client)
     this.#leave()
   }
 
@@ -201,12 +210,22 @@ export class Ledger implements SharedConnection {
 
   withdraw(query: PeerQuery): boolean {
     const index = this.#entries.findIndex((entry) => entry.query === query && entry.state === 'waiting')
-    for (const entry of index === -1 ? [] : this.#entries.splice(index, 1)) this.#leaves(entry)
+    for (const entry of index === -1 ? [] : this.#entries.splice(index, 1)) {
+      entry.state = 'plain'
+      this.#leaves(entry)
+    }
     return index !== -1
   }
 
   isBehind(query: PeerQuery): boolean {
-    return this.#entries.some((entry) => entry.query === query && entry.state === 'ahead') && activeQueryOf(this.client) !== query
+    const isSent = ({ state }: Expected) => state === 'ahead' || state === 'writing'
+    return this.#entries.some((entry) => entry.query === query && isSent(entry)) && activeQueryOf(this.client) !== query
+  }
+
+  abandon(query: PeerQuery): boolean {
+    const isBehind = this.isBehind(query)
+    if (isBehind) this.close()
+    return isBehind
   }
 
   tell(query: PeerQuery): boolean {

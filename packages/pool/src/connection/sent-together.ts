@@ -28,12 +28,16 @@ export function sendTogether(
   writes.during(connection, () => {
     for (const expected of waiting) {
       const { query, runKey, workMillis } = expected
+      // Code of the user's runs while others are written: its caller may have withdrawn it.
+      if (expected.state !== 'waiting') continue
       // The time of one that is bounded must not run while the server keeps its answer for the rest of a run.
       const isLike = runKey !== undefined && runKey === last?.runKey && !expected.begin && !last.begin
       const joins = isLike && length < MOST_IN_A_RUN && millis + workMillis <= MOST_MILLIS_IN_A_RUN
       writes.begin(joins)
+      expected.state = 'writing'
       const failure = submitOf(query, connection)
       if (failure && !writes.hasBegun) {
+        expected.state = 'waiting'
         refuse(expected, failure)
         continue
       }

@@ -24,8 +24,8 @@ export interface Expected {
   /** Its caller was told, or will be when this tick has ended. */
   readonly isEnded: boolean
   query: PeerQuery | undefined
-  /** `ahead`: it was sent before the one in front of it was answered. `waiting`: until this tick has ended. */
-  state: 'plain' | 'waiting' | 'ahead'
+  /** `ahead`: it was sent before the one in front of it was answered. `waiting`: until this tick has ended, in which it is `writing` for a moment. */
+  state: 'plain' | 'waiting' | 'writing' | 'ahead'
   /** Its own time begins to run once it is at the head. */
   begin: (() => void) | undefined
   /** The one at the head takes too long: it had better be sent elsewhere as well. */
@@ -80,6 +80,8 @@ export interface SharedConnection {
   tell(query: PeerQuery): boolean
   /** Is it behind others, on its way? Then it cannot be stopped without them. */
   isBehind(query: PeerQuery): boolean
+  /** The same. If it is, its caller no longer waits for it, and none goes out behind what the server works on in vain. */
+  abandon(query: PeerQuery): boolean
   /** The connection is gone: what was sent and waits behind the head, which is pg's, and what was not sent. */
   takeAll(): {
     readonly sent: readonly PeerQuery[]

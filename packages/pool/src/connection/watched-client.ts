@@ -235,7 +235,7 @@ function extend(Base: ClientClass): ClientClass {
       const isUnsent = index === -1 ? ledger?.withdraw(query) : queuedQueriesOf(this).splice(index, 1)
       if (isUnsent) return this.#fail(query, loseQueued(this.#self, reason))
       if (ledger?.tell(query)) return
-      if (ledger?.isBehind(query)) return this.#fail(query, reason)
+      if (ledger?.abandon(query)) return this.#fail(query, reason)
       whenItsTurn(this.#self, query, host.clock, () => {
         this.#endedBy = reason
         host.requestCancel(this.#self)

@@ -159,6 +159,12 @@ export function setReady(client: object, isReady: boolean): void {
   ;(client as { readyForQuery: boolean }).readyForQuery = isReady
 }
 
+/** The server is ready, and pg sends what has been queued meanwhile. */
+export function becomeReady(client: object): void {
+  setReady(client, true)
+  if (queuedQueriesOf(client).length > 0) (client as PeerClientBase)._pulseQueryQueue()
+}
+
 /** Statements that were not sent yet. pg's own list. */
 export function queuedQueriesOf(client: object): PeerQuery[] {
   const statements = client as Statements

@@ -115,7 +115,7 @@ class SharedRead implements Expected {
     if (this.#patience || this.#isTold || this.isEnded || limitMillis === Number.POSITIVE_INFINITY) return
     const isOver = () => {
       // Once it is at the head the server works on it: it has what it waited for.
-      if (this.#isTold || !this.query || !this.#ledger.isBehind(this.query) || this.#race === 'taken') return
+      if (this.#isTold || !this.query || this.#race === 'taken' || !this.#ledger.abandon(this.query)) return
       const waitedMillis = clock.mono() - this.sentAt
       if (this.#mayTell()) resume(this.#call, () => this.#call.done(this.#host.waiting.timeUp(waitedMillis)))
     }
@@ -146,7 +146,7 @@ class SharedRead implements Expected {
     if (this.isEnded) return
     this.isEnded = true
     // While others are being written: a callback that throws would be taken for a statement that could not be sent.
-    if (this.#isSending || this.state === 'waiting') nextTick(() => this.#end(error, result))
+    if (this.#isSending || this.state === 'waiting' || this.state === 'writing') nextTick(() => this.#end(error, result))
     else this.#end(error, result)
   }
 
