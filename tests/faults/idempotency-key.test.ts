@@ -48,6 +48,14 @@ describe('an idempotency key', () => {
     })
   }
 
+  test.each([[undefined], [null], [[]]])('without values it is the same statement, whether they are left out or %j', async (values) => {
+    const text = "INSERT INTO ledger VALUES ('bare')"
+    const pool = setting.thaw()
+    await pool.query({ text, idempotencyKey: 'bare' })
+    expect(await pool.query({ text, values, idempotencyKey: 'bare' } as never)).toMatchObject({ repeated: true })
+    expect(await setting.rows('bare')).toBe(1)
+  })
+
   test('a tombstone keeps what comes late from being stored', async () => {
     const pool = setting.thaw({ query_timeout: 500 })
     await setting.server.query("INSERT INTO thaw_idempotency (key, fingerprint, state) VALUES ('late', 'x', 'void')")

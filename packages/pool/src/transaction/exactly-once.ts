@@ -80,7 +80,7 @@ export class ExactlyOnce {
       if (kept) return repeatResults(this.#host, configs, kept, signal)
       if (typeof idempotencyKey === 'string') return runKeyed(this.#host, { key: idempotencyKey, statements: configs, signal })
       if (once) return runTransaction(this.#host, (_client, attempt) => attempt.runAll(configs), { signal })
-      return once === undefined ? batchUnderOwnKey(this.#host, configs, signal) : batchOnWire(this.#host, configs, signal)
+      return once === false ? batchOnWire(this.#host, configs, signal) : batchUnderOwnKey(this.#host, configs, signal)
     })
   }
 

@@ -72,11 +72,11 @@ export const QUESTION_MILLIS = 3_000
 /** One write in so many deletes what has expired. */
 export const FORGET_SHARE: number = 1 / 100
 
-/** The statement, and whatever it is given. */
+/** The statement, and whatever it is given. An empty list is sent like none. */
 export function fingerprintOfCall(statements: readonly FlightStatement[]): string {
-  return fingerprintOf(
-    statements.flatMap(({ config, values }) => [textOf(config), values ?? (config as { values?: unknown } | null)?.values]),
-  )
+  const given = ({ config, values }: FlightStatement) => values ?? (config as { values?: unknown } | null)?.values
+  const isEmpty = (values: unknown) => Array.isArray(values) && values.length === 0
+  return fingerprintOf(statements.flatMap((each) => [textOf(each.config), isEmpty(given(each)) ? undefined : given(each)]))
 }
 
 /** The results; those of the first time, where it had been stored before, and its answer went to another caller, or was lost. */
