@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { mayEndTransaction } from './by-hand.ts'
 import { hingesOnDirectness, judgeLoss, type LossEvidence } from './outcome.ts'
 import { classifyStatement } from './statement.ts'
 
@@ -8,6 +9,7 @@ function evidence(text = 'INSERT INTO t VALUES ($1)', more: Partial<LossEvidence
     statement: classifyStatement(text),
     isUnsent: false,
     status: 'I',
+    mayEnd: mayEndTransaction(text),
     isExtended: true,
     fatalSqlstate: undefined,
     isFirstWord: false,
@@ -58,6 +60,14 @@ describe('inside a transaction', () => {
     ["PREPARE TRANSACTION 'a'", 'T', 'unknown', 'commit-in-flight'],
     ['SELECT 1; COMMIT', 'T', 'unknown', 'write-in-flight'],
     ['what is this', 'T', 'unknown', 'write-in-flight'],
+    ['ROLLBACK; INSERT INTO t VALUES (1)', 'T', 'unknown', 'write-in-flight'],
+    ['INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)', 'T', 'not-executed', 'transaction-rolled-back'],
+    ['ROLLBACK TO a; INSERT INTO t VALUES (2)', 'T', 'not-executed', 'transaction-rolled-back'],
+    ['DO $$ BEGIN COMMIT; END $$', 'T', 'not-executed', 'transaction-rolled-back'],
+    ['CALL p()', 'T', 'not-executed', 'transaction-rolled-back'],
+    ["INSERT INTO t VALUES ('C:\\')", 'T', 'not-executed', 'transaction-rolled-back'],
+    ["INSERT INTO t VALUES ('C:\\'); COMMIT", 'T', 'unknown', 'write-in-flight'],
+    ['INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)', 'E', 'not-executed', 'transaction-failed'],
     ['COMMIT', 'E', 'not-executed', 'transaction-failed'],
     ['ROLLBACK; INSERT INTO t VALUES (1)', 'E', 'unknown', 'write-in-flight'],
   ])('%s (%s)', (text, status, outcome, reason) => {

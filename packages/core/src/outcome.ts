@@ -26,6 +26,8 @@ export interface LossEvidence {
    * Undefined: not known.
    */
   readonly status: 'I' | 'T' | 'E' | undefined
+  /** Its text may end a transaction that was begun before it: see `mayEndTransaction`. */
+  readonly mayEnd: boolean
   /** Sent by the extended protocol (Parse, Bind, Execute, Sync), not as a simple query. */
   readonly isExtended: boolean
   /** The SQLSTATE with which the server ended the session. Undefined: the connection was lost without one. */
@@ -77,10 +79,10 @@ export function judgeLoss(evidence: LossEvidence): OutcomeVerdict {
   // It ends one transaction. What the statement had committed before (a procedure, several statements) stays.
   if (fatalSqlstate === TRANSACTION_TIMEOUT && !statement.mayCommit) return { outcome: 'not-executed', reason: 'transaction-timeout' }
   // COMMIT in a failed transaction rolls back.
-  if (status === 'E' && statement.kind !== 'unknown') return { outcome: 'not-executed', reason: 'transaction-failed' }
+  if (status === 'E' && (statement.kind !== 'unknown' || !evidence.mayEnd)) return { outcome: 'not-executed', reason: 'transaction-failed' }
   if (statement.mayCommit && statement.kind === 'transaction') return { outcome: 'unknown', reason: 'commit-in-flight' }
-  // A server that loses its client rolls back what is open.
-  if (status === 'T' && !statement.mayCommit) return { outcome: 'not-executed', reason: 'transaction-rolled-back' }
+  // A server that loses its client rolls back what is open. What may commit by itself may not inside of a transaction.
+  if (status === 'T' && !(statement.mayCommit && evidence.mayEnd)) return { outcome: 'not-executed', reason: 'transaction-rolled-back' }
   if (statement.kind === 'transaction') return { outcome: 'not-executed', reason: 'nothing-durable' }
   if (TERMINATED.has(fatalSqlstate) && evidence.isFirstWord && evidence.isDirect && showsItsStart(evidence)) {
     return { outcome: 'not-executed', reason: 'ended-before-start' }

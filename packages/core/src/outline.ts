@@ -42,16 +42,16 @@ interface Piece {
  * - spaces are single, and there are none beside dots, colons and round parentheses.
  *
  * `undefined` if PostgreSQL could read the text differently than we do: something has no end, or ends in two ways depending on
- * `standard_conforming_strings`.
+ * `standard_conforming_strings`. `hasStandardStrings`: the server has said that this is on.
  */
-export function outlineOf(text: string): string | undefined {
+export function outlineOf(text: string, hasStandardStrings: boolean = false): string | undefined {
   // The protocol ends a text at its first NUL.
   if (text.includes('\0')) return undefined
   const mayBeStrange = STRANGE_MARK.test(text)
   let outline = ''
   let from = 0
   for (OPENING.lastIndex = 0; OPENING.test(text); OPENING.lastIndex = from) {
-    const piece = pieceAt(text, OPENING.lastIndex)
+    const piece = pieceAt(text, OPENING.lastIndex, hasStandardStrings)
     const between = text.slice(from, piece.at)
     if (piece.end < 0 || (mayBeStrange && STRANGE_MARK.test(between))) return undefined
     outline += between + piece.left
@@ -70,7 +70,7 @@ export function outlineOf(text: string): string | undefined {
 }
 
 /** What begins with the mark before `begin`. */
-export function pieceAt(text: string, begin: number): Piece {
+export function pieceAt(text: string, begin: number, hasStandardStrings: boolean = false): Piece {
   const mark = text.charAt(begin - 1)
   if (mark === '-') return { at: begin - 2, end: endOfLine(text, begin), left: ' ' }
   if (mark === '*') return { at: begin - 2, end: endOfComment(text, begin), left: ' ' }
@@ -83,7 +83,8 @@ export function pieceAt(text: string, begin: number): Piece {
   const end = endOfQuoted(text, begin, mark, isEscaped)
   const inside = text.slice(begin, end - 1)
   if (mark === '"') return { at: begin - 1, end, left: !prefix && NAME.test(inside) ? `{${inside}}` : '{$}' }
-  return { at: begin - 1 - (prefix?.length ?? 0), end: !prefix && endsInTwoWays(inside) ? -1 : end, left: mark }
+  const isCertain = prefix !== undefined || hasStandardStrings || !endsInTwoWays(inside)
+  return { at: begin - 1 - (prefix?.length ?? 0), end: isCertain ? end : -1, left: mark }
 }
 
 /** Behind the quote that closes. */

@@ -178,6 +178,7 @@ function evidenceOf(statement: HttpStatement<unknown>, cause: Error): LossEviden
     statement: lostStatement(statement),
     isUnsent: false,
     status: 'I',
+    mayEnd: true,
     isExtended: true,
     fatalSqlstate: typeof severity === 'string' ? codeOf(cause) : undefined,
     isFirstWord: false,

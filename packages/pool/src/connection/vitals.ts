@@ -64,6 +64,8 @@ export class Vitals {
   /** When it was last released. */
   idleSince: Reading
   status: TransactionStatus = undefined
+  /** What the server last reported as its `standard_conforming_strings`: whether a backslash in a constant is one. Undefined: nothing. */
+  hasStandardStrings: boolean | undefined = undefined
   /** Changed by `enter` alone. */
   state: ConnectionState = 'connecting'
   /** In use by a `pool.query()`, which learns of a loss first and may send its statement again. */
@@ -185,6 +187,9 @@ export function watch(client: PeerClient, clock: Clock, generation: number, maxA
   const connection = connectionOf(client)
   if (!connection) return vitals
   guardParser(connection, client)
+  connection.on('parameterStatus', ({ parameterName, parameterValue }: { parameterName: string; parameterValue: string }) => {
+    if (parameterName === 'standard_conforming_strings') vitals.hasStandardStrings = parameterValue === 'on'
+  })
   countBytes(connection.stream)
   // Ahead of pg's own listener, which calls the statement's callback, which releases the client and needs to know. A watched client does it
   // in pg's own listener: a second one makes each event cost more.

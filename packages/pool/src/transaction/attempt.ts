@@ -3,17 +3,17 @@
  * write the transaction's id is asked for, until there is one.
  */
 
-import { CommitRolledBackError, controlsTransaction, TransactionUseError } from '@thaw/core'
+import { CommitRolledBackError, mayEndTransaction, TransactionUseError } from '@thaw/core'
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
 import { isBroken } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
-import { isSubmittable, type PeerClient } from '../driver/peer.ts'
+import type { PeerClient } from '../driver/peer.ts'
 import { ASK_WHO, type Backend, backendOf, knownBackend, noteBackend, tellsNothing, vitalsOf } from './backend.ts'
 import { type FlightHost, type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
 import { Line } from './line.ts'
 import { ASK_XID, hasUnseenEffect, TAKE_XID, xidOf } from './own-xid.ts'
-import { afterItsEnd, BY_HAND, ENDED_BY_HAND, FAILED_BEFORE } from './refused-use.ts'
-import { failSubmittable, type Submittable, watchInLine } from './submittable-in-line.ts'
+import { afterItsEnd, BY_HAND, ENDED_BY_HAND, FAILED_BEFORE, isByHand, whenEnded } from './refused-use.ts'
+import { failSubmittable, hasPortal, type Submittable, watchInLine } from './submittable-in-line.ts'
 import { placeOfQuestion, takesNoSnapshot, withoutWho, withWho } from './who-first.ts'
 import { withSignal } from './with-signal.ts'
 
@@ -29,8 +29,6 @@ interface Statement extends FlightStatement {
 
 /** Sent as they are, by themselves: what has a protocol of its own, and texts that may be several statements. */
 const OWN_PROTOCOL = /^\s*(?:\/\*.*?\*\/\s*|--[^\n]*\n\s*)*copy\b/is
-/** A savepoint of the user's own is left alone. */
-const SAVEPOINTS = /^\s*(?:savepoint|release|rollback\s+(?:work\s+|transaction\s+)?to|set)\b/i
 
 export class Attempt {
   readonly client: PeerClient
@@ -53,6 +51,10 @@ export class Attempt {
   /** The first statement that failed: it explains why the transaction did. */
   firstFailure: Error | undefined
   #misuse: Error | undefined
+  /** One of its texts has: it is not run again, since that part may be stored. */
+  endedByHand: Error | undefined
+  /** Set once it has sent what may do that. */
+  #unwatch: (() => void) | undefined
   /** Its function has ended: what still waits to be sent would be sent behind the end of the transaction. */
   #isClosed = false
   #isAbandoned = false
@@ -212,9 +214,11 @@ export class Attempt {
 
   #refuseByHand(text: string): ReturnType<AttemptHost['classify']> {
     const said = this.#host.classify(text)
-    const isByHand =
-      said.kind === 'transaction' ? said.mayCommit || !SAVEPOINTS.test(text) : said.kind === 'unknown' && controlsTransaction(text)
-    if (isByHand) throw this.noteMisuse(new TransactionUseError({ message: BY_HAND }))
+    if (isByHand(this.client, said, text)) throw this.noteMisuse(new TransactionUseError({ message: BY_HAND }))
+    if (said.kind === 'unknown' && mayEndTransaction(text, vitalsOf(this.client)?.hasStandardStrings))
+      this.#unwatch ??= whenEnded(this.client, () => {
+        this.endedByHand ??= new TransactionUseError({ message: ENDED_BY_HAND })
+      })
     return said
   }
 
@@ -359,6 +363,8 @@ export class Attempt {
     if (this.#mayHaveXid && this.#asksXid) await this.#askXid()
     // A timer of its function's may have used the client meanwhile.
     if (this.#misuse) throw this.#misuse
+    if (this.endedByHand) throw this.endedByHand
+    this.#unwatch?.()
     const landing = await fly(this.client, this.#host, [{ config: 'COMMIT' }], { text: 'COMMIT', ends: true })
     if (landing.error) throw landing.error
     if ((landing.results[0] as { command?: string }).command === 'ROLLBACK') throw new CommitRolledBackError(FAILED_BEFORE)
@@ -386,12 +392,9 @@ export class Attempt {
 
   /** Resolves when nothing of it is left. 0: as long as the pool waits for any statement. Throws if that is not certain; the connection must then be closed. */
   async rollback(query_timeout: number): Promise<void> {
+    this.#unwatch?.()
     await this.client.query({ text: 'ROLLBACK', query_timeout } as { text: string })
   }
 }
 
 const WRITE = { kind: 'write', mayCommit: false } as const
-function hasPortal(config: unknown): boolean {
-  const { rows, portal, binary } = (config ?? {}) as { rows?: unknown; portal?: unknown; binary?: unknown }
-  return isSubmittable(config) || Boolean(rows || portal || binary)
-}

@@ -1,6 +1,6 @@
 /** Cursors, streams and other objects of the user's that are queries themselves: pg hands them back at once, so they may be used before they are sent. */
 
-import { cursorOf, type PeerQuery } from '../driver/peer.ts'
+import { cursorOf, isSubmittable, type PeerQuery } from '../driver/peer.ts'
 
 export interface Submittable {
   callback?: unknown
@@ -30,4 +30,10 @@ export function watchInLine(query: object): () => boolean {
     if (!isClosed) cursor.close = close
     return !isClosed
   }
+}
+
+/** It speaks the extended protocol in a way of its own. */
+export function hasPortal(config: unknown): boolean {
+  const { rows, portal, binary } = (config ?? {}) as { rows?: unknown; portal?: unknown; binary?: unknown }
+  return isSubmittable(config) || Boolean(rows || portal || binary)
 }

@@ -205,8 +205,8 @@ async function failed(host: TransactionHost, attempt: Attempt, thrown: unknown):
 
 /** Whatever the reason. */
 async function rollBack(host: TransactionHost, attempt: Attempt, thrown: unknown): Promise<Ended<never>> {
-  const error = thrown as Error
   const { client } = attempt
+  const error = attempt.endedByHand ?? (thrown as Error)
   attempt.abandon()
   const root = causesOf(error).some((each) => codeOf(each) === FAILED_BEFORE) ? attempt.firstFailure : undefined
   if (attempt.isBroken) {
