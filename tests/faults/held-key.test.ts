@@ -38,7 +38,7 @@ test('a question of ours that is given up leaves the server', async () => {
   await pool.end()
 })
 
-test('a database that has no advisory locks, or does not let this role take them, has keys all the same', async () => {
+test('a database that has no advisory locks, or does not let this role take them, has keys and transactions all the same', async () => {
   await using server = await startPostgres()
   await server.query('CREATE TABLE ledger (token text)')
   const owner = new Pool({ connectionString: server.url })
@@ -46,10 +46,29 @@ test('a database that has no advisory locks, or does not let this role take them
   await owner.end()
   await server.query(`REVOKE EXECUTE ON FUNCTION pg_try_advisory_xact_lock_shared(int, int) FROM PUBLIC;
     CREATE ROLE app LOGIN PASSWORD 'app'; GRANT ALL ON ledger, thaw_idempotency TO app`)
-  const pool = new Pool({ connectionString: Object.assign(new URL(server.url), { username: 'app', password: 'app' }).href })
+  const connectionString = Object.assign(new URL(server.url), { username: 'app', password: 'app' }).href
+  const pool = new Pool({ connectionString })
   const write = (it: string) => pool.query({ text: 'INSERT INTO ledger VALUES ($1)', values: [it], idempotencyKey: it })
   await write('first')
   await write('second')
   expect((await server.query('SELECT FROM ledger')).rowCount).toBe(2)
   await pool.end()
+  // Each is the first of its pool.
+  await using proxy = await startFaultProxy(server)
+  const calls: ((pool: Pool) => Promise<unknown>)[] = [
+    (fresh) => fresh.transaction((client) => client.query("INSERT INTO ledger VALUES ('more')")),
+    (fresh) => fresh.transaction((client) => client.query("SELECT 1; INSERT INTO ledger VALUES ('more')")),
+    (fresh) => fresh.query({ text: "INSERT INTO ledger VALUES ('more')", once: true }),
+    (fresh) => fresh.batch(["INSERT INTO ledger VALUES ('more')"]),
+  ]
+  for (const call of calls) {
+    const fresh = new Pool({ connectionString: proxy.urlFor(connectionString) })
+    await call(fresh)
+    // It is still asked for the ids of transactions.
+    const lost = proxy.loseNextAnswer({ containing: 'COMMIT' })
+    await fresh.transaction((client) => client.query("INSERT INTO ledger VALUES ('more')"))
+    await lost.struck
+    await fresh.end()
+  }
+  expect((await server.query("SELECT FROM ledger WHERE token = 'more'")).rowCount).toBe(2 * calls.length)
 })

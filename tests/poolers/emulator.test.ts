@@ -5,6 +5,7 @@
 import { type PostgresServer, startPooler, startPostgres } from '@thaw/testkit'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { HALF_PROMISES } from './half-promises.ts'
+import { LEFT_PROMISES } from './left-promises.ts'
 import { ONCE_PROMISES } from './once-promises.ts'
 import { PROMISES } from './promises.ts'
 
@@ -21,7 +22,7 @@ test.each(Object.entries({ ...PROMISES, ...ONCE_PROMISES }))('%s', async (_name,
   expect(pooler.bytesDropped).toBe(0)
 })
 
-test.each(Object.entries(HALF_PROMISES))('%s', async (_name, keep) => {
+test.each(Object.entries({ ...HALF_PROMISES, ...LEFT_PROMISES }))('%s', async (_name, keep) => {
   await using pooler = await startPooler(server, { sessions: 4 })
   await keep(pooler, server)
 })

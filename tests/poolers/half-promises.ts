@@ -1,5 +1,5 @@
 /**
- * What becomes of a write under a key of which the pooler has got only a half. Its session at the server holds the row of the key, and waits for the rest, which never comes. With plain `pg`
+ * What becomes of a write of which the pooler has got only a half. Its session at the server holds the row of the key, or its own, and waits for the rest, which never comes. With plain `pg`
  * that lasts until the pooler notices, and the same insert by another client waits as long.
  */
 
@@ -16,9 +16,12 @@ const WRITES: Readonly<Record<string, (pool: Pool, token: string) => Promise<unk
   'a key': (pool, token) => pool.query({ ...insert(token), idempotencyKey: token }),
   'a batch with a key': (pool, token) => pool.batch([insert(token)], { idempotencyKey: token }),
   'a batch, where the table of keys is there': (pool, token) => pool.batch([insert(token)]),
+  'a transaction': (pool, token) => pool.transaction((client) => client.query(insert(token))),
+  once: (pool, token) => pool.query({ ...insert(token), once: true }),
 }
 /** A half that arrives when the key is stored runs into it: its session waits for the rest, but holds nothing. */
-const LEFT = "select from pg_locks where relation = 'thaw_idempotency'::regclass and mode = 'RowExclusiveLock'"
+const LEFT =
+  "select from pg_locks where relation = 'thaw_idempotency'::regclass and mode = 'RowExclusiveLock' union all select from pg_locks where locktype = 'advisory'"
 
 async function isStoredOnce(pooler: AnyPooler, server: PostgresServer, name: string): Promise<void> {
   await using relay = await startHalfFlight(pooler)
@@ -44,6 +47,22 @@ async function isStoredOnce(pooler: AnyPooler, server: PostgresServer, name: str
 
 /** Each by its name. The pooler needs a session more than those that are stuck. */
 export const HALF_PROMISES: Readonly<Record<string, Kept>> = {
+  async 'a half batch without a key is unknown, and leaves no session with its locks'(pooler, server) {
+    await server.query('create table half_ledger (token text)')
+    await using relay = await startHalfFlight(pooler)
+    const connectionString = Object.assign(new URL(server.url), { hostname: relay.host, port: String(relay.port) }).href
+    const pool = new Pool({ connectionString, max: 2 })
+    try {
+      const struck = relay.loseFrom('select 77')
+      await assert.rejects(pool.batch([insert('half'), 'select 77']), { name: 'OutcomeUnknownError' })
+      await struck
+      const left = "select from pg_locks where relation = 'half_ledger'::regclass"
+      await until('no session holds its locks', async () => (await server.query(left)).rowCount === 0)
+    } finally {
+      await pool.end({ timeoutMillis: 1000 })
+    }
+    await server.query('drop table half_ledger')
+  },
   async 'a half flight under a key is fenced, and stored once'(pooler, server) {
     await server.query('create table half_ledger (token text)')
     const pool = new Pool({ connectionString: pooler.urlFor(server.url) })

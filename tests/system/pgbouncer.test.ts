@@ -3,6 +3,7 @@
 import { type PgBouncer, type PostgresServer, startPgBouncer, startPostgres } from '@thaw/testkit'
 import { afterAll, beforeAll, describe, test } from 'vitest'
 import { HALF_PROMISES } from '../poolers/half-promises.ts'
+import { LEFT_PROMISES } from '../poolers/left-promises.ts'
 import { ONCE_PROMISES } from '../poolers/once-promises.ts'
 import { PROMISES } from '../poolers/promises.ts'
 import { SILENCE_PROMISES } from '../poolers/silence-promises.ts'
@@ -26,7 +27,7 @@ describe.each(['transaction', 'session'] as const)('in %s mode', (mode) => {
 })
 
 describe.each(['transaction', 'session'] as const)('in %s mode, with a session for each', (mode) => {
-  test.each(Object.entries({ ...SILENCE_PROMISES, ...HALF_PROMISES }))('%s', async (_name, keep) => {
+  test.each(Object.entries({ ...SILENCE_PROMISES, ...HALF_PROMISES, ...LEFT_PROMISES }))('%s', async (_name, keep) => {
     await using pooler = await startPgBouncer(server, { mode, sessions: 70 })
     await keep(pooler, server)
   })

@@ -3,17 +3,20 @@
  * write the transaction's id is asked for, until there is one.
  */
 
-import { CommitRolledBackError, mayEndTransaction, TransactionUseError } from '@thaw/core'
+import { CommitRolledBackError, TransactionUseError } from '@thaw/core'
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
 import { isBroken } from '../connection/vitals.ts'
 import { isBusy, whenFinished } from '../connection/when-finished.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { ASK_WHO, type Backend, backendOf, knownBackend, noteBackend, tellsNothing, vitalsOf } from './backend.ts'
+import { beginAlone } from './begin-alone.ts'
+import { ByHand } from './by-hand.ts'
 import { type FlightHost, type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
+import { type FlightTag, noteRefused, tagOf } from './flight-tag.ts'
 import { Line } from './line.ts'
 import { ASK_XID, hasUnseenEffect, TAKE_XID, xidOf } from './own-xid.ts'
-import { afterItsEnd, BY_HAND, ENDED_BY_HAND, FAILED_BEFORE, isByHand, whenEnded } from './refused-use.ts'
-import { failSubmittable, hasPortal, type Submittable, watchInLine } from './submittable-in-line.ts'
+import { afterItsEnd, ENDED_BY_HAND, FAILED_BEFORE } from './refused-use.ts'
+import { failSubmittable, hasOwnProtocol, type Submittable, watchInLine } from './submittable-in-line.ts'
 import { placeOfQuestion, takesNoSnapshot, withoutWho, withWho } from './who-first.ts'
 import { withSignal } from './with-signal.ts'
 
@@ -22,16 +25,9 @@ export interface AttemptHost extends FlightHost {
   tells: boolean | undefined
 }
 
-/** A statement as the user gave it. */
-interface Statement extends FlightStatement {
-  readonly text: string | undefined
-}
-
-/** Sent as they are, by themselves: what has a protocol of its own, and texts that may be several statements. */
-const OWN_PROTOCOL = /^\s*(?:\/\*.*?\*\/\s*|--[^\n]*\n\s*)*copy\b/is
-
 export class Attempt {
   readonly client: PeerClient
+  readonly byHand: ByHand
   readonly #host: AttemptHost
   readonly #begin: string
   readonly #signal: AbortSignal | undefined
@@ -51,21 +47,20 @@ export class Attempt {
   /** The first statement that failed: it explains why the transaction did. */
   firstFailure: Error | undefined
   #misuse: Error | undefined
-  /** One of its texts has: it is not run again, since that part may be stored. */
-  endedByHand: Error | undefined
-  /** Set once it has sent what may do that. */
-  #unwatch: (() => void) | undefined
   /** Its function has ended: what still waits to be sent would be sent behind the end of the transaction. */
   #isClosed = false
   #isAbandoned = false
   #cutShort: Error | undefined
   #interruption: Error | undefined
   #hasAskedWho = false
+  /** By which its backend is found where the login tells none. */
+  tag: FlightTag | undefined
   /** It has to be run once more, from the beginning: without our questions, which have broken it. */
   isInVain = false
 
   constructor(client: PeerClient, host: AttemptHost, begin: string, signal: AbortSignal | undefined) {
     this.client = client
+    this.byHand = new ByHand(client)
     this.#host = host
     this.#begin = begin
     this.#signal = signal
@@ -92,7 +87,7 @@ export class Attempt {
 
   /** What its client has refused to do. Whatever the function makes of that error: it believes of the transaction what is not so, and nothing of it may be stored. */
   get misuse(): Error | undefined {
-    return this.#misuse
+    return this.#misuse ?? this.byHand.ended
   }
 
   /** Returns the error, to be thrown. */
@@ -142,7 +137,7 @@ export class Attempt {
   /** A statement of the user's. */
   async run(config: unknown, values: unknown): Promise<unknown> {
     try {
-      const statement = { config: withSignal(config, this.#signal), values, text: textOf(config) }
+      const statement = { config: withSignal(config, this.#signal), values }
       return await this.#line.inTurn(() => this.#run(statement))
     } catch (error) {
       this.firstFailure ??= error as Error
@@ -160,7 +155,7 @@ export class Attempt {
     const refuse = (error: Error) => void failSubmittable(query, error, callback)
     const mayBeSent = watchInLine(query)
     const send = () => {
-      this.#behindBegin(() => mayBeSent() && this.#submitNow(query, callback)).catch((error: Error) => {
+      this.#behindBegin(() => mayBeSent() && this.#submitNow(query, callback), text).catch((error: Error) => {
         this.firstFailure ??= error
         refuse(error)
       })
@@ -186,20 +181,20 @@ export class Attempt {
     return [...landing.results]
   }
 
-  async #run(statement: Statement): Promise<unknown> {
+  async #run(statement: FlightStatement): Promise<unknown> {
     this.#refuseAfterItsEnd()
-    const { text } = statement
+    const text = textOf(statement.config)
     const said = text === undefined ? WRITE : this.#refuseByHand(text)
     const { kind } = said
     this.#needsXid ||= hasUnseenEffect(said, text)
     if (takesNoSnapshot(text)) this.#refusesWrites = false
     // What looks like a read may call a function that writes: only the server knows.
     const writes = kind !== 'read' || !this.#refusesWrites
-    if (kind === 'unknown' || OWN_PROTOCOL.test(text ?? '') || this.client.pipeline || hasPortal(statement.config)) {
+    if (kind === 'unknown' || this.client.pipeline || hasOwnProtocol(statement.config, text)) {
       return this.#behindBegin(() => {
         this.#mayHaveXid = this.#xid == null
         return this.client.query(statement.config as string, statement.values as unknown[])
-      })
+      }, text)
     }
     // An ordinary statement, once the id is known or not wanted.
     if (this.#state === 'begun' && (!writes || !this.#asksXid)) {
@@ -214,11 +209,8 @@ export class Attempt {
 
   #refuseByHand(text: string): ReturnType<AttemptHost['classify']> {
     const said = this.#host.classify(text)
-    if (isByHand(this.client, said, text)) throw this.noteMisuse(new TransactionUseError({ message: BY_HAND }))
-    if (said.kind === 'unknown' && mayEndTransaction(text, vitalsOf(this.client)?.hasStandardStrings))
-      this.#unwatch ??= whenEnded(this.client, () => {
-        this.endedByHand ??= new TransactionUseError({ message: ENDED_BY_HAND })
-      })
+    const refusal = this.byHand.refusal(said, text)
+    if (refusal) throw this.noteMisuse(refusal)
     return said
   }
 
@@ -246,12 +238,15 @@ export class Attempt {
     const isUnacquainted = !this.#hasAskedWho && this.#host.tells !== false && !knownBackend(this.client)
     const asksWho = !isEarly && isUnacquainted
     const asksXid = !isEarly && writes && this.#asksXid
-    if (asksWho) this.#hasAskedWho = true
+    if (asksWho) {
+      this.#hasAskedWho = true
+      this.tag ??= tagOf(this.#host.memory, this.#host.settings.clock)
+    }
     const before = begins ? [{ config: this.#begin, flushes: isEarly && isUnacquainted }] : []
     const end = before.length + statements.length
     const at = asksWho ? before.length + early : Number.POSITIVE_INFINITY
     const plain = [...before, ...statements]
-    const asking = asksWho ? withWho(plain, at, (backend) => this.#noteBackend(backend)) : plain
+    const asking = asksWho ? withWho(plain, at, (backend) => this.#noteBackend(backend), this.tag) : plain
     if (begins) this.#beginning()
     // Should its answer be lost: nothing of it is stored before COMMIT.
     const judgedBy = begins ? 'BEGIN' : text
@@ -268,7 +263,10 @@ export class Attempt {
     })
     const { results, error, failedAt, isRefused } = withoutWho(await flown, at)
     const isOurs = isRefused || failedAt >= end
-    if (error && isOurs && tellsNothing(error) && !this.isBroken) return this.#withoutAsking(statements, writes, text, begins)
+    if (error && isOurs && tellsNothing(error) && !this.isBroken) {
+      noteRefused(this.#host, this.tag, error)
+      return this.#withoutAsking(statements, writes, text, begins)
+    }
     if (asksXid && !error) this.#noteXid(xidOf(results.at(-1)))
     else if (writes && !isEarly) this.#mayHaveXid = this.#xid == null
     // Behind what is known of its id: those that wait may write.
@@ -279,7 +277,8 @@ export class Attempt {
 
   /** This database has no such functions: the transaction begins anew, and nothing is asked any more. Possible only while it has just begun. */
   async #withoutAsking(statements: readonly FlightStatement[], writes: boolean, text: string, begins: boolean): Promise<Landing> {
-    this.#host.tells = false
+    this.#hasAskedWho = false
+    this.tag = undefined
     if (!begins) {
       this.isInVain = true
       throw new TransactionUseError({
@@ -319,12 +318,12 @@ export class Attempt {
   }
 
   /** For what cannot go out together with BEGIN. `send` runs as soon as the transaction has begun, ahead of those that wait. */
-  async #behindBegin<Sent>(send: () => Sent): Promise<Awaited<Sent>> {
+  async #behindBegin<Sent>(send: () => Sent, text?: string): Promise<Awaited<Sent>> {
     if (this.#state !== 'unbegun') return await send()
     let sent: Sent
     this.#beginning()
     try {
-      await this.client.query(this.#begin)
+      this.tag = await beginAlone(this.client, this.#host, this.#begin, text)
     } catch (error) {
       this.#notBegun = error as Error
       this.#began(false)
@@ -362,9 +361,8 @@ export class Attempt {
     if (status === 'I' && !this.isBroken) throw new TransactionUseError({ message: ENDED_BY_HAND })
     if (this.#mayHaveXid && this.#asksXid) await this.#askXid()
     // A timer of its function's may have used the client meanwhile.
-    if (this.#misuse) throw this.#misuse
-    if (this.endedByHand) throw this.endedByHand
-    this.#unwatch?.()
+    if (this.misuse) throw this.misuse
+    this.byHand.stop()
     const landing = await fly(this.client, this.#host, [{ config: 'COMMIT' }], { text: 'COMMIT', ends: true })
     if (landing.error) throw landing.error
     if ((landing.results[0] as { command?: string }).command === 'ROLLBACK') throw new CommitRolledBackError(FAILED_BEFORE)
@@ -392,7 +390,7 @@ export class Attempt {
 
   /** Resolves when nothing of it is left. 0: as long as the pool waits for any statement. Throws if that is not certain; the connection must then be closed. */
   async rollback(query_timeout: number): Promise<void> {
-    this.#unwatch?.()
+    this.byHand.stop()
     await this.client.query({ text: 'ROLLBACK', query_timeout } as { text: string })
   }
 }

@@ -5,6 +5,7 @@ import { BACKEND_START, type KnownBackend, POSTMASTER_START, stamp } from '../co
 import { sendUnseen } from '../connection/unseen.ts'
 import { VITALS, type Vitals } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
+import { type FlightTag, tagging } from './flight-tag.ts'
 import { KEY_TABLE } from './key-table.ts'
 
 /** `startedAt`: undefined where the transaction has set a role that may not see when its own session began. */
@@ -25,6 +26,11 @@ const WHO = `SELECT pg_backend_pid()::text AS pid,
   ${POSTMASTER_START} AS postmaster`
 
 export const ASK_WHO: { readonly config: object } = { config: { text: WHO, types: RAW } }
+
+/** The same, by which its transaction is found again. */
+export function askWho(tag: FlightTag | undefined): { readonly config: object } {
+  return tag ? { config: { text: `${WHO},\n  (${tagging(1)})::text AS tagged`, values: tag, types: RAW } } : ASK_WHO
+}
 
 interface Answer {
   readonly rows?: readonly Readonly<Record<string, string | null>>[]

@@ -14,6 +14,7 @@ import { type Backend, knownBackend, noteBackend, tellsNothing } from './backend
 import { confirmBatch, type Doubt, looksLikeReads, lostRead, resolveLost, type Sent, sendReadOnly } from './batch-lost.ts'
 import { lostSession } from './fence.ts'
 import { type FlightStatement, fly, textOf, timeoutOf } from './flight.ts'
+import { noteRefused, tagOf } from './flight-tag.ts'
 import { ASK_XID, hasUnseenEffect, TAKE_XID, xidOf } from './own-xid.ts'
 import { isRefusedByStandby } from './refused-by-standby.ts'
 import { DEFAULT_RETRIES } from './rules.ts'
@@ -79,13 +80,14 @@ async function sendOn(
   const asks = host.tells !== false
   const asksWho = asks && !knownBackend(client)
   const place = asksWho ? placeOfQuestion(statements) : Number.POSITIVE_INFINITY
+  const tag = place < statements.length ? tagOf(host.memory, host.clock) : undefined
   let told: Backend | undefined
   const noted = (backend: Backend | undefined) => {
     told = backend
     host.memory.hasKeyTable ??= backend?.hasKeyTable
     noteBackend(client, backend)
   }
-  const asking = asksWho ? withWho(statements, place, noted) : statements
+  const asking = asksWho ? withWho(statements, place, noted, tag) : statements
   const text = statements.map(({ config }) => textOf(config)).join('; ')
   const isUnseen = statements.some(({ config }) => hasUnseenEffect(host.classify(textOf(config) ?? ''), textOf(config)))
   const flown = await fly(client, host, asks ? [...asking, isUnseen ? TAKE_XID : ASK_XID] : asking, {
@@ -119,7 +121,7 @@ async function sendOn(
     const isOurs = isRefused || (asks && failedAt === end)
     if (!isOurs || !tellsNothing(error)) return landing
     // This database has no such functions. All of it was rolled back: once more, without asking.
-    host.tells = false
+    noteRefused(host, tag, error)
     return sendOnce(host, statements, signal)
   }
   client.release(error)
@@ -128,6 +130,7 @@ async function sendOn(
   const xid = asks && results.length === end + 1 ? xidOf(results.at(-1)) : undefined
   const lost: LostCommit = {
     ...lostSession(host.memory, client, { backend: backend(), xid }),
+    tag,
     where: loss.where,
     lostAt: host.clock.wall(),
     cause: loss.cause,

@@ -53,16 +53,19 @@ export function canFence({ backend, unasked, isDirect, xid, tag }: LostSession):
   return backend?.startedAt ? isDirect || Boolean(xid) : unasked !== undefined
 }
 
-/** Ends it, as far as can be. What the server refuses changes nothing: a statement that waits for a lock waits as it would have. */
-export async function fence(client: PeerClient, lost: LostSession, clock: Clock, timeoutMillis: number): Promise<void> {
+/** Ends it, as far as can be. Returns whether it was there. What the server refuses changes nothing: a statement that waits for a lock waits as it would have. */
+export async function fence(client: PeerClient, lost: LostSession, clock: Clock, timeoutMillis: number): Promise<boolean> {
   // A backend that has not read its flight yet has no tag: so where both are known both are tried.
   const statements = [fenceOf(lost, clock), lost.tag && { text: BY_TAG, values: lost.tag }]
+  let isFound = false
   for (const statement of statements) {
     if (!statement) continue
     try {
-      await question(client, { ...statement, query_timeout: timeoutMillis })
+      const { rows } = (await question(client, { ...statement, query_timeout: timeoutMillis })) as { rows: readonly unknown[] }
+      isFound ||= rows.length > 0
     } catch (error) {
       if (!('severity' in (error as Error))) throw error
     }
   }
+  return isFound
 }

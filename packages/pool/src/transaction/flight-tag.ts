@@ -3,7 +3,7 @@
  * statement. The server shows who holds which, so nothing has to be answered, and no message more is sent.
  */
 
-import type { Clock } from '@thaw/core'
+import { type Clock, codeOf } from '@thaw/core'
 import type { Memory } from '../connection/pool-context.ts'
 
 /** Two integers, for `pg_try_advisory_xact_lock_shared()`: 62 bits of chance. */
@@ -35,4 +35,9 @@ export function isTagRefused(memory: Memory, tag: FlightTag | undefined, code: s
   if (!tag || !NO_LOCKS.has(code)) return false
   without.add(memory)
   return true
+}
+
+/** The server has refused the question that takes the tag. If not for that, it tells nothing of its transactions. */
+export function noteRefused(host: { readonly memory: Memory; tells: boolean | undefined }, tag: FlightTag | undefined, error: Error): void {
+  if (!isTagRefused(host.memory, tag, codeOf(error))) host.tells = false
 }

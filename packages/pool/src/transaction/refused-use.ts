@@ -1,9 +1,6 @@
 /** What the client of `pool.transaction()` refuses, in words. */
 
-import { controlsTransaction, type Statement, TransactionUseError } from '@thaw/core'
-import type { PeerClient } from '../driver/peer.ts'
-import { connectionOf } from '../driver/socket.ts'
-import { vitalsOf } from './backend.ts'
+import { TransactionUseError } from '@thaw/core'
 
 export const BY_HAND =
   'A statement that begins or ends a transaction was given to the client of pool.transaction(), which does both by itself. Remove it; throw an error to roll back, and call client.transaction() for a part that may fail alone.'
@@ -16,25 +13,4 @@ export const FAILED_BEFORE =
 
 export function afterItsEnd(): TransactionUseError {
   return new TransactionUseError({ message: AFTER_ITS_END })
-}
-
-/** A savepoint of the user's own is left alone. */
-const SAVEPOINTS = /^\s*(?:savepoint|release|rollback\s+(?:work\s+|transaction\s+)?to|set)\b/i
-
-/** Does it begin or end a transaction? */
-export function isByHand(client: PeerClient, { kind, mayCommit }: Pick<Statement, 'kind' | 'mayCommit'>, text: string): boolean {
-  if (kind === 'transaction') return mayCommit || !SAVEPOINTS.test(text)
-  return kind === 'unknown' && controlsTransaction(text, vitalsOf(client)?.hasStandardStrings)
-}
-
-const ENDS = /^(?:BEGIN|COMMIT|PREPARE TRANSACTION|ROLLBACK|START TRANSACTION)$/
-
-/** What cannot be read may end the transaction, and begin another: the server tells by the tags of its answers. Returns how to stop listening. */
-export function whenEnded(client: PeerClient, ended: () => void): () => void {
-  const connection = connectionOf(client)
-  const note = ({ text }: { readonly text: string }) => {
-    if (ENDS.test(text)) ended()
-  }
-  connection?.on('commandComplete', note)
-  return () => void connection?.off('commandComplete', note)
 }

@@ -32,8 +32,10 @@ export function watchInLine(query: object): () => boolean {
   }
 }
 
-/** It speaks the extended protocol in a way of its own. */
-export function hasPortal(config: unknown): boolean {
+const COPY = /^\s*(?:\/\*.*?\*\/\s*|--[^\n]*\n\s*)*copy\b/is
+
+/** Sent as it is, by itself: it speaks to the server in a way of its own. */
+export function hasOwnProtocol(config: unknown, text: string = ''): boolean {
   const { rows, portal, binary } = (config ?? {}) as { rows?: unknown; portal?: unknown; binary?: unknown }
-  return isSubmittable(config) || Boolean(rows || portal || binary)
+  return COPY.test(text) || isSubmittable(config) || Boolean(rows || portal || binary)
 }

@@ -171,7 +171,7 @@ async function attemptOn<Result>(
   const attempt = new Attempt(client, host, beginOf(options), options.signal)
   try {
     // What was lost may hold locks for hours, until the server notices.
-    if (before) await fence(client, before, host.clock, FENCE_MILLIS)
+    if (before && !(await fence(client, before, host.clock, FENCE_MILLIS)) && before.tag) endLeftBehind(host, before)
   } catch (error) {
     client.release(error as Error)
     return { is: 'failed', error: notBegun(error as Error), fence: before as LostSession }
@@ -206,7 +206,7 @@ async function failed(host: TransactionHost, attempt: Attempt, thrown: unknown):
 /** Whatever the reason. */
 async function rollBack(host: TransactionHost, attempt: Attempt, thrown: unknown): Promise<Ended<never>> {
   const { client } = attempt
-  const error = attempt.endedByHand ?? (thrown as Error)
+  const error = attempt.byHand.ended ?? (thrown as Error)
   attempt.abandon()
   const root = causesOf(error).some((each) => codeOf(each) === FAILED_BEFORE) ? attempt.firstFailure : undefined
   if (attempt.isBroken) {
@@ -293,7 +293,7 @@ function withCause(error: Error, cause: Error): Error {
 }
 
 function sessionOf(host: TransactionHost, attempt: Attempt): LostSession {
-  return lostSession(host.memory, attempt.client, attempt)
+  return { ...lostSession(host.memory, attempt.client, attempt), tag: attempt.tag }
 }
 
 /** What was lost is our own question: whether that was executed is nothing to its caller, who would take it for the fate of the transaction. */

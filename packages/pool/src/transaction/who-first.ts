@@ -3,8 +3,9 @@
  * And if not even that is answered, it is no slow statement that is waited for.
  */
 
-import { ASK_WHO, type Backend, backendOf } from './backend.ts'
+import { askWho, type Backend, backendOf } from './backend.ts'
 import { type FlightStatement, type Landing, textOf } from './flight.ts'
+import type { FlightTag } from './flight-tag.ts'
 
 /** What looks at nothing. A question in front of it, or behind it before the next statement, would take the transaction's snapshot, before the lock that comes next has been granted. */
 const NO_SNAPSHOT = /^(?:\s|--[^\n]*(?:\n|$)|\/\*(?:[^*]|\*(?!\/))*\*\/)*(?:set|lock|savepoint|release)\b/i
@@ -19,13 +20,14 @@ export function placeOfQuestion(statements: readonly FlightStatement[]): number 
   return place < 0 ? statements.length : place
 }
 
-/** The statements with the question among them. */
+/** The statements with the question among them, which takes the tag. */
 export function withWho(
   statements: readonly FlightStatement[],
   place: number,
   told: (backend: Backend | undefined) => void,
+  tag: FlightTag | undefined,
 ): readonly FlightStatement[] {
-  const question = { ...ASK_WHO, flushes: true, answered: (answer: unknown) => told(backendOf(answer)) }
+  const question = { ...askWho(tag), flushes: true, answered: (answer: unknown) => told(backendOf(answer)) }
   return [...statements.slice(0, place), question, ...statements.slice(place)]
 }
 
