@@ -52,15 +52,14 @@ export function bound(clock: Clock, { timeoutMillis, signal, begins, waitMillis 
     lift()
     interrupt(asInterruption(asError(reason)))
   }
-  const aborted = (event: { readonly target?: unknown }) => stop((event.target as AbortSignal).reason)
   const late = (lateMillis: number) => stop(timeUp(timeoutMillis, clock.mono() - began, lateMillis))
   let deadline: Deadline | undefined
   const lift = () => {
     isLifted = true
     deadline?.cancel()
-    for (const each of signals) each.removeEventListener('abort', aborted)
+    for (const each of signals) unlisten(each, stop)
   }
-  for (const each of signals) each.addEventListener('abort', aborted)
+  for (const each of signals) listen(each, stop)
   const begin = () => {
     if (isLifted) return
     deadline?.cancel()
@@ -72,6 +71,32 @@ export function bound(clock: Clock, { timeoutMillis, signal, begins, waitMillis 
   if (begins) begins(begin)
   else begin()
   return lift
+}
+
+interface Listeners {
+  readonly stops: Set<(reason: unknown) => void>
+  heard(event: { readonly target?: unknown }): void
+}
+
+/** A signal has one listener of ours, however many statements it bounds: Node warns of a leak from the eleventh on. */
+const listeners = new WeakMap<AbortSignal, Listeners>()
+
+function listen(signal: AbortSignal, stop: (reason: unknown) => void): void {
+  const known = listeners.get(signal)
+  if (known) return void known.stops.add(stop)
+  const stops = new Set([stop])
+  const heard: Listeners['heard'] = ({ target }) => {
+    for (const each of [...stops]) each((target as AbortSignal).reason)
+  }
+  listeners.set(signal, { stops, heard })
+  signal.addEventListener('abort', heard)
+}
+
+function unlisten(signal: AbortSignal, stop: (reason: unknown) => void): void {
+  const known = listeners.get(signal)
+  if (!known?.stops.delete(stop) || known.stops.size > 0) return
+  listeners.delete(signal)
+  signal.removeEventListener('abort', known.heard)
 }
 
 /** The bounds that a query's configuration sets. Undefined: none, and none from the invocation either. */
