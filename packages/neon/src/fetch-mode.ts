@@ -1,14 +1,16 @@
 /** `neonConfig.poolQueryViaFetch`: statements of a pool that are sent over HTTP. */
 
 import { neonConfig, type Pool as StockPool } from '@neondatabase/serverless'
-import { classifyStatement, systemClock } from '@thaw/core'
+import { systemClock } from '@thaw/core'
 import {
   address,
+  answerBy,
   type BatchOptions,
   behindProxies,
   type Callback,
   failLater,
   KEPT,
+  misplacedOptions,
   promisify,
   type QueryResult,
   RequestBatches,
@@ -79,11 +81,11 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
         // A getter of the caller's, or a Proxy.
         return failLater(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback, thrown)
       }
-      if (!isHere) return super.query(text, values, callback)
+      if (!isHere || misplacedOptions(callback)) return super.query(text, values, callback)
       const promised = promisify(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback)
-      queryByFetch(this, text as string | Config, isTwoArguments ? undefined : (values as unknown[])).then(
-        (result) => promised.callback(undefined, result as QueryResult),
-        (error: Error) => promised.callback(error),
+      answerBy(
+        queryByFetch(this, text as string | Config, isTwoArguments ? undefined : (values as unknown[])) as Promise<QueryResult>,
+        promised,
       )
       return promised.result
     }
@@ -92,7 +94,7 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
     override batch(statements: readonly (string | Config)[], options: BatchOptions = {}): Promise<unknown[]> {
       if (options?.idempotencyKey !== undefined) this.#batches?.lookAgain()
       const isPlain = Array.isArray(statements) && statements.length > 0 && Object.entries(options ?? {}).every(isOfRequests)
-      const isFit = isPlain && !this.#isFunction && isFetched(this, statements[0]) && !statements.some(isUnfit)
+      const isFit = isPlain && !this.#isFunction && isFetched(this, statements[0])
       if (!isFit || new Set(statements.map(isInArrays)).size > 1) return super.batch(statements, options)
       return this.#byRequest.send(statements, options)
     }
@@ -124,15 +126,9 @@ function isOfRequests([name, value]: [string, unknown]): boolean {
   return name === 'signal' || (value === false && (name === 'once' || name === 'idempotencyKey'))
 }
 
-/** For the pool to refuse, by its own rules. */
-function isUnfit(statement: string | Config): boolean {
-  const text = typeof statement === 'string' ? statement : statement?.text
-  return wantsOnce(statement) || typeof text !== 'string' || ['transaction', 'unknown'].includes(classifyStatement(text).kind)
-}
-
 /** Neon answers all of a transaction in one form. A batch of both takes a connection. */
 function isInArrays(statement: string | Config): boolean {
-  return typeof statement === 'object' && statement.rowMode === 'array'
+  return typeof statement === 'object' && statement?.rowMode === 'array'
 }
 
 /** What can be checked before there is a request: nothing that comes from a binding. */

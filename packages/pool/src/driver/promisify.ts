@@ -69,3 +69,13 @@ function leadToCaller(error: Error): never {
   if (Object.isExtensible(error)) Error.captureStackTrace(error)
   throw error
 }
+
+/** What a callback throws is uncaught, as with node-postgres, and no rejection of a promise that its caller does not have. */
+export function answerBy<T>(done: Promise<T>, { callback, result }: Promised<T>): void {
+  if (result) done.then((value) => callback(undefined, value), callback)
+  else
+    done.then(
+      (value) => nextTick(() => callback(undefined, value)),
+      (error: Error) => nextTick(() => callback(error)),
+    )
+}

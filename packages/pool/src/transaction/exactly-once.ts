@@ -11,7 +11,16 @@ import { IDEMPOTENCY_SQL } from './key-table.ts'
 import { askKey, type LostKey, notReplicated, outcomeOf, runKeyed } from './keyed.ts'
 import { unknownKey } from './keyed-errors.ts'
 import { batchUnderOwnKey } from './own-key.ts'
-import { type BatchOptions, checkBatch, checkKey, checkOne, checkSingle, checkTransaction, type TransactionOptions } from './rules.ts'
+import {
+  type BatchOptions,
+  checkBatch,
+  checkKey,
+  checkOnceOption,
+  checkOne,
+  checkSingle,
+  checkTransaction,
+  type TransactionOptions,
+} from './rules.ts'
 import { type LostCommit, settle, toldOf } from './settle.ts'
 import { checkTimeLeft, runTransaction, type TransactionHost, type Work } from './transaction.ts'
 import type { TransactionClient } from './transaction-client.ts'
@@ -89,13 +98,7 @@ export class ExactlyOnce {
     const { once, idempotencyKey, signal } = config
     const isKeyed = hasKey(config)
     const option = isKeyed ? 'idempotencyKey' : 'once'
-    if (once !== undefined && typeof once !== 'boolean') {
-      throw new OptionError({
-        option: 'once',
-        allowed: 'true or false',
-        message: `Option "once" is ${once === null ? 'null' : `of type ${typeof once}`}, but must be true or false.`,
-      })
-    }
+    checkOnceOption(once)
     checkOne(config)
     checkSingle(config, `A statement with "${option}"`, option, this.#host.classify)
     const statement = asGiven(without(config), values)

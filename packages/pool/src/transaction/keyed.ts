@@ -74,9 +74,14 @@ export const FORGET_SHARE: number = 1 / 100
 
 /** The statement, and whatever it is given. An empty list is sent like none. */
 export function fingerprintOfCall(statements: readonly FlightStatement[]): string {
-  const given = ({ config, values }: FlightStatement) => values ?? (config as { values?: unknown } | null)?.values
-  const isEmpty = (values: unknown) => Array.isArray(values) && values.length === 0
-  return fingerprintOf(statements.flatMap((each) => [textOf(each.config), isEmpty(given(each)) ? undefined : given(each)]))
+  return fingerprintOf(
+    statements.flatMap(({ config, values }) => [textOf(config), someOf(values ?? (config as { values?: unknown } | null)?.values)]),
+  )
+}
+
+/** No values, and none in a list, are the same to the server. */
+function someOf(values: unknown): unknown {
+  return Array.isArray(values) && values.length === 0 ? undefined : values
 }
 
 /** The results; those of the first time, where it had been stored before, and its answer went to another caller, or was lost. */

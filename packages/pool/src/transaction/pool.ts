@@ -7,13 +7,13 @@ import { createPoolContext, type PoolContext } from '../connection/pool-context.
 import type { Driver } from '../driver/driver.ts'
 import { behindProxies } from '../driver/itself.ts'
 import type { PeerClient } from '../driver/peer.ts'
-import { type Callback, failLater, promisify } from '../driver/promisify.ts'
+import { answerBy, type Callback, failLater, promisify } from '../driver/promisify.ts'
 import { settingsOf } from '../options/options.ts'
 import { poolOver, type ThawPool } from '../pool.ts'
 import { ExactlyOnce, noteUnknown, wantsOnce } from './exactly-once.ts'
 import { Keeper } from './kept-result.ts'
 import type { LostKey } from './keyed.ts'
-import type { BatchOptions, TransactionOptions } from './rules.ts'
+import { type BatchOptions, misplacedOptions, type TransactionOptions } from './rules.ts'
 import type { LostCommit } from './settle.ts'
 import type { TransactionClient } from './transaction-client.ts'
 
@@ -81,12 +81,11 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
       } catch (thrown) {
         return failLater(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback, thrown)
       }
+      const misplaced = misplacedOptions(callback)
+      if (misplaced) return failLater(this.Promise, undefined, misplaced)
       if (!isOnce) return super.query(text, values, callback)
       const promised = promisify(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback)
-      this.#once.query(text as object, isTwoArguments ? undefined : values).then(
-        (result) => promised.callback(undefined, result as QueryResult),
-        (error: Error) => promised.callback(error),
-      )
+      answerBy(this.#once.query(text as object, isTwoArguments ? undefined : values) as Promise<QueryResult>, promised)
       return promised.result
     }
 

@@ -12,7 +12,7 @@ export interface TransactionOptions {
   readonly readOnly?: boolean | undefined
   /** With `serializable` and `readOnly`: waits for a moment in which nothing can go wrong with it. Default: false. */
   readonly deferrable?: boolean | undefined
-  /** How often the function may be run again, when its connection was lost before COMMIT or the server chose it to give way (40001, 40P01). Default: 3. */
+  /** How often the function may be run again, when its connection was lost before COMMIT or the server chose it to give way (40001, 40P01). 0 to 1,000. Default: 3. */
   readonly retries?: number | undefined
   /** Ends it: the wait for a connection, the statement that runs, whatever its function waits for, the pause before the next try. What is not committed is undone at once. Once COMMIT is sent nothing ends it any more. The deadline of an invocation ends it likewise. Default: none. */
   readonly signal?: AbortSignal | undefined
@@ -25,6 +25,9 @@ const SIGNAL = {
   accepts: (value: unknown) => typeof (value as AbortSignal | null)?.addEventListener === 'function' && 'aborted' in (value as object),
 } as const
 
+/** More is no bound. */
+const MOST_RETRIES = 1_000
+
 const RULES: OptionRules = {
   isolation: {
     type: 'other',
@@ -33,7 +36,7 @@ const RULES: OptionRules = {
   },
   readOnly: { type: 'boolean' },
   deferrable: { type: 'boolean' },
-  retries: { type: 'number', min: 0, integer: true },
+  retries: { type: 'number', min: 0, max: MOST_RETRIES, integer: true },
   signal: SIGNAL,
 }
 
@@ -48,8 +51,40 @@ export function checkTransaction(work: unknown, options: TransactionOptions): vo
       message: `pool.transaction() takes a function, but was given ${named(work)}. Write pool.transaction(async (client) => { await client.query(…) }).`,
     })
   }
+  checkNoGenerator(work, 'pool.transaction')
   checkObject(options, 'pool.transaction(fn, { retries: 5 })')
   checkOptions(options, RULES, 'refuse')
+}
+
+/** @throws {OptionError} for `function*`: called, it has done nothing yet, and what it returns is no promise. */
+export function checkNoGenerator(work: object, name: string): void {
+  if (!/^\[object (?:Async)?GeneratorFunction\]$/.test(Object.prototype.toString.call(work))) return
+  throw new OptionError({
+    option: 'fn',
+    allowed: 'a function that returns a promise',
+    message: `${name}() was given a generator function (function*), which does nothing when it is called. Write ${name}(async (client) => { await client.query(…) }).`,
+  })
+}
+
+/** @throws {OptionError} */
+export function checkOnceOption(once: unknown): void {
+  if (once === undefined || typeof once === 'boolean') return
+  throw new OptionError({
+    option: 'once',
+    allowed: 'true or false',
+    message: `Option "once" is ${once === null ? 'null' : `of type ${typeof once}`}, but must be true or false.`,
+  })
+}
+
+/** The error where `pool.query()` would take options for a callback, and send the statement without them. */
+export function misplacedOptions(callback: unknown): OptionError | undefined {
+  if (typeof callback !== 'object' || callback === null || !('once' in callback || 'idempotencyKey' in callback)) return undefined
+  return new OptionError({
+    option: 'once' in callback ? 'once' : 'idempotencyKey',
+    allowed: 'in the first argument',
+    message:
+      'pool.query() was given its options as the third argument, which is the callback. Nothing was sent. Write pool.query({ text, values, idempotencyKey }).',
+  })
 }
 
 function checkObject(options: unknown, example: string): void {
@@ -102,6 +137,7 @@ const BATCH_RULES: OptionRules = { idempotencyKey: { type: 'any' }, once: { type
 export function checkBatch(statements: unknown, options: BatchOptions, classify: StatementCache): void {
   checkObject(options, 'pool.batch([…], { once: true })')
   checkOptions(options, BATCH_RULES, 'refuse')
+  checkOnceOption(options.once)
   checkOne(options)
   if (!Array.isArray(statements) || statements.length === 0) {
     throw new OptionError({

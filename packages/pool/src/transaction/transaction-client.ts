@@ -2,9 +2,11 @@
 
 import { OptionError, TransactionUseError } from '@thaw/core'
 import { refusesOnce } from '../connection/once-refused.ts'
+import { nextTick } from '../driver/next-tick.ts'
 import { isSubmittable, type PeerClient } from '../driver/peer.ts'
 import type { Attempt } from './attempt.ts'
 import { ownView } from './own-view.ts'
+import { checkNoGenerator } from './rules.ts'
 import { failSubmittable, type Submittable } from './submittable-in-line.ts'
 
 /** A client, and transactions inside of its own. */
@@ -100,6 +102,11 @@ export class Session {
           message: 'client.transaction() takes a function: client.transaction(async (inner) => { … }).',
         }),
       )
+    try {
+      checkNoGenerator(work, 'client.transaction')
+    } catch (refusal) {
+      throw this.#attempt.noteMisuse(refusal as Error)
+    }
     const name = `thaw_${nextName++ % LAST_NAME}`
     this.#hasOpenPart = true
     const nested = this.#savepoint(name, work)
@@ -140,9 +147,10 @@ const LAST_NAME = 1_000_000
 
 function answer(done: Promise<unknown>, callback: Callback | undefined): unknown {
   if (!callback) return done
+  // What it throws is uncaught, as with node-postgres, and no rejection of ours.
   done.then(
-    (result) => callback(null, result),
-    (error: Error) => callback(error),
+    (result) => nextTick(() => callback(null, result)),
+    (error: Error) => nextTick(() => callback(error)),
   )
   return undefined
 }
