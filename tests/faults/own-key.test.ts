@@ -58,13 +58,6 @@ describe('a batch, where the table of keys is there', () => {
     expect(await keys()).toBe(2)
   })
 
-  test('has one with once: null, as without the option', async () => {
-    const pool = setting.thaw()
-    await pool.batch(['SELECT 1'])
-    await pool.batch(two('null'), { once: null } as never)
-    expect(await keys()).toBe(1)
-  })
-
   test('has none with once: false, and none where it only reads', async () => {
     const pool = setting.thaw()
     await pool.batch(['SELECT 1'])

@@ -17,7 +17,7 @@ import {
 } from '@thaw/core'
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
 import { asGiven } from './as-given.ts'
-import { RAW, tellsNothing } from './backend.ts'
+import { isRefusedForGood, RAW } from './backend.ts'
 import { type FlightStatement, textOf } from './flight.ts'
 import { bareResult, Keeper, type KeptRows, keptRowsOf, type Refusal, refusalOf } from './kept-result.ts'
 import { FORGET, KEY_TABLE, keyTrouble, NOT_TAKEN } from './key-table.ts'
@@ -162,7 +162,7 @@ export class RequestBatches {
         if (isAboutTable(failure)) {
           // Whatever the server has against the row of its key is nothing that the batch has to do with.
           if (forgets && codeOf(failure) === NO_RIGHT) this.#keeper.noteMayNotForget()
-          else if (tellsNothing(failure)) this.#restsUntil = clock.mono() + OWN_KEYS_REST_MILLIS
+          else if (isRefusedForGood(failure)) this.#restsUntil = clock.mono() + OWN_KEYS_REST_MILLIS
           return this.#plain(statements, signal)
         }
         const refused = refusals.length > 0 ? [] : sent.map((each, at) => refusalOf(each, statements[at], failure))

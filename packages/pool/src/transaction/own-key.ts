@@ -4,7 +4,7 @@
  */
 
 import type { Clock } from '@thaw/core'
-import { tellsNothing } from './backend.ts'
+import { isRefusedForGood } from './backend.ts'
 import { batchOnWire } from './batch.ts'
 import type { FlightStatement } from './flight.ts'
 import { textOf } from './flight.ts'
@@ -34,7 +34,7 @@ export async function batchUnderOwnKey(
     return plain()
   // Whatever the server has against its row (no right to write it, a standby, another clock) is nothing that the batch has to do with.
   const withoutKey = (error: Error) => {
-    if (tellsNothing(error)) memory.ownKeysRestUntil = clock.mono() + OWN_KEYS_REST_MILLIS
+    if (isRefusedForGood(error)) memory.ownKeysRestUntil = clock.mono() + OWN_KEYS_REST_MILLIS
     return plain()
   }
   return runKeyed(host, { key: keyNow(clock), statements, signal, withoutKey })
