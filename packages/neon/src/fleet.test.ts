@@ -108,3 +108,16 @@ test('with keep: 0 nothing of ours keeps a compute awake', async () => {
   expect(neon.counters.wakes).toBe(1)
   await vi.waitFor(async () => await expect.poll(names).toEqual([]), PATIENCE)
 })
+
+test('far away, where each reply comes after the trust in it is over, each call is answered', { timeout: 30_000 }, async () => {
+  const pool = createPool('orders')
+  await pool.query('select 1')
+  await vi.waitFor(() => expect(pool.stats().fleet?.looks).toBe(1), PATIENCE)
+  neon.network.setDelay({ toServerMillis: 290, toClientMillis: 290 })
+  try {
+    const client = () => pool.connect().then((one) => one.query('select 1').finally(() => one.release()))
+    for (const call of [() => pool.query('create table if not exists far (n int)'), client, client]) await call()
+  } finally {
+    neon.network.setDelay({})
+  }
+})

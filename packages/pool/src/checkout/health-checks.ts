@@ -263,9 +263,11 @@ export class HealthChecks implements StatementHost {
       trustMillis: this.#host.settings.trustMillis,
       idleTimeoutMillis: this.#host.idleTimeoutMillis(),
     })
-    if (verdict === 'probe' && (client === this.#justProven || !streamOf(client))) return 'trust'
-    const isOverdue = this.membership?.isOverdue(this.vitalsOf(client), now, this.#host.settings.trustMillis)
-    return verdict === 'trust' && isOverdue ? 'probe' : verdict
+    const isProven = client === this.#justProven
+    if (verdict === 'probe' && (isProven || !streamOf(client))) return 'trust'
+    // Its membership has judged what has just proven it, and judges again at the moment of the send.
+    if (verdict !== 'trust' || isProven) return verdict
+    return this.membership?.isOverdue(this.vitalsOf(client), now, this.#host.settings.trustMillis) ? 'probe' : 'trust'
   }
 
   #ask(client: PeerClient, now: Reading): void {

@@ -150,6 +150,7 @@ export class Membership implements MemberHost {
     if (isLate && vitals.status === 'I' && mayBeSentAgain && vitals.fleetName === 'resting' && vitals.owed === undefined)
       return void client.connection.stream.destroy(tooLate())
     vitals.askedFrom ??= now
+    vitals.lateProofs = 0
     // A read that carries a probe.
     if (vitals.owed?.to === 'piggybacked') this.#wake(client, vitals)
     if (!this.mayFollow(client)) return
@@ -167,7 +168,14 @@ export class Membership implements MemberHost {
     if (vitals.fleetName !== 'resting' || !this.#mayName(client, vitals)) return true
     // Otherwise the look is on its way, and the name follows its answer.
     if (this.mayFollow(client)) this.#rename(client, vitals, 'held')
-    return vitals.leaseFrom === undefined || wasSentInTime(elapsedMillis(vitals.leaseFrom, read(this.#clock)))
+    return !this.#isLate(vitals, read(this.#clock))
+  }
+
+  /** Is it too late to send anything on it? In a row that is counted: a connection of which it is never certain in time would be probed for ever. */
+  #isLate(vitals: Vitals, now: { readonly wall: number; readonly mono: number }): boolean {
+    const isLate = vitals.leaseFrom !== undefined && !wasSentInTime(elapsedMillis(vitals.leaseFrom, now))
+    if (isLate) vitals.lateProofs = (vitals.lateProofs ?? 0) + 1
+    return isLate
   }
 
   /** The client was released, and no caller waits for it. */
@@ -221,10 +229,9 @@ export class Membership implements MemberHost {
    * again, a few times.
    */
   judgeProof(vitals: Vitals, now: { readonly wall: number; readonly mono: number }): 'in time' | 'ask again' | 'give up' {
-    const isLate = vitals.leaseFrom !== undefined && !wasSentInTime(elapsedMillis(vitals.leaseFrom, now))
-    vitals.lateProofs = isLate ? (vitals.lateProofs ?? 0) + 1 : 0
-    if (!isLate) return 'in time'
-    return vitals.lateProofs < MOST_LATE_PROOFS ? 'ask again' : 'give up'
+    const isLate = this.#isLate(vitals, now)
+    if ((vitals.lateProofs ?? 0) >= MOST_LATE_PROOFS) return 'give up'
+    return isLate ? 'ask again' : 'in time'
   }
 
   /** A connection attempt has failed. If the server had no room, an open connection looks for it; otherwise the next statement does. */
