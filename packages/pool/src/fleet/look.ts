@@ -26,6 +26,10 @@ import {
  * - None that holds an advisory lock, which a function may have taken unseen: that dies with its session.
  * - Each session is claimed first, by an advisory lock of this transaction, and looked at again. A runtime that wakes up takes the same lock before it trusts its session: either
  *   before the claim, and then the second look sees it; or after the end.
+ * - One look of the fleet at a time ends sessions, until those that it has told to end are gone, as a rule: another would count and end them again. One that comes
+ *   meanwhile wants none.
+ * - `$13`: the server has refused a connection a moment ago. Then it was full, whatever is counted: a quarter of the nearest limit is ended at least. What still logs in
+ *   is seen since 18 only, as a slot: those of clients come first (InitProcGlobal in storage/lmgr/proc.c).
  * - Each session ends by itself, where the server can do that (since 14): one that could not free enough when its lease is over; with `keep: 0` a little later;
  *   otherwise after a minute. Unless the user's own `idle_session_timeout` is shorter.
  *
@@ -44,7 +48,9 @@ WITH login AS MATERIALIZED (
     pg_catalog.current_setting('max_connections')::int - pg_catalog.current_setting('superuser_reserved_connections')::int
       - coalesce(pg_catalog.current_setting('reserved_connections', true), '0')::int AS most,
     CASE WHEN NOT r.rolsuper THEN nullif(d.datconnlimit, -1) END AS most_of_database,
-    CASE WHEN NOT r.rolsuper THEN nullif(r.rolconnlimit, -1) END AS most_of_role
+    CASE WHEN NOT r.rolsuper THEN nullif(r.rolconnlimit, -1) END AS most_of_role,
+    CASE WHEN pg_catalog.current_setting('server_version_num')::int >= 180000 THEN pg_catalog.current_setting('max_connections')::int END AS slots,
+    pg_catalog.pg_try_advisory_xact_lock($11::int + 1, pg_catalog.hashtext($2)) AS first
   FROM login, pg_catalog.pg_database d, pg_catalog.pg_roles r WHERE d.datname = pg_catalog.current_database() AND r.rolname = session_user
 ), there AS MATERIALIZED (
   SELECT s.pid, s.datid = me.datid AS near, s.usesysid = me.usesysid AS mine, s.usesysid, s.state, s.state_change,
@@ -52,7 +58,7 @@ WITH login AS MATERIALIZED (
     s.application_name = $3 OR pg_catalog.right(s.application_name, pg_catalog.length($3) + 1) = ' ' || $3 AS held
   FROM me, LATERAL pg_catalog.pg_stat_get_activity(me.everyone) s WHERE s.datid IS NOT NULL AND coalesce(s.backend_type, 'client backend') = 'client backend'
 ), counted AS MATERIALIZED (
-  SELECT pg_catalog.count(*) AS used, pg_catalog.count(*) FILTER (WHERE near) AS used_of_database, pg_catalog.count(*) FILTER (WHERE mine) AS used_of_role,
+  SELECT greatest(pg_catalog.count(*), (SELECT pg_catalog.count(*) FROM me, pg_catalog.pg_stat_get_backend_idset() AS slot WHERE slot < me.slots)) AS used, pg_catalog.count(*) FILTER (WHERE near) AS used_of_database, pg_catalog.count(*) FILTER (WHERE mine) AS used_of_role,
     pg_catalog.count(*) FILTER (WHERE resting OR held) AS used_of_fleet, pg_catalog.count(*) FILTER (WHERE resting AND near) AS resting,
     pg_catalog.count(*) FILTER (WHERE held AND near AND pid <> pg_catalog.pg_backend_pid()) AS held
   FROM there
@@ -65,7 +71,9 @@ WITH login AS MATERIALIZED (
   SELECT used, most, true AS refuses FROM counted, me UNION ALL SELECT used_of_database, most_of_database, true FROM counted, me
   UNION ALL SELECT used_of_role, most_of_role, true FROM counted, me UNION ALL SELECT used_of_fleet, $5::int, false FROM counted
 ), wanted AS MATERIALIZED (
-  SELECT greatest((SELECT pg_catalog.max(used - pg_catalog.floor(most * $8::pg_catalog.float8)) FROM bounds WHERE used > most * $7::pg_catalog.float8),
+  SELECT first::int * greatest((SELECT pg_catalog.max(used - pg_catalog.floor(most * $8::pg_catalog.float8)) FROM bounds WHERE used > most * $7::pg_catalog.float8),
+    (SELECT pg_catalog.ceil(most * ($7::pg_catalog.float8 - $8::pg_catalog.float8)) FROM bounds WHERE $13::bool AND refuses AND most > 0
+      ORDER BY used::pg_catalog.float8 / most DESC LIMIT 1),
     (SELECT resting - $6::int FROM counted), 0)::int AS sessions FROM me WHERE direct
 ), locked AS MATERIALIZED (
   SELECT DISTINCT l.pid FROM pg_catalog.pg_lock_status() l WHERE (SELECT sessions FROM wanted) > 0 AND l.locktype = 'advisory'
@@ -91,14 +99,15 @@ WITH login AS MATERIALIZED (
   WHERE direct AND $9 IS NOT NULL
     AND own_timeout::interval NOT BETWEEN interval '1 us' AND sleep.millis::int * interval '1 ms'
 )
-SELECT direct::int, nearest.used, nearest.most, coalesce((SELECT sessions FROM wanted), 0), (SELECT sessions FROM ended),
+SELECT direct::int, nearest.used, nearest.most, coalesce((SELECT sessions FROM wanted), 0),
+  (SELECT CASE WHEN sessions > 0 THEN sessions + pg_catalog.length(pg_catalog.pg_sleep(0.01)::pg_catalog.text) ELSE 0 END FROM ended),
   held + (SELECT pg_catalog.count(*) FROM sleepers WHERE pid IN (SELECT pid FROM locked)), (SELECT pg_catalog.count(*) FROM sleepers WHERE hidden),
   (SELECT pg_catalog.count(*) FROM sleepers WHERE NOT endable AND NOT hidden), ($5::int > least(me.most, most_of_database, most_of_role))::int,
   (SELECT pg_catalog.count(*) FROM named), (SELECT pg_catalog.count(*) FROM ending),
   (SELECT pg_catalog.count(*) FROM bounds WHERE refuses AND used >= most - most / 20), own_timeout
 FROM me, counted, nearest`
 
-/** The first key of the advisory lock, beside the backend. Any number that is not used otherwise would do; this one is "thaw". */
+/** The first key of the advisory lock, beside the backend. Any number that is not used otherwise would do; this one is "thaw". The next one is that of the fleet. */
 const LOCK_CLASS = String(0x74_68_61_77)
 
 /** After an idle time, the session is certain to last once the server has replied to this. */
@@ -106,7 +115,7 @@ export const WAKE = 'SELECT pg_catalog.pg_advisory_xact_lock_shared($1::int, pg_
 export const WAKE_VALUES: readonly string[] = [LOCK_CLASS]
 
 /** The parameters of {@link LOOK}. `processID`: undefined if it is invented. `name`: the name of its own session from now on. */
-export function lookValues(fleet: Fleet, processID: number | undefined, name: string | undefined): (string | null)[] {
+export function lookValues(fleet: Fleet, processID: number | undefined, name: string | undefined, wasRefused: boolean): (string | null)[] {
   const { resting, held } = fleetSuffixes(fleet)
   const { sessions, keep } = fleet
   return [
@@ -122,6 +131,7 @@ export function lookValues(fleet: Fleet, processID: number | undefined, name: st
     String(keep === 0 ? SLEEP_MILLIS : FLEET_LEASE_MILLIS),
     LOCK_CLASS,
     String(LONG_SLEEP_MILLIS),
+    String(wasRefused),
   ]
 }
 

@@ -321,7 +321,7 @@ export class Membership implements MemberHost {
     // From now on it may end by itself. A caller who has it before the answer comes must not lose it.
     const endedItself = vitals.endsItself === true
     if (name !== undefined) vitals.endsItself = true
-    const values = lookValues(this.#fleet, isAtNeon(client) ? undefined : Number(client.processID), name)
+    const values = lookValues(this.#fleet, isAtNeon(client) ? undefined : Number(client.processID), name, this.#awaitsTurn)
     this.#send(client, vitals, new OwnStatement(LOOK, values, (answer) => this.#looked(client, vitals, answer, { former, endedItself })))
   }
 
