@@ -39,6 +39,8 @@ describe('outside of a transaction', () => {
     ['DO $$ $$', { ...FIRST_57P01, isExtended: false }, 'unknown', 'write-in-flight'],
     ['INSERT INTO t VALUES (1); SELECT 1', { ...FIRST_57P01, isExtended: false }, 'unknown', 'write-in-flight'],
     ['BEGIN', {}, 'not-executed', 'nothing-durable'],
+    ['BEGIN', { isAstray: true }, 'unknown', 'write-in-flight'],
+    ['SELECT 1', { isAstray: true }, 'unknown', 'read'],
     ["COMMIT PREPARED 'a'", {}, 'unknown', 'commit-in-flight'],
     ['INSERT INTO t VALUES (1)', { isUnreplicated: true }, 'executed', 'unreplicated'],
     // The first of its commits; what of the others?

@@ -38,6 +38,8 @@ export interface LossEvidence {
   readonly isDirect: boolean
   /** The server has warned (57P01, severity WARNING) that it committed without waiting for its replicas. */
   readonly isUnreplicated: boolean
+  /** A pooler does not know that it is this client's: it may be at work in a session that others are given. Default: false. */
+  readonly isAstray?: boolean
 }
 
 /** Which line of the ladder applied. */
@@ -75,6 +77,8 @@ export function judgeLoss(evidence: LossEvidence): OutcomeVerdict {
   // several transactions, it is about one of them.
   if (evidence.isUnreplicated && commitsOnce(statement)) return { outcome: 'executed', reason: 'unreplicated' }
   if (evidence.isUnsent) return { outcome: 'not-executed', reason: 'unsent' }
+  // Not even a transaction that has only begun is certain to be rolled back: the next client may commit it.
+  if (evidence.isAstray) return { outcome: 'unknown', reason: statement.kind === 'read' && status !== 'T' ? 'read' : 'write-in-flight' }
   if (RAISED_WHILE_WAITING.has(fatalSqlstate)) return { outcome: 'not-executed', reason: 'ended-while-idle' }
   // It ends one transaction. What the statement had committed before (a procedure, several statements) stays.
   if (fatalSqlstate === TRANSACTION_TIMEOUT && !statement.mayCommit) return { outcome: 'not-executed', reason: 'transaction-timeout' }

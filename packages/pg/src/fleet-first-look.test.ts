@@ -1,5 +1,6 @@
 /** Members at an address where PostgreSQL itself has not answered yet: what waits for the first look, and what must not be written before its answer. */
 
+import { Socket } from 'node:net'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPooler, startPostgres } from '@thaw/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { Pool, type PoolClient, type PoolConfig } from './index.ts'
@@ -137,3 +138,57 @@ describe("a pooler's session", () => {
     await endPools()
   })
 })
+
+describe('an address at which PostgreSQL answered before, and that leads to a pooler now', () => {
+  const insert = 'insert into orders values (1)'
+
+  test.each<[string, (pool: Pool) => Promise<unknown>]>([
+    ['a write', (pool) => pool.query(insert)],
+    ['a write with values', (pool) => pool.query('insert into orders values ($1)', [1])],
+    ['a read', (pool) => pool.query('select $1::int', [1])],
+    ['many reads', (pool) => Promise.all(Array.from({ length: 5 }, () => pool.query('select 1')))],
+    ['a transaction', (pool) => pool.transaction((client) => client.query(insert))],
+    ['a batch', (pool) => pool.batch([{ text: insert }, { text: 'select 1' }])],
+    ['a client', (pool) => pool.connect().then((client) => client.query(insert).finally(() => client.release()))],
+  ])('what the pooler does not answer behind the look does not wait for ever: %s', { timeout: PATIENT }, async (what, work) => {
+    await using pooler = await startPooler(server, { sessions: 3 })
+    await member().query('select 1')
+    await vi.waitFor(() => expect(pools[0]?.stats().fleet?.looks).toBe(1), PATIENCE)
+    proxy.moveTo(pooler)
+    const pool = member()
+    pool.on('error', () => {})
+    const began = performance.now()
+    const error = await work(pool).then(
+      () => undefined,
+      (reason: Error) => reason,
+    )
+    expect(performance.now() - began).toBeLessThan(15_000)
+    // What has become of a write cannot be known: the pooler may have passed it on. To a read, which is sent again, it may give the stray answer to the first.
+    const isRead = what.includes('read')
+    if (!isRead && error) expect(error.name).toBe('OutcomeUnknownError')
+    if (!isRead && !error) expect(await stored()).toBe(1)
+    expect(await stored()).toBeLessThanOrEqual(1)
+    await vi.waitFor(async () => expect((await pool.query('select 7 as n')).rows).toEqual([{ n: 7 }]), PATIENCE)
+    // Nothing of what was asked is left in the way of the next ones.
+    for (const n of [1, 2, 3]) expect((await pool.query('select $1::int as n', [n])).rows).toEqual([{ n }])
+    expect(pool.stats()).toMatchObject({ fleetTrouble: 1 })
+  })
+
+  test('is another one for each pool with the option `stream`, which may lead anywhere', { timeout: PATIENT }, async () => {
+    await using pooler = await startPooler(server)
+    const via = (port: number) => ({ stream: () => Object.assign(new Socket(), { connect: connectTo(port) }) }) as unknown as PoolConfig
+    await member(via(server.port)).query('select 1')
+    await vi.waitFor(() => expect(pools[0]?.stats().fleet?.looks).toBe(1), PATIENCE)
+    const pool = member(via(pooler.port))
+    for (const n of [1, 2, 3]) expect((await pool.query('select $1::int as n', [n])).rows).toEqual([{ n }])
+    expect(pooler.bytesDropped).toBe(0)
+    expect(pool.stats()).toMatchObject({ connected: 1, fleetTrouble: 1 })
+  })
+})
+
+/** Whatever the host and the port are. */
+function connectTo(port: number) {
+  return function (this: Socket) {
+    return Socket.prototype.connect.call(this, port, '127.0.0.1')
+  }
+}

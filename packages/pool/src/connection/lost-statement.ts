@@ -67,6 +67,7 @@ export function loseSent(client: PeerClient, vitals: Vitals, lost: LostQuery, ca
     isFirstWord: !lost.isPipelined && isOnlyMessage(cause, sending.bytesRead, bytesRead),
     isDirect: lost.isDirect && vitals.leadsTo !== 'pooler',
     isUnreplicated: sending.isUnreplicated,
+    ...(sending.isAstray && { isAstray: true }),
   }
   return lossError(addressOf(client), evidence, cause)
 }

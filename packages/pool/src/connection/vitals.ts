@@ -31,6 +31,8 @@ export interface Sending {
   isRefused: boolean
   /** The server has warned that it committed without its replicas. */
   isUnreplicated: boolean
+  /** A pooler has lost track of it, see `member-client.ts`. */
+  isAstray?: boolean
 }
 
 /** PostgreSQL's read_only_sql_transaction. */

@@ -65,7 +65,7 @@ export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   readonly secretKey?: number | Buffer | null
   /** Its own bound on a connection attempt, in milliseconds. 0: none. */
   _connectionTimeoutMillis?: number
-  readonly connectionParameters?: { query_timeout?: number | string | undefined }
+  readonly connectionParameters?: { query_timeout?: number | string | undefined; readonly options?: string | undefined }
   /** How often it was released. pg-pool's. */
   _poolUseCount?: number
   ref?(): void

@@ -25,3 +25,11 @@ export function silent(millis: number): Error {
     `Connection was given up before a statement was sent: the server did not answer a question of the pool's own within ${millis} ms`,
   )
 }
+
+/** A pooler is there now. It has answered what was sent later, so the statement has been dropped, or its answer has gone astray. */
+export function unanswered(): Error {
+  return wireError(
+    'ECONNRESET',
+    "Connection was given up: a pooler is at an address where PostgreSQL itself answered before, and does not answer the statement behind a question of the pool's own",
+  )
+}

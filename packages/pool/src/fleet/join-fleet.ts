@@ -7,6 +7,7 @@ import { watchedClient } from '../connection/watched-client.ts'
 import type { Driver } from '../driver/driver.ts'
 import type { PeerPool, PendingItem } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
+import { directAddresses } from './direct-address.ts'
 import { fleetOf } from './fleet-options.ts'
 import { memberClient } from './member-client.ts'
 import { Membership } from './membership.ts'
@@ -26,7 +27,7 @@ export function joinFleet(
 ): Membership | undefined {
   checkClient(pool.Client)
   const fleet = fleetOf(config, settings.trustMillis)
-  const membership = fleet && new Membership(fleet, settings.clock, memory, new Turns(settings.clock, pool))
+  const membership = fleet && new Membership(fleet, settings.clock, memory, new Turns(settings.clock, pool), directAddresses(config))
   const Watched = watchedClient(pool.Client === (Client as unknown) ? PoolClient : pool.Client)
   if (membership && !isWatched((Watched as { prototype?: object }).prototype ?? {})) throw new OptionError(NOT_OURS)
   pool.Client = (membership ? memberClient(Watched, membership, settings) : Watched) as typeof pool.Client

@@ -4,11 +4,12 @@
  */
 
 import { type Deadline, mayEndSession, startDeadline } from '@thaw/core'
+import { SYNC } from '../connection/extended-query.ts'
 import type { OwnStatement } from '../connection/own-statement.ts'
 import { isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
 import { activeQueryOf, type PeerClient, type PeerClientBase, type PeerQuery, queuedQueriesOf, type ReadyMessage } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
-import { silent } from './given-up.ts'
+import { silent, unanswered } from './given-up.ts'
 
 type WatchedClass = new (...values: unknown[]) => PeerClientBase
 
@@ -47,6 +48,9 @@ export function memberClient(
 
     /** Statements wait until one of the pool's own is answered: how long they do. */
     #patience: Deadline | undefined
+    /** The statement behind which a Sync was sent, to see whether a pooler still answers it. And has the one that is under way now been answered? */
+    #doubted: PeerQuery | undefined
+    #isAnswered = false
 
     constructor(...values: unknown[]) {
       super(...values)
@@ -90,14 +94,40 @@ export function memberClient(
     }
 
     override _handleCommandComplete(message: { text: string }): void {
-      if (!this.#own) super._handleCommandComplete(message)
+      if (this.#own) return
+      this.#isAnswered = true
+      super._handleCommandComplete(message)
+    }
+
+    override _handleEmptyQuery(message: object): void {
+      this.#isAnswered = true
+      super._handleEmptyQuery(message)
     }
 
     override _handleErrorMessage(message: Error): void {
       const own = this.#own
       // What ends the session is no reply to it.
-      if (own && !mayEndSession(message)) own.failed(message)
-      else super._handleErrorMessage(message)
+      if (own && !mayEndSession(message)) return own.failed(message)
+      this.#isAnswered = true
+      super._handleErrorMessage(message)
+    }
+
+    /**
+     * A pooler has answered where PostgreSQL was expected. To some, a transaction ends with the Sync in front of the statement: they drop what follows in the same write, or let it run and
+     * lose its answer. What is sent now is answered behind the statement, or instead of it.
+     */
+    #doubt(): void {
+      this.#doubted = activeQueryOf(this)
+      if (this.#doubted) this.connection.stream.write(SYNC)
+    }
+
+    /** It is the answer to that Sync: whatever ends a statement says so first. */
+    #resolve(vitals: Vitals): void {
+      const isLost = this.#doubted === activeQueryOf(this)
+      this.#doubted = undefined
+      if (!isLost) return
+      vitals.sending.isAstray = true
+      this.connection.stream.destroy(unanswered())
     }
 
     override _handleReadyForQuery(message: ReadyMessage): void {
@@ -106,6 +136,8 @@ export function memberClient(
       // First: what follows may hand the connection out.
       if (vitals) host.ready(this as unknown as PeerClient, vitals)
       const own = vitals?.own?.shift()
+      if (vitals && !own && this.#doubted && !this.#isAnswered) return this.#resolve(vitals)
+      this.#isAnswered = false
       if (vitals && !own && vitals.owed?.to !== 'probe') host.ended(this as unknown as PeerClient, vitals, message)
       if (!vitals || !own) return super._handleReadyForQuery(message)
       // The next message is the server's first reply to what was sent behind it.
@@ -114,6 +146,8 @@ export function memberClient(
       this.#patience?.cancel()
       this.#patience = undefined
       own.end()
+      // What is sent behind one of the pool's own was sent to PostgreSQL, as far as was known.
+      if (!this.pipeline && !this.#doubted && !host.mayFollow(this as unknown as PeerClient)) this.#doubt()
       // Also if its caller has withdrawn what waited: then the client is free, and no other answer says so.
       if (hasWaited || queuedQueriesOf(this).length > 0) this._pulseQueryQueue()
     }

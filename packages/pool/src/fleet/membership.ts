@@ -29,7 +29,7 @@ import type { Memory } from '../connection/pool-context.ts'
 import { isBroken, isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
 import { activeQueryOf, type PeerClient, queuedQueriesOf, type ReadyMessage, sentQueriesOf } from '../driver/peer.ts'
 import type { FleetStats } from '../stats.ts'
-import { askWhether, isAtNeon, isKnownDirect, isStill, noteDirect } from './direct-address.ts'
+import { askWhether, type DirectAddresses, isAtNeon, isKnownDirect, isStill, noteDirect } from './direct-address.ts'
 import type { JoinedFleet } from './fleet-options.ts'
 import { tooLate, unproven } from './given-up.ts'
 import { ListenerStatements } from './listener-statements.ts'
@@ -69,9 +69,11 @@ export class Membership implements MemberHost {
   #awaitsTurn = false
   #stats: Omit<FleetStats, 'yielded'> = { looks: 0, evicted: 0, spared: 0, used: 0, limit: 0 }
   readonly turns: Turns
+  readonly #direct: DirectAddresses
 
-  constructor(fleet: JoinedFleet, clock: Clock, memory: Memory, turns: Turns) {
+  constructor(fleet: JoinedFleet, clock: Clock, memory: Memory, turns: Turns, direct: DirectAddresses) {
     this.turns = turns
+    this.#direct = direct
     this.#fleet = fleet
     this.#clock = clock
     this.#memory = memory
@@ -137,7 +139,7 @@ export class Membership implements MemberHost {
   }
 
   mayFollow(client: PeerClient): boolean {
-    return isKnownDirect(client)
+    return isKnownDirect(this.#direct, client)
   }
 
   /** In front of whatever is sent next. */
@@ -206,7 +208,7 @@ export class Membership implements MemberHost {
   #ask(client: PeerClient, vitals: Vitals): void {
     if (!isStill(client, vitals) || !this.#mayName(client, vitals)) return
     const told = (isDirect: boolean) => (isDirect ? this.#follow(client, vitals) : this.#trouble('pooler', true))
-    this.#send(client, vitals, askWhether(client, told))
+    this.#send(client, vitals, askWhether(this.#direct, client, told))
   }
 
   /** An invocation has ended. The process may be frozen now, and no timer run for minutes. In a new process, its look may not have been answered yet. */
@@ -352,7 +354,7 @@ export class Membership implements MemberHost {
       return isKnown ? undefined : this.#ask(client, vitals)
     }
     if (!isAtNeon(client)) this.#memory.isDirect = found.isDirect
-    noteDirect(client, found.isDirect)
+    noteDirect(this.#direct, client, found.isDirect)
     if (!found.isDirect) return this.#trouble('pooler', true)
     this.#note(found, this.#memory.events)
     this.#isCrowded = isCrowded(found)
