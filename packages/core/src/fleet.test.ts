@@ -123,6 +123,7 @@ test.each([
   ['mine.abc123.us-east-1.rds.amazonaws.com', 5432, undefined],
   ['mine.proxy-abc123.cn-north-1.rds.amazonaws.com.cn', 5432, 'RDS Proxy'],
   ['ep-cool-1-pooler.eu-central-1.aws.neon.tech.', 5432, "Neon's pooler"],
+  ['ep-cool-1-pooler.us-east-1.postgres.vercel-storage.com', 5432, "Neon's pooler"],
   ['db.abc.supabase.co.', 6543, 'PgBouncer'],
   ['localhost', undefined, undefined],
 ])('%s at %s: %s', (host, port, pooler) => {
@@ -154,6 +155,8 @@ test.each([
   ['ep-cool-1.eu-central-1.aws.neon.tech', true],
   ['ep-cool-1.c-2.eu-central-1.aws.neon.tech', true],
   ['ep-cool-1-pooler.eu-central-1.aws.neon.tech', false],
+  ['ep-cool-1.us-east-1.postgres.vercel-storage.com', true],
+  ['ep-cool-1-pooler.us-east-1.postgres.vercel-storage.com', false],
   ['eu-central-1.aws.neon.tech', false],
   ['ep-cool-1.neon.tech.example', false],
   ['db.example', false],

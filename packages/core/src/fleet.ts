@@ -203,7 +203,7 @@ const KEEP_IT = 'Leave the option out: the pooler shares the sessions.'
 const POOLERS: readonly PoolerRow[] = [
   {
     pooler: "Neon's pooler",
-    hosts: /^[^.]+-pooler\..*neon\.tech\.?$/i,
+    hosts: /^[^.]+-pooler\..*(?:neon\.tech|postgres\.vercel-storage\.com)\.?$/i,
     instead: `${KEEP_IT} Or take the direct address, without "-pooler".`,
   },
   {
@@ -221,7 +221,7 @@ const POOLERS: readonly PoolerRow[] = [
  * neondatabase/neon. So at these addresses the process id does not tell a pooler from a server. What is pooled has another name, see above. An address
  * without the endpoint's name is none of them: the endpoint in the option `options` may be the pooled one.
  */
-const INVENTED = /^ep-[^.]+\..*neon\.tech\.?$/i
+const INVENTED = /^ep-[^.]+\..*(?:neon\.tech|postgres\.vercel-storage\.com)\.?$/i
 
 /** Does the server's process id at this address differ from the one that the login tells, although no pooler is in between? */
 export function inventsProcessIds(host: string): boolean {

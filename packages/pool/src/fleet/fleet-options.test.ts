@@ -30,6 +30,30 @@ test.each([
   expect((refusal as Error).message).not.toContain('secret')
 })
 
+test.each([
+  [{ connectionString: 'postgres://u:secret@db.abc.supabase.co/d?port=6543' }, /db.abc.supabase.co is PgBouncer/],
+  [{ connectionString: 'postgres://u:secret@localhost/d?options=endpoint%3Dep-x-pooler' }, /ep-x-pooler is Neon's pooler/],
+  [{ host: 'localhost', options: 'endpoint=ep-x-pooler' }, /ep-x-pooler is Neon's pooler/],
+  [{ host: 'ep-x-pooler.us-east-1.postgres.vercel-storage.com' }, /is Neon's pooler/],
+])('a pooler is refused that is named in another way: %o', (where, message) => {
+  expect(() => fleetOf({ ...where, fleet: 'orders' }, 500)).toThrow(message)
+})
+
+test.each(['fleets', 'fleat', 'flet', 'fleet_', 'fleetName', 'fleet_name'])('%s is no option: no pool is left out in silence', (name) => {
+  expect(() => fleetOf({ [name]: 'orders' }, 500)).toThrow(`There is no option "${name}". Did you mean "fleet"?`)
+})
+
+test('in the connection string it has no effect, and says so', () => {
+  expect(() => fleetOf({ connectionString: 'postgres://u:secret@h/d?fleet=orders' }, 500)).toThrow(
+    /in the connection string, where it has no effect/,
+  )
+  expect(fleetOf({ connectionString: 'postgres://u@h/d?fleet=orders', fleet: 'orders' }, 500)).toMatchObject({ name: 'orders' })
+})
+
+test.each(['reset', 'select', 'flags', 'float', 'left', 'sheet'])("%s is another library's", (name) => {
+  expect(fleetOf({ [name]: 'x' }, 500)).toBeUndefined()
+})
+
 test('without the option the pool is in no fleet', () => {
   expect(fleetOf({ trustMillis: 5000 }, 5000)).toBeUndefined()
   expect(fleetOf({ fleet: 'orders', connectionString: 'not a URL' }, 500)).toMatchObject({ name: 'orders' })

@@ -26,7 +26,7 @@ export interface JoinedFleet extends Fleet {
  * @throws {OptionError} naming what is wrong, or what to use instead.
  */
 export function fleetOf(config: Surroundings, trustMillis: number): JoinedFleet | undefined {
-  if (config.fleet === undefined || config.fleet === null) return undefined
+  if (config.fleet === undefined || config.fleet === null) return refuseMisspelt(config)
   const fleet = checkFleet(config.fleet)
   if (trustMillis > FLEET_TRUST_MILLIS) {
     throw new OptionError({
@@ -46,15 +46,35 @@ export function fleetOf(config: Surroundings, trustMillis: number): JoinedFleet 
   })
   fleetNames(fleet, called)
   const host = textOf(url?.searchParams.get('host')) ?? textOf(url?.hostname) ?? textOf(config.host) ?? PGHOST ?? ''
-  const found = poolerAt(host, Number(url?.port || config.port || PGPORT) || undefined)
+  const port = Number(textOf(url?.searchParams.get('port')) || url?.port || config.port || PGPORT) || undefined
+  // As clients name it that cannot name it in the TLS handshake.
+  const endpoint = ENDPOINT.exec(given('options') ?? PGOPTIONS ?? '')?.[1]
+  const found = poolerAt(host, port) ?? (endpoint ? poolerAt(`${endpoint}.neon.tech`, port) : undefined)
   if (found) {
     throw new OptionError({
       option: 'fleet',
       allowed: 'a direct connection to PostgreSQL',
-      message: `Option "fleet" needs PostgreSQL itself at the other end, and ${host} is ${found.pooler}. ${found.instead}`,
+      message: `Option "fleet" needs PostgreSQL itself at the other end, and ${poolerAt(host, port) ? host : endpoint} is ${found.pooler}. ${found.instead}`,
     })
   }
   return { ...fleet, called }
+}
+
+const ENDPOINT = /(?:^|\s)(?:endpoint|project)=([\w-]+)/
+
+/**
+ * What people write for `fleet`. A list, because names of five letters are too alike for "one slip": others belong to the driver (decision 3).
+ */
+const MISSPELT = /^(?:fleets|fleat|flet|fleeet|felet|flete|fleet_|_fleet|fleet[_-]?(?:name|id|option|options))$/i
+
+/** @throws {OptionError} where a fleet is meant, and none would be joined. */
+function refuseMisspelt(config: Surroundings): undefined {
+  const name = Object.keys(config).find((key) => MISSPELT.test(key))
+  if (name) throw new OptionError({ option: name, allowed: 'fleet', message: `There is no option "${name}". Did you mean "fleet"?` })
+  if (!urlOf(config.connectionString)?.searchParams.has('fleet')) return
+  const message =
+    'Option "fleet" is in the connection string, where it has no effect. Write it beside: new Pool({ connectionString, fleet: \'orders\' }).'
+  throw new OptionError({ option: 'fleet', allowed: 'an option of the pool', message })
 }
 
 /** @throws {OptionError} on Workers, where connections last for one request. */
