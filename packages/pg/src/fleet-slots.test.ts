@@ -1,4 +1,4 @@
-/** How full a server is: slots that no session shows, and looks of several newcomers at once. Plain pg is refused where it is full, and ends nobody. */
+/** How full a server is: slots that no session shows, and looks of several newcomers at once. Plain pg is refused where it is full, and makes no room. */
 
 import { connect, type Socket } from 'node:net'
 import type { ThawEvent } from '@thaw/core'
