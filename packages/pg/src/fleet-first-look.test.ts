@@ -189,6 +189,6 @@ describe('an address at which PostgreSQL answered before, and that leads to a po
 /** Whatever the host and the port are. */
 function connectTo(port: number) {
   return function (this: Socket) {
-    return Socket.prototype.connect.call(this, port, '127.0.0.1')
+    return Socket.prototype.connect.call(this, { port, host: '127.0.0.1' } as never)
   }
 }
