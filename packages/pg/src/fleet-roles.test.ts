@@ -53,3 +53,26 @@ describe.concurrent('a role', () => {
     },
   )
 })
+
+test('that may not ask for the lock that proves a session keeps its connection: its sessions are spared', {
+  timeout: PATIENT,
+}, async () => {
+  await using scene = openScene(server)
+  await server.query('revoke execute on function pg_advisory_xact_lock_shared(int, int) from public')
+  try {
+    const pool = scene.member({}, 'web')
+    for (let i = 0; i < 4; i++) {
+      await pool.query('select 1')
+      const client = await pool.connect()
+      await client.query('select 1').finally(() => client.release())
+      // Longer than the trust.
+      const since = performance.now()
+      await vi.waitFor(() => expect(performance.now() - since).toBeGreaterThan(600), PATIENCE)
+    }
+    // The first, and the one that took its place.
+    expect(pool.stats()).toMatchObject({ connected: 2, fleetTrouble: 1 })
+    expect(scene.troubles()).toEqual(['no-right'])
+  } finally {
+    await server.query('grant execute on function pg_advisory_xact_lock_shared(int, int) to public')
+  }
+})

@@ -61,6 +61,8 @@ export class Membership implements MemberHost {
   #isOff = false
   /** It may not look, or may not end sessions. Its own sessions may be ended by others. */
   #isBlind = false
+  /** It may not ask for the lock that proves that a session is not being ended: none of its sessions rests any more. */
+  #cannotProve = false
   /** When the next look is due, besides those of new connections. */
   #nextLookAt = Number.POSITIVE_INFINITY
   /** The last look could not end enough. */
@@ -158,7 +160,7 @@ export class Membership implements MemberHost {
     if (!this.mayFollow(client)) return
     // A COPY takes the socket from pg, and would read our reply.
     if (vitals.status !== 'I' || queuedQueriesOf(client)[0]?.requiresPreparation === undefined) return
-    const next = mayBeSentAgain ? 'resting' : 'held'
+    const next = mayBeSentAgain && !this.#cannotProve ? 'resting' : 'held'
     if (this.#mayLook && (!vitals.hasLooked || now.mono >= this.#nextLookAt)) this.#look(client, vitals, next)
     else if (vitals.fleetName !== next && (vitals.isPoolQuery || next === 'held')) this.#rename(client, vitals, next)
   }
@@ -187,7 +189,14 @@ export class Membership implements MemberHost {
   }
 
   #rest(client: PeerClient, vitals: Vitals): void {
-    if (vitals.fleetName !== 'held' || vitals.sessionState !== 'none' || vitals.status !== 'I' || !this.#mayName(client, vitals)) return
+    if (
+      this.#cannotProve ||
+      vitals.fleetName !== 'held' ||
+      vitals.sessionState !== 'none' ||
+      vitals.status !== 'I' ||
+      !this.#mayName(client, vitals)
+    )
+      return
     const isKnown = this.mayFollow(client)
     if (!isKnown && !isStill(client, vitals)) return
     const mustEndItself = this.#fleet.keep === 0 || this.#isCrowded || this.#clock.mono() >= this.#nextLookAt
@@ -266,13 +275,14 @@ export class Membership implements MemberHost {
   #wake(client: PeerClient, vitals: Vitals): void {
     vitals.askedFrom ??= read(this.#clock)
     // A caller has it, so it was certain to last when it was handed out.
-    const isHeld = vitals.fleetName === 'held' && vitals.state === 'in use'
+    const isHeld = vitals.fleetName === 'held' && (vitals.state === 'in use' || this.#cannotProve)
     if (isHeld || vitals.status !== 'I' || !this.mayFollow(client) || !this.#mayName(client, vitals)) return
     this.#send(client, vitals, new OwnStatement(WAKE, WAKE_VALUES, ({ error }) => error && this.#unproven(client, error)))
   }
 
   /** Without the lock, which may have taken longer than the user's `lock_timeout`, it may be about to be ended. Nothing but a read has been sent. */
   #unproven(client: PeerClient, error: Error): void {
+    this.#cannotProve ||= troubleOf(error) === 'no-right'
     this.#trouble(troubleOf(error), false, codeOf(error))
     client.connection.stream.destroy(unproven())
   }
@@ -311,7 +321,8 @@ export class Membership implements MemberHost {
     this.#send(client, vitals, new OwnStatement(text, timeout === undefined ? [name] : [name, timeout], renamed))
   }
 
-  #look(client: PeerClient, vitals: Vitals, next: 'resting' | 'held'): void {
+  #look(client: PeerClient, vitals: Vitals, wanted: 'resting' | 'held'): void {
+    const next = this.#cannotProve ? 'held' : wanted
     // Not a name that it already has: a session that ends itself must not be told so twice, nor one that is in use at all.
     const name = next === 'resting' ? this.#names.get(client)?.resting : undefined
     if (next === 'held' && vitals.fleetName === 'resting' && this.mayFollow(client)) this.#rename(client, vitals, 'held')
@@ -345,7 +356,8 @@ export class Membership implements MemberHost {
       const mayRest = vitals.fleetName === 'resting' && vitals.state === 'idle' && vitals.status === 'I'
       if (vitals.fleetName === 'resting' && former) vitals.fleetName = former
       const isKnown = this.mayFollow(client)
-      if (isKnown && mayRest && former === 'held' && this.#mayName(client, vitals)) this.#rename(client, vitals, 'resting')
+      if (isKnown && mayRest && !this.#cannotProve && former === 'held' && this.#mayName(client, vitals))
+        this.#rename(client, vitals, 'resting')
       const reason = troubleOf(error)
       // Cancelled, or too late for the user's `statement_timeout`: the next one may not be.
       if (reason === 'failed') this.#nextLookAt = this.#clock.mono() + LOOK_AGAIN_MILLIS
