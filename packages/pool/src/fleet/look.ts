@@ -135,6 +135,12 @@ export function lookValues(fleet: Fleet, processID: number | undefined, name: st
   ]
 }
 
+/** What a session was before it looked. */
+export interface Before {
+  readonly former: 'resting' | 'held' | undefined
+  readonly endedItself: boolean
+}
+
 /** What it returned. */
 export interface Found extends Census {
   /** PostgreSQL itself is at the other end. */

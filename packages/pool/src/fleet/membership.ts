@@ -34,6 +34,7 @@ import type { JoinedFleet } from './fleet-options.ts'
 import { tooLate, unproven } from './given-up.ts'
 import { ListenerStatements } from './listener-statements.ts'
 import {
+  type Before,
   type Found,
   foundIn,
   LONG_SLEEP,
@@ -391,12 +392,6 @@ export class Membership implements MemberHost {
     this.#told.add(reason)
     this.#memory.events.emit({ type: 'fleetTrouble', reason, ...(code !== undefined && { code }) })
   }
-}
-
-/** What a session was before it looked. */
-interface Before {
-  readonly former: Vitals['fleetName']
-  readonly endedItself: boolean
 }
 
 /** A runtime that keeps its connection has to notice when the server has become full meanwhile. */
