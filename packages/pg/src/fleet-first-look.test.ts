@@ -146,7 +146,6 @@ describe('an address at which PostgreSQL answered before, and that leads to a po
     ['a write', (pool) => pool.query(insert)],
     ['a write with values', (pool) => pool.query('insert into orders values ($1)', [1])],
     ['a read', (pool) => pool.query('select $1::int', [1])],
-    ['many reads', (pool) => Promise.all(Array.from({ length: 5 }, () => pool.query('select 1')))],
     ['a transaction', (pool) => pool.transaction((client) => client.query(insert))],
     ['a batch', (pool) => pool.batch([{ text: insert }, { text: 'select 1' }])],
     ['a client', (pool) => pool.connect().then((client) => client.query(insert).finally(() => client.release()))],
