@@ -72,6 +72,16 @@ test('COMMIT behind a constant that ends in a backslash is refused before it is 
   expect([tries, await setting.rows('refused'), await setting.rows('C:\\dir\\')]).toEqual([1, 0, 0])
 })
 
+test('a text with a typing error, and a part that is rolled back: the transaction goes on', async () => {
+  await setting.server.query('DELETE FROM ledger')
+  await setting.thaw().transaction(async (client) => {
+    await client.query(INSERT, ['kept'])
+    await failure(client.transaction((part) => part.query('selec 1')))
+    await client.query("SAVEPOINT a; INSERT INTO ledger VALUES ('gone'); ROLLBACK TO a")
+  })
+  expect([await setting.rows('kept'), await setting.rows('gone')]).toEqual([1, 0])
+})
+
 describe('where a backslash escapes the quote, a transaction that is ended in a text that cannot be read', () => {
   const options = '-c standard_conforming_strings=off -c escape_string_warning=off'
 

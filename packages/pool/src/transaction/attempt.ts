@@ -60,7 +60,7 @@ export class Attempt {
 
   constructor(client: PeerClient, host: AttemptHost, begin: string, signal: AbortSignal | undefined) {
     this.client = client
-    this.byHand = new ByHand(client)
+    this.byHand = new ByHand(client, () => this.#state === 'begun')
     this.#host = host
     this.#begin = begin
     this.#signal = signal

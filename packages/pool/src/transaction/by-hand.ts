@@ -1,22 +1,26 @@
 /** Does a text of the user's begin or end the transaction? That is refused before it is sent. Where no one can tell by the text, the server does by the tags of its answers. */
 
 import { controlsTransaction, mayEndTransaction, type Statement, TransactionUseError } from '@thaw/core'
-import type { PeerClient } from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient, textOf } from '../driver/peer.ts'
 import { connectionOf } from '../driver/socket.ts'
 import { vitalsOf } from './backend.ts'
 import { BY_HAND, ENDED_BY_HAND } from './refused-use.ts'
 
 /** A savepoint of the user's own is left alone. */
 const SAVEPOINTS = /^\s*(?:savepoint|release|rollback\s+(?:work\s+|transaction\s+)?to|set)\b/i
-const ENDS = /^(?:BEGIN|COMMIT|PREPARE TRANSACTION|ROLLBACK|START TRANSACTION)$/
+const ENDS = /^(?:COMMIT|PREPARE TRANSACTION|ROLLBACK)$/
 
 export class ByHand {
   readonly #client: PeerClient
   #isWatching = false
   #ended: Error | undefined
 
-  constructor(client: PeerClient) {
+  /** Before that, what begins it is ours. */
+  readonly #hasBegun: () => boolean
+
+  constructor(client: PeerClient, hasBegun: () => boolean) {
     this.#client = client
+    this.#hasBegun = hasBegun
   }
 
   /** One of its texts has: what it did until then may be stored, so it is not run again. */
@@ -45,7 +49,12 @@ export class ByHand {
   }
 
   readonly #note = ({ text }: { readonly text: string }): void => {
-    if (ENDS.test(text)) this.#ended ??= new TransactionUseError({ message: ENDED_BY_HAND })
+    if (!this.#hasBegun() || !ENDS.test(text)) return
+    // ROLLBACK TO has the same tag.
+    const active = activeQueryOf(this.#client)
+    const sent = active && textOf(active)
+    if (typeof sent === 'string' && !mayEndTransaction(sent, vitalsOf(this.#client)?.hasStandardStrings)) return
+    this.#ended ??= new TransactionUseError({ message: ENDED_BY_HAND })
   }
 
   /** What is sent from now on is ours. */
