@@ -80,7 +80,7 @@ export interface SharedConnection {
   tell(query: PeerQuery): boolean
   /** Is it behind others, on its way? Then it cannot be stopped without them. */
   isBehind(query: PeerQuery): boolean
-  /** The same. If it is, its caller no longer waits for it, and none goes out behind what the server works on in vain. */
+  /** The same. If it is, its caller no longer waits for it, and none goes out behind what the server works on for no caller. */
   abandon(query: PeerQuery): boolean
   /** The connection is gone: what was sent and waits behind the head, which is pg's, and what was not sent. */
   takeAll(): {
