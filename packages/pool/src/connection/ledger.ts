@@ -217,13 +217,9 @@ export class Ledger implements SharedConnection {
     return index !== -1
   }
 
-  isBehind(query: PeerQuery): boolean {
-    const isSent = ({ state }: Expected) => state === 'ahead' || state === 'writing'
-    return this.#entries.some((entry) => entry.query === query && isSent(entry)) && activeQueryOf(this.client) !== query
-  }
-
   abandon(query: PeerQuery): boolean {
-    const isBehind = this.isBehind(query)
+    const isSent = ({ state }: Expected) => state === 'ahead' || state === 'writing'
+    const isBehind = this.#entries.some((entry) => entry.query === query && isSent(entry)) && activeQueryOf(this.client) !== query
     if (isBehind) this.close()
     return isBehind
   }
