@@ -128,6 +128,27 @@ describe('a batch, where the table of keys is there', () => {
     })
   })
 
+  test('is aborted, or gets no connection, while what it has stored is read again: its caller is told that it is stored', async () => {
+    for (const isAborted of [true, false]) {
+      const pool = setting.thaw({ max: 1, connectionTimeoutMillis: 1000 })
+      await pool.batch(['SELECT 1'])
+      const controller = new AbortController()
+      // As soon as the server has said that it is stored, another caller has the only connection.
+      let held: ReturnType<Pool['connect']> | undefined
+      pool.subscribe(({ type }) => {
+        if (type !== 'outcome' || held) return
+        held = pool.connect()
+        if (isAborted) setTimeout(() => controller.abort(new Error('enough')), 100)
+      })
+      const lost = setting.proxy.loseNextAnswer({ containing: 'read again', cut: 'rst' })
+      const [first] = await pool.batch(two(`read again ${isAborted}`), { signal: controller.signal })
+      await lost.struck
+      expect(first).toMatchObject({ repeated: true })
+      expect(await setting.rows(`read again ${isAborted}`)).toBe(2)
+      ;(await held)?.release()
+    }
+  })
+
   test('fails with the error of its own statement, of which nothing is stored', async () => {
     const pool = setting.thaw()
     await pool.batch(['SELECT 1'])

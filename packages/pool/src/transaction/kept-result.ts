@@ -110,12 +110,15 @@ const MOST_READINGS = 4
 /**
  * Answers as the first time, but for `repeated`. Each is a flight of its own, in which nothing is executed: the server only says what the columns are. So what is lost is asked again, as a read is; a caller
  * who is told that there are no rows would not ask another time.
+ *
+ * @param wasLost the call itself has sent them, and its answer was lost: an error would be taken for the fate of the statements.
  */
 export async function repeatResults(
   host: RepeatHost,
   statements: readonly FlightStatement[],
   kept: KeptRows,
   signal: AbortSignal | undefined,
+  wasLost: boolean = false,
 ): Promise<Repeated[]> {
   const { memory, clock } = host
   const found = new Map<number, Repeated>()
@@ -127,7 +130,7 @@ export async function repeatResults(
       lost = await readOnce(host, statements, kept, signal, found)
     } catch (error) {
       // It is stored, which is what its caller has to know first.
-      if (readings > 1) return all()
+      if (readings > 1 || wasLost || isInterruption(error as Error)) return all()
       throw error
     }
     const loss = lost && lossOf(lost)

@@ -99,7 +99,8 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     // It is stored, so its caller is told that, even after an abort.
     if (next.step === 'repeated') {
       if (row?.isUnreplicated) throw notReplicated(host, { ...lost, key: call.key, fingerprint }, !call.withoutKey)
-      const repeat = () => repeatResults(host, call.statements, keptRowsOf(row?.results ?? null), over ? undefined : call.signal)
+      const kept = keptRowsOf(row?.results ?? null)
+      const repeat = () => repeatResults(host, call.statements, kept, over ? undefined : call.signal, lost !== undefined)
       const bare = () => call.statements.map(({ config }) => bareResult(config))
       return over ? beforeItEnds(clock, repeat, bare()) : repeat()
     }
