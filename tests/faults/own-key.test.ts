@@ -5,7 +5,7 @@
  */
 
 import { systemClock } from '@thaw/core'
-import type { Pool } from '@thaw/pg'
+import type { Pool, PoolClient } from '@thaw/pg'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { failure, INSERT, useSetting } from './setting.ts'
 
@@ -134,10 +134,10 @@ describe('a batch, where the table of keys is there', () => {
       await pool.batch(['SELECT 1'])
       const controller = new AbortController()
       // As soon as the server has said that it is stored, another caller has the only connection.
-      let held: ReturnType<Pool['connect']> | undefined
+      const held: Promise<PoolClient>[] = []
       pool.subscribe(({ type }) => {
-        if (type !== 'outcome' || held) return
-        held = pool.connect()
+        if (type !== 'outcome' || held.length > 0) return
+        held.push(pool.connect())
         if (isAborted) setTimeout(() => controller.abort(new Error('enough')), 100)
       })
       const lost = setting.proxy.loseNextAnswer({ containing: 'read again', cut: 'rst' })
@@ -145,7 +145,7 @@ describe('a batch, where the table of keys is there', () => {
       await lost.struck
       expect(first).toMatchObject({ repeated: true })
       expect(await setting.rows(`read again ${isAborted}`)).toBe(2)
-      ;(await held)?.release()
+      for (const client of await Promise.all(held)) client.release()
     }
   })
 
