@@ -3,7 +3,7 @@
  * but reads; who is told what is in `statement/`, and whose each answer is in `connection/ledger.ts`.
  */
 
-import { choosePlace, createPaces, type Paces, spend } from '@thaw/core'
+import { choosePlace, createPaces, type Paces, type Reading, read, spend } from '@thaw/core'
 import type { Dialer } from '../connect/dialer.ts'
 import { isAsJudged } from '../connection/as-judged.ts'
 import { Ledger, type LedgerHost } from '../connection/ledger.ts'
@@ -11,7 +11,7 @@ import type { Memory } from '../connection/pool-context.ts'
 import type { Expected, Reader, Shareable, SharedConnection } from '../connection/shared-connection.ts'
 import { statements } from '../connection/traced-client.ts'
 import { isBroken, isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
-import { activeQueryOf, type PeerClient, type PeerPool, queuedQueriesOf, type Release } from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient, type PeerPool, type PeerQuery, queuedQueriesOf, type Release } from '../driver/peer.ts'
 import { peekAt } from '../driver/query-form.ts'
 import type { Waiter } from '../driver/waiter.ts'
 import type { Settings } from '../options/options.ts'
@@ -136,6 +136,12 @@ export class Sharing implements LedgerHost {
 
   hasSent(client: PeerClient): void {
     if (this.#gathering === client) this.#gathering = undefined
+  }
+
+  sends(client: PeerClient, vitals: Vitals, first: PeerQuery | undefined): Reading | undefined {
+    const { membership } = this.#host.checks
+    if (first) membership?.submitting(client, vitals, first)
+    return membership && read(this.clock)
   }
 
   /** The call that had the connection for itself was answered. */
@@ -264,6 +270,7 @@ export class Sharing implements LedgerHost {
       hasOldName: false,
       isEnded: false,
       query: undefined,
+      askedFrom: undefined,
       state: 'plain',
       begin: undefined,
       race() {},

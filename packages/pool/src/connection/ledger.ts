@@ -6,7 +6,7 @@
  * each ReadyForQuery the next one takes the place of the active one. No driver's own pipeline mode is used: there is none in pg up to 8.21, nor in Neon's.
  */
 
-import { type Clock, type Deadline, startDeadline } from '@thaw/core'
+import { type Clock, type Deadline, type Reading, startDeadline } from '@thaw/core'
 import type { QueryResult } from 'pg'
 import { nextTick, throwLater } from '../driver/next-tick.ts'
 import {
@@ -35,6 +35,8 @@ export interface LedgerHost {
   /** A write on the connection is due at the end of this tick, and may take more until then. Then: it has gone out. */
   gathers(client: PeerClient): void
   hasSent(client: PeerClient): void
+  /** It is about to go out. Where nothing is under way, what a fleet has to say goes in front of the `first`. Returns the time, in a fleet. */
+  sends(client: PeerClient, vitals: Vitals, first: PeerQuery | undefined): Reading | undefined
   /** A statement was not written when it should have been: none may share a connection any more. */
   deferred(): void
   /** `behindMillis`: since the answer before it. Infinity: there was none. */
@@ -187,6 +189,9 @@ export class Ledger implements SharedConnection {
     const waiting = this.#entries.filter(({ state }) => state === 'waiting')
     const [first] = this.#entries
     const isIdle = first?.state === 'waiting'
+    const askedFrom = this.#host.sends(this.client, this.#vitals, isIdle ? first.query : undefined)
+    if (isBroken(this.client)) return
+    for (const entry of waiting) entry.askedFrom = askedFrom
     const deferred = sendTogether(waiting, connection, (expected, error) => this.#refuse(expected, error))
     if (deferred) this.#endBehind(deferred)
     const [head] = this.#entries
@@ -273,6 +278,7 @@ export class Ledger implements SharedConnection {
     if (next?.state !== 'ahead' || !next.query) return false
     const active = activeQueryOf(client)
     setActiveQuery(client, next.query)
+    if (next.askedFrom) this.#vitals.askedFrom = next.askedFrom
     this.#start(next)
     this.#tellReady(active)
     return true

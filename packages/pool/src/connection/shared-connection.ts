@@ -1,6 +1,6 @@
 /** A read that shares a connection, and what the connection owes, as the rest of the pool sees them. */
 
-import type { Pace } from '@thaw/core'
+import type { Pace, Reading } from '@thaw/core'
 import type { PeerClient, PeerQuery } from '../driver/peer.ts'
 import type { Bounds } from './interruption.ts'
 
@@ -24,6 +24,8 @@ export interface Expected {
   /** Its caller was told, or will be when this tick has ended. */
   readonly isEnded: boolean
   query: PeerQuery | undefined
+  /** When it was written, in a fleet: what its answer proves begins then. */
+  askedFrom: Reading | undefined
   /** `ahead`: it was sent before the one in front of it was answered. `waiting`: until this tick has ended, in which it is `writing` for a moment. */
   state: 'plain' | 'waiting' | 'writing' | 'ahead'
   /** Its own time begins to run once it is at the head. */

@@ -27,7 +27,7 @@ import {
 import { type OwnAnswer, OwnStatement } from '../connection/own-statement.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import { isBroken, isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
-import { activeQueryOf, type PeerClient, queuedQueriesOf, type ReadyMessage, sentQueriesOf } from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, type ReadyMessage, sentQueriesOf } from '../driver/peer.ts'
 import type { FleetStats } from '../stats.ts'
 import { askWhether, type DirectAddresses, isAtNeon, isKnownDirect, isStill, noteDirect } from './direct-address.ts'
 import type { JoinedFleet } from './fleet-options.ts'
@@ -146,7 +146,7 @@ export class Membership implements MemberHost {
   }
 
   /** In front of whatever is sent next. */
-  submitting(client: PeerClient, vitals: Vitals): void {
+  submitting(client: PeerClient, vitals: Vitals, next: PeerQuery | undefined = queuedQueriesOf(client)[0]): void {
     if (!this.#mayName(client, vitals)) return
     const now = read(this.#clock)
     const mayBeSentAgain = vitals.isPoolQuery && vitals.sessionState === 'none'
@@ -160,10 +160,10 @@ export class Membership implements MemberHost {
     if (vitals.owed?.to === 'piggybacked') this.#wake(client, vitals)
     if (!this.mayFollow(client)) return
     // A COPY takes the socket from pg, and would read our reply.
-    if (vitals.status !== 'I' || queuedQueriesOf(client)[0]?.requiresPreparation === undefined) return
-    const next = mayBeSentAgain && !this.#cannotProve ? 'resting' : 'held'
-    if (this.#mayLook && (!vitals.hasLooked || now.mono >= this.#nextLookAt)) this.#look(client, vitals, next)
-    else if (vitals.fleetName !== next && (vitals.isPoolQuery || next === 'held')) this.#rename(client, vitals, next)
+    if (vitals.status !== 'I' || next?.requiresPreparation === undefined) return
+    const name = mayBeSentAgain && !this.#cannotProve ? 'resting' : 'held'
+    if (this.#mayLook && (!vitals.hasLooked || now.mono >= this.#nextLookAt)) this.#look(client, vitals, name)
+    else if (vitals.fleetName !== name && (vitals.isPoolQuery || name === 'held')) this.#rename(client, vitals, name)
   }
 
   // ------------------------------------------------------------------ what the pool tells

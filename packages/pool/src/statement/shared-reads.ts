@@ -66,6 +66,7 @@ class SharedRead implements Expected {
   isDropped = false
   hasOldName = false
   query: PeerQuery | undefined
+  askedFrom: Expected['askedFrom'] = undefined
   state: Expected['state'] = 'plain'
   begin: (() => void) | undefined
   readonly #call: Call
