@@ -18,6 +18,15 @@ afterEach(async () => {
   await Promise.all(pools.splice(0).map((pool) => pool.end()))
 })
 
+/** A set-up file fakes the timers, and the code under test is imported behind it. */
+const loadedLate = async (name: string): Promise<typeof pg> => {
+  vi.useRealTimers()
+  vi.resetModules()
+  vi.useFakeTimers()
+  const loaded = await import(name)
+  return loaded.default ?? loaded
+}
+
 const drivers: readonly [name: string, make: (config?: pg.PoolConfig) => pg.Pool][] = [
   ['pg', (config) => new pg.Pool({ connectionString: neon.postgres.url, ...config })],
   ['@thaw/pg', (config) => new Pool({ connectionString: neon.postgres.url, ...config })],
@@ -57,6 +66,27 @@ describe.each(drivers)('%s', (_name, make) => {
     await client.query('commit')
     client.release()
   })
+})
+
+test.each([
+  ['pg', () => neon.postgres.url],
+  ['@thaw/pg', () => neon.postgres.url],
+  ['@thaw/neon', () => neon.url],
+])('%s, loaded when the timers are fake already, answers before and after they are moved', async (name, url) => {
+  const { Pool: Loaded } = await loadedLate(name)
+  const pool = new Loaded({ connectionString: url(), max: 1 })
+  pools.push(pool)
+  await pool.query('select 1')
+  vi.advanceTimersByTime(5000)
+  const answers = await Promise.all([1, 2, 3].map((n) => pool.query('select $1::int as a', [n])))
+  expect(answers.map(({ rows }) => rows[0].a)).toEqual([1, 2, 3])
+  vi.setSystemTime(Date.now() + 3_600_000)
+  const client = await pool.connect()
+  await client.query('begin')
+  await client.query('commit')
+  client.release()
+  vi.advanceTimersByTime(5000)
+  if (name !== 'pg') await expect(pool.query({ text: 'select pg_sleep(5)', query_timeout: 50 } as pg.QueryConfig)).rejects.toThrow(/timeout/)
 })
 
 describe.each([

@@ -52,6 +52,28 @@ test('the fake timers of a test, installed after we were loaded, move nothing of
   }
 })
 
+test('nor do those that were installed before', async () => {
+  const real = read(systemClock)
+  vi.useFakeTimers({ now: 5000, toFake: ['Date', 'performance', 'setTimeout', 'clearTimeout', 'setImmediate'] })
+  vi.resetModules()
+  try {
+    const { systemClock: clock } = await import('./clock.ts')
+    vi.advanceTimersByTime(3_600_000)
+    expect(clock.wall() - real.wall).toBeLessThan(60_000)
+    const before = read(clock)
+    const stopped = vi.fn()
+    clock.clearTimer(clock.setTimer(stopped, 1))
+    await new Promise<void>((resolve) => clock.setTimer(resolve, 50, true))
+    await new Promise<void>((resolve) => clock.turn?.(resolve))
+    expect(stopped).not.toHaveBeenCalled()
+    const now = read(clock)
+    expect(now.wall).toBeGreaterThanOrEqual(before.wall + 40)
+    expect(now.mono).toBeGreaterThanOrEqual(before.mono + 40)
+  } finally {
+    vi.useRealTimers()
+  }
+})
+
 /** The module, loaded where the runtime's timers are these. */
 async function loadedWith(setTimeout: unknown) {
   vi.stubGlobal('setTimeout', setTimeout)

@@ -3,6 +3,7 @@
  * jump or replay time.
  */
 
+import { timeBehindFakes } from './behind-fakes.ts'
 import { unmaskedNow, unmaskedRandom } from './unmasked.ts'
 
 /** A point in time, on both clocks at once. */
@@ -33,6 +34,7 @@ export interface Clock {
 }
 
 interface Globals {
+  readonly process?: Parameters<typeof timeBehindFakes>[0]['process'] | undefined
   readonly Date: { now: () => number }
   readonly Math: { random: () => number }
   readonly performance?: { now(): number }
@@ -52,7 +54,7 @@ const monotonic = performance?.now.bind(performance) as () => number
 
 /**
  * The runtime's own functions, captured when this module is loaded. A test's fake timers (`vi.useFakeTimers()`, Jest, Sinon) replace the
- * globals later: they are meant for the code under test, and would stop a pool that talks to a real server.
+ * globals later, or have replaced them before: they are meant for the code under test, and would stop a pool that talks to a real server.
  */
 export const runtimeTime: {
   readonly wall: () => number
@@ -69,6 +71,7 @@ export const runtimeTime: {
   clearTimeout: globals.clearTimeout,
   setImmediate: globals.setImmediate,
   random: once(() => unmaskedRandom(chance)),
+  ...timeBehindFakes(globals),
 }
 
 /** The globals may already have been masked when this module was loaded. What is behind the mask is looked up on first use. */

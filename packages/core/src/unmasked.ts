@@ -46,7 +46,7 @@ function isMasked(given: () => number): boolean {
 }
 
 /** Another realm has its own functions. It takes a millisecond to create, once in each process that needs it. */
-function ownRealm(): Realm | undefined {
+export function ownRealm(): Realm | undefined {
   if (known === undefined) known = createRealm() ?? 'none'
   return known === 'none' ? undefined : known
 }
