@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type Backend, isDone, isGone, type Span, type Witness } from './evidence.ts'
+import { type Backend, isDone, isElsewhere, isGone, type Span, type Witness } from './evidence.ts'
 
 /** Our connection is 100 s old, was last ready 10 s ago, and has waited for its statement for 5 s. */
 const NOW = 200_000
@@ -62,4 +62,12 @@ test.each([
   ['nothing is known of its server', { incarnation: undefined }, {}, false],
 ])('gone from its server: %s', (_, known, presence, gone) => {
   expect(isGone({ ...KNOWN, ...known }, { ...PRESENCE, ...presence })).toBe(gone)
+})
+
+test.each([
+  ['the same server', {}, {}, false],
+  ['another one', {}, { server: '20260101000000000009' }, true],
+  ['nothing is known of its server', { incarnation: undefined }, {}, false],
+])('another server has answered: %s', (_, known, presence, elsewhere) => {
+  expect(isElsewhere({ ...KNOWN, ...known }, { ...PRESENCE, ...presence })).toBe(elsewhere)
 })

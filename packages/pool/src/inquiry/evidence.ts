@@ -76,6 +76,11 @@ export interface Presence {
   readonly began: ReadonlyMap<string, string | null>
 }
 
+/** Another server has answered: what it says of that PID is about another's backend. */
+export function isElsewhere({ incarnation }: KnownBackend, { server }: Presence): boolean {
+  return incarnation !== undefined && incarnation.startedAt !== server
+}
+
 /** Has it left its server? The moments are told to the microsecond, so two servers, or two backends with one PID, do not share them. */
 export function isGone({ pid, startedAt, incarnation }: KnownBackend, { server, began }: Presence): boolean {
   if (incarnation?.startedAt !== server) return false

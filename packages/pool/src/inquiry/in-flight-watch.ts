@@ -10,7 +10,7 @@ import { wireError } from '../driver/errno.ts'
 import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, textOf } from '../driver/peer.ts'
 import { streamOf } from '../driver/socket.ts'
 import { type Address, addressOf } from './address.ts'
-import { isDone, isGone, isResting, type Span } from './evidence.ts'
+import { isDone, isElsewhere, isGone, isResting, type Span } from './evidence.ts'
 import type { Answer, Inquirer, InquirerHost } from './inquirer.ts'
 
 export interface WatchHost extends Pick<InquirerHost, 'settings' | 'memory' | 'pool'> {
@@ -163,7 +163,8 @@ export class InFlightWatch {
     const { client, sight } = suspect
     const known = this.#host.checks.vitalsOf(client).backend
     if (known && presence && isGone(known, presence)) return true
-    const backend = backends.get(client.processID ?? 0)
+    const isAnothers = known !== undefined && presence !== undefined && isElsewhere(known, presence)
+    const backend = isAnothers ? undefined : backends.get(client.processID ?? 0)
     if (backend && this.#isAlone(client) && isDone(backend, this.#witness(suspect), asked)) return true
     const isMissing = !backend || isResting(backend)
     sight.misses = isMissing ? sight.misses + 1 : 0
