@@ -8,6 +8,7 @@ import {
   type BatchOptions,
   behindProxies,
   type Callback,
+  checkNames,
   failLater,
   KEPT,
   misplacedOptions,
@@ -77,6 +78,7 @@ export function fetching(Base: new (source?: never) => object): new (source?: un
       try {
         if ((text as { idempotencyKey?: unknown } | null)?.idempotencyKey !== undefined) this.#batches?.lookAgain()
         isHere = !this.#isFunction && isFetched(this, text)
+        if (isHere) checkNames(text)
       } catch (thrown) {
         // A getter of the caller's, or a Proxy.
         return failLater(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback, thrown)

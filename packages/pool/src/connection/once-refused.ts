@@ -1,6 +1,7 @@
 /** `once` and `idempotencyKey` are for `pool.query()`: on a client, which may be inside a transaction, they would promise what cannot be kept. */
 
 import { OptionError, ScopeError } from '@thaw/core'
+import { refusesNames } from '../options/query-config.ts'
 
 /**
  * Is a key promised? Also by one that is `undefined`: its caller's variable is missing, and the statement must not be sent without a key in silence. `false`: none, on purpose.
@@ -9,10 +10,10 @@ export function hasKey(config: object): boolean {
   return 'idempotencyKey' in config && config.idempotencyKey !== false
 }
 
-/** Why a client does not send it. Undefined: it has neither of them. */
+/** Why a client does not send it. Undefined: it has neither of them, nor a name that is nearly one of ours. */
 export function refusesOnce(config: object): OptionError | undefined {
   const { once } = config as { readonly once?: unknown }
-  if (!once && !hasKey(config)) return undefined
+  if (!once && !hasKey(config)) return refusesNames(config)
   const option = once ? 'once' : 'idempotencyKey'
   return new OptionError({
     option,

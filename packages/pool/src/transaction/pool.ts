@@ -9,6 +9,7 @@ import { behindProxies } from '../driver/itself.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { answerBy, type Callback, failLater, promisify } from '../driver/promisify.ts'
 import { settingsOf } from '../options/options.ts'
+import { checkNames } from '../options/query-config.ts'
 import { poolOver, type ThawPool } from '../pool.ts'
 import { ExactlyOnce, noteUnknown, wantsOnce } from './exactly-once.ts'
 import { Keeper } from './kept-result.ts'
@@ -77,6 +78,7 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
       const isTwoArguments = typeof values === 'function'
       let isOnce: boolean
       try {
+        checkNames(text)
         isOnce = wantsOnce(text)
       } catch (thrown) {
         return failLater(this.Promise, isTwoArguments ? (values as Callback<QueryResult>) : callback, thrown)

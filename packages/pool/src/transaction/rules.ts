@@ -3,6 +3,7 @@
 import { checkOptions, OptionError, type OptionRules, outlineOf, type StatementCache } from '@thaw/core'
 import { hasKey } from '../connection/once-refused.ts'
 import { isSubmittable } from '../driver/peer.ts'
+import { checkNames } from '../options/query-config.ts'
 
 /** Of a transaction. */
 export interface TransactionOptions {
@@ -158,6 +159,7 @@ export function checkBatch(statements: unknown, options: BatchOptions, classify:
 /** What is no error of one statement alone. `texts`: of each name, as far as has been seen. */
 function checkPart(statement: unknown, what: string, texts: Map<unknown, unknown>): void {
   if (typeof statement === 'string') return
+  checkNames(statement)
   const { text, name, values, once } = statement as Readonly<Record<string, unknown>>
   const refuse = (why: string) => {
     throw new OptionError({ option: 'statements', allowed: '{ text, values, name }', message: `${what} ${why}` })
