@@ -42,6 +42,16 @@ describe('nothing at all', () => {
   })
 })
 
+test('a URL under another name, and a port that is none', () => {
+  for (const make of [Pool, Client] as (new (
+    config: object,
+  ) => unknown)[]) {
+    expect(() => new make({ url: 'postgres://u:hunter2@h/d' })).toThrow(/There is no option "url"\. .* connectionString/)
+    expect(() => new make({ url: 'postgres://u:hunter2@h/d' })).not.toThrow(SECRET)
+    expect(() => new make({ host: 'h', port: 'abc' })).toThrow(/"port" is a string of 3 characters/)
+  }
+})
+
 test('an option that is misspelt or absurd', () => {
   expect(() => new Pool({ trustMilis: 1 } as object)).toThrow(/Did you mean "trustMillis"/)
   expect(() => neon('postgresql://u:p@h/d', { connectionTimeoutMillis: -1 })).toThrow(/"connectionTimeoutMillis" is -1/)

@@ -60,7 +60,7 @@ export class Client extends Alone {
     return 'Client'
   }
 
-  /** @throws {OptionError} naming what is wrong with a list of hosts, `target_session_attrs`, `trustMillis` or `probeTimeoutMillis`. */
+  /** @throws {OptionError} naming what is wrong with `connectionString`, `port`, a list of hosts, `target_session_attrs`, `trustMillis` or `probeTimeoutMillis`. */
   constructor(config?: string | ClientConfig) {
     super(config)
   }

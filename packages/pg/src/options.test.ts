@@ -56,11 +56,50 @@ const refused: readonly [options: object, message: RegExp][] = [
   [{ lock_timeout: -1 }, /"lock_timeout" is -1, but must be/],
   [{ idle_in_transaction_session_timeout: 'never' }, /"idle_in_transaction_session_timeout" is a string of 5 characters/],
   [{ keepAliveInitialDelayMillis: -1 }, /"keepAliveInitialDelayMillis" is -1, but must be/],
+  // A RangeError of net, much later, and for a URL object or a number a TypeError about charAt.
+  [{ port: 'abc' }, /"port" is a string of 3 characters, but must be a number from 1 to 65535\./],
+  [{ port: 'tcp://10.0.0.1:5432' }, /"port" is a string of 19 characters/],
+  [{ port: 70_000 }, /"port" is 70000, but must be/],
+  [{ port: true }, /"port" is true, but must be/],
+  [{ connectionString: 5 }, /"connectionString" is 5, but must be a string, such as/],
+  [{ connectionString: new URL('postgres://me:secret@db/app') }, /"connectionString" is an object, .* its href\)\./],
+  [
+    { url: 'postgres://me:secret@db/app' },
+    /no option "url"\. What it holds is a URL of PostgreSQL: write it as new Pool\(\{ connectionString: … \}\)/,
+  ],
+  [{ databaseUrl: 'postgresql://db/app', max: 3 }, /no option "databaseUrl"\./],
 ]
 
 test.each(refused)('%o is refused', (options, message) => {
   expect(() => optionsOf(options)).toThrow(OptionError)
   expect(() => optionsOf(options)).toThrow(message)
+  expect(() => optionsOf(options)).not.toThrow(/secret/)
+})
+
+const WHEREABOUTS = ['port', 'connectionString', 'url', 'databaseUrl']
+
+test.each(refused.filter(([options]) => WHEREABOUTS.some((name) => name in options)))(
+  '%o is refused by a client of its own, too',
+  (options, message) => {
+    expect(() => new Client(options as object)).toThrow(OptionError)
+    expect(() => new Client(options as object)).toThrow(message)
+  },
+)
+
+test.each([5432, '5432', ' 5432 ', '', null, undefined, Number.NaN, 0])('port may be %o, as in node-postgres', (port) => {
+  expect(() => optionsOf({ port })).not.toThrow()
+  expect(() => new Client({ port } as object)).not.toThrow()
+})
+
+test.each([
+  { url: 'postgres://a/b', connectionString: 'postgres://127.0.0.1:1/app' },
+  { url: 'postgres://a/b', host: '127.0.0.1' },
+  { url: 'postgres://a/b', database: 'app' },
+  { url: 'https://docs.example' },
+  { url: undefined },
+  { password: 'postgres://a/b' },
+])('%o passes: node-postgres is told where to connect, or the URL is no database', (options) => {
+  expect(() => optionsOf(options)).not.toThrow()
 })
 
 const TIMES = ['query_timeout', 'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'keepAliveInitialDelayMillis']

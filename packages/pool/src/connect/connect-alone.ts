@@ -3,6 +3,7 @@
 import { systemClock } from '@thaw/core'
 import type { PeerClient } from '../driver/peer.ts'
 import { type HostPlan, type HostStep, hostPlanOf, optionsAt, planHosts } from '../options/hosts.ts'
+import { settingsAlone } from '../options/options.ts'
 import { judgeDial } from './dial-failure.ts'
 import { HostOrder } from './hosts.ts'
 import { watchKind } from './session-kind.ts'
@@ -13,6 +14,7 @@ type Connected = (error: Error | null | undefined, client?: unknown) => void
 /** What a client of its own is to be made from: with several hosts, the first of them. */
 export function optionsAlone(config: object | string | undefined, isSupported: boolean): object | string | undefined {
   const given = typeof config === 'string' ? { connectionString: config } : (config ?? {})
+  settingsAlone(given)
   const options: Record<string, unknown> = { ...given }
   // Not enumerable in a pool's options, from which people make clients.
   if ('password' in given) options['password'] = given.password

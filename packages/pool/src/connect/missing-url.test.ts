@@ -23,3 +23,14 @@ test.each([
     expect(advice).not.toContain('secret')
   }
 })
+
+test.each(['url', 'uri', 'connectionUrl', 'connectionURI', 'DATABASE_URL', 'databaseUrl', 'dsn'])(
+  'nothing says where, but there is an option %s: it is named',
+  (name) => {
+    for (const value of [undefined, SECRET]) {
+      const advice = adviceWhereNothingWasGiven({ [name]: value, database: 'shop' } as object, {})
+      expect(advice).toContain(`The option "${name}" is not one of the driver's: write it as new Pool({ connectionString: … })`)
+      expect(advice).not.toContain('secret')
+    }
+  },
+)

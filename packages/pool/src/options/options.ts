@@ -5,6 +5,7 @@ import type { PoolConfig } from 'pg'
 import { planHosts } from './hosts.ts'
 import { leadsToHyperdrive } from './hyperdrive.ts'
 import { MILLIS, SERVER_MILLIS } from './times.ts'
+import { CONNECTION_STRING, PORT, refuseMisplacedUrl } from './whereabouts.ts'
 
 /** What Thaw adds to node-postgres' options. */
 export interface ThawOptions {
@@ -96,6 +97,8 @@ const CLOCK_METHODS = ['wall', 'mono', 'setTimer', 'clearTimer', 'random'] as co
 
 /** Those of a client that belongs to no pool. */
 const ALONE_RULES: OptionRules = {
+  connectionString: CONNECTION_STRING,
+  port: PORT,
   trustMillis: { type: 'number', min: 0 },
   probeTimeoutMillis: { type: 'number', min: 1, max: 60_000 },
 }
@@ -130,7 +133,6 @@ const RULES: OptionRules = {
     accepts: (value) => !value || value === true || typeof value === 'object' || value === 'true' || value === 'no-verify',
   },
   // pg's, where a typo would be silent: no database, no timeout, a process that never exits.
-  connectionString: { type: 'any' },
   // Checked with the hosts, see `planHosts`.
   target_session_attrs: { type: 'any' },
   load_balance_hosts: { type: 'any' },
@@ -248,6 +250,7 @@ export function preparePoolOptions(given?: (PoolConfig & ThawOptions) | null, Cl
     })
   }
   checkOptions(config, RULES, 'pass')
+  refuseMisplacedUrl(config)
   const platform = platformDefaults()
   const prepared: Record<string, unknown> = { ...config }
   for (const [name, { type }] of Object.entries(RULES)) {
@@ -279,6 +282,7 @@ export function checkEndOptions(given: EndOptions | null): EndOptions {
 /** @throws {OptionError} naming the option, the value and what is allowed. */
 export function settingsAlone(config: Pick<ThawOptions, keyof Proof>): Proof {
   checkOptions(config, ALONE_RULES, 'pass')
+  refuseMisplacedUrl(config)
   return proofOf(config)
 }
 
