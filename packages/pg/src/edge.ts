@@ -131,6 +131,8 @@ export const defaults: object = {}
 export const escapeIdentifier: () => never = refuse
 export const escapeLiteral: () => never = refuse
 export const types: object = new Proxy({}, { get: (_, name) => (typeof name === 'string' && name !== 'then' ? refuse : undefined) })
+/** Both are objects of functions. */
+export const utils: object = types
 export const native: never = new Proxy({}, { get: refuse }) as never
 const thawPg: object = {
   Client,
@@ -144,5 +146,6 @@ const thawPg: object = {
   Result,
   TypeOverrides,
   types,
+  utils,
 }
 export default thawPg

@@ -5,12 +5,6 @@
  * @module
  */
 
-import { type ThawPg, withPool } from './default-export.ts'
-import { Pool } from './pool.ts'
-
-export type { ThawPg } from './default-export.ts'
+export { type ThawPg, thawPg as default } from './default-export.ts'
 export { Pool } from './pool.ts'
 export * from './shared.ts'
-
-const thawPg: ThawPg = withPool(Pool)
-export default thawPg

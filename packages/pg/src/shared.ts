@@ -22,3 +22,5 @@ export const Query: typeof pg.Query = pg.Query
 export const Result: Exported<'Result'> = pg.Result
 export const TypeOverrides: Exported<'TypeOverrides'> = pg.TypeOverrides
 export const types: typeof pg.types = pg.types
+/** Of pg's CommonJS, where older code finds `prepareValue`. */
+export const utils: Exported<'utils'> = (pg as { readonly utils?: unknown }).utils

@@ -83,3 +83,21 @@ export const arrays = async (lent: PoolClient): Promise<(number | undefined)[]> 
 
 export { client, idle, OptionError, same, stock, stockClass, stockModule, stop }
 export const ended: Promise<void> = pool.end({ timeoutMillis: 100 })
+
+// The default export is a namespace of types, too, as node-postgres' is.
+interface Names {
+  readonly pool: thaw.Pool
+  readonly lent: thaw.PoolClient
+  readonly client: thaw.Client
+  readonly config: thaw.PoolConfig & thaw.ClientConfig
+  readonly result: thaw.QueryResult<Note>
+  readonly rows: thaw.QueryArrayResult<[number]>
+  readonly query: thaw.QueryConfig<[number]> | thaw.QueryArrayConfig | thaw.QueryConfig
+  readonly field: thaw.FieldDef
+  readonly error: thaw.DatabaseError
+  readonly others: [thaw.Submittable, thaw.Notification, thaw.Query<Note>, thaw.CustomTypesConfig, thaw.QueryResultRow, thaw.TypeOverrides]
+}
+export function named({ result, rows, query, error }: Names): [pg.QueryResult<Note>, string | undefined, number | undefined] {
+  return [result, error.code ?? query.text, rows.rows[0]?.[0].toFixed().length]
+}
+export const ours2: Pick<Names, 'pool' | 'config'> = { pool, config }
