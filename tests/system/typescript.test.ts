@@ -59,6 +59,12 @@ export const arrays = (client: NeonPoolClient) => [
   webSockets.query<[number]>({ text: 'SELECT 1', rowMode: 'array', idempotent: true }).then(({ rows }) => rows[0]?.[0].toFixed()),
   webSockets.query<[number]>({ text: 'SELECT 1', rowMode: 'array', once: true }).then(({ rows }) => rows[0]?.[0].toFixed()),
 ]
+export const behind = [
+  webSockets.query<{ n: number }>({ text: 'SELECT $1 AS n', idempotencyKey: 'k' }, [1]).then(({ rows }) => rows[0]?.n.toFixed()),
+  webSockets.query<{ n: number }>({ text: 'SELECT $1 AS n', idempotent: true }, [1]).then(({ rows }) => rows[0]?.n.toFixed()),
+  webSockets.query<[number]>({ text: 'SELECT $1', rowMode: 'array', once: true }, [1]).then(({ rows }) => rows[0]?.[0].toFixed()),
+]
+export const batched = webSockets.batch<{ n: number }>(['SELECT 1 AS n']).then(([first]) => first?.rows[0]?.n.toFixed())
 export const http = neon('postgres://localhost/app')
 export const connector = db0Connector(pool)
 export const id: string | undefined = currentInvocation()?.id

@@ -1,7 +1,18 @@
 /** What users see of the pool: Neon's `Pool`, and a little more. */
 
 import type * as neon from '@neondatabase/serverless'
-import type { Connects, Ends, Observed, OnceOptions, QueryOptions, Repeated, ThawOptions, Transactions } from '@thaw/pool'
+import type {
+  BatchOptions,
+  BatchStatement,
+  Connects,
+  Ends,
+  Observed,
+  OnceOptions,
+  QueryOptions,
+  Repeated,
+  ThawOptions,
+  Transactions,
+} from '@thaw/pool'
 
 /**
  * Every option of Neon's `Pool`, and Thaw's. Defaults that differ from Neon's:
@@ -31,6 +42,15 @@ export interface TakesOptions {
     config: neon.QueryConfig<unknown[]> & QueryOptions,
     callback: (error: Error, result: neon.QueryResult<Row>) => void,
   ): void
+  /** With the values behind the configuration. Last: in front of those with a callback it would take the function for values. */
+  query<Row extends ArrayRow = ArrayRow>(
+    config: neon.QueryArrayConfig<unknown[]> & QueryOptions,
+    values: unknown[],
+  ): Promise<neon.QueryArrayResult<Row>>
+  query<Row extends neon.QueryResultRow = neon.QueryResultRow>(
+    config: neon.QueryConfig<unknown[]> & QueryOptions,
+    values: unknown[],
+  ): Promise<neon.QueryResult<Row>>
 }
 
 /** `query`, with Thaw's options in the configuration. */
@@ -53,6 +73,33 @@ export interface TakesOnce {
   ): Promise<neon.QueryResult<Row> & Repeated>
 }
 
+/** The same, with the values behind the configuration: after those of {@link TakesOptions} with a callback, see there. */
+export interface TakesValuesOnce {
+  query<Row extends ArrayRow = ArrayRow>(
+    config: neon.QueryArrayConfig<unknown[]> & OnceOptions & Pick<QueryOptions, 'signal' | 'query_timeout'>,
+    values: unknown[],
+  ): Promise<neon.QueryArrayResult<Row> & Repeated>
+  query<Row extends neon.QueryResultRow = neon.QueryResultRow>(
+    config: neon.QueryConfig<unknown[]> & OnceOptions & Pick<QueryOptions, 'signal' | 'query_timeout'>,
+    values: unknown[],
+  ): Promise<neon.QueryResult<Row> & Repeated>
+}
+
+/** A method of its own, with the type of its rows. */
+export interface TakesBatch {
+  /**
+   * Sends several statements as one transaction, in one flight: one round trip, all or nothing. Their results come in the same order, with rows of the type `Row`: where each statement
+   * has its own, leave it out, or name a union.
+   *
+   * @throws {OutcomeUnknownError} when the answer was lost and the server cannot tell. It can where the table of idempotency keys is there, or with `once` for one more round trip.
+   * @throws {OptionError} for a batch of nothing, and for what cannot be part of a transaction. And the server's error for the statement that failed.
+   */
+  batch<Row extends neon.QueryResultRow = neon.QueryResult['rows'][number]>(
+    statements: readonly (string | BatchStatement)[],
+    options?: BatchOptions,
+  ): Promise<(neon.QueryResult<Row> & Repeated)[]>
+}
+
 /**
  * Neon's `PoolClient`, which never loses a statement silently.
  *
@@ -67,9 +114,9 @@ type StockClient = neon.PoolClient & TakesOptions
  * Neon's `Pool` that survives freezes, dead WebSockets and cold starts. It is the same class to any code that checks (`instanceof`, events,
  * callbacks, `options`); see {@link PoolConfig} for what differs.
  */
-export interface DropInPool extends StockPool, Transactions<DropInClient, neon.QueryResult>, Observed {}
+export interface DropInPool extends StockPool, Transactions<DropInClient>, TakesBatch, Observed {}
 /** In this order: the first overload that fits counts. */
-type StockPool = Connects<DropInClient> & Ends & neon.Pool & TakesOnce & TakesOptions
+type StockPool = Connects<DropInClient> & Ends & neon.Pool & TakesOnce & TakesOptions & TakesValuesOnce
 
 /** What a pool on Workers is made from. */
 export type Source = string | PoolConfig

@@ -1,6 +1,17 @@
 /** What users see of the pool: `pg.Pool`, and a little more. pg-pool's private members, which the pool overrides, stay private. */
 
-import type { Connects, Ends, Observed, OnceOptions, QueryOptions, Repeated, SourceFunction, Transactions } from '@thaw/pool'
+import type {
+  BatchOptions,
+  BatchStatement,
+  Connects,
+  Ends,
+  Observed,
+  OnceOptions,
+  QueryOptions,
+  Repeated,
+  SourceFunction,
+  Transactions,
+} from '@thaw/pool'
 import type pg from 'pg'
 import type { PoolConfig } from './pool-config.ts'
 
@@ -30,6 +41,15 @@ export interface TakesOptions {
     config: pg.QueryConfig<Values> & QueryOptions,
     callback: (error: Error, result: pg.QueryResult<Row>) => void,
   ): void
+  /** With the values behind the configuration. Last: in front of those with a callback it would take the function for values. */
+  query<Row extends ArrayRow = ArrayRow, Values extends unknown[] = unknown[]>(
+    config: pg.QueryArrayConfig<Values> & QueryOptions,
+    values: Values,
+  ): Promise<pg.QueryArrayResult<Row>>
+  query<Row extends pg.QueryResultRow = pg.QueryResultRow, Values extends unknown[] = unknown[]>(
+    config: pg.QueryConfig<Values> & QueryOptions,
+    values: Values,
+  ): Promise<pg.QueryResult<Row>>
 }
 
 /** `query`, with Thaw's options in the configuration. */
@@ -52,6 +72,33 @@ export interface TakesOnce {
   ): Promise<pg.QueryResult<Row> & Repeated>
 }
 
+/** The same, with the values behind the configuration: after those of {@link TakesOptions} with a callback, see there. */
+export interface TakesValuesOnce {
+  query<Row extends ArrayRow = ArrayRow, Values extends unknown[] = unknown[]>(
+    config: pg.QueryArrayConfig<Values> & OnceOptions & Pick<QueryOptions, 'signal' | 'query_timeout'>,
+    values: Values,
+  ): Promise<pg.QueryArrayResult<Row> & Repeated>
+  query<Row extends pg.QueryResultRow = pg.QueryResultRow, Values extends unknown[] = unknown[]>(
+    config: pg.QueryConfig<Values> & OnceOptions & Pick<QueryOptions, 'signal' | 'query_timeout'>,
+    values: Values,
+  ): Promise<pg.QueryResult<Row> & Repeated>
+}
+
+/** A method of its own, with the type of its rows. */
+export interface TakesBatch {
+  /**
+   * Sends several statements as one transaction, in one flight: one round trip, all or nothing. Their results come in the same order, with rows of the type `Row`: where each statement
+   * has its own, leave it out, or name a union.
+   *
+   * @throws {OutcomeUnknownError} when the answer was lost and the server cannot tell. It can where the table of idempotency keys is there, or with `once` for one more round trip.
+   * @throws {OptionError} for a batch of nothing, and for what cannot be part of a transaction. And the server's error for the statement that failed.
+   */
+  batch<Row extends pg.QueryResultRow = pg.QueryResult['rows'][number]>(
+    statements: readonly (string | BatchStatement)[],
+    options?: BatchOptions,
+  ): Promise<(pg.QueryResult<Row> & Repeated)[]>
+}
+
 /**
  * `pg.PoolClient`, which never loses a statement silently.
  *
@@ -66,9 +113,9 @@ type StockClient = pg.PoolClient & TakesOptions
  * `pg.Pool` that survives freezes, dead sockets and restarts. It is the same class to any code that checks (`instanceof`, events,
  * callbacks, `options`); see {@link PoolConfig} for what differs.
  */
-export interface DropInPool extends StockPool, Transactions<DropInClient, pg.QueryResult>, Observed {}
+export interface DropInPool extends StockPool, Transactions<DropInClient>, TakesBatch, Observed {}
 /** In this order: the first overload that fits counts. */
-type StockPool = Connects<DropInClient> & Ends & pg.Pool & TakesOnce & TakesOptions
+type StockPool = Connects<DropInClient> & Ends & pg.Pool & TakesOnce & TakesOptions & TakesValuesOnce
 
 /** The constructor of {@link DropInPool}, in every form that node-postgres has. */
 export interface PoolConstructor extends Statics {

@@ -106,3 +106,23 @@ export function named({ result, rows, query, error }: Names): [pg.QueryResult<No
   return [result, error.code ?? query.text, rows.rows[0]?.[0].toFixed().length]
 }
 export const ours2: Pick<Names, 'pool' | 'config'> = { pool, config }
+
+// Options of ours with the values behind them, as node-postgres takes them for its own.
+export const behind = async (lent: PoolClient): Promise<(string | undefined)[]> => {
+  const results = await Promise.all([
+    pool.query<Note>({ text: 'SELECT $1 AS text', idempotencyKey: 'k' }, ['a']),
+    pool.query<Note>({ text: 'SELECT $1 AS text', once: true }, ['a']),
+    pool.query<Note>({ text: 'SELECT $1 AS text', idempotent: true }, ['a']),
+    lent.query<Note>({ text: 'SELECT $1 AS text', signal }, ['a']),
+  ])
+  const keyed = await pool.query<[number]>({ ...asArray, idempotencyKey: 'k' }, [1])
+  return [...results.map(({ rows }) => rows[0]?.text), keyed.rows[0]?.[0].toFixed()]
+}
+// A batch whose rows have a type, and one whose rows have none.
+export const batched = async (): Promise<(string | undefined)[]> => {
+  const typed = await pool.batch<Note>([{ text: 'SELECT $1 AS text', values: ['a'] }, 'SELECT 1'])
+  const untyped = await pool.batch(['SELECT 1 AS n'])
+  // @ts-expect-error: a column that the rows have not
+  void typed[0]?.rows[0]?.title
+  return [typed[0]?.rows[0]?.text, untyped[0]?.rows[0].n.toFixed()]
+}

@@ -2,7 +2,7 @@
 
 import type { Outcome } from '@thaw/core'
 import type { QueryOptions } from '../options/options.ts'
-import type { BatchOptions, TransactionOptions } from './rules.ts'
+import type { TransactionOptions } from './rules.ts'
 
 /** What `pool.query()` takes beside {@link QueryOptions}. At most one of the two. */
 export interface OnceOptions {
@@ -34,8 +34,8 @@ export interface BatchStatement extends Pick<QueryOptions, 'query_timeout'> {
   readonly name?: string | undefined
 }
 
-/** What a pool has for writes that must be applied exactly once. `Client` and `Result` are the driver's. */
-export interface Transactions<Client, Result> {
+/** What a pool has for writes that must be applied exactly once, beside `batch`, whose results are the driver's. `Client` is the driver's. */
+export interface Transactions<Client> {
   /**
    * Runs `work` in a transaction: committed when it resolves, rolled back when it throws. BEGIN travels with the first statement, so that n statements take n + 1 round trips. It is run
    * again, up to `retries` times, when its connection was lost before COMMIT, and when the server chose it to give way (40001, 40P01, looked for through `cause`): what it does
@@ -49,13 +49,6 @@ export interface Transactions<Client, Result> {
    * @throws {OptionError} when an option is absurd. And whatever `work` throws.
    */
   transaction<Value>(work: (client: TransactionOf<Client>) => Promise<Value> | Value, options?: TransactionOptions): Promise<Value>
-  /**
-   * Sends several statements as one transaction, in one flight: one round trip, all or nothing. Their results come in the same order.
-   *
-   * @throws {OutcomeUnknownError} when the answer was lost and the server cannot tell. It can where the table of idempotency keys is there, or with `once` for one more round trip.
-   * @throws {OptionError} for a batch of nothing, and for what cannot be part of a transaction. And the server's error for the statement that failed.
-   */
-  batch(statements: readonly (string | BatchStatement)[], options?: BatchOptions): Promise<(Result & Repeated)[]>
   /**
    * Asks what became of the write that the error was about. It may be asked later, and as often as one likes; a failed one is told as `not-executed` only when it can never be stored.
    *
