@@ -13,9 +13,9 @@ export interface FleetOptions {
   /** The same in each runtime that shares its sessions with the others. Letters, digits, `.`, `_` and `-`. */
   readonly name: string
   /** How many sessions the fleet aims to have in all: idle ones above that are ended, and no connection is refused. Default: what the server, the database and the role allow. */
-  readonly sessions?: number | undefined
+  readonly sessions?: number | string | undefined
   /** How many sessions may stay connected while idle. Default: as many as fit. 0: none, for databases that must go to sleep. */
-  readonly keep?: number | undefined
+  readonly keep?: number | string | undefined
 }
 
 /** The option, checked. */

@@ -26,6 +26,8 @@ test('numeric strings, which environment variables are, become numbers: pg-pool 
     maxUses: 7,
   })
   expect(optionsOf({ max: '0' }).max).toBe(10)
+  const ours = { trustMillis: '100', probeTimeoutMillis: '500', releaseTimeoutMillis: '1000', prepare: '5' }
+  expect(optionsOf(ours)).toMatchObject({ trustMillis: 100, probeTimeoutMillis: 500, releaseTimeoutMillis: 1000, prepare: 5 })
   expect(optionsOf({ poolSize: '3' }).max).toBe(3)
 })
 

@@ -126,3 +126,13 @@ export const batched = async (): Promise<(string | undefined)[]> => {
   void typed[0]?.rows[0]?.title
   return [typed[0]?.rows[0]?.text, untyped[0]?.rows[0].n.toFixed()]
 }
+
+// Numbers of the environment's, and the options are still node-postgres'.
+const fromEnvironment: PoolConfig = {
+  trustMillis: process.env['TRUST_MILLIS'],
+  probeTimeoutMillis: process.env['PROBE_MILLIS'],
+  releaseTimeoutMillis: process.env['RELEASE_MILLIS'],
+  prepare: process.env['PREPARE'],
+  fleet: { name: 'orders', sessions: process.env['SESSIONS'], keep: process.env['KEEP'] },
+}
+export const stockFromEnvironment: pg.PoolConfig = fromEnvironment

@@ -13,13 +13,13 @@ export interface ThawOptions {
    * A connection on which the server sent something less than this long ago is handed out without a probe. Default 500: HikariCP's figure,
    * the shortest in the field. 0 probes every time.
    */
-  readonly trustMillis?: number | undefined
+  readonly trustMillis?: number | string | undefined
   /**
    * How long an idle connection may take to reply to a probe, before it is destroyed, in milliseconds. Default 1000: four times the longest
    * hedge delay. A busy pooler replies late (750 ms were seen). Callers wait this long only where no hedge is possible. A client that a caller
    * holds may take ten times as long, unless the server says that it rests, or is gone.
    */
-  readonly probeTimeoutMillis?: number | undefined
+  readonly probeTimeoutMillis?: number | string | undefined
   /**
    * Send a probe in the same write as a read of `pool.query()`, in front of it. Default true. A read that has no parameters then uses the
    * extended protocol. Never behind a pooler that was detected. Default false through Hyperdrive, where `Flush` is not reliable.
@@ -40,7 +40,7 @@ export interface ThawOptions {
    * How long a statement still running at release may continue, before the connection is destroyed. Default 30 000. Until the statement
    * ends, the connection is handed to no caller.
    */
-  readonly releaseTimeoutMillis?: number | undefined
+  readonly releaseTimeoutMillis?: number | string | undefined
   /**
    * Keep a connection after the server answered a statement of `pool.query()` with an ordinary error. Default false, as in node-postgres,
    * which opens a new connection after each unique violation.
@@ -64,7 +64,7 @@ export interface ThawOptions {
    * and from then on only executes it. At most 100 texts of a pool have a name. Never behind a pooler that was detected, nor through
    * Hyperdrive, nor while a tool wraps `client.query`. Default: never.
    */
-  readonly prepare?: number | undefined
+  readonly prepare?: number | string | undefined
   /**
    * Which sessions to accept, as with libpq: with `host: 'a,b'`, `postgres://a:5432,b:5432/app` or `PGHOST=a,b`, hosts are tried in order until one has such a session. `'prefer-standby'`
    * takes any if no host is a standby. Default `'any'`. Not over Neon or on Workers.
