@@ -57,7 +57,7 @@ export function probe(
   // expected.
   if (isWatched(client) && owed?.to === 'probe') {
     vitals.owed = {
-      to: 'probe',
+      ...owed,
       answered: () => {
         owed.answered()
         answered()
@@ -67,9 +67,9 @@ export function probe(
   }
   // A class that is not ours does not report whose ReadyForQuery it was. pg takes it first, or it would be for what is sent next; but a listener of the user's `drain`,
   // which pg then emits, may throw.
-  if (isWatched(client)) vitals.owed = { to: 'probe', answered }
-  else connection.prependListener('readyForQuery', heard)
+  if (!isWatched(client)) connection.prependListener('readyForQuery', heard)
   vitals.wake?.()
+  if (isWatched(client)) vitals.owed = { to: 'probe', behind: vitals.own?.length ?? 0, answered }
   connection.stream.write(SYNC)
 }
 

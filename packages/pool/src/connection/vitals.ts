@@ -45,6 +45,8 @@ export const VITALS: unique symbol = Symbol('thaw.pg.vitals')
 export interface Owed {
   /** `piggybacked`: ParseComplete, in front of a statement's own answer. `probe`: ReadyForQuery, to our Sync. */
   readonly to: 'piggybacked' | 'probe'
+  /** To a `probe`: so many of the pool's own statements are answered before it. Those that are sent while it is on its way are answered behind it. */
+  behind?: number
   /** The reply has come. */
   answered(): void
 }
@@ -96,7 +98,7 @@ export class Vitals {
   piggybacks: boolean = false
   /** What the server answers next, before any statement. Undefined: nothing of ours is on its way. */
   owed: Owed | undefined = undefined
-  /** Statements of the pool's own that the server has not answered, ahead of `owed`. Undefined until the first: most pools send none. */
+  /** Statements of the pool's own that the server has not answered. Undefined until the first: most pools send none. */
   own: OwnStatement[] | undefined = undefined
   /** What its session is called, in a fleet. Undefined: it is in none. */
   fleetName: 'resting' | 'held' | undefined = undefined

@@ -60,13 +60,14 @@ export function memberClient(
       })
     }
 
-    /** The statement of the pool's own that is being answered. */
+    /** What the server answers now, if it is a statement of the pool's own: no probe is due before it. */
     get #own(): OwnStatement | undefined {
-      return vitalsOf(this)?.own?.[0]
+      const vitals = vitalsOf(this)
+      return vitals && !isProbesTurn(vitals) ? vitals.own?.[0] : undefined
     }
 
     override _pulseQueryQueue(): void {
-      const own = this.#own
+      const own = vitalsOf(this)?.own?.[0]
       const next = queuedQueriesOf(this)[0]
       // With nothing queued, pg says that the client is free (`drain`), which a release may wait for. One that reads from the socket by itself, such as COPY,
       // would read our answers, too.
@@ -77,7 +78,7 @@ export function memberClient(
     /** The connection has fallen silent, and nothing else watches it: no statement is under way. Those that wait have not been sent. */
     #gaveUp(own: OwnStatement): void {
       this.#patience = undefined
-      if (this.#own !== own || activeQueryOf(this) || queuedQueriesOf(this).length === 0) return
+      if (vitalsOf(this)?.own?.[0] !== own || activeQueryOf(this) || queuedQueriesOf(this).length === 0) return
       const lost = silent(probeTimeoutMillis)
       this._errorAllQueries(lost)
       this.connection.stream.destroy(lost)
@@ -135,11 +136,15 @@ export function memberClient(
       const vitals = message ? vitalsOf(this) : undefined
       // First: what follows may hand the connection out.
       if (vitals) host.ready(this as unknown as PeerClient, vitals)
-      const own = vitals?.own?.shift()
-      if (vitals && !own && this.#doubted && !this.#isAnswered) return this.#resolve(vitals)
+      if (!vitals || isProbesTurn(vitals)) return super._handleReadyForQuery(message)
+      const own = vitals.own?.shift()
+      if (!own && this.#doubted && !this.#isAnswered) return this.#resolve(vitals)
       this.#isAnswered = false
-      if (vitals && !own && vitals.owed?.to !== 'probe') host.ended(this as unknown as PeerClient, vitals, message)
-      if (!vitals || !own) return super._handleReadyForQuery(message)
+      if (!own) {
+        host.ended(this as unknown as PeerClient, vitals, message)
+        return super._handleReadyForQuery(message)
+      }
+      if (vitals.owed?.behind) vitals.owed.behind--
       // The next message is the server's first reply to what was sent behind it.
       vitals.sending.bytesRead = this.connection.stream.bytesRead
       const hasWaited = this.#patience !== undefined
@@ -158,6 +163,11 @@ export function memberClient(
 interface Setting {
   readonly parameterName: string
   readonly parameterValue: string
+}
+
+/** Is the next ReadyForQuery that to the probe? */
+function isProbesTurn({ owed }: Vitals): boolean {
+  return owed?.behind === 0
 }
 
 function vitalsOf(client: object): Vitals | undefined {
