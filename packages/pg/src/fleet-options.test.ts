@@ -11,7 +11,26 @@ test.each([
   [{ fleet: 'orders', trustMillis: 2000 }, /"trustMillis" is 2000, but may be at most 500 with "fleet"/],
   [{ fleet: 'orders', connectionString: 'postgres://u@ep-x-pooler.aws.neon.tech/d' }, /is Neon's pooler. Leave the option out/],
   [{ fleet: 'orders', Client: () => new pg.Client() }, /"fleet" needs the class of its clients, and "Client" is a function/],
+  [{ fleet: 'orders', pipeline: true }, /"fleet" and "pipeline" cannot be combined.*Omit "pipeline": reads share connections without it/],
   [{ fleet: { name: 'orders', sessions: 0 } }, /"fleet.sessions" is 0, but must be a whole number, from 1/],
-])('is refused when the pool is made: %o', (config, message) => {
+] as [object, RegExp][])('is refused when the pool is made: %o', (config, message) => {
   expect(() => new Pool(config as PoolConfig)).toThrow(message)
+})
+
+test.each([
+  [{ pipeline: false }],
+] as [object][])('is taken with %o', async (config) => {
+  const pool = new Pool({ fleet: 'orders', ...config })
+  await pool.end()
+})
+
+test('a class of clients that are in pipeline mode is refused with its first client', async () => {
+  class Piped extends pg.Client {
+    constructor(config: object) {
+      super({ ...config, pipeline: true } as object)
+    }
+  }
+  const pool = new Pool({ fleet: 'orders', Client: Piped, connectionTimeoutMillis: 2000 } as PoolConfig)
+  await expect(pool.query('select 1')).rejects.toThrow(/"fleet" and "pipeline" cannot be combined/)
+  await pool.end()
 })

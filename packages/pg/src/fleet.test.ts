@@ -193,22 +193,6 @@ describe('the look', () => {
     expect(pool.stats()).toMatchObject({ outcome: 0, connected: 1, fleet: { looks: 1 } })
   })
 
-  test("waits for those in pg's pipeline mode, which have been sent: each gets its own answer", async () => {
-    // At an address that has not answered yet.
-    const pool = createPool({ pipeline: true } as PoolConfig, proxy.urlFor(server.url))
-    const asked = [1, 2, 3, 4]
-    for (const use of ['first', 'second']) {
-      const client = await pool.connect()
-      const answers = await Promise.all(asked.map((i) => client.query('select $1::int as i', [i])))
-      expect([use, ...answers.map(({ rows }) => rows[0].i)]).toEqual([use, ...asked])
-      client.release()
-    }
-    await vi.waitFor(() => expect(pool.stats().fleet?.looks).toBe(1), PATIENCE)
-    const answers = await Promise.all(asked.map((i) => pool.query('select $1::int as i', [i])))
-    expect(answers.map(({ rows }) => rows[0].i)).toEqual(asked)
-    expect(pool.stats()).toMatchObject({ outcome: 0, connected: 1 })
-  })
-
   test('goes out once for a connection', async () => {
     const pool = createPool({}, proxy.urlFor(server.url))
     for (let i = 0; i < 5; i++) await pool.query('select 1')

@@ -4,7 +4,7 @@ import { inventsProcessIds } from '@thaw/core'
 import { OwnStatement } from '../connection/own-statement.ts'
 import type { Vitals } from '../connection/vitals.ts'
 import { targetOf } from '../driver/endpoints.ts'
-import { activeQueryOf, type PeerClient, sentQueriesOf } from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient } from '../driver/peer.ts'
 
 /** Addresses at which it has answered. */
 export type DirectAddresses = Set<string>
@@ -39,7 +39,7 @@ function addressOf(client: PeerClient): string {
 
 /** Is nothing on its way, and no transaction open? What is written then is answered next. */
 export function isStill(client: PeerClient, vitals: Vitals): boolean {
-  const isFree = client.readyForQuery === true && !activeQueryOf(client) && sentQueriesOf(client).length === 0
+  const isFree = client.readyForQuery === true && !activeQueryOf(client)
   return isFree && !vitals.own?.length && vitals.owed === undefined && vitals.status === 'I'
 }
 

@@ -10,6 +10,7 @@ interface Surroundings {
   readonly application_name?: unknown
   readonly fallback_application_name?: unknown
   readonly options?: unknown
+  readonly pipeline?: unknown
   readonly connectionString?: unknown
   readonly host?: unknown
   readonly port?: unknown
@@ -28,6 +29,7 @@ export interface JoinedFleet extends Fleet {
 export function fleetOf(config: Surroundings, trustMillis: number): JoinedFleet | undefined {
   if (config.fleet === undefined || config.fleet === null) return refuseMisspelt(config)
   const fleet = checkFleet(config.fleet)
+  if (config.pipeline) throw pipelined()
   if (trustMillis > FLEET_TRUST_MILLIS) {
     throw new OptionError({
       option: 'trustMillis',
@@ -85,6 +87,16 @@ export function refuseFleetOnWorkers({ fleet }: Surroundings): void {
     allowed: 'nothing, on Cloudflare Workers',
     message:
       'Option "fleet" does not work on Cloudflare Workers: a connection lasts for one request there, so none sleeps that could be ended. Use Hyperdrive, which shares connections: new Pool((env) => env.HYPERDRIVE).',
+  })
+}
+
+/** In pipeline mode the client sends by itself: nothing could go in front of a statement, and none could be spared for what it leaves in its session. */
+export function pipelined(): OptionError {
+  return new OptionError({
+    option: 'pipeline',
+    allowed: 'false, with "fleet"',
+    message:
+      'Options "fleet" and "pipeline" cannot be combined: in pipeline mode nothing can be sent in front of a statement, so that no session would be spared for the settings it has. Omit "pipeline": reads share connections without it.',
   })
 }
 

@@ -2,7 +2,7 @@
 
 import type { Vitals } from '../connection/vitals.ts'
 import { isListener, runListeners } from '../driver/listener-context.ts'
-import { activeQueryOf, type PeerClient, queuedQueriesOf, sentQueriesOf } from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
 
 export class ListenerStatements {
   readonly #statements = new WeakSet<object>()
@@ -13,7 +13,6 @@ export class ListenerStatements {
     runListeners(client, call)
     const active = activeQueryOf(client)
     if (active) this.#note(active)
-    for (const query of sentQueriesOf(client)) this.#note(query)
     for (const query of queuedQueriesOf(client)) this.#note(query)
   }
 

@@ -9,6 +9,7 @@ import type { OwnStatement } from '../connection/own-statement.ts'
 import { isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
 import { activeQueryOf, type PeerClient, type PeerClientBase, type PeerQuery, queuedQueriesOf, type ReadyMessage } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
+import { pipelined } from './fleet-options.ts'
 import { silent, unanswered } from './given-up.ts'
 
 type WatchedClass = new (...values: unknown[]) => PeerClientBase
@@ -54,6 +55,8 @@ export function memberClient(
 
     constructor(...values: unknown[]) {
       super(...values)
+      // Its class may have chosen it.
+      if (this.pipeline) throw pipelined()
       host.made(this)
       this.connection?.on('parameterStatus', ({ parameterName, parameterValue }: Setting) => {
         if (parameterName === 'application_name') host.told(this as unknown as PeerClient, vitalsOf(this), parameterValue)
@@ -152,7 +155,7 @@ export function memberClient(
       this.#patience = undefined
       own.end()
       // What is sent behind one of the pool's own was sent to PostgreSQL, as far as was known.
-      if (!this.pipeline && !this.#doubted && !host.mayFollow(this as unknown as PeerClient)) this.#doubt()
+      if (!this.#doubted && !host.mayFollow(this as unknown as PeerClient)) this.#doubt()
       // Also if its caller has withdrawn what waited: then the client is free, and no other answer says so.
       if (hasWaited || queuedQueriesOf(this).length > 0) this._pulseQueryQueue()
     }

@@ -27,7 +27,7 @@ import {
 import { type OwnAnswer, OwnStatement } from '../connection/own-statement.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import { isBroken, isWatched, VITALS, type Vitals } from '../connection/vitals.ts'
-import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, type ReadyMessage, sentQueriesOf } from '../driver/peer.ts'
+import { activeQueryOf, type PeerClient, type PeerQuery, queuedQueriesOf, type ReadyMessage } from '../driver/peer.ts'
 import type { FleetStats } from '../stats.ts'
 import { askWhether, type DirectAddresses, isAtNeon, isKnownDirect, isStill, noteDirect } from './direct-address.ts'
 import type { JoinedFleet } from './fleet-options.ts'
@@ -131,8 +131,8 @@ export class Membership implements MemberHost {
    */
   ended(client: PeerClient, vitals: Vitals, { status }: ReadyMessage): void {
     const isLogin = vitals.status === undefined
-    // The replies to reads that share the connection come first, and to what pg has sent in pipeline mode.
-    const isShared = (vitals.ledger !== undefined && vitals.ledger.length > 1) || sentQueriesOf(client).length > 0
+    // The replies to reads that share the connection come first.
+    const isShared = vitals.ledger !== undefined && vitals.ledger.length > 1
     if (isLogin || isShared || status !== 'I' || !this.#mayName(client, vitals)) return
     // Not before: a SET LOCAL, or a transaction that is rolled back, has changed it for a while only.
     const isKnown = this.mayFollow(client)

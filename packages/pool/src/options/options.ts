@@ -49,7 +49,7 @@ export interface ThawOptions {
   /**
    * Share the server with other runtimes without a pooler: its sessions say in `application_name` that they belong together, and a new connection ends the
    * longest idle ones of the fleet where more than three quarters of the server's sessions are in use. Sessions that a caller has, or has left state on, are spared. Needs
-   * PostgreSQL itself at the other end, and `trustMillis` of at most 500. Default: none.
+   * PostgreSQL itself at the other end, and `trustMillis` of at most 500, and cannot be combined with node-postgres' `pipeline`. Default: none.
    */
   readonly fleet?: string | FleetOptions | undefined
   /**
