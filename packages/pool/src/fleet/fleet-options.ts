@@ -104,6 +104,14 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' && value !== '' ? value : undefined
 }
 
-function urlOf(text: unknown): URL | undefined {
-  return typeof text === 'string' && URL.canParse(text) ? new URL(text) : undefined
+/** As pg reads it (`parse` of pg-connection-string): libpq's form without a host, for one, is no URL. Undefined: it is none, but the path of a socket, or cannot be read at all. */
+function urlOf(text: unknown): Pick<URL, 'searchParams' | 'hostname' | 'port'> | undefined {
+  if (typeof text !== 'string' || text.startsWith('/')) return undefined
+  if (URL.canParse(text, BASE)) return new URL(text, BASE)
+  const named = text.replace('@/', '@none/')
+  if (!URL.canParse(named, BASE)) return undefined
+  const { searchParams, port } = new URL(named, BASE)
+  return { searchParams, port, hostname: '' }
 }
+
+const BASE = 'postgres://base'
