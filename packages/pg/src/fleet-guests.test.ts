@@ -13,6 +13,11 @@ beforeAll(async () => {
   await server.query("create function lead() returns void language sql as 'select pg_advisory_lock(7)'")
   await server.query('create table guests (id int)')
   await server.query('create database walled')
+  await server.query('create database shut')
+  const shut = new stock.Client({ connectionString: server.url.replace(/postgres$/, 'shut') })
+  await shut.connect()
+  await shut.query('revoke execute on function pg_terminate_backend from public')
+  await shut.end()
   await server.query("create role chief superuser login password 'x' connection limit 2")
   for (const role of ['app', 'watcher', 'signaller', 'ender', 'blind', 'patient'])
     await server.query(`create role ${role} login password 'x'`)
@@ -137,6 +142,19 @@ describe.concurrent('a fleet', () => {
       const client = await pool.connect()
       expect(await timeout(client)).toBe(own)
       client.release()
+    })
+
+    test('is three seconds with keep: 0 for a role that may not look, too', { timeout: PATIENT }, async () => {
+      await using scene = openScene(server)
+      const pool = scene.member({ keep: 0 }, 'app', 'shut')
+      await pool.query('select 1')
+      await vi.waitFor(() => expect(scene.troubles()).toEqual(['no-right']), PATIENCE)
+      for (let i = 0; i < 2; i++) {
+        await vi.waitFor(async () => expect(await timeout(pool)).toBe('3s'), PATIENCE)
+        const client = await pool.connect()
+        expect(await timeout(client)).toBe('0')
+        client.release()
+      }
     })
 
     test.each([

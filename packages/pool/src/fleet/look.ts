@@ -184,11 +184,12 @@ export function foundIn(row: readonly (string | null)[] | undefined): Found | un
 
 /** Changes the name of its session. */
 export const RENAME = "SELECT pg_catalog.set_config('application_name', $1, false)"
-/** And it ends by itself after a long time, unless it does so sooner. Returns what it had before, and what it has now: null if that has not changed. */
+/** And it ends by itself after a time, unless it does so sooner. Returns what it had before, and what it has now: null if that has not changed. */
 export const RENAME_AND_SLEEP = `SELECT pg_catalog.set_config('application_name', $1, false), own,
   CASE WHEN own::interval NOT BETWEEN interval '1 us' AND $2::pg_catalog.text::int * interval '1 ms' THEN pg_catalog.set_config('idle_session_timeout', $2, false) END
 FROM (SELECT pg_catalog.current_setting('idle_session_timeout', true) OFFSET 0) AS settings (own)`
-export const LONG_SLEEP: string = String(LONG_SLEEP_MILLIS)
+/** That time, where no look says otherwise. */
+export const sleepOf = ({ keep }: Fleet): string => String(keep === 0 ? SLEEP_MILLIS : LONG_SLEEP_MILLIS)
 /** And it no longer does, but has what it had before. */
 export const RENAME_AND_WAKE =
   "SELECT pg_catalog.set_config('application_name', $1, false), pg_catalog.set_config('idle_session_timeout', $2, false)"

@@ -37,13 +37,13 @@ import {
   type Before,
   type Found,
   foundIn,
-  LONG_SLEEP,
   LOOK,
   lookValues,
   RENAME,
   RENAME_AND_SLEEP,
   RENAME_AND_STAY,
   RENAME_AND_WAKE,
+  sleepOf,
   WAKE,
   WAKE_VALUES,
 } from './look.ts'
@@ -315,7 +315,7 @@ export class Membership implements MemberHost {
       this.#trouble(troubleOf(error), false, codeOf(error))
     }
     const [text, timeout] = sleeps
-      ? [RENAME_AND_SLEEP, LONG_SLEEP]
+      ? [RENAME_AND_SLEEP, sleepOf(this.#fleet)]
       : stays && ownTimeout
         ? [RENAME_AND_WAKE, ownTimeout]
         : [stays ? RENAME_AND_STAY : RENAME]
