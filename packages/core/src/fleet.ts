@@ -27,7 +27,7 @@ export interface Fleet {
 
 /**
  * Above the first share of a limit, idle sessions are ended, down to the second. The remaining quarter is for runtimes that connect
- * meanwhile; ending many at once makes it rare.
+ * meanwhile; ending many at once makes it rare. Where sessions that are not the fleet's hold more than the second share, both are shares of what those leave.
  */
 export const FULL_SHARE = 0.75
 export const ROOMY_SHARE = 0.5

@@ -189,6 +189,15 @@ describe.concurrent('a fleet', () => {
       client.release()
     })
 
+    test('does not follow from the sessions of the fleet in another database, of which it may end none', { timeout: PATIENT }, async () => {
+      await using scene = openScene(server)
+      for (let i = 0; i < 3; i++) await scene.member({ sessions: 3 }, 'app', 'walled').query('select 1')
+      const pool = scene.member({ sessions: 3 }, 'app')
+      await pool.query('select 1')
+      await vi.waitFor(async () => expect(await timeout(pool)).toBe('1min'), PATIENCE)
+      expect(pool.stats().fleet).toMatchObject({ used: 1, limit: 3 })
+    })
+
     test("is the role's own for a caller who comes before the answer to the look, too", { timeout: PATIENT }, async () => {
       await using scene = openScene(server)
       const pool = scene.member({ keep: 0 })

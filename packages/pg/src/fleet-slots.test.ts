@@ -43,11 +43,11 @@ async function count(where = 'true'): Promise<number> {
 }
 
 /** Members that have been idle for longer than the lease. */
-async function sleepers(many: number): Promise<Pool[]> {
+async function sleepers(many: number, others = 0): Promise<Pool[]> {
   const pools = Array.from({ length: many }, () => member())
   for (const pool of pools) await pool.query('select 1')
   const isOver = "application_name = 'fleet:slots' and state = 'idle' and state_change < clock_timestamp() - interval '1.5 seconds'"
-  await vi.waitFor(async () => expect(await count(isOver)).toBe(many), PATIENCE)
+  await vi.waitFor(async () => expect(await count(isOver)).toBe(many + others), PATIENCE)
   return pools
 }
 
@@ -132,4 +132,29 @@ test('newcomers at once end down to a half, and not below', { timeout: PATIENT }
   expect(left).toBeGreaterThanOrEqual(SLOTS / 2 - 1)
   // A session that was told to end, and is still there, may be counted by the next look.
   expect(ended()).toBeLessThanOrEqual((40 - left) * 2)
+})
+
+test('where strangers hold most of a server, what they leave is shared by the same rule', { timeout: PATIENT }, async () => {
+  await strangers(31)
+  const few = await sleepers(4)
+  // 35 of 40, and none waits: the sessions of all of them stay.
+  for (const pool of few) {
+    await pool.query('select 1')
+    await vi.waitFor(async () => expect(await timeoutOf(pool)).toBe('1min'), PATIENCE)
+  }
+  expect(few.map((pool) => pool.stats().connected)).toEqual([1, 1, 1, 1])
+  expect(ended()).toBe(0)
+  await sleepers(2, 4)
+  // Seven of the nine that they leave, and the half is four.
+  const newcomer = member()
+  await newcomer.query('select 1')
+  await vi.waitFor(() => expect(newcomer.stats().fleet).toMatchObject({ used: 38, limit: SLOTS, evicted: 3 }), PATIENCE)
+  expect(await timeoutOf(newcomer)).toBe('1min')
+})
+
+test('where they hold all but one place, it is for one member after the other', { timeout: PATIENT }, async () => {
+  await strangers(SLOTS - 1)
+  const pool = member()
+  await pool.query('select 1')
+  await vi.waitFor(async () => expect(await timeoutOf(pool)).toBe('1500ms'), PATIENCE)
 })

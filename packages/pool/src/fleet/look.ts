@@ -26,6 +26,8 @@ import {
  * - None that holds an advisory lock, which a function may have taken unseen: that dies with its session.
  * - Each session is claimed first, by an advisory lock of this transaction, and looked at again. A runtime that wakes up takes the same lock before it trusts its session: either
  *   before the claim, and then the second look sees it; or after the end.
+ * - Of the fleet count those that it may end or spare: what has its name in another database is as much a stranger as others are. Where strangers hold most of a limit,
+ *   the shares are those of what they leave: of the whole, the fleet could never have so little that it would be enough.
  * - One look of the fleet at a time ends sessions, until those that it has told to end are gone, as a rule: another would count and end them again. One that comes
  *   meanwhile wants none.
  * - `$13`: the server has refused a connection a moment ago. Then it was full, whatever is counted: a quarter of the nearest limit is ended at least. What still logs in
@@ -59,19 +61,24 @@ WITH login AS MATERIALIZED (
   FROM me, LATERAL pg_catalog.pg_stat_get_activity(me.everyone) s WHERE s.datid IS NOT NULL AND coalesce(s.backend_type, 'client backend') = 'client backend'
 ), counted AS MATERIALIZED (
   SELECT greatest(pg_catalog.count(*), (SELECT pg_catalog.count(*) FROM me, pg_catalog.pg_stat_get_backend_idset() AS slot WHERE slot < me.slots)) AS used, pg_catalog.count(*) FILTER (WHERE near) AS used_of_database, pg_catalog.count(*) FILTER (WHERE mine) AS used_of_role,
-    pg_catalog.count(*) FILTER (WHERE resting OR held) AS used_of_fleet, pg_catalog.count(*) FILTER (WHERE resting AND near) AS resting,
+    pg_catalog.count(*) FILTER (WHERE ours) AS used_of_fleet, pg_catalog.count(*) FILTER (WHERE NOT ours) AS others,
+    pg_catalog.count(*) FILTER (WHERE near AND NOT ours) AS others_of_database, pg_catalog.count(*) FILTER (WHERE mine AND NOT ours) AS others_of_role,
+    pg_catalog.count(*) FILTER (WHERE resting AND near) AS resting,
     pg_catalog.count(*) FILTER (WHERE held AND near AND pid <> pg_catalog.pg_backend_pid()) AS held
-  FROM there
+  FROM there, LATERAL (SELECT coalesce(near AND (resting OR held), false) AS ours) AS whose
 ), sleepers AS MATERIALIZED (
   SELECT t.pid, t.state_change, t.state, t.state IS NULL OR t.state = 'disabled' AS hidden,
     me.super OR (NOT coalesce((SELECT rolsuper FROM pg_catalog.pg_roles r WHERE r.oid = t.usesysid), true)
       AND (t.mine OR me.signals OR pg_catalog.pg_has_role(t.usesysid, 'USAGE'))) AS endable
   FROM there t, me WHERE me.direct AND t.near AND t.resting AND t.pid <> pg_catalog.pg_backend_pid()
 ), bounds AS MATERIALIZED (
-  SELECT used, most, true AS refuses FROM counted, me UNION ALL SELECT used_of_database, most_of_database, true FROM counted, me
-  UNION ALL SELECT used_of_role, most_of_role, true FROM counted, me UNION ALL SELECT used_of_fleet, $5::int, false FROM counted
+  SELECT used, most, refuses, CASE WHEN others > most * $8::pg_catalog.float8 THEN others ELSE 0 END AS taken FROM (
+    SELECT used, most, true AS refuses, others FROM counted, me UNION ALL SELECT used_of_database, most_of_database, true, others_of_database FROM counted, me
+    UNION ALL SELECT used_of_role, most_of_role, true, others_of_role FROM counted, me UNION ALL SELECT used_of_fleet, $5::int, false, 0 FROM counted
+  ) AS bound
 ), wanted AS MATERIALIZED (
-  SELECT first::int * greatest((SELECT pg_catalog.max(used - pg_catalog.floor(most * $8::pg_catalog.float8)) FROM bounds WHERE used > most * $7::pg_catalog.float8),
+  SELECT first::int * greatest((SELECT pg_catalog.max(used - taken - pg_catalog.floor((most - taken) * $8::pg_catalog.float8)) FROM bounds
+      WHERE used - taken > (most - taken) * $7::pg_catalog.float8),
     (SELECT pg_catalog.ceil(most * ($7::pg_catalog.float8 - $8::pg_catalog.float8)) FROM bounds WHERE $13::bool AND refuses AND most > 0
       ORDER BY used::pg_catalog.float8 / most DESC LIMIT 1),
     (SELECT resting - $6::int FROM counted), 0)::int AS sessions FROM me WHERE direct
