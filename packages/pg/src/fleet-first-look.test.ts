@@ -3,6 +3,7 @@
 import { Socket } from 'node:net'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPooler, startPostgres } from '@thaw/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { directAddresses } from '../../pool/src/fleet/direct-address.ts'
 import { Pool, type PoolClient, type PoolConfig } from './index.ts'
 
 const PATIENCE = { timeout: 20_000, interval: 20 }
@@ -171,6 +172,24 @@ describe('an address at which PostgreSQL answered before, and that leads to a po
     // Nothing of what was asked is left in the way of the next ones.
     for (const n of [1, 2, 3]) expect((await pool.query('select $1::int as n', [n])).rows).toEqual([{ n }])
     expect(pool.stats()).toMatchObject({ fleetTrouble: 1 })
+  })
+
+  test('what is sent before the answer to the question whether a statement is lost gets its own', { timeout: PATIENT }, async () => {
+    const pool = member()
+    const errors: Error[] = []
+    pool.on('error', (error) => errors.push(error))
+    await pool.query('select 1')
+    await vi.waitFor(() => expect(pool.stats().fleet?.looks).toBe(1), PATIENCE)
+    proxy.setDelay({ toServerMillis: 100, toClientMillis: 100 })
+    const client = await pool.connect()
+    const answer = client.query('insert into orders values (1) returning id')
+    // As another pool of the process does, which meets a pooler there.
+    directAddresses({}).clear()
+    expect((await answer).rows).toEqual([{ id: 1 }])
+    client.release()
+    for (const n of [1, 2, 3]) expect((await pool.query('select $1::int as n', [n])).rows).toEqual([{ n }])
+    expect(errors).toEqual([])
+    expect(pool.stats()).toMatchObject({ connected: 1, outcome: 0 })
   })
 
   test('is another one for each pool with the option `stream`, which may lead anywhere', { timeout: PATIENT }, async () => {

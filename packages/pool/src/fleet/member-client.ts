@@ -52,6 +52,8 @@ export function memberClient(
     /** The statement behind which a Sync was sent, to see whether a pooler still answers it. And has the one that is under way now been answered? */
     #doubted: PeerQuery | undefined
     #isAnswered = false
+    /** So many of the pool's own statements are answered before that one. Those that are sent later are answered behind the Sync. */
+    #ahead = 0
 
     constructor(...values: unknown[]) {
       super(...values)
@@ -63,10 +65,15 @@ export function memberClient(
       })
     }
 
-    /** What the server answers now, if it is a statement of the pool's own: no probe is due before it. */
+    /** What the server answers now, if it is a statement of the pool's own: neither a probe is due before it, nor what has been doubted. */
     get #own(): OwnStatement | undefined {
       const vitals = vitalsOf(this)
-      return vitals && !isProbesTurn(vitals) ? vitals.own?.[0] : undefined
+      return vitals && !isProbesTurn(vitals) && !this.#isDoubtsTurn ? vitals.own?.[0] : undefined
+    }
+
+    /** Is the next answer that to the doubted statement, or to the Sync behind it? */
+    get #isDoubtsTurn(): boolean {
+      return this.#doubted !== undefined && this.#ahead === 0
     }
 
     override _pulseQueryQueue(): void {
@@ -120,8 +127,9 @@ export function memberClient(
      * A pooler has answered where PostgreSQL was expected. To some, a transaction ends with the Sync in front of the statement: they drop what follows in the same write, or let it run and
      * lose its answer. What is sent now is answered behind the statement, or instead of it.
      */
-    #doubt(): void {
+    #doubt(vitals: Vitals): void {
       this.#doubted = activeQueryOf(this)
+      this.#ahead = vitals.own?.length ?? 0
       if (this.#doubted) this.connection.stream.write(SYNC)
     }
 
@@ -140,13 +148,15 @@ export function memberClient(
       // First: what follows may hand the connection out.
       if (vitals) host.ready(this as unknown as PeerClient, vitals)
       if (!vitals || isProbesTurn(vitals)) return super._handleReadyForQuery(message)
-      const own = vitals.own?.shift()
-      if (!own && this.#doubted && !this.#isAnswered) return this.#resolve(vitals)
+      if (this.#isDoubtsTurn && !this.#isAnswered) return this.#resolve(vitals)
       this.#isAnswered = false
+      const own = this.#own
       if (!own) {
         host.ended(this as unknown as PeerClient, vitals, message)
         return super._handleReadyForQuery(message)
       }
+      vitals.own?.shift()
+      if (this.#ahead > 0) this.#ahead--
       if (vitals.owed?.behind) vitals.owed.behind--
       // The next message is the server's first reply to what was sent behind it.
       vitals.sending.bytesRead = this.connection.stream.bytesRead
@@ -155,7 +165,7 @@ export function memberClient(
       this.#patience = undefined
       own.end()
       // What is sent behind one of the pool's own was sent to PostgreSQL, as far as was known.
-      if (!this.#doubted && !host.mayFollow(this as unknown as PeerClient)) this.#doubt()
+      if (!this.#doubted && !host.mayFollow(this as unknown as PeerClient)) this.#doubt(vitals)
       // Also if its caller has withdrawn what waited: then the client is free, and no other answer says so.
       if (hasWaited || queuedQueriesOf(this).length > 0) this._pulseQueryQueue()
     }
