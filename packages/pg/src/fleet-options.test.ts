@@ -40,7 +40,7 @@ test('a class of clients that are in pipeline mode is refused with its first cli
       super({ ...config, pipeline: true } as object)
     }
   }
-  const pool = new Pool({ fleet: 'orders', Client: Piped, connectionTimeoutMillis: 2000 } as PoolConfig)
+  const pool = new Pool({ fleet: 'orders', Client: Piped, connectionTimeoutMillis: 2000 } as unknown as PoolConfig)
   await expect(pool.query('select 1')).rejects.toThrow(/"fleet" and "pipeline" cannot be combined/)
   await pool.end()
 })
