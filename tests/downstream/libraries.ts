@@ -41,6 +41,8 @@ export interface Behind {
 export interface Open {
   /** Writes one thing: a row, a job, a session, a user. */
   readonly write: (text: string) => Promise<unknown>
+  /** Reads what it has written. Undefined: it reads nothing by itself. */
+  readonly read?: () => Promise<unknown>
   readonly close?: () => Promise<unknown>
 }
 
@@ -50,6 +52,8 @@ export interface Library {
   readonly listens: boolean
   /** Loses the place of a connection that died before BEGIN, for ever with plain pg. Default: false. */
   readonly keepsPlace?: boolean
+  /** The table that it reads. Default: `notes`. */
+  readonly reads?: string
   /** Counts what was written. */
   readonly count: string
   readonly open: (behind: Behind) => Promise<Open>
@@ -60,23 +64,23 @@ const NOTES = 'SELECT count(*)::int FROM notes'
 async function openDrizzle({ pool }: Behind): Promise<Open> {
   const table = pgTable('notes', { text: textColumn() })
   const db = drizzle({ client: pool() })
-  return { write: async (text) => db.insert(table).values({ text }) }
+  return { write: async (text) => db.insert(table).values({ text }), read: async () => db.select().from(table) }
 }
 
 async function openDrizzleRc({ pool }: Behind): Promise<Open> {
   const table = pgTableRc('notes', { text: textColumnRc() })
   const db = drizzleRc({ client: pool() })
-  return { write: (text) => db.transaction(async (tx) => tx.insert(table).values({ text })) }
+  return { write: (text) => db.transaction(async (tx) => tx.insert(table).values({ text })), read: async () => db.select().from(table) }
 }
 
 async function openPrisma({ pool }: Behind): Promise<Open> {
   const prisma = new PrismaClient({ adapter: new PrismaPg(pool()) })
-  return { write: (text) => prisma.note.create({ data: { text } }), close: () => prisma.$disconnect() }
+  return { write: (text) => prisma.note.create({ data: { text } }), read: () => prisma.note.findMany(), close: () => prisma.$disconnect() }
 }
 
 async function openKysely({ pool }: Behind): Promise<Open> {
   const db = new Kysely<{ notes: { text: string } }>({ dialect: new PostgresDialect({ pool: pool() }) })
-  return { write: (text) => db.insertInto('notes').values({ text }).execute() }
+  return { write: (text) => db.insertInto('notes').values({ text }).execute(), read: () => db.selectFrom('notes').selectAll().execute() }
 }
 
 function knexOn(pool: pg.Pool): Knex {
@@ -85,7 +89,7 @@ function knexOn(pool: pg.Pool): Knex {
 
 async function openKnex({ pool }: Behind): Promise<Open> {
   const db = knexOn(pool())
-  return { write: async (text) => db('notes').insert({ text }), close: () => db.destroy() }
+  return { write: async (text) => db('notes').insert({ text }), read: async () => db('notes').select(), close: () => db.destroy() }
 }
 
 async function openObjection({ pool }: Behind): Promise<Open> {
@@ -95,7 +99,7 @@ async function openObjection({ pool }: Behind): Promise<Open> {
     text = ''
   }
   const Bound = Note.bindKnex(db)
-  return { write: async (text) => Bound.query().insert({ text }), close: () => db.destroy() }
+  return { write: async (text) => Bound.query().insert({ text }), read: async () => Bound.query(), close: () => db.destroy() }
 }
 
 async function openTypeOrm({ module, config }: Behind): Promise<Open> {
@@ -104,7 +108,8 @@ async function openTypeOrm({ module, config }: Behind): Promise<Open> {
   const { connectionString, ...extra } = config
   const source = new DataSource({ type: 'postgres', driver: module, url: connectionString ?? '', extra, entities: [Note] })
   await source.initialize()
-  return { write: (text) => source.getRepository(Note).save({ text }), close: () => source.destroy() }
+  const notes = source.getRepository(Note)
+  return { write: (text) => notes.save({ text }), read: () => notes.find(), close: () => source.destroy() }
 }
 
 async function openSequelize({ module, config }: Behind): Promise<Open> {
@@ -115,7 +120,7 @@ async function openSequelize({ module, config }: Behind): Promise<Open> {
     logging: false,
   })
   const Note = sequelize.define('note', { text: DataTypes.TEXT }, { tableName: 'notes', timestamps: false })
-  return { write: (text) => Note.create({ text }), close: () => sequelize.close() }
+  return { write: (text) => Note.create({ text }), read: () => Note.findAll(), close: () => sequelize.close() }
 }
 
 async function openMikroOrm({ pool }: Behind): Promise<Open> {
@@ -126,14 +131,15 @@ async function openMikroOrm({ pool }: Behind): Promise<Open> {
     em.create(Note, { text })
     await em.flush()
   }
-  return { write, close: () => orm.close() }
+  return { write, read: () => orm.em.fork().find(Note, {}), close: () => orm.close() }
 }
 
 async function openPgPromise({ module, config }: Behind): Promise<Open> {
   const pgp = pgPromise({ noWarnings: true })
   Object.assign(pgp, { pg: { ...pgp.pg, Pool: module.Pool } })
   const db = pgp(config as Parameters<typeof pgp>[0])
-  return { write: (text) => db.none('INSERT INTO notes (text) VALUES ($1)', [text]), close: () => db.$pool.end() }
+  const write = (text: string) => db.none('INSERT INTO notes (text) VALUES ($1)', [text])
+  return { write, read: () => db.any('SELECT * FROM notes'), close: () => db.$pool.end() }
 }
 
 async function openPgBoss({ pool }: Behind): Promise<Open> {
@@ -141,7 +147,7 @@ async function openPgBoss({ pool }: Behind): Promise<Open> {
   const boss = new PgBoss({ db: { executeSql: (text, values) => own.query(text, values) }, supervise: false, schedule: false })
   await boss.start()
   await boss.createQueue('notes')
-  return { write: (text) => boss.send('notes', { text }), close: () => boss.stop({ graceful: false }) }
+  return { write: (text) => boss.send('notes', { text }), read: () => boss.getQueues(), close: () => boss.stop({ graceful: false }) }
 }
 
 async function openGraphileWorker({ pool }: Behind): Promise<Open> {
@@ -162,7 +168,8 @@ async function openConnectPgSimple({ pool }: Behind): Promise<Open> {
       const data = { cookie: new session.Cookie({ maxAge: 60_000 }), text }
       store.set(text, data, (error?: Error) => (error ? reject(error) : resolve()))
     })
-  return { write, close: async () => store.close() }
+  const read = () => new Promise<void>((resolve, reject) => store.get('before', (error?: Error) => (error ? reject(error) : resolve())))
+  return { write, read, close: async () => store.close() }
 }
 
 async function openBetterAuth({ pool }: Behind): Promise<Open> {
@@ -178,8 +185,10 @@ async function openBetterAuth({ pool }: Behind): Promise<Open> {
   const { runMigrations } = await getMigrations(options)
   await runMigrations()
   const auth = betterAuth(options)
+  const { adapter } = await auth.$context
   return {
     write: (text) => auth.api.signUpEmail({ body: { name: text, email: `${text}@example.com`, password: 'only for a test' } }),
+    read: () => adapter.findMany({ model: 'user' }),
   }
 }
 
@@ -203,7 +212,7 @@ async function openNodePgMigrate({ pool }: Behind): Promise<Open> {
 function openDb0(createDatabase: typeof db0.createDatabase) {
   return async ({ pool }: Behind): Promise<Open> => {
     const db = createDatabase(db0Connector(pool()))
-    return { write: (text) => db.sql`INSERT INTO notes (text) VALUES (${text})` }
+    return { write: (text) => db.sql`INSERT INTO notes (text) VALUES (${text})`, read: () => db.sql`SELECT * FROM notes` }
   }
 }
 
@@ -220,15 +229,15 @@ export const LIBRARIES: readonly Library[] = [
   { name: 'db0 0.4', listens: false, count: NOTES, open: openDb0(db0.createDatabase) },
   { name: 'db0 0.3', listens: false, count: NOTES, open: openDb0(db0OfNitro.createDatabase as typeof db0.createDatabase) },
   { name: 'node-pg-migrate', listens: false, count: NOTES, open: openNodePgMigrate },
-  { name: 'pg-boss', listens: false, count: 'SELECT count(*)::int FROM pgboss.job', open: openPgBoss },
+  { name: 'pg-boss', listens: false, reads: 'queue', count: 'SELECT count(*)::int FROM pgboss.job', open: openPgBoss },
   {
     name: 'graphile-worker',
     listens: true,
     count: 'SELECT count(*)::int FROM graphile_worker.jobs',
     open: openGraphileWorker,
   },
-  { name: 'connect-pg-simple', listens: false, count: 'SELECT count(*)::int FROM session', open: openConnectPgSimple },
-  { name: 'better-auth', listens: false, count: 'SELECT count(*)::int FROM "user"', open: openBetterAuth },
+  { name: 'connect-pg-simple', listens: false, reads: 'session', count: 'SELECT count(*)::int FROM session', open: openConnectPgSimple },
+  { name: 'better-auth', listens: false, reads: 'user', count: 'SELECT count(*)::int FROM "user"', open: openBetterAuth },
 ]
 
 /** It has a pool of its own, which takes a module for its `Client` alone. */

@@ -1,5 +1,6 @@
 /** One PostgreSQL for the libraries, emptied for each test, and what stands behind them. */
 
+import type { ThawOptions } from '@thaw/pg'
 import * as thaw from '@thaw/pg'
 import pg from 'pg'
 import { afterEach, beforeEach } from 'vitest'
@@ -12,7 +13,7 @@ export interface LibrarySetting {
   readonly pools: readonly pg.Pool[]
   /** What nothing has caught. */
   readonly uncaught: readonly unknown[]
-  behind(name: 'pg' | 'Thaw'): Behind
+  behind(name: 'pg' | 'Thaw', options?: pg.PoolConfig & ThawOptions): Behind
   /** How many things the library has written. */
   written(library: Library): Promise<number | undefined>
   allClosed(): Promise<void>
@@ -45,9 +46,9 @@ export function useLibraries(): LibrarySetting {
     get uncaught() {
       return uncaught
     },
-    behind(name) {
+    behind(name, options = {}) {
       const config: pg.PoolConfig = { connectionString: proxy.urlFor(server.url), max: 2, application_name: APP }
-      if (name === 'Thaw') Object.assign(config, { trustMillis: 0 })
+      if (name === 'Thaw') Object.assign(config, { trustMillis: 0, ...options })
       const module: Behind['module'] = name === 'pg' ? pg : thaw
       class Pool extends module.Pool {
         constructor(options?: pg.PoolConfig) {

@@ -15,6 +15,7 @@ declare module 'connect-pg-simple' {
   class PgStore {
     constructor(options: { pool: Pool; createTableIfMissing: boolean; pruneSessionInterval: number | false })
     set(id: string, data: object, done: (error?: Error) => void): void
+    get(id: string, done: (error?: Error) => void): void
     close(): void
   }
   function connect(session: typeof import('express-session').default): typeof PgStore
