@@ -18,10 +18,11 @@ export interface OnceOptions {
   readonly idempotencyKey?: string | false
 }
 
-/** Whether a result is the statement's own, or tells that it had been applied before. */
+/** Whether a result is that of the statement, or of one that was stored before under its key. */
 export interface Repeated {
   /**
-   * True: under this key it had been stored before. Then `rows` are those of the first answer. Where they were not kept `rowCount` is null and `rows` empty: a statement without
+   * True: under this key it had been stored before the try that was answered: by another caller, or by this very call, whose first try lost its answer. So it is no reason to leave
+   * out what is to follow the write: store that in the same batch. `rows` are those of the first answer. Where they were not kept `rowCount` is null and `rows` empty: a statement without
    * RETURNING, more than 1,000 rows of one statement or 64 kB of text of all, a batch's statements behind the first hundred that return rows, or a table that has got other columns since.
    */
   readonly repeated?: boolean
