@@ -197,11 +197,13 @@ describe('docs/start', () => {
   })
 
   test.for([
-    ['docs/start/cloudflare.md', 'select * from orders', '/'],
-    ['docs/start/hono.md', 'export default withThaw(app)', '/orders'],
-  ])('%s: the Worker answers each request', async ([page = '', text = '', path = '']) => {
+    ['docs/start/cloudflare.md', 'select * from orders', '/', '2026-05-01'],
+    // The oldest that the page names.
+    ['docs/start/cloudflare.md', 'select * from orders', '/', '2024-09-23'],
+    ['docs/start/hono.md', 'export default withThaw(app)', '/orders', '2026-11-01'],
+  ])('%s: the Worker answers each request, %s %s, dated %s', async ([page = '', text = '', path = '', compatibility_date = '']) => {
     const binding = { binding: 'HYPERDRIVE', id: '0'.repeat(32), localConnectionString: neon.postgres.url }
-    await using worker = await startWorker(pages.pathOf(pages.one(page, text)), { hyperdrive: [binding] })
+    await using worker = await startWorker(pages.pathOf(pages.one(page, text)), { hyperdrive: [binding], compatibility_date })
     for (const _ of [1, 2, 3]) {
       const { status, body } = await worker.get(path)
       expect(status).toBe(200)
