@@ -96,8 +96,8 @@ export function currentInvocation(): Invocation | undefined {
 }
 
 /**
- * A callback runs in the context of whatever calls it: a socket, or another caller's release. Runs `work` as part of the given invocation,
- * or of none.
+ * Runs `work` as part of the given invocation, or of none (`undefined`): then neither its deadline nor a client that hangs up ends what `work` waits for. A callback
+ * otherwise runs in the context of whatever calls it: a socket, or another caller's release.
  */
 export function resumeInvocation<Result>(invocation: Invocation | undefined, work: () => Result): Result {
   const { storage } = registry()

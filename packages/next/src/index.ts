@@ -5,7 +5,15 @@
  * @module
  */
 
-export { currentInvocation as invocation, DeadlineError, type Invocation, type Leak, OptionError, ThawError } from '@thaw/core'
+export {
+  currentInvocation as invocation,
+  DeadlineError,
+  type Invocation,
+  type Leak,
+  OptionError,
+  resumeInvocation,
+  ThawError,
+} from '@thaw/core'
 export { after } from './after.ts'
 export { type AnyPool, onePool } from './one-pool.ts'
 export type { ThawOptions } from './options.ts'

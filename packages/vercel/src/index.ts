@@ -5,7 +5,15 @@
  * @module
  */
 
-export { currentInvocation as invocation, DeadlineError, type Invocation, type Leak, OptionError, ThawError } from '@thaw/core'
+export {
+  currentInvocation as invocation,
+  DeadlineError,
+  type Invocation,
+  type Leak,
+  OptionError,
+  resumeInvocation,
+  ThawError,
+} from '@thaw/core'
 export { attachPool } from './attach-pool.ts'
 export type { ThawOptions } from './options.ts'
 export type { AttachablePool } from './peer-pool.ts'
