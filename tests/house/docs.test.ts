@@ -91,6 +91,16 @@ describe('the links', () => {
   })
 })
 
+/** RELEASING.md has the command that removes the sentence. */
+test('where a package is installed they say whether it is on npm, until the first release', async () => {
+  const isReleased = !/^## 0\.1\.0 \(unreleased\)$/m.test(await read('CHANGELOG.md'))
+  const wrong = [...pages].filter(([page, text]) => {
+    if (!/^(README\.md$|docs\/start\/|packages\/)/.test(page) || !/^(npm install|bun add)\b.*@thaw\//m.test(text)) return false
+    return text.includes('Not on npm yet: ') === isReleased
+  })
+  expect(wrong.map(([page]) => page)).toEqual([])
+})
+
 /** RELEASING.md has the command that replaces the placeholder in all of them. */
 test('the clone in CONTRIBUTING is of the repository of package.json', async () => {
   const { repository } = JSON.parse(await read('package.json')) as { repository: { url: string } }

@@ -1,8 +1,7 @@
 /** The page of `@thaw/testkit`: each of its programs runs as it stands, in a process of its own, and writes what its comments say. */
 
 import { execFile } from 'node:child_process'
-import { writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openPages, type Pages } from '../documents/pages.ts'
@@ -12,17 +11,11 @@ const run = promisify(execFile)
 const PAGE = 'packages/testkit/README.md'
 /** Ends with the process: the page asks what the reader's code makes of it. */
 const UNHANDLED = 'what does your code make of it?'
-/** What the page leaves to its reader. */
-const HANDLER = `import pg from 'pg'
-const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
-pool.on('error', () => {})
-export const handler = async ({ id }) => (await pool.query('select $1::int as id', [id])).rows[0]`
 
 let pages: Pages
 
 beforeAll(async () => {
   pages = await openPages(PAGE)
-  await writeFile(join(pages.folder, PAGE, 'handler.mjs'), HANDLER)
 })
 afterAll(() => pages[Symbol.asyncDispose]())
 
