@@ -72,6 +72,14 @@ test('a changed configuration retires the old pool', async () => {
   expect(next.output).toContain('Thaw: the configuration of the pool "default" has changed')
 })
 
+test.for([
+  ['a client that was not released', 'api/leak'],
+  ['a pool in each request', 'api/per-request'],
+] as const)('%s is reported with its place in the sources', async ([, path]) => {
+  for (const _ of [1, 2]) expect((await get(`/${path}`)).status).toBe(200)
+  await expect.poll(() => next.output).toMatch(new RegExp(`Thaw: .*\\n +at .*app/${path}/route\\.ts:\\d+:\\d+`))
+})
+
 test('withThaw around a page is refused, and named', async () => {
   const page = `import { withThaw } from '@thaw/next'
     import { connection } from 'next/server'

@@ -2,6 +2,7 @@
 
 import { type Clock, checkOptions, createLeakReport, type Leak, type OptionRules, systemClock } from '@thaw/core'
 import { describeStray, type StrayPool } from './stray-pools.ts'
+import { warn } from './warning.ts'
 
 /** Options of `withThaw`. */
 export interface ThawOptions {
@@ -42,7 +43,6 @@ const MARGIN_MILLIS = 500
 export function settingsOf(options: ThawOptions): Settings {
   checkOptions(options, RULES, 'refuse')
   const { deadlineMarginMillis, onLeak, onStrayPool, clock = systemClock } = options
-  const warn = (message: string) => (globalThis as { console?: { warn(message: string): void } }).console?.warn(message)
   return {
     marginMillis: Number(deadlineMarginMillis ?? MARGIN_MILLIS),
     clock,
