@@ -17,7 +17,8 @@ const path = (file: string) => fileURLToPath(new URL(file, import.meta.url))
 
 async function measured(tool: string | undefined, how = ''): Promise<unknown> {
   const imports = tool ? ['--import', path(tool)] : []
-  const env = { ...process.env, TRACED_OPTIONS: '{}' }
+  const vercel = { VERCEL: '1', VERCEL_URL: 'app.vercel.app', VERCEL_REGION: 'fra1' }
+  const env = { ...process.env, ...(how.startsWith('attach') && vercel), TRACED_OPTIONS: '{}' }
   const { stdout } = await promisify(execFile)(process.execPath, [...imports, path('round-trips.mjs'), server.url, how], { env })
   return JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
 }
@@ -30,6 +31,8 @@ test.for([
   ['a subscriber of pg:pool:connect', undefined, 'pg:pool:connect', 3, 'piggybacked'],
   ['Sentry', 'sentry.mjs', '', 3, 'piggybacked'],
   ['Datadog', 'datadog.mjs', '', 3, 'piggybacked'],
+  ['attachDatabasePool of Vercel', undefined, 'attachDatabasePool', 3, 'piggybacked'],
+  ['attachPool, and so withThaw of @thaw/vercel', undefined, 'attachPool', 3, 'probed'],
   // Its listener of `acquire` might send something in front of the read.
   ['OpenTelemetry', 'opentelemetry.mjs', '', 3, 'probed'],
 ] as const)('with %s', async ([, tool, how, roundTrips, acquired]) => {
