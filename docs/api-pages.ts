@@ -27,8 +27,10 @@ const app = await Application.bootstrapWithPlugins({
 })
 
 app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
-  // What a class has from node-postgres or from `ThawError` is told there. Errors are caught by users, not made.
-  const noise = project.getReflectionsByKind(ReflectionKind.All).filter((each) => isInherited(each) || isConstructorOfError(each))
+  // What a class has from node-postgres or from `ThawError` is told there, and so are the types behind a default export. Errors are caught by users, not made.
+  const noise = project
+    .getReflectionsByKind(ReflectionKind.All)
+    .filter((each) => isInherited(each) || isConstructorOfError(each) || each.kindOf(ReflectionKind.Namespace))
   for (const each of noise) project.removeReflection(each)
 })
 

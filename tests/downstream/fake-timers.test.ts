@@ -86,7 +86,8 @@ test.each([
   await client.query('commit')
   client.release()
   vi.advanceTimersByTime(5000)
-  if (name !== 'pg') await expect(pool.query({ text: 'select pg_sleep(5)', query_timeout: 50 } as pg.QueryConfig)).rejects.toThrow(/timeout/)
+  if (name !== 'pg')
+    await expect(pool.query({ text: 'select pg_sleep(5)', query_timeout: 50 } as pg.QueryConfig)).rejects.toThrow(/timeout/)
 })
 
 describe.each([

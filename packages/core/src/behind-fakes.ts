@@ -28,7 +28,13 @@ function isFake(timer: object): boolean {
 }
 
 /** Undefined: the timers are the runtime's own, or there is nothing behind them that could be used instead. */
-export function timeBehindFakes({ setTimeout, process }: { readonly setTimeout: unknown; readonly process?: Process | undefined }): RealTime | undefined {
+export function timeBehindFakes({
+  setTimeout,
+  process,
+}: {
+  readonly setTimeout: unknown
+  readonly process?: Process | undefined
+}): RealTime | undefined {
   const realm = typeof setTimeout === 'function' && isFake(setTimeout) ? ownRealm() : undefined
   const Socket = realm && process?.getBuiltinModule?.('node:net')?.Socket
   if (!process || !Socket) return undefined
