@@ -22,6 +22,13 @@ export function chargedMillis(gapMillis: number, leftMillis: number): number {
   return gapMillis > ASLEEP_MILLIS ? Math.min(LOOK_MILLIS, Math.max(0, leftMillis) / 2) : gapMillis
 }
 
+/** When a wait began, moved later by what of the time since `lookedAt`, the last look, is not charged to it. */
+export function chargedSince(since: number, lookedAt: number, now: number, limitMillis: number): number {
+  const from = Math.max(lookedAt, since)
+  const gapMillis = now - from
+  return since + gapMillis - chargedMillis(gapMillis, since + limitMillis - from)
+}
+
 /**
  * Calls `expire` once the process has run for `millis`, unless cancelled. The time for which it was frozen is not counted, see {@link
  * chargedMillis}: neither side of the wait had any of it.

@@ -19,7 +19,7 @@ export {
   type XactStatus,
 } from './commit-outcome.ts'
 export { copiesOut } from './copy-out.ts'
-export { chargedMillis, type Deadline, LOOK_MILLIS, startAbsoluteDeadline, startDeadline } from './deadline.ts'
+export { chargedSince, type Deadline, LOOK_MILLIS, startAbsoluteDeadline, startDeadline } from './deadline.ts'
 export {
   type AcquireStage,
   AcquireTimeoutError,

@@ -274,7 +274,8 @@ export class Sharing implements LedgerHost {
       state: 'plain',
       begin: undefined,
       race() {},
-      waits() {},
+      mayRace: false,
+      waits: () => Number.POSITIVE_INFINITY,
     }
     const ledger = new Ledger(this, client, vitals, head, readerRelease)
     reader.ledger = ledger

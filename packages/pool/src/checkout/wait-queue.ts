@@ -2,7 +2,7 @@
 
 import {
   type Clock,
-  chargedMillis,
+  chargedSince,
   currentInvocation,
   type DeadlineError,
   LOOK_MILLIS,
@@ -143,11 +143,8 @@ export class WaitQueue {
    */
   #look(): Reading {
     const now = read(this.#host.clock)
-    for (const waiter of this.#host.queue()) {
-      const from = Math.max(this.#lookedAt, waiter.since)
-      const gapMillis = now.mono - from
-      waiter.since += gapMillis - chargedMillis(gapMillis, waiter.since + this.#host.waitLimitMillis() - from)
-    }
+    for (const waiter of this.#host.queue())
+      waiter.since = chargedSince(waiter.since, this.#lookedAt, now.mono, this.#host.waitLimitMillis())
     this.#lookedAt = now.mono
     return now
   }

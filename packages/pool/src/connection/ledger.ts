@@ -6,7 +6,7 @@
  * each ReadyForQuery the next one takes the place of the active one. No driver's own pipeline mode is used: there is none in pg up to 8.21, nor in Neon's.
  */
 
-import { type Clock, type Deadline, type Reading, startDeadline } from '@thaw/core'
+import { type Clock, type Deadline, LOOK_MILLIS, type Reading, startDeadline } from '@thaw/core'
 import type { QueryResult } from 'pg'
 import { nextTick, throwLater } from '../driver/next-tick.ts'
 import {
@@ -71,6 +71,7 @@ export class Ledger implements SharedConnection {
   #finished = 0
   #begin: (() => void) | undefined
   #late: Deadline | undefined
+  #lookedAt = 0
 
   /**
    * @param head the statement that runs: it had the connection for itself until now. Undefined: the connection is idle, and the first one is sent with those
@@ -370,26 +371,38 @@ export class Ledger implements SharedConnection {
 
   #watch(): void {
     if (this.#late || this.#entries.length < 2) return
-    const { clock } = this.#host
-    const left = Math.max(1, this.#host.lateMillis() - this.overdueMillis(clock.mono()))
-    this.#late = startDeadline(clock, left, () => this.#look(), true)
+    const now = this.#host.clock.mono()
+    this.#lookedAt = now
+    this.#lookIn(this.#host.lateMillis() - this.overdueMillis(now))
+  }
+
+  /** Often enough to tell a freeze from a wait. */
+  #lookIn(millis: number): void {
+    this.#late = startDeadline(this.#host.clock, Math.max(1, Math.min(LOOK_MILLIS, millis)), () => this.#look(), true)
   }
 
   #look(): void {
     this.#late = undefined
     if (this.#entries.length < 2 || isBroken(this.client)) return
-    if (this.overdueMillis(this.#host.clock.mono()) < this.#host.lateMillis()) return this.#watch()
+    const lateMillis = this.#host.lateMillis()
+    const now = this.#host.clock.mono()
     this.#tellFinished()
-    for (const entry of this.#entries.slice(1)) entry.waits()
-    if (!this.#host.mayRace(this.client)) {
-      // The whole server is slow. Look again, a delay later.
-      this.#late = startDeadline(this.#host.clock, this.#host.lateMillis(), () => this.#look(), true)
-      return
-    }
-    const [head, ...others] = this.#entries
-    for (const entry of others) entry.race()
-    // In a run another one may be what takes long: what the server has answered comes with the last.
-    if (head?.isJoined) head.race()
+    const leftMillis = this.#charge(now)
+    const overdueMillis = this.overdueMillis(now)
+    if (overdueMillis < lateMillis) return this.#lookIn(Math.min(leftMillis, lateMillis - overdueMillis))
+    // In a run the head may not be what takes long: what the server has answered comes with the last.
+    const racers = this.#entries.filter((entry, index) => entry.mayRace && (index > 0 || entry.isJoined))
+    // If none may, the whole server is slow: it is asked again a delay later.
+    const isHeld = racers.length > 0 && !this.#host.mayRace(this.client)
+    if (!isHeld) for (const entry of racers) entry.race()
+    this.#lookIn(Math.min(leftMillis, isHeld ? lateMillis : LOOK_MILLIS))
+  }
+
+  /** Those that wait, for the time since the last look. Returns the least that one of them has left. */
+  #charge(now: number): number {
+    const lookedAt = this.#lookedAt
+    this.#lookedAt = now
+    return this.#entries.slice(1).reduce((least, entry) => Math.min(least, entry.waits(lookedAt, now)), Number.POSITIVE_INFINITY)
   }
 
   #stopWatching(): void {

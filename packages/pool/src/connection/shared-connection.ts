@@ -32,8 +32,13 @@ export interface Expected {
   begin: (() => void) | undefined
   /** The one at the head takes too long: it had better be sent elsewhere as well. */
   race(): void
-  /** The same, wherever else it may go: it does not wait longer than for a connection of its own. */
-  waits(): void
+  /** It has not been, and is still waited for. */
+  readonly mayRace: boolean
+  /**
+   * It waits behind others, and no longer than for a connection of its own: its caller is told when its time is up. Time asleep is not charged, which the time since `lookedAt`
+   * shows. Returns how long it may still wait, in milliseconds.
+   */
+  waits(lookedAt: number, now: number): number
 }
 
 /** A call of `pool.query()`, as far as it matters to those who may share a connection with it. */

@@ -3,7 +3,7 @@
  * the connection is lost, everything on it is a read, and goes out again on the usual rules.
  */
 
-import { codeOf, type Deadline, startDeadline } from '@thaw/core'
+import { chargedSince, codeOf } from '@thaw/core'
 import type pg from 'pg'
 import type { Placed, Sharing } from '../checkout/sharing.ts'
 import type { WaitQueue } from '../checkout/wait-queue.ts'
@@ -81,7 +81,8 @@ class SharedRead implements Expected {
   #wantNoOther: (() => void) | undefined
   /** That nothing is known of it is nothing to tell as long as it may still be answered elsewhere. */
   #held: Error | undefined
-  #patience: Deadline | undefined
+  /** When it began to wait, moved later by the time asleep. */
+  #since: number
 
   constructor(call: Call, shareable: Shareable, { ledger, at }: Placed, host: SharedReadHost) {
     this.#call = call
@@ -91,6 +92,7 @@ class SharedRead implements Expected {
     this.workMillis = shareable.pace.millis ?? 0
     this.isSlow = host.sharing.paces.isSlow(shareable.pace)
     this.sentAt = at
+    this.#since = at
     this.runKey = this.isSlow || call.isAlone ? undefined : (shareable.name ?? shareable.text)
   }
 
@@ -104,23 +106,28 @@ class SharedRead implements Expected {
     this.#isSending = false
   }
 
+  get mayRace(): boolean {
+    return !this.#isTold && !this.isEnded && this.#race === 'none'
+  }
+
   race(): void {
-    if (this.#isTold || this.isEnded || this.#race !== 'none') return
     this.#race = 'wanted'
     this.#wantNoOther = resume(this.#call, () => this.#host.connect(this.#call, (...results) => this.#take(...results)))
   }
 
-  waits(): void {
-    const { clock } = this.#host.sharing
-    const { limitMillis } = this.#host.waiting
-    if (this.#patience || this.#isTold || this.isEnded || limitMillis === Number.POSITIVE_INFINITY) return
-    const isOver = () => {
-      // Once it is at the head the server works on it: it has what it waited for.
-      if (this.#isTold || !this.query || this.#race === 'taken' || !this.#ledger.abandon(this.query)) return
-      const waitedMillis = clock.mono() - this.sentAt
-      if (this.#mayTell()) resume(this.#call, () => this.#call.done(this.#host.waiting.timeUp(waitedMillis)))
+  waits(lookedAt: number, now: number): number {
+    const { waiting } = this.#host
+    const { limitMillis } = waiting
+    if (this.#isTold || this.isEnded || this.#race === 'taken') return Number.POSITIVE_INFINITY
+    this.#since = chargedSince(this.#since, lookedAt, now, limitMillis)
+    const leftMillis = this.#since + limitMillis - now
+    if (leftMillis > 0) return leftMillis
+    if (this.query && this.#ledger.abandon(this.query) && this.#mayTell()) {
+      const error = waiting.timeUp(now - this.#since)
+      // A callback of the user's may throw, and others are to be told.
+      nextTick(() => resume(this.#call, () => this.#call.done(error)))
     }
-    this.#patience = startDeadline(clock, Math.max(1, limitMillis - (clock.mono() - this.sentAt)), isOver)
+    return Number.POSITIVE_INFINITY
   }
 
   #take(failure: Error | undefined, other: PeerClient | undefined, release: Release): void {
@@ -169,7 +176,6 @@ class SharedRead implements Expected {
   #mayTell(): boolean {
     if (this.#isTold) return false
     this.#isTold = true
-    this.#patience?.cancel()
     this.#wantNoOther?.()
     return true
   }
