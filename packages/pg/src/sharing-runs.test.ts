@@ -4,6 +4,7 @@
  */
 
 import { type Clock, systemClock } from '@thaw/core'
+import stock from 'pg'
 import { describe, expect, test, vi } from 'vitest'
 import { createPool, PATIENCE, pool, proxy, sentSince, server, TEN, useSharingWorld } from '../test/sharing-world.ts'
 
@@ -25,6 +26,14 @@ const read = (n: number, { divisor = 1, seconds = 0, ...bounds }: Ask = {}) =>
 const isQuick = () => {
   let now = 0
   const clock: Clock = { ...systemClock, mono: () => (now += 0.001) }
+  return { clock }
+}
+
+/** The same, but what takes a second takes long. */
+const isSlowed = () => {
+  const { wall, mono } = { wall: systemClock.wall(), mono: systemClock.mono() }
+  const slowed = (from: number, now: number) => from + (now - from) / 20
+  const clock: Clock = { ...systemClock, wall: () => slowed(wall, systemClock.wall()), mono: () => slowed(mono, systemClock.mono()) }
   return { clock }
 }
 
@@ -167,6 +176,47 @@ describe('one of a run is refused', () => {
   })
 })
 
+/** A view may write, which no text shows. One row each of more than PostgreSQL keeps; number 7 takes long, and is refused. */
+describe('what the server has finished is told when its transaction has ended', () => {
+  const LOGGED = 'select id, logged, filler from logged_view where id = $1'
+
+  test.each([
+    ['one is refused at last', 1],
+    ['one is refused at last', 2],
+    ['the connection is lost', 1],
+  ] as const)('%s, max: %i: what is told is stored, once', PATIENCE, async (how, max) => {
+    await server.query(`create table if not exists log (who int);
+      create or replace function log_it(who int) returns int language plpgsql as $$ begin insert into log values (who);
+        if who = 7 then perform pg_sleep(1.5); raise exception 'seven'; end if; return who; end $$;
+      create or replace view logged_view as select id, log_it(id) as logged, repeat('x', 12000) as filler from generate_series(1, 10) id`)
+    const run = async (of: Pick<stock.Pool, 'query'>) => {
+      for (let turn = 0; turn < 12; turn++) await Promise.all([1, 2].map((id) => of.query(LOGGED, [id])))
+      await server.query('truncate log')
+      const asked = Promise.allSettled([1, 2, 3, 4, 5, 7].map((id) => of.query<{ id: number }>(LOGGED, [id])))
+      if (how === 'the connection is lost') {
+        const working = `from pg_stat_activity where state = 'active' and query = '${LOGGED}'`
+        await vi.waitFor(
+          async () => expect((await server.query(`select ${working} and wait_event = 'PgSleep'`)).rowCount).toBe(1),
+          PATIENCE,
+        )
+        await server.query(`select pg_terminate_backend(pid) ${working}`)
+      }
+      const told = (await asked).flatMap((answer) => (answer.status === 'fulfilled' ? (answer.value.rows[0]?.id ?? 0) : []))
+      return { told, stored: (await server.query<{ who: number }>('select who from log order by who')).rows.map(({ who }) => who) }
+    }
+    const plain = new stock.Pool({ connectionString: server.url, max })
+    plain.on('error', () => {})
+    const asByPg = await run(plain)
+    await plain.end()
+    expect(asByPg.stored).toEqual(asByPg.told)
+    createPool({ max, options: '-c synchronous_commit=off', ...isSlowed() } as never)
+    const { told, stored } = await run(pool)
+    expect(stored).toEqual(expect.arrayContaining(told))
+    expect(new Set(stored).size).toBe(stored.length)
+    if (how === 'one is refused at last') expect(told).toEqual([1, 2, 3, 4, 5])
+  })
+})
+
 describe('one of a run takes long, and the server has answered those ahead', () => {
   const isAnswered = () => vi.waitFor(() => expect(proxy.flows[0]?.chunks.at(-1)?.direction).toBe('to-client'), PATIENCE)
 
@@ -197,7 +247,7 @@ describe('one of a run takes long, and the server has answered those ahead', () 
     expect(results.map(({ rows }) => rows.length)).toEqual([2, 2, 2, 2])
   })
 
-  test('they are late: told as soon as that is seen, and the rest is raced', PATIENCE, async () => {
+  test('they are late: each is raced where there is room, those in front of the slow one too', PATIENCE, async () => {
     await createTaught({ max: 2, hedge: undefined })
     const order: number[] = []
     const asked = [read(0), read(1), read(2, { seconds: 3 }), read(3)].map(async (one, index) => {

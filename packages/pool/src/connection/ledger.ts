@@ -6,7 +6,7 @@
  * each ReadyForQuery the next one takes the place of the active one. No driver's own pipeline mode is used: there is none in pg up to 8.21, nor in Neon's.
  */
 
-import { type Clock, type Deadline, LOOK_MILLIS, type Reading, startDeadline } from '@thaw/core'
+import { type Deadline, LOOK_MILLIS, startDeadline } from '@thaw/core'
 import type { QueryResult } from 'pg'
 import { nextTick, throwLater } from '../driver/next-tick.ts'
 import {
@@ -21,27 +21,10 @@ import {
 } from '../driver/peer.ts'
 import { isAsJudged } from './as-judged.ts'
 import type { Bounds } from './interruption.ts'
+import type { LedgerHost } from './ledger-host.ts'
 import { sendTogether } from './sent-together.ts'
 import type { Expected, Reader, SharedConnection } from './shared-connection.ts'
 import { isBroken, type Vitals } from './vitals.ts'
-
-/** What a ledger needs of its pool. */
-export interface LedgerHost {
-  readonly clock: Clock
-  /** How long an answer may be late before those behind it are raced. */
-  lateMillis(): number
-  /** Is there another connection that could be faster? And may those behind be sent a second time? */
-  mayRace(client: PeerClient): boolean
-  /** A write on the connection is due at the end of this tick, and may take more until then. Then: it has gone out. */
-  gathers(client: PeerClient): void
-  hasSent(client: PeerClient): void
-  /** It is about to go out. Where nothing is under way, what a fleet has to say goes in front of the `first`. Returns the time, in a fleet. */
-  sends(client: PeerClient, vitals: Vitals, first: PeerQuery | undefined): Reading | undefined
-  /** A statement was not written when it should have been: none may share a connection any more. */
-  deferred(): void
-  /** `behindMillis`: since the answer before it. Infinity: there was none. */
-  answered(expected: Expected, tookMillis: number, behindMillis: number): void
-}
 
 const OF_ANOTHER = 'Not counted: another statement of the same flight was refused'
 const CHANGED = 'Not sent: its configuration was changed after it had been judged to be a read'
@@ -230,12 +213,6 @@ export class Ledger implements SharedConnection {
     return isBehind
   }
 
-  tell(query: PeerQuery): boolean {
-    const isFinished = this.#entries.slice(0, this.#finished).some((entry) => entry.query === query)
-    if (isFinished) this.#tellFinished()
-    return isFinished
-  }
-
   takeAll(): ReturnType<SharedConnection['takeAll']> {
     const active = activeQueryOf(this.client)
     const isHeadAhead = this.#entries[0]?.state === 'ahead'
@@ -254,7 +231,6 @@ export class Ledger implements SharedConnection {
     if (!this.#entries[this.#finished]?.isJoined || !next?.query) return
     this.#finished++
     setActiveQuery(this.client, next.query)
-    this.#start(next)
   }
 
   ready(message: { readonly status?: string | undefined }, pg: () => void): void {
@@ -297,7 +273,15 @@ export class Ledger implements SharedConnection {
   /** Leaves the last of the run at the head, or the one that was refused. */
   #endRun(): void {
     const { client } = this
-    if (activeQueryOf(client)) return this.#tellFinished()
+    if (activeQueryOf(client)) {
+      const finished = this.#entries.splice(0, this.#finished)
+      this.#finished = 0
+      for (const entry of finished) {
+        this.#tellReady(entry.query)
+        this.#account(entry)
+      }
+      return
+    }
     // One was refused. The server left out what followed it, and what it had finished before counts as little: it was one transaction.
     const length = this.#entries.findIndex(({ isJoined }) => !isJoined) + 1
     if (length < 2) return
@@ -306,15 +290,6 @@ export class Ledger implements SharedConnection {
     this.#finished = 0
     if (refused) this.#entries.unshift(refused)
     for (const entry of others) this.#drop(entry)
-  }
-
-  #tellFinished(): void {
-    const finished = this.#entries.splice(0, this.#finished)
-    this.#finished = 0
-    for (const entry of finished) {
-      this.#tellReady(entry.query)
-      this.#account(entry)
-    }
   }
 
   #drop(entry: Expected): void {
@@ -386,7 +361,6 @@ export class Ledger implements SharedConnection {
     if (this.#entries.length < 2 || isBroken(this.client)) return
     const lateMillis = this.#host.lateMillis()
     const now = this.#host.clock.mono()
-    this.#tellFinished()
     const leftMillis = this.#charge(now)
     const overdueMillis = this.overdueMillis(now)
     if (overdueMillis < lateMillis) return this.#lookIn(Math.min(leftMillis, lateMillis - overdueMillis))
@@ -402,7 +376,9 @@ export class Ledger implements SharedConnection {
   #charge(now: number): number {
     const lookedAt = this.#lookedAt
     this.#lookedAt = now
-    return this.#entries.slice(1).reduce((least, entry) => Math.min(least, entry.waits(lookedAt, now)), Number.POSITIVE_INFINITY)
+    // Of a run, what the server has finished waits for its Sync only.
+    const behind = this.#entries.slice(this.#finished + 1)
+    return behind.reduce((least, entry) => Math.min(least, entry.waits(lookedAt, now)), Number.POSITIVE_INFINITY)
   }
 
   #stopWatching(): void {

@@ -83,8 +83,6 @@ export interface SharedConnection {
   close(): void
   /** It was not sent, and will not be. False: it was. */
   withdraw(query: PeerQuery): boolean
-  /** Does only the rest of its run hold it up? Then its caller is told, with its answer. */
-  tell(query: PeerQuery): boolean
   /** Is it behind others, on its way? Then it cannot be stopped without them; its caller no longer waits for it, and none goes out behind what the server works on for no caller. */
   abandon(query: PeerQuery): boolean
   /** The connection is gone: what was sent and waits behind the head, which is pg's, and what was not sent. */

@@ -234,7 +234,6 @@ function extend(Base: ClientClass): ClientClass {
       const { ledger } = this.#attached?.vitals ?? {}
       const isUnsent = index === -1 ? ledger?.withdraw(query) : queuedQueriesOf(this).splice(index, 1)
       if (isUnsent) return this.#fail(query, loseQueued(this.#self, reason))
-      if (ledger?.tell(query)) return
       if (ledger?.abandon(query)) return this.#fail(query, reason)
       whenItsTurn(this.#self, query, host.clock, () => {
         this.#endedBy = reason
