@@ -240,11 +240,11 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     /** For a statement of the pool's own, which releases the client by itself. Returns how to withdraw the request. */
-    #connectOwn(callback: ConnectCallback, { signal, mayPiggyback, share, isAtDoor, isUnseen }: Wish): () => void {
+    #connectOwn(callback: ConnectCallback, { signal, mayPiggyback, share, place, isAtDoor, isUnseen }: Wish): () => void {
       const isOpen = !this.ending || (isAtDoor && !this.ended)
       if (this.connect === CONNECT && isOpen && signal === undefined && (isUnseen || !wrappers.connect())) {
         const told = isUnseen ? undefined : this
-        const waiter = createWaiter(this.#settings.clock, callback, { mayPiggyback, share, isOwn: true, told })
+        const waiter = createWaiter(this.#settings.clock, callback, { mayPiggyback, share, place, isOwn: true, told })
         return this.#waiting.mayWait(waiter, undefined) ? this.#wait(waiter) : () => {}
       }
       // With one argument, where one is enough: tracing tools wrap this, and pass on no other.
@@ -261,7 +261,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     /** Returns the function that stops waiting. */
     #wait(waiter: Waiter): () => void {
       this.#invocations.join()
-      this._pendingQueue.push(waiter)
+      this.#waiting.join(waiter)
       // pg-pool's own timing: an idle client is handed out in the next tick, a new one is opened at once.
       if (this._idle.length > 0) nextTick(() => this._pulseQueue())
       else this._pulseQueue()

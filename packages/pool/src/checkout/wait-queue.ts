@@ -21,19 +21,19 @@ import { type ConnectOptions, checkConnectOptions } from '../options/options.ts'
 import { acquires, type CountedPool, traceAcquire } from './traced-acquire.ts'
 
 /** What else is known of a caller. `told`: the pool that it waits for, if the wait is to be published. */
-interface WaiterOptions extends Pick<Waiter, 'mayPiggyback' | 'isOwn' | 'share'> {
+interface WaiterOptions extends Pick<Waiter, 'mayPiggyback' | 'isOwn' | 'share' | 'place'> {
   readonly told?: CountedPool | undefined
 }
 
 export function createWaiter(clock: Clock, callback: ConnectCallback, { told, ...rest }: WaiterOptions = {}): Waiter {
   // What is done for the caller from here on is done inside the wait.
   if (told && acquires.isHeard) return traceAcquire(told, callback, (traced) => createWaiter(clock, traced, rest))
-  const { mayPiggyback, isOwn, share } = rest
+  const { mayPiggyback, isOwn, share, place } = rest
   noteCaller()
   const invocation = currentInvocation()
   const until = invocation?.deadlineAt ?? Number.POSITIVE_INFINITY
   const context = keepContext()
-  return { callback, context, since: clock.mono(), mayPiggyback, isOwn, share, until, signal: invocation?.signal, lift: undefined }
+  return { callback, context, since: clock.mono(), mayPiggyback, isOwn, share, place, until, signal: invocation?.signal, lift: undefined }
 }
 
 export interface WaitQueueHost {
@@ -116,6 +116,14 @@ export class WaitQueue {
       }
     }
     return true
+  }
+
+  join(waiter: Waiter): void {
+    const queue = this.#host.queue()
+    const { place } = waiter
+    const index = place === undefined ? -1 : queue.findIndex((other) => (other.place ?? other.since) > place)
+    if (index === -1) queue.push(waiter)
+    else queue.splice(index, 0, waiter)
   }
 
   /** Removes a caller from the queue without calling it back. */

@@ -136,7 +136,7 @@ export class Ledger implements SharedConnection {
     const added = queue.length > length ? queue.pop() : undefined
     if (!added) return false
     if (!isAsJudged(added, expected.shareable)) {
-      this.#tellDropped(expected, added, CHANGED)
+      this.#tellDropped(expected, added, CHANGED, nextTick)
       return false
     }
     expected.query = added
@@ -188,7 +188,7 @@ export class Ledger implements SharedConnection {
   #endBehind(deferred: Expected): void {
     this.close()
     this.#host.deferred()
-    for (const entry of this.#entries.splice(this.#entries.indexOf(deferred) + 1)) this.#drop(entry)
+    for (const entry of this.#entries.splice(this.#entries.indexOf(deferred) + 1)) this.#drop(entry, nextTick)
   }
 
   #refuse({ query }: Expected, error: Error): void {
@@ -263,11 +263,7 @@ export class Ledger implements SharedConnection {
 
   /** Callbacks are the user's: what one throws is no reason not to tell the others. */
   #tellReady(query: PeerQuery | undefined | null): void {
-    try {
-      query?.handleReadyForQuery?.(this.client.connection)
-    } catch (error) {
-      throwLater(error)
-    }
+    guarded(() => query?.handleReadyForQuery?.(this.client.connection))
   }
 
   /** Leaves the last of the run at the head, or the one that was refused. */
@@ -289,18 +285,19 @@ export class Ledger implements SharedConnection {
     const others = this.#entries.splice(0, length - 1)
     this.#finished = 0
     if (refused) this.#entries.unshift(refused)
-    for (const entry of others) this.#drop(entry)
+    // At once: the connection may be given back in a moment, and they have had their place in front of those who wait for one.
+    for (const entry of others) this.#drop(entry, guarded)
   }
 
-  #drop(entry: Expected): void {
+  #drop(entry: Expected, when: (tell: () => void) => void): void {
     this.#leaves(entry)
-    this.#tellDropped(entry, entry.query, OF_ANOTHER)
+    this.#tellDropped(entry, entry.query, OF_ANOTHER, when)
   }
 
-  #tellDropped(entry: Expected, query: PeerQuery | undefined, why: string): void {
+  #tellDropped(entry: Expected, query: PeerQuery | undefined, why: string, when: (tell: () => void) => void): void {
     entry.isDropped = true
     const error = new Error(why)
-    nextTick(() => query?.handleError(error, this.client.connection))
+    when(() => query?.handleError(error, this.client.connection))
   }
 
   #leaves({ workMillis, isSlow }: Expected): void {
@@ -384,5 +381,13 @@ export class Ledger implements SharedConnection {
   #stopWatching(): void {
     this.#late?.cancel()
     this.#late = undefined
+  }
+}
+
+function guarded(tell: () => void): void {
+  try {
+    tell()
+  } catch (error) {
+    throwLater(error)
   }
 }

@@ -9,6 +9,8 @@ export interface Waiter extends PendingItem {
   callback: ConnectCallback
   /** When it began to wait, on the monotonic clock; moved later by the time for which the process was frozen meanwhile. */
   since: number
+  /** When it came, on the monotonic clock, if it had its place on a connection before: it is in front of those who came later. */
+  readonly place?: number | undefined
   /** When its invocation must have ended, on the wall clock, whether or not the process runs. Infinity: not known. */
   readonly until: number
   /** May its statement carry a probe? Then any connection will do that is not known to be dead. */

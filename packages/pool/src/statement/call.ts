@@ -92,6 +92,7 @@ export interface Wish {
   /** Asked only where it matters: will a connection do that has not been proven, if it is not known to be dead? */
   readonly mayPiggyback?: (() => boolean) | undefined
   readonly share?: Waiter['share']
+  readonly place?: Waiter['place']
   /** The call came before the pool was ended, if it is. */
   readonly isAtDoor?: boolean | undefined
   /** It is our own doing: no wrapper of `connect` hears of it. */

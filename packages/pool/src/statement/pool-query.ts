@@ -62,8 +62,9 @@ export class PoolQueries {
         host.memory.budget = earn(host.memory.budget)
         done(undefined, result)
       },
-      failed: (call, error) => call.ledger && this.#failedSharing(call, call.ledger, error),
-      sendAlone: (call) => this.#place({ ...call, ...asFirstSent(call.sent), ledger: undefined, isAlone: true, isAtDoor: true }),
+      failed: (call, error, since) => call.ledger && this.#failedSharing(call, call.ledger, error, since),
+      sendAlone: (call, since) =>
+        this.#place({ ...call, ...asFirstSent(call.sent), ledger: undefined, isAlone: true, isAtDoor: true }, since),
     }
   }
 
@@ -98,19 +99,19 @@ export class PoolQueries {
     this.#place(this.#prepared ? this.#prepared.prepare(given) : given)
   }
 
-  #place(call: Call): void {
+  #place(call: Call, place?: number): void {
     const { text, values, done, signal } = call
     const run: ConnectCallback = (failure, client, release) => {
       if (failure || !client) done(failure)
       else this.#run(call.isAtDoor ? { ...call, isAtDoor: false } : call, client, release)
     }
     // pg-pool hands out in the next tick. The difference cannot be seen, and a tick is a tenth of what Thaw costs.
-    if (signal === undefined && this.#host.takeNow(run)) return
+    if (place === undefined && signal === undefined && this.#host.takeNow(run)) return
     const shared = this.#shared
-    if (shared && shareRead(call, this.#host.waiting.length, shared)) return
+    if (place === undefined && shared && shareRead(call, this.#host.waiting.length, shared)) return
     const share: Waiter['share'] = shared && ((before) => resume(call, () => shareRead(call, before, shared)))
     const piggybacks = () => mayPiggyback(text, values, this.#modes)
-    this.#connect(call, run, { signal, isAtDoor: call.isAtDoor, mayPiggyback: piggybacks, share })
+    this.#connect(call, run, { signal, isAtDoor: call.isAtDoor, mayPiggyback: piggybacks, share, place })
   }
 
   #send(again: Call): void {
@@ -325,10 +326,10 @@ export class PoolQueries {
   }
 
   /** The others stay where they are: the ledger gives the connection back when the last has been answered. */
-  #failedSharing({ ledger: _, ...call }: Call, ledger: SharedConnection, error: Error): void {
+  #failedSharing({ ledger: _, ...call }: Call, ledger: SharedConnection, error: Error, since?: number): void {
     const loss = lossOf(error)
     ledger.lose(error)
-    if (!loss && this.#prepared?.heal(call, ledger.client, error)) return this.#shared?.sendAlone(unprepared(call))
+    if (!loss && this.#prepared?.heal(call, ledger.client, error)) return this.#shared?.sendAlone(unprepared(call), since)
     if (!loss) parseAgain(call, ledger, error)
     if (!loss) return call.done(error)
     const paid = { ...call, isPaid: ledger.isPaid }

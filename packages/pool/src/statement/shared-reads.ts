@@ -24,9 +24,10 @@ export interface SharedReadHost {
   /** Sends it on a connection of its own as well, where nothing can be changed. */
   runBeside(call: Call, late: PeerClient, other: PeerClient, release: Release): void
   succeeded(call: Call, result: pg.QueryResult | undefined): void
-  failed(call: Call, error: Error): void
-  /** Sends it again, by itself: it is not its own error that it got. */
-  sendAlone(call: Call): void
+  /** `since`: when it came. */
+  failed(call: Call, error: Error, since: number): void
+  /** Sends it again, by itself: it is not its own error that it got. In front of all who came later and wait. */
+  sendAlone(call: Call, since: number | undefined): void
   /** How long a caller may wait for a connection, and the error for one that has. */
   readonly waiting: Pick<WaitQueue, 'limitMillis' | 'timeUp'>
 }
@@ -147,7 +148,7 @@ class SharedRead implements Expected {
   }
 
   #sendAgain(lost: Error): void {
-    if (this.#mayTell()) resume(this.#call, () => this.#host.failed(this.#call, lost))
+    if (this.#mayTell()) resume(this.#call, () => this.#host.failed(this.#call, lost, this.#since))
   }
 
   #settle(error: Error | null | undefined, result: pg.QueryResult | undefined): void {
@@ -162,7 +163,7 @@ class SharedRead implements Expected {
     if (this.isDropped || (this.hasOldName && error && mayBeTheName(error) !== 'no')) {
       // It was not even written: it is not what was judged.
       const call: Call = this.state === 'plain' ? { ...this.#call, shareable: null } : this.#call
-      if (this.#mayTell()) resume(call, () => this.#host.sendAlone(call))
+      if (this.#mayTell()) resume(call, () => this.#host.sendAlone(call, this.#since))
       return
     }
     const isLost = error && lossOf(error)
