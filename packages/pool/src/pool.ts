@@ -169,23 +169,18 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
       })
       noteOwnWork(this, (callback) => this.#connectOwn(callback, OWN), this.#inquirer, this.#queries.standby)
       this.#watch = new InFlightWatch({ settings, memory, pool: this, inquirer: this.#inquirer, checks: this.#checks })
+      const isOverfull = () => this.#isOverfull
+      const host = { pool: this, checks: this.#checks, events: this.#events, watch: this.#watch, isOverfull }
       this.#checkout = new Checkout({
-        pool: this,
-        checks: this.#checks,
-        events: this.#events,
-        watch: this.#watch,
+        ...host,
         idleTimer: this.#idleTimer,
-        isOverfull: () => this.#isOverfull,
         serve: (now) => this.#serve(now),
         release: (client, error) => this.#returning.release(client, error),
         keep: (client, error) => this.#returning.keep(client, error),
       })
       this.#returning = new Returning({
-        pool: this,
+        ...host,
         settings,
-        events: this.#events,
-        checks: this.#checks,
-        isOverfull: () => this.#isOverfull,
         refused: (client) => this.#queries.standby.released(client),
         returned: (client) => this.#invocations.returned(client),
         isBack: (at) => {

@@ -11,6 +11,7 @@ import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy, whenQuiet } from '../connection/when-finished.ts'
 import type { PeerClient, PeerPool } from '../driver/peer.ts'
 import type { Waiter } from '../driver/waiter.ts'
+import type { InFlightWatch } from '../inquiry/in-flight-watch.ts'
 import type { Settings } from '../options/options.ts'
 import { emitReleased } from './emit.ts'
 import type { HealthChecks } from './health-checks.ts'
@@ -19,6 +20,7 @@ export interface ReturningHost {
   readonly pool: PeerPool<Waiter>
   readonly settings: Settings
   readonly events: Events
+  readonly watch: Pick<InFlightWatch, 'start'>
   readonly checks: Pick<HealthChecks, 'vitalsOf' | 'requestCancel' | 'membership'>
   /** Is there one connection too many? */
   isOverfull(): boolean
@@ -62,6 +64,7 @@ export class Returning {
     this.#leaveIdle(client)
     vitals.isPoolQuery = false
     if (!enter(client, vitals, 'draining')) return this.remove(client)
+    this.#host.watch.start()
     whenQuiet(client, settings, (isQuiet) => this.#putBack(client, vitals, isQuiet ? undefined : true))
   }
 

@@ -165,6 +165,11 @@ export class Vitals {
   get inUse(): boolean {
     return this.state === 'in use'
   }
+
+  /** A statement may be under way on it: of the caller who has it, or of one who has released it. */
+  get isOccupied(): boolean {
+    return this.state === 'in use' || this.state === 'draining'
+  }
 }
 
 /** Called when a client's connection is lost (not when we close it), and when its socket has closed for whatever reason. */

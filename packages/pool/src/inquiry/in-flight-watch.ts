@@ -1,6 +1,6 @@
 /**
  * Statements whose connection falls silent under them. The health check at acquire cannot see this: the connection was good when it was
- * handed out. Looks once a second, only while a client is in use, and asks the server before it takes anything for lost.
+ * handed out. Looks once a second, only while a statement may be under way, and asks the server before it takes anything for lost.
  */
 
 import { type Clock, type Reading, read, type Statement, spend, startDeadline, type Timer } from '@thaw/core'
@@ -62,7 +62,7 @@ export class InFlightWatch {
     this.#lookedAt = read(this.#clock)
   }
 
-  /** A client is in use. Costs nothing while the timer runs anyway. */
+  /** A client is in use, or its former caller's statement is on it. Costs nothing while the timer runs anyway. */
   start(): void {
     // A pooler's PIDs cannot be asked about.
     if (this.#timer !== undefined || this.#host.memory.isDirect === false) return
@@ -79,12 +79,12 @@ export class InFlightWatch {
 
   #look(): void {
     this.#timer = undefined
-    const inUse = this.#host.pool._clients.filter((client) => this.#host.checks.vitalsOf(client).inUse)
-    for (const client of this.#sights.keys()) if (!inUse.includes(client)) this.#sights.delete(client)
-    if (inUse.length === 0) return
+    const occupied = this.#host.pool._clients.filter((client) => this.#host.checks.vitalsOf(client).isOccupied)
+    for (const client of this.#sights.keys()) if (!occupied.includes(client)) this.#sights.delete(client)
+    if (occupied.length === 0) return
     const now = read(this.#clock)
     const since: Span = { from: this.#lookedAt, to: now }
-    for (const client of inUse) this.#lookAt(client, since)
+    for (const client of occupied) this.#lookAt(client, since)
     this.start()
     if (!this.#isBusy) void this.#askAfter(this.#due(now))
   }
@@ -198,7 +198,7 @@ export class InFlightWatch {
   #isOneFlowing(): boolean {
     const now = this.#clock.mono()
     return this.#host.pool._clients.some((client) => {
-      if (!this.#host.checks.vitalsOf(client).inUse || !this.#awaited(client) || isBroken(client)) return false
+      if (!this.#host.checks.vitalsOf(client).isOccupied || !this.#awaited(client) || isBroken(client)) return false
       const sight = this.#sights.get(client)
       return sight === undefined || !this.#isSilent({ client, sight }) || now - sight.heard.to.mono < INTERVAL_MILLIS / 2
     })
