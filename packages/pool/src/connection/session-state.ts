@@ -15,7 +15,7 @@ export function noteSessionState(
   text: unknown,
 ): ((query: PeerQuery) => void) | undefined {
   const listened = ofListener?.(client)
-  if (listened === undefined && vitals.inUse && typeof text === 'string' && classify.leavesState(text)) vitals.sessionState = 'left'
+  if (listened === undefined && vitals.isOccupied && typeof text === 'string' && classify.leavesState(text)) vitals.sessionState = 'left'
   return listened
 }
 
