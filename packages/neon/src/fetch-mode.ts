@@ -161,7 +161,10 @@ async function batchByFetch(
   const sql = sqlOf(pool, statements.some(isInArrays) ? 'array' : undefined)
   const { types } = pool.options as { types?: unknown }
   // The longest, as on a connection.
-  const query_timeout = Math.max(...statements.map((statement) => Number((statement as Partial<Config>).query_timeout) || 0))
+  const query_timeout = statements.reduce<number>(
+    (most, statement) => Math.max(most, Number((statement as Partial<Config>).query_timeout) || 0),
+    0,
+  )
   const all = statements.map((statement) => {
     const config: Config = typeof statement === 'string' ? { text: statement } : statement
     return sql.query(config.text, config.values ?? [], { types: (config.types ?? types) as never })

@@ -11,7 +11,8 @@ import type { PeerClient } from '../driver/peer.ts'
 import { ASK_WHO, type Backend, backendOf, knownBackend, noteBackend, tellsNothing, vitalsOf } from './backend.ts'
 import { beginAlone } from './begin-alone.ts'
 import { ByHand } from './by-hand.ts'
-import { type FlightHost, type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
+import { textOf, timeoutOf } from './config.ts'
+import { type FlightHost, type FlightStatement, fly, type Landing } from './flight.ts'
 import { type FlightTag, noteRefused, tagOf } from './flight-tag.ts'
 import { Line } from './line.ts'
 import { ASK_XID, hasUnseenEffect, TAKE_XID, xidOf } from './own-xid.ts'
@@ -247,12 +248,12 @@ export class Attempt {
     const at = asksWho ? before.length + early : Number.POSITIVE_INFINITY
     const plain = [...before, ...statements]
     const asking = asksWho ? withWho(plain, at, (backend) => this.#noteBackend(backend), this.tag) : plain
-    if (begins) this.#beginning()
-    // Should its answer be lost: nothing of it is stored before COMMIT.
-    const judgedBy = begins ? 'BEGIN' : text
     // Only one statement by itself has a signal of its own.
     const signal = (statements[0]?.config as { signal?: unknown } | null)?.signal ?? this.#signal
     const query_timeout = timeoutOf(statements)
+    if (begins) this.#beginning()
+    // Should its answer be lost: nothing of it is stored before COMMIT.
+    const judgedBy = begins ? 'BEGIN' : text
     const flown = fly(this.client, this.#host, asksXid ? [...asking, this.#question] : asking, {
       signal,
       query_timeout,

@@ -18,7 +18,8 @@ import {
 import { interruptedBefore, isInterruption } from '../connection/interruption.ts'
 import { asGiven } from './as-given.ts'
 import { isRefusedForGood, RAW } from './backend.ts'
-import { type FlightStatement, textOf } from './flight.ts'
+import { textOf } from './config.ts'
+import type { FlightStatement } from './flight.ts'
 import { bareResult, Keeper, type KeptRows, keptRowsOf, type Refusal, refusalOf } from './kept-result.ts'
 import { FORGET, KEY_TABLE, keyTrouble, NOT_TAKEN } from './key-table.ts'
 import {

@@ -6,10 +6,13 @@
 import { codeOf } from '@thaw/core'
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
+import type { PeerClient } from '../driver/peer.ts'
 import { question } from './backend.ts'
-import { type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
+import { textOf, timeoutOf } from './config.ts'
+import { type FlightOptions, type FlightStatement, fly, type Landing } from './flight.ts'
 import { endLeftBehind } from './left-behind.ts'
 import { nothingStored } from './nothing-stored.ts'
+import { orRelease } from './or-release.ts'
 import { emitSettled, type LostCommit, reachesStandbys, settle, toldOf } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
 
@@ -71,13 +74,23 @@ export async function sendReadOnly(
   signal: AbortSignal | undefined,
   doubt: Doubt,
 ): Promise<Sent> {
+  const query_timeout = timeoutOf(statements)
   const client = await host.connect(signal)
+  return orRelease(client.release, () => sendReadOnlyOn(client, host, statements, { signal, query_timeout }, doubt))
+}
+
+async function sendReadOnlyOn(
+  client: PeerClient,
+  host: TransactionHost,
+  statements: readonly FlightStatement[],
+  bounds: Pick<FlightOptions, 'signal' | 'query_timeout'>,
+  doubt: Doubt,
+): Promise<Sent> {
   const landing = await fly(client, host, [{ config: BEGIN }, ...statements, { config: 'COMMIT' }], {
     text: BEGIN,
     shown: statements.map(({ config }) => textOf(config)).join('; '),
     shownAt: statements.length,
-    signal,
-    query_timeout: timeoutOf(statements),
+    ...bounds,
   })
   const { error } = landing
   const results = landing.results.slice(1, 1 + statements.length)

@@ -12,9 +12,11 @@ import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { type Backend, knownBackend, noteBackend, tellsNothing } from './backend.ts'
 import { confirmBatch, type Doubt, looksLikeReads, lostRead, resolveLost, type Sent, sendReadOnly } from './batch-lost.ts'
+import { textOf, timeoutOf } from './config.ts'
 import { lostSession } from './fence.ts'
-import { type FlightStatement, fly, textOf, timeoutOf } from './flight.ts'
+import { type FlightStatement, fly } from './flight.ts'
 import { noteRefused, tagOf } from './flight-tag.ts'
+import { orRelease } from './or-release.ts'
 import { ASK_XID, hasUnseenEffect, TAKE_XID, xidOf } from './own-xid.ts'
 import { isRefusedByStandby } from './refused-by-standby.ts'
 import { DEFAULT_RETRIES } from './rules.ts'
@@ -65,9 +67,10 @@ export async function batchOnWire(
 }
 
 async function sendOnce(host: TransactionHost, statements: readonly FlightStatement[], signal: AbortSignal | undefined): Promise<Sent> {
+  const bounds = { signal, query_timeout: timeoutOf(statements) }
   const client = await host.connect(signal)
   const hadSessionState = hasSessionState(client)
-  const sent = await sendOn(client, host, statements, signal)
+  const sent = await orRelease(client.release, () => sendOn(client, host, statements, bounds))
   return hadSessionState ? { ...sent, hadSessionState } : sent
 }
 
@@ -75,7 +78,7 @@ async function sendOn(
   client: PeerClient,
   host: TransactionHost,
   statements: readonly FlightStatement[],
-  signal: AbortSignal | undefined,
+  bounds: { readonly signal: AbortSignal | undefined; readonly query_timeout: number | undefined },
 ): Promise<Sent> {
   const asks = host.tells !== false
   const asksWho = asks && !knownBackend(client)
@@ -93,8 +96,7 @@ async function sendOn(
   const flown = await fly(client, host, asks ? [...asking, isUnseen ? TAKE_XID : ASK_XID] : asking, {
     text,
     shownAt: (place < statements.length ? asking.length : statements.length) - 1,
-    signal,
-    query_timeout: timeoutOf(statements),
+    ...bounds,
     flushes: asks,
     ends: true,
     isAnsweredAtOnce: place === 0,
@@ -122,7 +124,7 @@ async function sendOn(
     if (!isOurs || !tellsNothing(error)) return landing
     // This database has no such functions. All of it was rolled back: once more, without asking.
     noteRefused(host, tag, error)
-    return sendOnce(host, statements, signal)
+    return sendOnce(host, statements, bounds.signal)
   }
   client.release(error)
   if (loss.verdict.outcome === 'not-executed') return { ...landing, untold: loss }

@@ -14,6 +14,7 @@ import type { PeerClient, PeerConnection, PeerQuery } from '../driver/peer.ts'
 import { streamOf } from '../driver/socket.ts'
 import type { Settings } from '../options/options.ts'
 import { vitalsOf } from './backend.ts'
+import { copyOf } from './config.ts'
 
 /** As a user writes it: a text, or a configuration. */
 export interface FlightStatement {
@@ -95,12 +96,6 @@ export interface FlightHost {
   readonly memory: Memory
 }
 
-/** The bound of all: the longest of those that its statements are given. */
-export function timeoutOf(statements: readonly FlightStatement[]): number | undefined {
-  const timeouts = statements.map(({ config }) => Number((config as { query_timeout?: unknown } | null)?.query_timeout) || 0)
-  return Math.max(...timeouts) || undefined
-}
-
 /** Sends the statements. Resolves when the server is ready for more, or the connection is lost: never rejects. */
 export async function fly(
   client: PeerClient,
@@ -119,17 +114,17 @@ export async function fly(
   const isWatched = mayFlush && host.memory.isDirect !== false
   if (vitals && options.isAnsweredAtOnce && isWatched) vitals.awaitsFirst = true
   const landing = await new Promise<Landing>((resolve) => {
-    const flight = new Flight(
-      client,
-      host.driver,
-      statements,
-      { ...options, flushes: mayFlush && options.flushes === true, isWatched },
-      resolve,
-    )
-    flight.text = options.shown ?? options.text
-    // Tracing tools wrap `query`: to them it is the user's statement, from here to its callback.
-    ;(client.query as (flight: PeerQuery, values: undefined, callback: () => void) => unknown)(flight, undefined, () => {})
-    flight.text = options.text
+    try {
+      const flushes = mayFlush && options.flushes === true
+      const flight = new Flight(client, host.driver, statements, { ...options, flushes, isWatched }, resolve)
+      flight.text = options.shown ?? options.text
+      // Tracing tools wrap `query`: to them it is the user's statement, from here to its callback.
+      ;(client.query as (flight: PeerQuery, values: undefined, callback: () => void) => unknown)(flight, undefined, () => {})
+      flight.text = options.text
+    } catch (thrown) {
+      // A getter of the caller's, or a wrapper.
+      resolve({ results: [], failedAt: -1, error: thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown }) })
+    }
   })
   if (vitals) vitals.isFoundOut = false
   if (vitals) vitals.awaitsFirst = false
@@ -156,11 +151,6 @@ function noProtocol(): OptionError {
 
 const PUT_OFF =
   'Not sent: code around submit() of the driver’s Query has written nothing. The statements of a transaction, a batch or a key go out together, so it must write before it returns.'
-
-export function textOf(config: unknown): string | undefined {
-  const text = typeof config === 'string' ? config : (config as { text?: unknown } | null)?.text
-  return typeof text === 'string' ? text : undefined
-}
 
 const IGNORED = { value: () => {} }
 
@@ -358,12 +348,6 @@ class Flight implements PeerQuery {
       ...(isUnreplicated && { isUnreplicated }),
     })
   }
-}
-
-/** Older versions of pg write the callback into the caller's object, who may use it again. As the newer ones copy it: text may come from a prototype, or from a getter. */
-function copyOf(config: unknown): unknown {
-  if (typeof config !== 'object' || config === null) return config
-  return Object.create(Object.getPrototypeOf(config), Object.getOwnPropertyDescriptors(config))
 }
 
 /** As pg refuses it: before a byte of the flight is written. */

@@ -10,8 +10,10 @@ import { isInterruption } from '../connection/interruption.ts'
 import { lossOf } from '../connection/lost-statement.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { vitalsOf } from './backend.ts'
-import { type FlightHost, type FlightStatement, fly, textOf } from './flight.ts'
+import { textOf } from './config.ts'
+import { type FlightHost, type FlightStatement, fly } from './flight.ts'
 import { KEY_TABLE, keepRows, namesOf } from './key-table.ts'
+import { orRelease } from './or-release.ts'
 import { pause, SETTLE_MILLIS, type SettleHost } from './settle.ts'
 
 type Repeated = Pick<pg.QueryResult, 'command' | 'rowCount' | 'oid' | 'fields' | 'rows'> & { readonly repeated: true }
@@ -158,6 +160,21 @@ async function readOnce(
   const release = own?.release ?? client.release
   const vitals = vitalsOf(client)
   if (vitals) vitals.isUnderKey = true
+  const lost = await orRelease(release, () => readOn(client, host, statements, kept, signal, found)).finally(() => {
+    if (vitals) vitals.isUnderKey = false
+  })
+  release(lost)
+  return lost
+}
+
+async function readOn(
+  client: PeerClient,
+  host: RepeatHost,
+  statements: readonly FlightStatement[],
+  kept: KeptRows,
+  signal: AbortSignal | undefined,
+  found: Map<number, Repeated>,
+): Promise<Error | undefined> {
   let failure: Error | undefined
   for (const [place, statement] of statements.entries()) {
     const rows = kept[place]
@@ -170,8 +187,6 @@ async function readOnce(
     const [result] = results
     if (result) found.set(place, Object.assign(result, { repeated: true }) as Repeated)
   }
-  if (vitals) vitals.isUnderKey = false
-  release(failure)
   return failure
 }
 

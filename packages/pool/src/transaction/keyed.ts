@@ -13,8 +13,9 @@ import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
 import { isRefusedForGood, knownBackend, question, RAW, vitalsOf } from './backend.ts'
 import { CANCELED, flyBounded } from './bounded-flight.ts'
+import { textOf, timeoutOf } from './config.ts'
 import { fence, type LostSession, lostSession } from './fence.ts'
-import { type FlightStatement, fly, type Landing, textOf, timeoutOf } from './flight.ts'
+import { type FlightStatement, fly, type Landing } from './flight.ts'
 import { type FlightTag, isTagRefused, tagOf } from './flight-tag.ts'
 import { bareResult, keptRowsOf, type Refusal, refusalOf, repeatResults } from './kept-result.ts'
 import {
@@ -31,6 +32,7 @@ import {
   TOMBSTONE,
 } from './key-table.ts'
 import { anotherStatement, isHeld, keyError, notStored, SEVERAL, SeveralTables, unknownKey } from './keyed-errors.ts'
+import { orRelease } from './or-release.ts'
 import { isRefusedByStandby } from './refused-by-standby.ts'
 import { isReplicated, OUTCOME_ASKS, SAME_KEY_ASKS, unconfirmed, WARNED } from './replication.ts'
 import { beforeItEnds, emitSettled, pause, reachesStandbys, SETTLE_MILLIS, waitUntil } from './settle.ts'
@@ -88,6 +90,7 @@ function someOf(values: unknown): unknown {
 export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<unknown[]> {
   const { memory, clock } = host
   const fingerprint = fingerprintOfCall(call.statements)
+  const timeoutMillis = timeoutOf(call.statements) ?? host.queryTimeoutMillis
   let row: FoundRow | undefined
   let lost: LostKey | undefined
   let refusal: Refusal | undefined
@@ -110,7 +113,7 @@ export async function runKeyed(host: TransactionHost, call: KeyedCall): Promise<
     const sent = refusal ? call.statements : host.keeper.keeping(call.statements, call.key)
     const { landing, look, forgets, session, isStopped, isDoubtful, isStandby, hadSessionState } = await send(
       host,
-      { ...call, statements: sent },
+      { ...call, statements: sent, timeoutMillis },
       fingerprint,
       generation,
     )
@@ -171,13 +174,10 @@ export function claimOf(key: string, fingerprint: string, generation: number | u
   return { config: { text, values, types: RAW } }
 }
 
-/** The flight; and if the key is taken, its row. */
-async function send(
-  host: TransactionHost,
-  call: KeyedCall,
-  fingerprint: string,
-  generation: number | undefined,
-): Promise<{
+type TimedCall = KeyedCall & { readonly timeoutMillis: number }
+
+/** What became of the flight; and if the key is taken, its row. */
+interface KeySent {
   landing: Landing
   look?: FoundRow | undefined
   forgets?: boolean
@@ -187,21 +187,33 @@ async function send(
   isDoubtful?: boolean
   isStandby?: boolean
   hadSessionState: boolean
-}> {
+}
+
+async function send(host: TransactionHost, call: TimedCall, fingerprint: string, generation: number | undefined): Promise<KeySent> {
   const client = await host.connect(call.signal)
+  return orRelease(client.release, () => sendOn(client, host, call, fingerprint, generation))
+}
+
+async function sendOn(
+  client: PeerClient,
+  host: TransactionHost,
+  call: TimedCall,
+  fingerprint: string,
+  generation: number | undefined,
+): Promise<KeySent> {
   const hadSessionState = hasSessionState(client)
   const tag = tagOf(host.memory, host.clock)
   const first = claimOf(call.key, fingerprint, generation, tag)
   const forgets = host.keeper.mayForget && host.clock.random() < FORGET_SHARE
   const last = forgets ? [{ config: { text: FORGET, types: RAW } }] : []
   const text = call.statements.map(({ config }) => textOf(config)).join('; ')
-  const bounds = { timeoutMillis: timeoutOf(call.statements) ?? host.queryTimeoutMillis, signal: call.signal }
   const vitals = vitalsOf(client)
   if (vitals) vitals.isUnderKey = true
-  const { landing, endedBy } = await flyBounded(host, client, bounds, (inner) =>
+  const { landing, endedBy } = await flyBounded(host, client, call, (inner) =>
     fly(client, host, [first, ...call.statements, ...last], { text, shownAt: call.statements.length, ...inner, ends: true }),
-  )
-  if (vitals) vitals.isUnderKey = false
+  ).finally(() => {
+    if (vitals) vitals.isUnderKey = false
+  })
   const session = { ...lostSession(host.memory, client, { backend: knownBackend(client), xid: undefined }), tag }
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error)) {
@@ -214,7 +226,7 @@ async function send(
   const isTaken = trouble === 'taken' || trouble === 'expired' || (landing.failedAt === 0 && codeOf(error) === NOT_TAKEN)
   try {
     const isStandby = await isRefusedByStandby(host.roles, client, error)
-    const waitMillis = endedBy ? QUESTION_MILLIS : Math.min(bounds.timeoutMillis || SETTLE_MILLIS, SETTLE_MILLIS)
+    const waitMillis = endedBy ? QUESTION_MILLIS : Math.min(call.timeoutMillis || SETTLE_MILLIS, SETTLE_MILLIS)
     const ask = () => rowBy(client, LOOK, [call.key]).then((row) => confirmed(host, client, row, waitMillis, call.signal))
     // What its caller has ended may have been answered before the cancel came: then that has ended this question, once.
     const again = (ended: Error) => (endedBy && codeOf(ended) === CANCELED ? ask() : Promise.reject(ended))

@@ -6,8 +6,8 @@
 import type { Clock } from '@thaw/core'
 import { isRefusedForGood } from './backend.ts'
 import { batchOnWire } from './batch.ts'
+import { textOf } from './config.ts'
 import type { FlightStatement } from './flight.ts'
-import { textOf } from './flight.ts'
 import { runKeyed } from './keyed.ts'
 import type { TransactionHost } from './transaction.ts'
 

@@ -26,6 +26,7 @@ import { fence, type LostSession, lostSession } from './fence.ts'
 import type { Keeper } from './kept-result.ts'
 import { endLeftBehind } from './left-behind.ts'
 import { nothingStored } from './nothing-stored.ts'
+import { orRelease } from './or-release.ts'
 import { isRefusedByStandby, type RoleWatch } from './refused-by-standby.ts'
 import { beginOf, DEFAULT_RETRIES, type TransactionOptions } from './rules.ts'
 import { emitSettled, type LostCommit, reachesStandbys, type SettleHost, settle, toldOf, warnedCommit } from './settle.ts'
@@ -157,7 +158,7 @@ async function attemptOnce<Result>(
 ): Promise<Ended<Result>> {
   const client = await host.connect(options.signal)
   const hadSessionState = hasSessionState(client)
-  const ended = await attemptOn(host, client, work, options, before)
+  const ended = await orRelease(client.release, () => attemptOn(host, client, work, options, before))
   return hadSessionState && ended.is === 'failed' ? { ...ended, hadSessionState } : ended
 }
 

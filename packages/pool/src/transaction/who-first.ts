@@ -4,7 +4,8 @@
  */
 
 import { askWho, type Backend, backendOf } from './backend.ts'
-import { type FlightStatement, type Landing, textOf } from './flight.ts'
+import { textOf } from './config.ts'
+import type { FlightStatement, Landing } from './flight.ts'
 import type { FlightTag } from './flight-tag.ts'
 
 /** What looks at nothing. A question in front of it, or behind it before the next statement, would take the transaction's snapshot, before the lock that comes next has been granted. */
