@@ -47,6 +47,22 @@ test.each(one(source))('%s as JSON or text shows neither its cause nor anything 
   expect(Object.getOwnPropertySymbols(error).filter((symbol) => Object.prototype.propertyIsEnumerable.call(error, symbol))).toEqual([])
 })
 
+test('its kind narrows what ThawError.is() found to its class', () => {
+  const told = (error: unknown): string | undefined => {
+    if (!ThawError.is(error)) return undefined
+    // The root, for whoever wants no more than that.
+    const root: ThawError = error
+    if (error.kind === 'acquire-timeout') return `${error.stage} for ${error.waitedMillis} ms`
+    if (error.kind === 'option') return error.option
+    if (error.kind === 'outcome-unknown' || error.kind === 'connection-lost') return `${error.outcome}: ${error.reason}`
+    return root.message
+  }
+  const isOurs: (error: unknown) => error is ThawError = ThawError.is
+  const [timeout, , option] = one(source).map(([, , , error]) => error)
+  expect([timeout, option, new Error('not ours')].map(told)).toEqual(['wait for 9 ms', 'max', undefined])
+  expect([timeout, cause].filter(isOurs)).toEqual([timeout])
+})
+
 test('an error made of a failure has it as its cause, the same object', () => {
   for (const [, kind, , error] of one(source))
     expect(error.cause).toBe(kind === 'connect' || kind === 'acquire-timeout' ? cause : undefined)

@@ -63,8 +63,8 @@ export class ThawError extends Error {
     Object.defineProperty(this, BRAND, { value: true })
   }
 
-  /** Is this an error of ours, from whichever copy of the package? */
-  static is(value: unknown): value is ThawError {
+  /** Is this an error of ours, from whichever copy of the package? Then `kind` says which, to TypeScript too. */
+  static is(value: unknown): value is AnyThawError {
     if (typeof value !== 'object' || value === null) return false
     try {
       return BRAND in value
@@ -84,6 +84,7 @@ export type AcquireStage = 'wait' | 'connect' | 'probe'
  * copied here.
  */
 export class AcquireTimeoutError extends ThawError {
+  declare readonly kind: 'acquire-timeout'
   /** `wait`: every connection was in use. `connect`: a new one was being opened. `probe`: an idle one was being probed. */
   readonly stage: AcquireStage
   /** How long the caller had waited. */
@@ -112,6 +113,7 @@ export type ConnectStage = 'dns' | 'tcp' | 'tls' | 'startup'
  * present, `address`, `port` and `hostname` are those of the last failure, which is the `cause`.
  */
 export class ConnectError extends ThawError {
+  declare readonly kind: 'connect'
   readonly stage: ConnectStage
   /** Number of connection attempts. */
   readonly attempts: number
@@ -136,6 +138,7 @@ export class ConnectError extends ThawError {
  * transaction, or only read. `code`, `errno` and `syscall` are those of the loss, which is the `cause`.
  */
 export class ConnectionLostError extends ThawError {
+  declare readonly kind: 'connection-lost'
   /** `not-executed`; or, for a read that was sent, `unknown`, which is safe to repeat. */
   readonly outcome: Outcome
   /** How that is known. */
@@ -184,6 +187,7 @@ export type UnknownReason = OutcomeReason | CommitReason | 'key-not-asked'
  * on socket codes cannot run a write twice.
  */
 export class OutcomeUnknownError extends ThawError {
+  declare readonly kind: 'outcome-unknown'
   readonly outcome = 'unknown'
   /** https://www.postgresql.org/docs/current/errcodes-appendix.html, class 08 */
   readonly code = '08007'
@@ -203,6 +207,7 @@ export class OutcomeUnknownError extends ThawError {
  * sent, the error is an {@link OutcomeUnknownError} with this one as its `cause`.
  */
 export class DeadlineError extends ThawError {
+  declare readonly kind: 'deadline'
   /** How long the caller had waited. */
   readonly waitedMillis: number
 
@@ -215,6 +220,7 @@ export class DeadlineError extends ThawError {
 
 /** COMMIT was answered with ROLLBACK: a statement of the transaction had failed, so the server discarded all of it. Nothing was stored. */
 export class CommitRolledBackError extends ThawError {
+  declare readonly kind: 'commit-rolled-back'
   readonly outcome = 'not-executed'
 
   constructor(message: string) {
@@ -228,6 +234,7 @@ export class CommitRolledBackError extends ThawError {
  * it again, unless under the same idempotency key.
  */
 export class ReplicationUnconfirmedError extends ThawError {
+  declare readonly kind: 'replication-unconfirmed'
   readonly outcome = 'executed'
 
   constructor(parts: { message: string; cause?: unknown }) {
@@ -244,6 +251,7 @@ function adopt(error: ThawError, { code, errno, syscall, address, port, hostname
 
 /** Thaw cannot work with an option that it was given. Thrown where the option is given, before anything is opened. */
 export class OptionError extends ThawError {
+  declare readonly kind: 'option'
   /** The option, as it was written. */
   readonly option: string
   /** What would be accepted. */
@@ -262,6 +270,7 @@ export class OptionError extends ThawError {
  * would have run outside that transaction, or inside another caller's. The connection was destroyed, which rolls the transaction back.
  */
 export class TransactionOpenError extends ThawError {
+  declare readonly kind: 'transaction-open'
   constructor(message: string) {
     super({ kind: 'transaction-open', retryable: false, message })
     this.name = 'TransactionOpenError'
@@ -273,6 +282,7 @@ export class TransactionOpenError extends ThawError {
  * the request, or the Durable Object, that opened it. Nothing was sent. The message names the fix.
  */
 export class ScopeError extends ThawError {
+  declare readonly kind: 'scope'
   constructor(parts: { message: string; cause?: unknown }) {
     super({ kind: 'scope', retryable: false, message: parts.message, cause: parts.cause })
     this.name = 'ScopeError'
@@ -284,6 +294,7 @@ export class ScopeError extends ThawError {
  * Nothing is stored: the transaction was rolled back, or what was asked of it was not sent.
  */
 export class TransactionUseError extends ThawError {
+  declare readonly kind: 'transaction-use'
   constructor(parts: { message: string; cause?: unknown }) {
     super({ kind: 'transaction-use', retryable: false, message: parts.message, cause: parts.cause })
     this.name = 'TransactionUseError'
@@ -292,6 +303,7 @@ export class TransactionUseError extends ThawError {
 
 /** An idempotency key cannot be used: it belongs to another statement, is older than keys may be, or its table is missing. Nothing was executed. */
 export class IdempotencyKeyError extends ThawError {
+  declare readonly kind: 'idempotency-key'
   readonly reason: 'another-statement' | 'expired' | 'hidden' | 'no-table'
 
   constructor(parts: { reason: IdempotencyKeyError['reason']; message: string; cause?: unknown }) {
@@ -300,3 +312,18 @@ export class IdempotencyKeyError extends ThawError {
     this.reason = parts.reason
   }
 }
+
+/** Every error that Thaw makes itself: what `ThawError.is(error)` says that it is, so that `error.kind` narrows it to its class. */
+export type AnyThawError =
+  | AcquireTimeoutError
+  | ConnectError
+  | ConnectionLostError
+  | OutcomeUnknownError
+  | DeadlineError
+  | CommitRolledBackError
+  | ReplicationUnconfirmedError
+  | OptionError
+  | TransactionOpenError
+  | ScopeError
+  | TransactionUseError
+  | IdempotencyKeyError

@@ -23,6 +23,7 @@ export { chargedSince, type Deadline, LOOK_MILLIS, startAbsoluteDeadline, startD
 export {
   type AcquireStage,
   AcquireTimeoutError,
+  type AnyThawError,
   CommitRolledBackError,
   ConnectError,
   ConnectionLostError,

@@ -2,6 +2,7 @@
 
 export {
   AcquireTimeoutError,
+  type AnyThawError,
   CommitRolledBackError,
   ConnectError,
   ConnectionLostError,

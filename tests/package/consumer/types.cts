@@ -1,7 +1,17 @@
 // The same as types.mts, where `import` becomes `require`.
 import pg = require('pg')
 
-import thaw, { Client, OptionError, Pool, type PoolClient, type PoolConfig, type QueryResult, type ThawEvent, types } from '@thaw/pg'
+import thaw, {
+  Client,
+  OptionError,
+  Pool,
+  type PoolClient,
+  type PoolConfig,
+  type QueryResult,
+  ThawError,
+  type ThawEvent,
+  types,
+} from '@thaw/pg'
 
 const config: PoolConfig = { connectionString: 'postgres://localhost/app', max: 5, trustMillis: 0 }
 const pool: Pool = new Pool(config)
@@ -131,3 +141,24 @@ const fromEnvironment: PoolConfig = {
   fleet: { name: 'orders', sessions: process.env['SESSIONS'], keep: process.env['KEEP'] },
 }
 export const stockFromEnvironment: pg.PoolConfig = fromEnvironment
+
+// The kind of an error narrows it to its class; where the root is wanted it fits, as ever.
+export function whatNow(error: unknown): string {
+  if (!ThawError.is(error)) throw error
+  switch (error.kind) {
+    case 'acquire-timeout':
+    case 'connect':
+      return `${error.stage} ${error.address ?? ''}`
+    case 'outcome-unknown':
+      return error.evidence.statement
+    case 'idempotency-key':
+      return error.reason
+    default:
+      return known(error)
+  }
+}
+function known(error: ThawError): string {
+  return error instanceof OptionError ? error.option : `${error.kind} ${error.retryable}`
+}
+export const isOurs: (error: unknown) => error is ThawError = ThawError.is
+export const ourErrors = (errors: Error[]): ThawError[] => errors.filter(ThawError.is)
