@@ -55,6 +55,8 @@ const ICE = { id: 0, item: 'ice' }
 /** What cannot run here, and the test that runs it. */
 const ELSEWHERE: readonly (readonly [page: string, text: string, where: string])[] = [
   ['docs/start/bun-deno.md', 'Deno.serve', 'system/runtimes'],
+  ['docs/start/testing.md', 'an order is stored', 'documents/testing'],
+  ['docs/start/testing.md', 'the first query after a thaw', 'documents/testing'],
   ['docs/reference/servers.md', '@aws-sdk/rds-signer', 'servers/iam-tokens'],
   ['docs/reference/servers.md', '@aws-sdk/dsql-signer', 'servers/iam-tokens'],
 ]
