@@ -12,13 +12,13 @@ const house = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8'))
 const repository: string = house.repository.url.replace(/^git\+|\.git$/g, '')
 
 const SECTIONS: readonly { readonly text: string; readonly files: readonly string[] }[] = [
-  { text: 'Thaw', files: ['README.md'] },
+  { text: 'Thaw', files: ['README.md', 'docs/README.md'] },
   {
     text: 'Start',
     files: [
       ...['node', 'bun-deno', 'vercel', 'next', 'lambda', 'cloudflare', 'platforms'],
       ...['sveltekit', 'react-router', 'astro', 'hono', 'nitro'],
-      ...['neon', 'observe'],
+      ...['neon', 'moving', 'testing', 'observe'],
     ].map((name) => `docs/start/${name}.md`),
   },
   { text: 'Concepts', files: pagesIn('docs/concepts/*.md') },

@@ -10,6 +10,7 @@ export const REWRITES: Readonly<Record<string, string>> = {
   'CONTRIBUTING.md': 'contributing.md',
   'RELEASING.md': 'releasing.md',
   'SECURITY.md': 'security.md',
+  'docs/README.md': 'documentation.md',
   'docs/decisions/README.md': 'decisions/index.md',
   'docs/api/:page.md': 'api/:page.md',
   'docs/:section/:page.md': ':section/:page.md',
