@@ -13,7 +13,6 @@ import type { MikroORM } from '@mikro-orm/postgresql'
 import type { NeonQueryFunction } from '@neondatabase/serverless'
 import { metrics } from '@opentelemetry/api'
 import { AggregationTemporality, InMemoryMetricExporter, MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
-import { resumeInvocation } from '@thaw/core'
 import { Client, Pool } from '@thaw/pg'
 import { terminateSessions } from '@thaw/testkit'
 import type pg from 'pg'
@@ -389,10 +388,6 @@ describe('docs/reference/libraries.md', () => {
     expect(rows).toEqual(await rowsOf('SELECT * FROM visits'))
     await (db as { destroy(): Promise<void> }).destroy()
     await (poolOfThePage as Pool).end()
-  })
-
-  test.for(['lambda', 'vercel', 'next', 'cloudflare'])('@thaw/%s exports what it says to run that with', async (name) => {
-    expect(await import(`@thaw/${name}`)).toHaveProperty('resumeInvocation', resumeInvocation)
   })
 
   test('what is to outlive its request is kept', async () => {
