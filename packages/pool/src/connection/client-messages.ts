@@ -3,6 +3,7 @@
 export const ANOTHER_REQUEST =
   'On Workers a connection belongs to the request, or the Durable Object, that opened it, and this client was opened by a different one. Nothing was sent. Keep the pool in the module, and acquire a client in each request: pool.query(), or await pool.connect().'
 export const UNEXPECTED = 'Connection closed: the server sent ReadyForQuery, but no statement was waiting for it'
+export const CUT_OFF = 'Connection closed: the driver threw while it wrote a statement, and the server waits for the rest of it'
 /** node-postgres' own message. */
 export const NOT_QUERYABLE = 'Client has encountered a connection error and is not queryable'
 /** node-postgres' own message. */

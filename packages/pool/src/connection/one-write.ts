@@ -1,8 +1,20 @@
 /** What a statement writes, or several of them, goes to the socket as one: for each write Node keeps books, and pg makes five to a statement. */
 
-import { type PeerClient, type PeerConnection, type PeerStream, queuedQueriesOf } from '../driver/peer.ts'
+import { nextTick } from '../driver/next-tick.ts'
+import {
+  activeQueryOf,
+  forgetActiveQuery,
+  type PeerClient,
+  type PeerConnection,
+  type PeerQuery,
+  type PeerStream,
+  queuedQueriesOf,
+  sentQueriesOf,
+} from '../driver/peer.ts'
+import { CUT_OFF } from './client-messages.ts'
 import { SYNC } from './extended-query.ts'
 import type { Portions } from './portions.ts'
+import { leaveUnbound } from './statement-names.ts'
 
 /** Types of messages to the server. https://www.postgresql.org/docs/current/protocol-message-formats.html */
 const PARSE = 0x50
@@ -28,14 +40,48 @@ export function inOneWrite(
   const query = queuedQueriesOf(client)[0]
   const isPrepared = query?.requiresPreparation?.()
   // A cursor has values, too.
-  if (isPrepared === undefined) return whileWriting(send)
+  if (!query || isPrepared === undefined) return asItsOwn(client, send)
   if (!(isPrepared || record.reader)) return send()
+  // pg refuses it without a name. With one it begins to write, throws, and leaves half of a message in the one buffer for all connections.
+  if (query.text && typeof query.text !== 'string') query.name = undefined
   if (record.oneWrite?.stream !== connection.stream) record.oneWrite = new OneWrite(connection.stream)
-  record.oneWrite.during(connection, send)
-  if (record.oneWrite.isWhole) return
-  if (query?.rows) record.unsynced = query
+  const write = record.oneWrite
+  try {
+    write.during(connection, send)
+  } catch (error) {
+    // It will be answered: what has thrown is a callback of the user's.
+    if (write.isWhole || write.isUnbound) throw error
+    cutOff(client, query, error as Error)
+  } finally {
+    if (write.isUnbound) leaveUnbound(connection, query, write.isWhole)
+    // pg up to 8.8, which is in Neon's driver, closes nothing, and sends no Sync.
+    if (write.isUnbound && !write.isWhole) connection.stream.write(SYNC)
+  }
+  if (write.isWhole || write.isUnbound) return
+  if (query.rows) record.unsynced = query
   // What a wrapper of the user's puts off is answered behind whatever is sent now.
   record.reader = undefined
+}
+
+/** What it throws, its caller gets. How much of it was written is not known. */
+function asItsOwn(client: PeerClient, send: () => void): void {
+  try {
+    whileWriting(send)
+  } catch (error) {
+    forgetActiveQuery(client)
+    client.connection.stream.destroy(new Error(CUT_OFF, { cause: error }))
+    throw error
+  }
+}
+
+/** Something in the driver has thrown. The server waits for the rest of it, and would take the next statement for a part of it. */
+function cutOff(client: PeerClient, query: PeerQuery, error: Error): void {
+  const { connection } = client
+  const sent = sentQueriesOf(client)
+  if (activeQueryOf(client) === query) forgetActiveQuery(client)
+  if (sent.includes(query)) sent.splice(sent.indexOf(query), 1)
+  connection.stream.destroy(new Error(CUT_OFF, { cause: error }))
+  nextTick(() => query.handleError(error, connection))
 }
 
 let isAtWork = false
@@ -71,6 +117,7 @@ export class OneWrite {
   /** The statement is out: who has kept it writes to the socket. */
   #isOver = true
   #isWhole = false
+  #isUnbound = false
 
   constructor(stream: PeerStream) {
     this.stream = stream
@@ -97,6 +144,11 @@ export class OneWrite {
     return this.#isWhole
   }
 
+  /** A value could not be sent, and pg has told its caller so. If it is whole, pg has the server close it, too. */
+  get isUnbound(): boolean {
+    return this.#isUnbound
+  }
+
   write(given: Uint8Array | string, encoding?: BufferEncoding | Written, callback?: Written): boolean {
     if (this.#isOver) return this.stream.write(given as string, encoding as BufferEncoding, callback)
     const written = typeof encoding === 'function' ? encoding : callback
@@ -117,6 +169,7 @@ export class OneWrite {
     const { stream } = this
     const parts = this.parts.splice(0)
     this.#isWhole = endsStatement(parts.at(-1))
+    this.#isUnbound = this.#isWhole ? isAlone(parts.at(-2), CLOSE) : isAlone(parts.at(-1), PARSE)
     const callbacks = this.#callbacks
     this.#callbacks = undefined
     // pg sends nothing to a stream that is not writable, either.
@@ -238,9 +291,7 @@ export class GatheredWrites extends OneWrite {
   }
 
   #parsed(part: Uint8Array): void {
-    // A wrapper may write several messages at once.
-    const isAlone = new DataView(part.buffer, part.byteOffset).getUint32(1) === part.length - 1
-    this.#parse = isAlone && part[NAME_AT] === 0 ? part : undefined
+    this.#parse = isAlone(part, PARSE) && part[NAME_AT] === 0 ? part : undefined
     this.#executions = 0
   }
 
@@ -288,6 +339,11 @@ function endsStatement(part: Uint8Array | undefined): boolean {
   if (type === SYNC_TYPE || type === QUERY) return true
   for (let at = 0; part && at + 5 <= part.length; at += 1 + new DataView(part.buffer, part.byteOffset + at).getUint32(1)) type = part[at]
   return type === SYNC_TYPE || type === QUERY
+}
+
+/** Is it one message of that type? A wrapper may write several at once. */
+function isAlone(part: Uint8Array | undefined, type: number): boolean {
+  return part?.[0] === type && new DataView(part.buffer, part.byteOffset).getUint32(1) === part.length - 1
 }
 
 function isSame(one: Uint8Array | undefined, other: Uint8Array): boolean {

@@ -1,7 +1,7 @@
 /** Statements that the server keeps under a name, on one connection: which error may be the name's fault, and how to be rid of a name. */
 
 import type { EventEmitter } from 'node:events'
-import { type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
+import { type PeerClient, type PeerQuery, queuedQueriesOf } from '../driver/peer.ts'
 
 /** What pg keeps on a connection. */
 interface Parsed {
@@ -35,6 +35,28 @@ export function closeNames(connection: object, isMeant: (name: string) => boolea
     closing.add(connection)
     ;(connection as EventEmitter).once('closeComplete', () => closing.delete(connection))
   }
+}
+
+const unbound = new WeakSet<PeerQuery>()
+
+/**
+ * A value could not be sent, and pg has told so. Now it would take the answer to what was written for a success, and tell it, too. And where it has the server close
+ * the statement, it would take the name for parsed.
+ */
+export function leaveUnbound(connection: object, query: PeerQuery, isClosed: boolean): void {
+  query.callback &&= () => {}
+  if (!isClosed) return
+  unbound.add(query)
+  const { parsedStatements = {}, submittedNamedStatements = {} } = connection as Parsed
+  const { name } = query
+  if (typeof name !== 'string') return
+  delete parsedStatements[name]
+  delete submittedNamedStatements[name]
+}
+
+/** Does the server have it under its name, now that it is parsed? */
+export function staysParsed(query: PeerQuery | undefined): boolean {
+  return !query?.name || !unbound.has(query)
 }
 
 /** Connections on which a CloseComplete comes ahead of the next answer. */

@@ -3,7 +3,7 @@
 import type { EventEmitter } from 'node:events'
 import { type Clock, elapsedMillis, type IdleConnection, type Reading, read } from '@thaw/core'
 import { keepListener } from '../driver/kept-listener.ts'
-import type { IdleItem, PeerClient, PeerQuery, ReadyMessage, Release, TransactionStatus } from '../driver/peer.ts'
+import type { IdleItem, PeerClient, PeerQuery, PeerStream, ReadyMessage, Release, TransactionStatus } from '../driver/peer.ts'
 import { connectionOf, streamOf } from '../driver/socket.ts'
 import type { ConnectionState } from './connection-state.ts'
 import type { KnownBackend } from './known-backend.ts'
@@ -215,6 +215,15 @@ function countBytes(stream: EventEmitter): void {
     bytesRead += chunk.length
   })
   Object.defineProperty(stream, 'bytesRead', { get: () => bytesRead, configurable: true })
+}
+
+/** The evidence, as it is now. */
+export function beginSending({ sending, status }: Vitals, { writable, bytesRead }: PeerStream): Sending {
+  sending.wasWritable = writable
+  sending.bytesRead = bytesRead
+  sending.status = status
+  sending.isUnreplicated = false
+  return sending
 }
 
 /** The server is ready for the next statement. */

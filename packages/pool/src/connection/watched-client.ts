@@ -32,17 +32,18 @@ import { type Attached, emitLoss, lose } from './loss-event.ts'
 import { isOwners, loseBehind, loseQueued } from './lost-statement.ts'
 import { notQueryable } from './not-queryable.ts'
 import { isRefusal, refusesOnce } from './once-refused.ts'
-import { inOneWrite } from './one-write.ts'
+import { inOneWrite, isWriting } from './one-write.ts'
 import { expectPid, PID_QUESTION } from './pid-question.ts'
+import { sendPipelined } from './pipelined.ts'
 import { syncFailed } from './portions.ts'
 import { beginsWithProof, PROOF } from './probe.ts'
 import { noteSessionState } from './session-state.ts'
 import type { StatementHost } from './statement-host.ts'
-import { owesForeign } from './statement-names.ts'
+import { owesForeign, staysParsed } from './statement-names.ts'
 import { beginBounds, converse, withoutTimer } from './submittable.ts'
 import { connects, statements, traceConnect, traceStatement } from './traced-client.ts'
 import { type Answer, INNER, makeQuery, UNSEEN } from './unseen.ts'
-import { noteReady, READ_ONLY, type Vitals, WATCHED } from './vitals.ts'
+import { beginSending, noteReady, READ_ONLY, type Vitals, WATCHED } from './vitals.ts'
 
 const extended = new WeakMap<object, ClientClass>()
 
@@ -247,31 +248,34 @@ function extend(Base: ClientClass): ClientClass {
       // The ledger sends it, with others.
       if (this.#isRefusing || attached?.vitals.ledger?.isAdding) return
       if (this.#unbound.length > 0 && attached && queuedQueriesOf(this).length > 0) this.#bindLate(attached)
-      if (!attached || this.readyForQuery !== true || this.pipeline || queuedQueriesOf(this).length === 0) return super._pulseQueryQueue()
+      // pg has one buffer for what it writes on all connections.
+      if (isWriting()) return nextTick(() => this._pulseQueryQueue())
+      if (attached && this.pipeline) return sendPipelined(this.#self, attached.vitals, () => super._pulseQueryQueue())
+      if (!attached || this.readyForQuery !== true || queuedQueriesOf(this).length === 0) return super._pulseQueryQueue()
       if (attached.vitals.asking) return
       if (!attached.vitals.isPoolQuery && (attached.host.mustProve(this.#self) || owesForeign(this.#self))) return this.#ask(attached)
       this.#submit(attached)
     }
 
     #submit({ vitals, host: { submitting } }: Attached): void {
-      const { sending, owed, askPid } = vitals
+      const { owed, askPid } = vitals
       const front = owed?.to === 'piggybacked' ? PROOF : askPid && PID_QUESTION
       const { stream } = this.connection
       const isFlight = front !== undefined || submitting !== undefined
-      sending.wasWritable = stream.writable
-      sending.bytesRead = stream.bytesRead
-      sending.status = vitals.status
-      sending.isUnreplicated = false
+      const sending = beginSending(vitals, stream)
       // One write: the probe, and the statement behind it.
       if (isFlight) stream.cork?.()
-      submitting?.(this.#self, vitals)
-      if (front) stream.write(front)
-      inOneWrite(this.#self, vitals, () => super._pulseQueryQueue())
-      if (isFlight) stream.uncork?.()
-      if (front === PID_QUESTION) expectPid(this, vitals)
-      // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
-      // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
-      sending.isRefused = stream.errored != null
+      try {
+        submitting?.(this.#self, vitals)
+        if (front) stream.write(front)
+        inOneWrite(this.#self, vitals, () => super._pulseQueryQueue())
+      } finally {
+        if (isFlight) stream.uncork?.()
+        if (front === PID_QUESTION) expectPid(this, vitals)
+        // A socket that is in error when the write returns took none of its bytes: the kernel refused them, all at once. (A
+        // write that succeeds proves nothing: with an unread FIN in the kernel it succeeds too.)
+        sending.isRefused = stream.errored != null
+      }
     }
 
     #ask(attached: Attached): void {
@@ -365,7 +369,8 @@ function extend(Base: ClientClass): ClientClass {
     /** The probe's own reply is not the statement's: pg would take a named one for parsed. */
     override _handleParseComplete(message: object): void {
       const owed = this.#attached?.vitals.owed
-      if (!this.#attached || owed?.to !== 'piggybacked') return super._handleParseComplete(message)
+      if (!this.#attached || owed?.to !== 'piggybacked')
+        return staysParsed(activeQueryOf(this)) ? super._handleParseComplete(message) : undefined
       this.#attached.vitals.owed = undefined
       owed.answered()
     }

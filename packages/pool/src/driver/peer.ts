@@ -33,7 +33,7 @@ export interface PeerConnection extends EventEmitter {
 export interface PeerQuery {
   readonly text?: unknown
   /** The name that it is prepared under, and that of its portal. Only pg's own Query has both. */
-  readonly name?: unknown
+  name?: unknown
   readonly portal?: unknown
   /** This many rows at a time. Only pg's own Query has this. */
   readonly rows?: unknown
@@ -58,7 +58,7 @@ export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   readonly binary?: boolean
   /** Statements are sent without waiting for the answers to earlier ones. Since pg 8.22. */
   readonly pipeline?: boolean
-  /** False while a statement is running, or the server has not yet said that it is ready for the next. */
+  /** False while a statement is running, or the server has not yet said that it is ready for the next. Undefined until the login has succeeded. */
   readonly readyForQuery?: boolean
   /** The backend, as reported at login: for CancelRequest. A pooler makes up both. */
   readonly processID?: number | null
@@ -174,6 +174,11 @@ export function queuedQueriesOf(client: object): PeerQuery[] {
 /** Statements that were sent in pipeline mode, behind the active one. pg's own list. */
 export function sentQueriesOf(client: object): PeerQuery[] {
   return (client as Statements)._sentQueryQueue ?? NONE
+}
+
+/** pg tells from now on, by `drain`, when it has nothing more to do. */
+export function noteExecution(client: object): void {
+  ;(client as { hasExecuted?: boolean }).hasExecuted = true
 }
 
 /** What waits in pg-pool's queue. `timedOut` is pg-pool's; the times are ours. */
