@@ -4,7 +4,7 @@
  * What breaks: nothing of the network. With plain `pg` an object in the place of the callback ends in an uncaught TypeError once the statement is stored, and what a callback throws is an uncaught exception.
  */
 
-import { OptionError, type Pool, type TransactionOptions } from '@thaw/pg'
+import { OptionError, type Pool, type PoolConfig, type TransactionOptions } from '@thaw/pg'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { failure, INSERT, useSetting } from './setting.ts'
 import { until } from './until.ts'
@@ -44,6 +44,21 @@ test.each<[string, (pool: Pool) => Promise<unknown>]>([
   expect(await failure(call(setting.thaw()))).toBeInstanceOf(OptionError)
   expect(await setting.rows('bad')).toBe(0)
   expect(uncaught).toEqual([])
+})
+
+test.each<[string, (pool: Pool) => Promise<unknown>]>([
+  ['a transaction', (pool) => pool.transaction((client) => client.query(INSERT, ['bad']))],
+  ['a transaction that begins with a savepoint', (pool) => pool.transaction((client) => client.transaction(() => 1))],
+  ['a batch', (pool) => pool.batch([{ text: INSERT, values: ['bad'] }])],
+  ['once', (pool) => pool.query({ text: INSERT, values: ['bad'], once: true })],
+  ['a key', (pool) => pool.query({ text: INSERT, values: ['bad'], idempotencyKey: 'bad' })],
+])('%s with `pipeline: true` is an OptionError that names it, and costs no connection', async (_name, call) => {
+  const pool = setting.thaw({ pipeline: true, max: 1 } as PoolConfig)
+  await pool.createIdempotencyTable()
+  expect(await failure(call(pool))).toMatchObject({ name: 'OptionError', option: 'pipeline' })
+  expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }])
+  expect([pool.totalCount, pool.idleCount]).toEqual([1, 1])
+  expect(await setting.rows('bad')).toBe(0)
 })
 
 test('no values, and none in a list, are the same under a key', async () => {

@@ -78,8 +78,6 @@ export class Vitals {
   isFoundOut: boolean | undefined = undefined
   /** A write under a key is on it, which the table of keys settles whatever has become of it, or the reading of its rows: should it fall silent, its loss need not be proven. */
   isUnderKey: boolean | undefined = undefined
-  /** What is in front of its flight is answered at once, and has not been: should that fall silent, no slow statement is waited for. */
-  awaitsFirst: boolean | undefined = undefined
   /** What was told of a statement of which it is not certain that nothing remains: its connection is lost. */
   mayRemain: Error | undefined = undefined
   /** What the statement under which it was lost was told: its `error` event says the same. */

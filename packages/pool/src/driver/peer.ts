@@ -40,6 +40,8 @@ export interface PeerQuery {
   callback?: ((error: Error | null, result?: unknown) => void) | undefined
   /** Will it use the extended protocol? Only pg's own Query has this. */
   requiresPreparation?(): boolean
+  /** Not even what takes no time has been answered: ours, in front of the user's statements or by itself. Only a flight of ours has this. */
+  readonly awaitsFirst?: boolean
   handleError(error: Error, connection: PeerConnection): void
   /** Sends it. Returns why it was not sent, if it was not. */
   submit?(connection: PeerConnection): Error | null | undefined

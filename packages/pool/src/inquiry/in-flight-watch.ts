@@ -208,9 +208,8 @@ export class InFlightWatch {
    * Nor does it need a proof where the table of keys is asked what became of a write: that answer waits for one that is still at work. Nor where a question of ours, in front of the user's statements, is not
    * even answered: whatever they do, that takes no time.
    */
-  #needsNoProof({ client }: Suspect): boolean {
-    const { isUnderKey, awaitsFirst } = this.#host.checks.vitalsOf(client)
-    return isUnderKey === true || awaitsFirst === true
+  #needsNoProof({ client, sight }: Suspect): boolean {
+    return this.#host.checks.vitalsOf(client).isUnderKey === true || sight.query.awaitsFirst === true
   }
 
   #isSilent({ client, sight }: Pick<Suspect, 'client' | 'sight'>): boolean {

@@ -15,6 +15,9 @@ const OR_READ_ONLY = `SELECT pg_is_in_recovery() OR EXISTS (
   SELECT FROM pg_catalog.pg_settings WHERE name = 'default_transaction_read_only' AND setting = 'on' AND source <> 'session'
 ) AS standby`
 
+/** Its answer takes no time. */
+const ASK_MILLIS = 3_000
+
 type StandbyHost = Pick<PoolQueryHost, 'settings' | 'checks' | 'isEnding'>
 
 export class StandbyWatch {
@@ -72,7 +75,8 @@ export class StandbyWatch {
       told(isStandby, !unanswered)
     }
     // As the login judges it, see `session-kind.ts`.
-    sendUnseen(client, hasOtherWriters(client) ? OR_READ_ONLY : IN_RECOVERY, undefined, answered as Answer)
+    const text = hasOtherWriters(client) ? OR_READ_ONLY : IN_RECOVERY
+    sendUnseen(client, { text, query_timeout: ASK_MILLIS }, undefined, answered as Answer)
   }
 
   /** Has another statement detected before, on a connection of the same generation? */

@@ -12,12 +12,12 @@ import { ASK_WHO, type Backend, backendOf, knownBackend, noteBackend, tellsNothi
 import { beginAlone } from './begin-alone.ts'
 import { ByHand } from './by-hand.ts'
 import { textOf, timeoutOf } from './config.ts'
-import { type FlightHost, type FlightStatement, fly, type Landing } from './flight.ts'
+import { type FlightHost, type FlightStatement, fly, flyOwn, type Landing } from './flight.ts'
 import { type FlightTag, noteRefused, tagOf } from './flight-tag.ts'
 import { Line } from './line.ts'
 import { ASK_XID, hasUnseenEffect, TAKE_XID, xidOf } from './own-xid.ts'
-import { afterItsEnd, ENDED_BY_HAND, FAILED_BEFORE } from './refused-use.ts'
-import { failSubmittable, hasOwnProtocol, type Submittable, watchInLine } from './submittable-in-line.ts'
+import { afterItsEnd, ENDED_BY_HAND, FAILED_BEFORE, TELLS_NOTHING } from './refused-use.ts'
+import { hasOwnProtocol, type Submittable, turnOf } from './submittable-in-line.ts'
 import { placeOfQuestion, takesNoSnapshot, withoutWho, withWho } from './who-first.ts'
 import { withSignal } from './with-signal.ts'
 
@@ -153,16 +153,11 @@ export class Attempt {
     const said = text === undefined ? WRITE : this.#refuseByHand(text)
     this.#needsXid ||= hasUnseenEffect(said, text)
     if (this.#state === 'begun' && !this.#line.isHeld) return this.#submitNow(query, callback)
-    const refuse = (error: Error) => void failSubmittable(query, error, callback)
-    const mayBeSent = watchInLine(query)
-    const send = () => {
-      this.#behindBegin(() => mayBeSent() && this.#submitNow(query, callback), text).catch((error: Error) => {
-        this.firstFailure ??= error
-        refuse(error)
-      })
+    const failed = (error: Error) => {
+      this.firstFailure ??= error
     }
-    if (this.#line.isHeld) this.#line.wait({ send, refuse })
-    else send()
+    const send = (mayBeSent: () => boolean) => this.#behindBegin(() => mayBeSent() && this.#submitNow(query, callback), text)
+    this.#line.take(turnOf(query, callback, send, failed))
     return query
   }
 
@@ -191,7 +186,7 @@ export class Attempt {
     if (takesNoSnapshot(text)) this.#refusesWrites = false
     // What looks like a read may call a function that writes: only the server knows.
     const writes = kind !== 'read' || !this.#refusesWrites
-    if (kind === 'unknown' || this.client.pipeline || hasOwnProtocol(statement.config, text)) {
+    if (kind === 'unknown' || hasOwnProtocol(statement.config, text)) {
       return this.#behindBegin(() => {
         this.#mayHaveXid = this.#xid == null
         return this.client.query(statement.config as string, statement.values as unknown[])
@@ -227,6 +222,10 @@ export class Attempt {
     return this.#xid == null && this.#host.tells !== false
   }
 
+  get #isUnacquainted(): boolean {
+    return !this.#hasAskedWho && this.#host.tells !== false && !knownBackend(this.client)
+  }
+
   get #question(): FlightStatement {
     return this.#needsXid ? TAKE_XID : ASK_XID
   }
@@ -236,7 +235,7 @@ export class Attempt {
     const begins = this.#state === 'unbegun'
     const early = placeOfQuestion(statements)
     const isEarly = early === statements.length
-    const isUnacquainted = !this.#hasAskedWho && this.#host.tells !== false && !knownBackend(this.client)
+    const isUnacquainted = this.#isUnacquainted
     const asksWho = !isEarly && isUnacquainted
     const asksXid = !isEarly && writes && this.#asksXid
     if (asksWho) {
@@ -251,7 +250,8 @@ export class Attempt {
     // Only one statement by itself has a signal of its own.
     const signal = (statements[0]?.config as { signal?: unknown } | null)?.signal ?? this.#signal
     const query_timeout = timeoutOf(statements)
-    if (begins) this.#beginning()
+    if (begins) this.#state = 'beginning'
+    if (begins) this.#line.hold()
     // Should its answer be lost: nothing of it is stored before COMMIT.
     const judgedBy = begins ? 'BEGIN' : text
     const flown = fly(this.client, this.#host, asksXid ? [...asking, this.#question] : asking, {
@@ -280,14 +280,9 @@ export class Attempt {
   async #withoutAsking(statements: readonly FlightStatement[], writes: boolean, text: string, begins: boolean): Promise<Landing> {
     this.#hasAskedWho = false
     this.tag = undefined
-    if (!begins) {
-      this.isInVain = true
-      throw new TransactionUseError({
-        message: 'The server refused to tell the id of the transaction. It is run again, without being asked.',
-      })
-    }
+    if (!begins) throw this.#goneInVain()
     try {
-      await this.client.query('ROLLBACK')
+      await flyOwn(this.client, this.#host, 'ROLLBACK')
     } catch (error) {
       this.#began(false)
       throw error
@@ -296,7 +291,13 @@ export class Attempt {
     return this.#fly(statements, writes, text)
   }
 
+  #goneInVain(): TransactionUseError {
+    this.isInVain = true
+    return new TransactionUseError({ message: TELLS_NOTHING })
+  }
+
   #noteBackend(backend: Backend | undefined): void {
+    this.#hasAskedWho = true
     this.#backend = backend
     this.#host.memory.hasKeyTable ??= backend?.hasKeyTable
     noteBackend(this.client, backend)
@@ -307,11 +308,6 @@ export class Attempt {
     this.#xid = xid ?? null
   }
 
-  #beginning(): void {
-    this.#state = 'beginning'
-    this.#line.hold()
-  }
-
   /** Or has not. Those that wait go on. */
   #began(hasBegun: boolean): void {
     this.#state = hasBegun ? 'begun' : 'unbegun'
@@ -320,15 +316,20 @@ export class Attempt {
 
   /** For what cannot go out together with BEGIN. `send` runs as soon as the transaction has begun, ahead of those that wait. */
   async #behindBegin<Sent>(send: () => Sent, text?: string): Promise<Awaited<Sent>> {
-    if (this.#state !== 'unbegun') return await send()
+    const begin = this.#state === 'unbegun' ? this.#begin : undefined
+    // It began with a savepoint, and what comes cannot carry the question. Behind a pooler nothing that is silent is asked about.
+    const asksAlone = text !== undefined && this.#isUnacquainted && this.#host.memory.isDirect !== false && !takesNoSnapshot(text)
+    if (!begin && !asksAlone) return await send()
     let sent: Sent
-    this.#beginning()
+    if (begin) this.#state = 'beginning'
+    this.#line.hold()
     try {
-      this.tag = await beginAlone(this.client, this.#host, this.#begin, text)
+      const told = (backend: Backend | undefined) => this.#noteBackend(backend)
+      this.tag = (await beginAlone(this.client, this.#host, begin, text, told)) ?? this.tag
     } catch (error) {
-      this.#notBegun = error as Error
-      this.#began(false)
-      throw error
+      if (begin) this.#notBegun = error as Error
+      this.#began(!begin)
+      throw !begin && tellsNothing(error as Error) ? this.#goneInVain() : error
     }
     this.#state = 'begun'
     // Behind ROLLBACK it would be stored by itself.
@@ -350,7 +351,7 @@ export class Attempt {
   async control(text: string): Promise<void> {
     await this.#line.inTurn(async () => {
       this.#refuseAfterItsEnd()
-      await this.#behindBegin(() => this.client.query(text))
+      await this.#behindBegin(() => flyOwn(this.client, this.#host, text))
     })
   }
 
@@ -364,24 +365,24 @@ export class Attempt {
     // A timer of its function's may have used the client meanwhile.
     if (this.misuse) throw this.misuse
     this.byHand.stop()
-    const landing = await fly(this.client, this.#host, [{ config: 'COMMIT' }], { text: 'COMMIT', ends: true })
+    const isAnsweredAtOnce = this.xid === null
+    const landing = await fly(this.client, this.#host, [{ config: 'COMMIT' }], { text: 'COMMIT', ends: true, isAnsweredAtOnce })
     if (landing.error) throw landing.error
     if ((landing.results[0] as { command?: string }).command === 'ROLLBACK') throw new CommitRolledBackError(FAILED_BEFORE)
     return !landing.isUnreplicated
   }
 
   async #askXid(): Promise<void> {
-    const asksWho = this.#host.tells !== false && !this.backend
-    const { results, error } = await fly(this.client, this.#host, asksWho ? [ASK_WHO, this.#question] : [this.#question], { text: 'BEGIN' })
+    const questions = this.#host.tells !== false && !this.backend ? [ASK_WHO, this.#question] : [this.#question]
+    const { results, error } = await fly(this.client, this.#host, questions, { text: 'BEGIN', isAnsweredAtOnce: true })
     if (error) throw error
-    if (asksWho) this.#noteBackend(backendOf(results[0]))
+    if (questions.length > 1) this.#noteBackend(backendOf(results[0]))
     this.#noteXid(xidOf(results.at(-1)))
   }
 
   /** False: a cursor or a stream is open without a reader. What is sent behind it is never answered. */
   async isQuiet(): Promise<boolean> {
-    if (!isBusy(this.client)) return true
-    return new Promise((resolve) => whenFinished(this.client, this.#host.settings, resolve))
+    return !isBusy(this.client) || new Promise<boolean>((resolve) => whenFinished(this.client, this.#host.settings, resolve))
   }
 
   /** Has its function forgotten a cursor or a stream? Not if its connection is lost, which whatever is sent next will tell. */
@@ -392,7 +393,7 @@ export class Attempt {
   /** Resolves when nothing of it is left. 0: as long as the pool waits for any statement. Throws if that is not certain; the connection must then be closed. */
   async rollback(query_timeout: number): Promise<void> {
     this.byHand.stop()
-    await this.client.query({ text: 'ROLLBACK', query_timeout } as { text: string })
+    await flyOwn(this.client, this.#host, 'ROLLBACK', query_timeout)
   }
 }
 

@@ -7,14 +7,16 @@ import { codeOf } from '@thaw/core'
 import { type Loss, lossOf } from '../connection/lost-statement.ts'
 import { isBroken } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
-import { question } from './backend.ts'
+import { knownBackend, noteBackend, question, tellsNothing } from './backend.ts'
 import { textOf, timeoutOf } from './config.ts'
-import { type FlightOptions, type FlightStatement, fly, type Landing } from './flight.ts'
+import { type FlightStatement, fly, type Landing } from './flight.ts'
+import { noteRefused } from './flight-tag.ts'
 import { endLeftBehind } from './left-behind.ts'
 import { nothingStored } from './nothing-stored.ts'
 import { orRelease } from './or-release.ts'
 import { emitSettled, type LostCommit, reachesStandbys, settle, toldOf } from './settle.ts'
 import type { TransactionHost } from './transaction.ts'
+import { withoutWho, withWho } from './who-first.ts'
 
 /** The first loss of a batch that looks like reads. */
 export interface Doubt {
@@ -33,6 +35,8 @@ export interface Sent extends Landing {
 /** PostgreSQL's read_only_sql_transaction. */
 const READ_ONLY = '25006'
 const BEGIN = 'BEGIN READ ONLY'
+/** Its answer takes no time. Without one the connection is closed. */
+const ROLLBACK_MILLIS = 3_000
 
 /** Asks the server. */
 export async function resolveLost(host: TransactionHost, landing: Landing, { loss, lost }: Doubt): Promise<Sent> {
@@ -83,16 +87,21 @@ async function sendReadOnlyOn(
   client: PeerClient,
   host: TransactionHost,
   statements: readonly FlightStatement[],
-  bounds: Pick<FlightOptions, 'signal' | 'query_timeout'>,
+  bounds: { readonly signal: AbortSignal | undefined; readonly query_timeout: number | undefined },
   doubt: Doubt,
 ): Promise<Sent> {
-  const landing = await fly(client, host, [{ config: BEGIN }, ...statements, { config: 'COMMIT' }], {
+  const place = host.tells !== false && !knownBackend(client) ? 1 : Number.POSITIVE_INFINITY
+  const plain = [{ config: BEGIN }, ...statements, { config: 'COMMIT' }]
+  const asking = place === 1 ? withWho(plain, place, (backend) => noteBackend(client, backend), undefined) : plain
+  const flown = await fly(client, host, asking, {
     text: BEGIN,
     shown: statements.map(({ config }) => textOf(config)).join('; '),
-    shownAt: statements.length,
+    shownAt: asking.length - 2,
+    isAnsweredAtOnce: place === 1,
     ...bounds,
   })
-  const { error } = landing
+  const landing = withoutWho(flown, place)
+  const { error, isRefused } = landing
   const results = landing.results.slice(1, 1 + statements.length)
   if (!error) {
     client.release()
@@ -105,8 +114,14 @@ async function sendReadOnlyOn(
     if (results.length === statements.length) return { results, failedAt: -1 }
     return { ...landing, error: lostRead(loss), untold: doubt.loss }
   }
-  const unanswered = isBroken(client) ? error : await question(client, { text: 'ROLLBACK' }).then(() => undefined, asError)
+  const unanswered = isBroken(client)
+    ? error
+    : await question(client, { text: 'ROLLBACK', query_timeout: ROLLBACK_MILLIS }).then(() => undefined, asError)
   client.release(unanswered)
+  if (isRefused && tellsNothing(error) && !unanswered) {
+    noteRefused(host, undefined, error)
+    return sendReadOnly(host, statements, bounds.signal, doubt)
+  }
   return codeOf(error) === READ_ONLY ? resolveLost(host, landing, doubt) : landing
 }
 

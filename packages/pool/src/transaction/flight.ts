@@ -107,12 +107,12 @@ export async function fly(
   if (client._queryable === false || client._ending)
     return { results: [], failedAt: 0, error: loseQueued(client, notQueryable(vitalsOf(client))) }
   if (!streamOf(client)) return { results: [], failedAt: 0, error: noProtocol() }
+  if (client.pipeline) return { results: [], failedAt: 0, error: noPipeline() }
   const vitals = vitalsOf(client)
   if (vitals && options.ends) vitals.isFoundOut = true
   const { mayFlush } = host.settings
   // Behind a pooler no statement is asked about.
   const isWatched = mayFlush && host.memory.isDirect !== false
-  if (vitals && options.isAnsweredAtOnce && isWatched) vitals.awaitsFirst = true
   const landing = await new Promise<Landing>((resolve) => {
     try {
       const flushes = mayFlush && options.flushes === true
@@ -127,7 +127,6 @@ export async function fly(
     }
   })
   if (vitals) vitals.isFoundOut = false
-  if (vitals) vitals.awaitsFirst = false
   const { error } = landing
   if (!error || !('severity' in error) || lossOf(error) || !isBusy(client)) return landing
   // The server sends an error at once, and is ready a moment later. If the connection ends instead it was no answer: a proxy that loses its server may say ERROR, too.
@@ -138,6 +137,21 @@ export async function fly(
     ...landing,
     error: loseSent(client, vitals, { ...lost, classify: host.classify, isDirect: host.memory.isDirect === true }, error),
   }
+}
+
+/** A statement of ours by itself that takes no time: should it fall silent, no proof is needed. Throws its error. */
+export async function flyOwn(client: PeerClient, host: FlightHost, text: string, query_timeout?: number): Promise<void> {
+  const { error } = await fly(client, host, [{ config: text }], { text, query_timeout, isAnsweredAtOnce: true })
+  if (error) throw error
+}
+
+function noPipeline(): OptionError {
+  return new OptionError({
+    option: 'pipeline',
+    allowed: 'false, or left out',
+    message:
+      'Transactions, batches, "once" and keys send several statements as one, which node-postgres does not allow with its option "pipeline". Leave the option out, or use another pool for them.',
+  })
 }
 
 function noProtocol(): OptionError {
@@ -159,6 +173,7 @@ class Flight implements PeerQuery {
   callback?: PeerQuery['callback']
   readonly signal: unknown
   readonly query_timeout: unknown
+  awaitsFirst: boolean
   readonly #client: PeerClient
   readonly #flushes: boolean
   readonly #isWatched: boolean
@@ -180,10 +195,11 @@ class Flight implements PeerQuery {
     options: FlightOptions & { readonly isWatched: boolean },
     landed: (landing: Landing) => void,
   ) {
-    const { text, signal, query_timeout, flushes = false, isWatched, shownAt = 0 } = options
+    const { text, signal, query_timeout, flushes = false, isWatched, isAnsweredAtOnce = false, shownAt = 0 } = options
     this.text = text
     this.signal = signal
     this.query_timeout = query_timeout
+    this.awaitsFirst = isAnsweredAtOnce && isWatched
     this.#client = client
     this.#flushes = flushes
     this.#isWatched = isWatched
@@ -305,7 +321,7 @@ class Flight implements PeerQuery {
   handleCommandComplete(message: object, connection: object): void {
     const { tag, flushes, answered } = this.#statements[this.#at] ?? {}
     const { text } = message as { text: string }
-    if (flushes && this.#vitals) this.#vitals.awaitsFirst = false
+    if (flushes) this.awaitsFirst = false
     answered?.(this.#current?._result)
     this.#current?.handleCommandComplete(tag ? { ...message, text: text.replace(/^\D+/, `${tag} `) } : message, connection)
     this.#at++

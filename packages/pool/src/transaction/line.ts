@@ -36,6 +36,11 @@ export class Line {
     this.#waiting.push(turn)
   }
 
+  take(turn: Turn): void {
+    if (this.isHeld) this.wait(turn)
+    else turn.send()
+  }
+
   /** For a statement with a promise. */
   inTurn<Result>(send: () => Promise<Result>): Promise<Result> {
     if (!this.isHeld) return send()

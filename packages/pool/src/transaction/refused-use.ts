@@ -10,6 +10,7 @@ const AFTER_ITS_END =
   'The client of pool.transaction() was used after its function had ended. Nothing was sent, and nothing of a transaction that had not ended yet is stored. Await everything that uses the client before the function returns.'
 export const FAILED_BEFORE =
   'A statement of the transaction had failed, and its function went on as if nothing had happened. Nothing was stored. Let the error pass, or put what may fail into client.transaction().'
+export const TELLS_NOTHING = 'The server refused to tell the id of the transaction. It is run again, without being asked.'
 
 export function afterItsEnd(): TransactionUseError {
   return new TransactionUseError({ message: AFTER_ITS_END })

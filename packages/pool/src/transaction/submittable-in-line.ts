@@ -1,6 +1,7 @@
 /** Cursors, streams and other objects of the user's that are queries themselves: pg hands them back at once, so they may be used before they are sent. */
 
 import { cursorOf, isSubmittable, type PeerQuery } from '../driver/peer.ts'
+import type { Turn } from './line.ts'
 
 export interface Submittable {
   callback?: unknown
@@ -15,7 +16,7 @@ export function failSubmittable(query: Submittable, error: Error, callback?: unk
 }
 
 /** A cursor that is closed while it waits is not sent: nothing would close what the server opens for it. Returns whether it may be sent, and stops watching. */
-export function watchInLine(query: object): () => boolean {
+function watchInLine(query: object): () => boolean {
   const cursor = cursorOf(query as PeerQuery)
   if (!cursor) return () => true
   let isClosed = false
@@ -29,6 +30,25 @@ export function watchInLine(query: object): () => boolean {
   return () => {
     if (!isClosed) cursor.close = close
     return !isClosed
+  }
+}
+
+/** Its turn. `failed` hears why it was not sent, as the object itself does. */
+export function turnOf(
+  query: Submittable & object,
+  callback: unknown,
+  send: (mayBeSent: () => boolean) => Promise<unknown>,
+  failed: (error: Error) => void,
+): Turn {
+  const refuse = (error: Error) => void failSubmittable(query, error, callback)
+  const mayBeSent = watchInLine(query)
+  return {
+    refuse,
+    send: () =>
+      void send(mayBeSent).catch((error: Error) => {
+        failed(error)
+        refuse(error)
+      }),
   }
 }
 
