@@ -10,7 +10,7 @@ const PATIENCE = { timeout: 20_000, interval: 20 }
 const LEASE = "interval '1.5 seconds'"
 
 let server: PostgresServer
-let pools: stock.Pool[] = []
+const pools: stock.Pool[] = []
 /** Not a superuser, for whom three sessions are kept. */
 const url = () => `postgres://app:app@${server.host}:${server.port}/postgres`
 

@@ -3,7 +3,7 @@
  * the idle connections that pass the health check, has the others probed, and opens connections for the callers that are left.
  */
 
-import type { Events, Reading, ThawListener } from '@thaw/core'
+import { type Events, POOL_USES, type PoolUses, type Reading, type ThawListener } from '@thaw/core'
 import type { PoolConfig, QueryResult } from 'pg'
 import { Checkout } from './checkout/checkout.ts'
 import { emitAcquired, emitRetried } from './checkout/emit.ts'
@@ -331,6 +331,8 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     #idleTimeoutMillis(): number {
       return (this._clients.length > Number(this.options.min ?? 0) && Number(this.options.idleTimeoutMillis)) || Number.POSITIVE_INFINITY
     }
+
+    override [POOL_USES]: PoolUses | undefined
 
     override _remove(client: PeerClient, callback?: () => void): void {
       this.#returning.remove(client, callback)

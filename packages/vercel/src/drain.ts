@@ -4,7 +4,7 @@
  * idle connections are closed.
  */
 
-import { type Clock, type Deadline, read, startAbsoluteDeadline, startDeadline } from '@thaw/core'
+import { type Clock, type Deadline, POOL_USES, type PoolUses, read, startAbsoluteDeadline, startDeadline } from '@thaw/core'
 import { endOf, holdInstance, type RequestContext, requestContext } from './context.ts'
 import type { PeerClient, PeerPool } from './peer-pool.ts'
 
@@ -39,7 +39,7 @@ interface Use {
   context: RequestContext | undefined
 }
 
-/** Watches one pool, through its events. */
+/** Watches one pool: Thaw's as a platform does, any other through its events. */
 export class Drain {
   readonly #pool: PeerPool
   readonly #clock: Clock
@@ -54,27 +54,42 @@ export class Drain {
     this.#pool = pool
     this.#clock = clock
     for (const client of pool._clients) this.#useOf(client).isLent = pool._idle.every((item) => item.client !== client)
-    pool.on('connect', (client) => this.#useOf(client))
-    pool.on('acquire', (client) => {
-      const context = requestContext()
-      Object.assign(this.#useOf(client), { isLent: true, context })
-      this.hold(context)
-    })
-    pool.on('release', (_error, client) => {
-      const use = this.#useOf(client)
-      // Not the current context: a release may be called from the socket, and the socket belongs to the request that opened it.
-      const context = use.context ?? requestContext()
-      Object.assign(use, { isLent: false, context: undefined })
-      this.hold(context)
-      const isHeld = this.#hold !== undefined && this.#hold.heldUntil > this.#clock.wall()
-      // pg-pool emits a release before it counts the client as idle.
-      if (this.#isTerminating || !isHeld) queueMicrotask(() => this.closeIdle())
-    })
+    this.#listen(pool)
     // Used before anything watched: outside a request it is closed now, because it may never be used again. Not by a timer: a request that
     // does not use the pool does not keep the instance awake for it.
     const context = requestContext()
     this.hold(context)
     if (!context) queueMicrotask(() => this.closeIdle())
+  }
+
+  #listen(pool: PeerPool): void {
+    const uses: PoolUses = {
+      opened: (client) => this.#useOf(client as PeerClient),
+      acquired: (client) => {
+        const context = requestContext()
+        Object.assign(this.#useOf(client as PeerClient), { isLent: true, context })
+        this.hold(context)
+      },
+      shared: () => this.hold(requestContext()),
+      released: (client) => this.#released(this.#useOf(client as PeerClient)),
+    }
+    if (POOL_USES in pool) {
+      pool[POOL_USES] = uses
+      return
+    }
+    pool.on('connect', uses.opened)
+    pool.on('acquire', uses.acquired)
+    pool.on('release', (_error, client) => uses.released(client))
+  }
+
+  #released(use: Use): void {
+    // Not the current context: a release may be called from the socket, and the socket belongs to the request that opened it.
+    const context = use.context ?? requestContext()
+    Object.assign(use, { isLent: false, context: undefined })
+    this.hold(context)
+    const isHeld = this.#hold !== undefined && this.#hold.heldUntil > this.#clock.wall()
+    // A release may be told before the client counts as idle.
+    if (this.#isTerminating || !isHeld) queueMicrotask(() => this.closeIdle())
   }
 
   /** Keeps the instance awake, through this request too, until the pool is drained. Each call postpones the drain by the pool's idle timeout. */

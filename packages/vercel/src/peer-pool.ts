@@ -3,7 +3,7 @@
  * idle connections. Read in pg-pool 3.6 to 3.14; Thaw's own pool and Neon's extend it.
  */
 
-import { OptionError } from '@thaw/core'
+import { OptionError, type POOL_USES, type PoolUses } from '@thaw/core'
 
 /** A client of the pool. */
 export interface PeerClient {
@@ -32,6 +32,7 @@ export interface PeerPool extends AttachablePool {
   readonly _clients: readonly PeerClient[]
   readonly _idle: readonly { readonly client: PeerClient }[]
   _remove(client: PeerClient): void
+  [POOL_USES]?: PoolUses | undefined
 }
 
 /** @throws {OptionError} for something that is not a pool of pg-pool's. */

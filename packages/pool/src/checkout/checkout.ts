@@ -3,11 +3,12 @@
  * against double release. A statement of the pool's own does not expose the client, and skips both unless there are listeners.
  */
 
-import { bindInvocation, type Events, type Reading, resumeInvocation } from '@thaw/core'
+import { bindInvocation, type Events, POOL_USES, type Reading, resumeInvocation } from '@thaw/core'
 import { RELEASED_TWICE } from '../connection/client-messages.ts'
 import { enter } from '../connection/connection-state.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { isBusy } from '../connection/when-finished.ts'
+import { runIn } from '../driver/async-context.ts'
 import { noteCaller } from '../driver/listener-context.ts'
 import type { ConnectCallback, IdleItem, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import { callBack, type Waiter } from '../driver/waiter.ts'
@@ -51,6 +52,7 @@ export class Checkout {
     watch.start()
     vitals.giveBack = (error) => this.#giveBack(client, vitals, error)
     const { membership } = checks
+    pool[POOL_USES]?.opened(client)
     const tell = () => void pool.emit('connect', client)
     // It may be another's by the time that the caller for whom it was opened has hung up: what is set here is no part of an invocation.
     resumeInvocation(undefined, () =>
@@ -95,6 +97,7 @@ export class Checkout {
     }
     const { release } = client
     enter(client, vitals, 'in use')
+    if (isWanted) pool[POOL_USES]?.acquired(client)
     if (isWanted) pool.emit('acquire', client)
     callBack(item, undefined, client, release)
   }
@@ -157,6 +160,8 @@ export class Checkout {
     if (waiter.isOwn && vitals.giveBack && isPlain(pool) && enter(client, vitals, 'in use')) {
       vitals.isPoolQuery = true
       emitAcquired(events, how, vitals, checks.clock, waiter.since)
+      const uses = pool[POOL_USES]
+      if (uses) runIn(waiter.context, () => uses.acquired(client))
       callBack(waiter, undefined, client, vitals.giveBack)
       return true
     }
@@ -188,6 +193,7 @@ export class Checkout {
     vitals.isPoolQuery = false
     vitals.idleSince = vitals.provenAt
     pool._idle.push(item)
+    pool[POOL_USES]?.released(client)
     if (pool._pendingQueue.length === 0) this.#host.checks.membership?.rest(client, vitals)
     if (pool._pendingQueue.length > 0) this.#host.serve(vitals.idleSince)
     idleTimer.start()

@@ -3,7 +3,7 @@
  * callers are served: a listener may use the pool, or the client that it is told of.
  */
 
-import { type Events, pollSockets, type Reading, read } from '@thaw/core'
+import { type Events, POOL_USES, pollSockets, type Reading, read } from '@thaw/core'
 import { close } from '../connection/closing.ts'
 import { enter } from '../connection/connection-state.ts'
 import { tellRemoved } from '../connection/traced-client.ts'
@@ -46,15 +46,21 @@ export class Returning {
 
   /** A caller releases the client. With an error it is closed, as in pg-pool. */
   release(client: PeerClient, error: Error | boolean | undefined): void {
-    const { pool, checks } = this.#host
+    const { checks } = this.#host
     this.#host.returned(client)
     const vitals = checks.vitalsOf(client)
     this.#given(client, vitals, error)
     if (vitals.refusedWrite && !error) this.#host.refused(client)
     if (!error && vitals.state === 'in use' && isBusy(client) && !isBroken(client)) {
       this.drain(client)
-      pool.emit('release', undefined, client)
-    } else this.#putBack(client, vitals, error, () => pool.emit('release', error, client))
+      this.#tell(client, undefined)
+    } else this.#putBack(client, vitals, error, () => this.#tell(client, error))
+  }
+
+  #tell(client: PeerClient, error: Error | boolean | undefined): void {
+    const { pool } = this.#host
+    pool[POOL_USES]?.released(client)
+    pool.emit('release', error, client)
   }
 
   /** No caller has the client, but a former caller's statement is on it. The connection serves others once that has ended. */

@@ -3,7 +3,7 @@
  * but reads; who is told what is in `statement/`, and whose each answer is in `connection/ledger.ts`.
  */
 
-import { choosePlace, createPaces, type Paces, type Reading, read, spend } from '@thaw/core'
+import { choosePlace, createPaces, type Paces, POOL_USES, type Reading, read, spend } from '@thaw/core'
 import type { Dialer } from '../connect/dialer.ts'
 import { isAsJudged } from '../connection/as-judged.ts'
 import { Ledger } from '../connection/ledger.ts'
@@ -237,6 +237,7 @@ export class Sharing implements LedgerHost {
     })
     if (choice === 'share and dial') this.#host.dialer.dial()
     const ledger = choice === 'own' ? undefined : this.#open(lane)
+    if (ledger) pool[POOL_USES]?.shared()
     return ledger && { ledger, at: now }
   }
 

@@ -5,6 +5,7 @@
 
 import type { EventEmitter } from 'node:events'
 import type { Duplex } from 'node:stream'
+import type { POOL_USES, PoolUses } from '@thaw/core'
 import type pg from 'pg'
 
 /** A net.Socket or TLSSocket, or whatever the `stream` option made. */
@@ -214,6 +215,7 @@ export interface PeerPool<Item extends PendingItem> extends Omit<pg.Pool, 'optio
   _endCallback: (() => void) | undefined
   _pulseQueue(): void
   _remove(client: PeerClient, callback?: () => void): void
+  [POOL_USES]?: PoolUses | undefined
 }
 
 /**
