@@ -110,10 +110,10 @@ describe.concurrent.each(DRIVERS)('attachPool (%s)', (driver) => {
     await waitForSessions(server, pool.application_name, 0)
   })
 
-  test('attached twice listens once', async () => {
+  test('attached twice listens once, to a Thaw pool as a platform', async () => {
     const pool = poolOf(server)
     await using instance = await startFunction({ driver, drain: 'attachPool', pools: [pool] })
-    expect(await ask(instance, '/counts')).toMatchObject({ listeners: [1, 1] })
+    expect(await ask(instance, '/counts')).toMatchObject({ listeners: [driver === 'pg' ? 1 : 0, 1] })
   })
 })
 
