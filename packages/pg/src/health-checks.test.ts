@@ -164,3 +164,20 @@ test('a statement of which the kernel took nothing is sent on another connection
   expect((await server.query('select count(*)::int as n from once')).rows).toEqual([{ n: 1 }])
   expect(pool.stats()).toMatchObject({ retried: 1, connected: 2 })
 })
+
+describe('what a probe meets is what the event says', () => {
+  const staleOnes = () => events.filter(({ type }) => type === 'stale')
+
+  test.each([
+    ['rst-on-next-byte', { reason: 'broken', code: 'ECONNRESET' }],
+    ['fin-on-next-byte', { reason: 'broken' }],
+    ['drop', { reason: 'unanswered' }],
+  ] as const)('%s', async (fault, told) => {
+    createPool({ probeTimeoutMillis: 200 })
+    await warm(1)
+    clock.skip(60_000)
+    proxy.cut(fault)
+    await pool.query('select 1')
+    expect(staleOnes()).toEqual([{ type: 'stale', silenceMillis: expect.any(Number), ...told }])
+  })
+})

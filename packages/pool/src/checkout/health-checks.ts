@@ -278,7 +278,7 @@ export class HealthChecks implements StatementHost {
     const { settings, memory, hedging } = this.#host
     const silenceMillis = elapsedMillis(vitals.provenAt, now)
     const answered = hedging.watch(client, () => this.#host.pool._pulseQueue())
-    probe(client, vitals, settings.clock, settings.probeTimeoutMillis, (alive) => {
+    probe(client, vitals, settings.clock, settings.probeTimeoutMillis, (alive, broken) => {
       vitals.askedAt = undefined
       if (vitals.state === 'probing') enter(client, vitals, 'idle')
       const then = read(settings.clock)
@@ -287,7 +287,7 @@ export class HealthChecks implements StatementHost {
       // Siblings that have replied since the probe was sent are above suspicion.
       const isUnanswered = !alive && vitals.state !== 'closed'
       if (isUnanswered) this.doubtAll(now.mono)
-      if (isUnanswered) this.#destroy(client, 'unanswered', then)
+      if (isUnanswered) this.#destroy(client, broken ? 'broken' : 'unanswered', then, codeOf(broken))
       memory.events.emit({ type: 'probed', alive, tookMillis, silenceMillis })
       if (!alive || vitals.state !== 'idle') return this.#host.pool._pulseQueue()
       const isCertain = this.membership?.judgeProof(vitals, then) ?? 'in time'
@@ -315,12 +315,12 @@ export class HealthChecks implements StatementHost {
     }
   }
 
-  #destroy(client: PeerClient, reason: StaleReason, now: Reading): void {
+  #destroy(client: PeerClient, reason: StaleReason, now: Reading, code?: string): void {
     const silenceMillis = elapsedMillis(this.vitalsOf(client).provenAt, now)
     // Dead or evicted: the server does not read a Terminate.
     if (reason !== 'idle' && reason !== 'lifetime') streamOf(client)?.destroy()
     this.#host.pool._remove(client)
-    this.#host.memory.events.emit({ type: 'stale', reason, silenceMillis })
+    this.#host.memory.events.emit({ type: 'stale', reason, silenceMillis, ...(code !== undefined && { code }) })
     this.#sessionLost(this.vitalsOf(client))
   }
 

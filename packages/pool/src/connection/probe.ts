@@ -18,7 +18,7 @@ export const PROOF: Uint8Array<ArrayBuffer> = Uint8Array.of(0x50, 0, 0, 0, 8, 0,
 /**
  * Sends the Sync to a client that has no reply due, and waits for the reply, at most `timeoutMillis`. Does not pass through `client.query`,
  * which tracing tools patch. The reply is told apart from those to statements by its position: what is sent behind the Sync is answered
- * after its ReadyForQuery. Calls back once.
+ * after its ReadyForQuery. Calls back once; with the error by which the connection ended, if it did.
  *
  * @param waitsOn asked when the time is up: is the reply waited for as long once more?
  */
@@ -27,23 +27,23 @@ export function probe(
   vitals: Vitals,
   clock: Clock,
   timeoutMillis: number,
-  done: (alive: boolean) => void,
+  done: (alive: boolean, broken?: Error) => void,
   waitsOn: () => boolean = () => false,
 ): void {
   const { connection } = client
   let isOver = false
-  const settle = (alive: boolean) => {
+  const settle = (alive: boolean, broken?: Error) => {
     if (isOver) return
     isOver = true
     deadline.cancel()
     dropListener(client, 'error', died)
     dropListener(client, 'end', died)
     if (!isWatched(client)) connection.off('readyForQuery', heard)
-    done(alive)
+    done(alive, broken)
   }
   const answered = () => settle(true)
   const heard = () => nextTick(answered)
-  const died = () => settle(false)
+  const died = (error?: Error) => settle(false, vitals.lostBy ?? error)
   keepListener(client, 'error', died)
   keepListener(client, 'end', died)
   const wait = () => startDeadline(clock, timeoutMillis, late)
