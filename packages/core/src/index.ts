@@ -112,7 +112,7 @@ export {
 export { columnsOfRow, type RowSource, rowSourceOf } from './kept-rows.ts'
 export { judgeKey, type KeyedStep, type KeyRow } from './keyed-outcome.ts'
 export { type Line, type LineLogger, logTo, narrate } from './narrate.ts'
-export { checkOptions, type OptionRule, type OptionRules } from './options.ts'
+export { checkOptions, named, type OptionRule, type OptionRules } from './options.ts'
 export {
   hingesOnDirectness,
   judgeLoss,

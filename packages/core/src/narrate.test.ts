@@ -142,6 +142,14 @@ test('a logger that writes later, and fails then, is no unhandled rejection', as
   expect(unhandled).not.toHaveBeenCalled()
 })
 
-test.each([[undefined], [null], [{}], [() => {}], [{ info() {} }]])('%s is no logger', (logger) => {
-  expect(() => logTo(logger as never)).toThrow(expect.objectContaining({ kind: 'option', option: 'logger' }))
+test.each([
+  [undefined, 'undefined'],
+  [null, 'null'],
+  [{}, 'an object'],
+  [[], 'an array'],
+  [() => {}, 'a function'],
+  [{ info() {} }, 'an object'],
+])('%s is no logger', (logger, received) => {
+  const message = expect.stringMatching(new RegExp(`^logTo\\(\\) received ${received} without the methods info and warn\\.`))
+  expect(() => logTo(logger as never)).toThrow(expect.objectContaining({ kind: 'option', option: 'logger', message }))
 })

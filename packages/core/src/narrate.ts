@@ -5,6 +5,7 @@
 
 import { OptionError } from './errors.ts'
 import type { StaleReason, ThawEvent, ThawListener } from './events.ts'
+import { named } from './options.ts'
 
 /** One line, and the figures in it. */
 export interface Line {
@@ -42,7 +43,7 @@ export function logTo(logger: LineLogger): ThawListener {
     throw new OptionError({
       option: 'logger',
       allowed: 'an object with the methods info and warn',
-      message: `logTo() received ${logger === null ? 'null' : `a ${typeof logger}`} without the methods info and warn. Loggers have them, and so has the runtime's own.`,
+      message: `logTo() received ${named(logger)} without the methods info and warn. Loggers have them, and so has the runtime's own.`,
     })
   // One that writes asynchronously may fail later: that must not end the process either.
   return narrate(({ level, text }) => {

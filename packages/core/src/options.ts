@@ -66,6 +66,12 @@ function unknownName(option: string, near: string | undefined, names: readonly s
 export function show(value: unknown): string {
   if (typeof value === 'string') return /^[-+\d.eE]*$/.test(value) ? JSON.stringify(value) : `a string of ${value.length} characters`
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return named(value)
+}
+
+/** What kind of value it is, with its article, and nothing of the value itself. */
+export function named(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
   return Array.isArray(value) ? 'an array' : `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`
 }
 

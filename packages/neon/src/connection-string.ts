@@ -1,13 +1,13 @@
 /** Is it the URL of a database? People also paste the console's psql command, another scheme, or nothing at all. */
 
-import { OptionError } from '@thaw/core'
+import { named, OptionError } from '@thaw/core'
 
 const ALLOWED = 'postgresql://user:password@host/database'
 const MISSING = `There is no connection string. Set DATABASE_URL (${ALLOWED}) for this process, and pass it on: as process.env.DATABASE_URL, or on Cloudflare as env.DATABASE_URL.`
 
 /** What is wrong with it, in words that show nothing of it but its scheme. */
 function complaint(value: unknown): string | undefined {
-  if (typeof value !== 'string') return `is ${Array.isArray(value) ? 'an array' : `a ${typeof value}`}`
+  if (typeof value !== 'string') return `is ${named(value)}`
   if (/^\s*psql\s/.test(value)) return 'is a psql command: take the URL out of its quotes'
   if (/^\s|\s$|^['"]/.test(value)) return 'has quotes or spaces around it'
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(value)?.[1]

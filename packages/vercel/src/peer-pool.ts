@@ -3,7 +3,7 @@
  * idle connections. Read in pg-pool 3.6 to 3.14; Thaw's own pool and Neon's extend it.
  */
 
-import { OptionError, type POOL_USES, type PoolUses } from '@thaw/core'
+import { named, OptionError, type POOL_USES, type PoolUses } from '@thaw/core'
 
 /** A client of the pool. */
 export interface PeerClient {
@@ -40,10 +40,10 @@ export function asPeerPool(pool: unknown): PeerPool {
   const peer = pool as Partial<PeerPool> | null | undefined
   if (typeof peer?.on === 'function' && peer.options && Array.isArray(peer._idle) && typeof peer._remove === 'function')
     return peer as PeerPool
-  const kind = peer?.constructor?.name ?? String(peer)
+  const kind = typeof pool === 'object' && pool?.constructor?.name
   throw new OptionError({
     option: 'pool',
     allowed: 'a pool of pg, @thaw/pg or @neondatabase/serverless',
-    message: `attachPool() takes a pool, but received ${typeof pool === 'function' ? 'a function' : `a ${kind}`}. Write attachPool(new Pool({ … })), with the Pool of "@thaw/pg" or "pg".`,
+    message: `attachPool() takes a pool, but received ${kind && kind !== 'Object' ? `an object of the class ${kind}` : named(pool)}. Write attachPool(new Pool({ … })), with the Pool of "@thaw/pg" or "pg".`,
   })
 }

@@ -1,6 +1,6 @@
 /** A statement that we end ourselves, because its time is up or its caller has aborted it. */
 
-import { type Clock, currentInvocation, type Deadline, DeadlineError, OptionError, startDeadline } from '@thaw/core'
+import { type Clock, currentInvocation, type Deadline, DeadlineError, named, OptionError, startDeadline } from '@thaw/core'
 import { wireError } from '../driver/errno.ts'
 import { ownQueryTimeoutOf } from '../options/times.ts'
 
@@ -123,7 +123,7 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
   throw new OptionError({
     option: 'signal',
     allowed: 'an AbortSignal',
-    message: `Option "signal" is a ${typeof signal}, but must be an AbortSignal: new AbortController().signal, or AbortSignal.timeout(5000).`,
+    message: `Option "signal" is ${named(signal)}, but must be an AbortSignal: new AbortController().signal, or AbortSignal.timeout(5000).`,
   })
 }
 

@@ -1,6 +1,15 @@
 /** The options of a pool: node-postgres' own, by their names, and ours. */
 
-import { type Clock, checkOptions, type FleetOptions, OptionError, type OptionRules, platformDefaults, systemClock } from '@thaw/core'
+import {
+  type Clock,
+  checkOptions,
+  type FleetOptions,
+  named,
+  OptionError,
+  type OptionRules,
+  platformDefaults,
+  systemClock,
+} from '@thaw/core'
 import type { PoolConfig } from 'pg'
 import { planHosts } from './hosts.ts'
 import { leadsToHyperdrive } from './hyperdrive.ts'
@@ -246,7 +255,7 @@ export function preparePoolOptions(given?: (PoolConfig & ThawOptions) | null, Cl
     throw new OptionError({
       option: 'config',
       allowed: 'an object',
-      message: `new Pool() takes an object, but received a ${typeof config}. For a URL, write new Pool({ connectionString: url }).`,
+      message: `new Pool() takes an object, but received ${named(config)}. For a URL, write new Pool({ connectionString: url }).`,
     })
   }
   checkOptions(config, RULES, 'pass')

@@ -3,7 +3,7 @@
  * long as the isolate, and does nothing until it is used; behind it, one pool of connections per scope.
  */
 
-import { currentScope, type Invocation, OptionError, type Scope, type ThawListener, type TrackedPool, trackPool } from '@thaw/core'
+import { currentScope, type Invocation, named, OptionError, type Scope, type ThawListener, type TrackedPool, trackPool } from '@thaw/core'
 import { createMemory } from '../connection/pool-context.ts'
 import type { Driver } from '../driver/driver.ts'
 import { behindProxies, noteItself } from '../driver/itself.ts'
@@ -204,6 +204,6 @@ function checkSource(source: unknown): Source | SourceFunction<never> {
   throw new OptionError({
     option: 'config',
     allowed: 'a connection string, options, a Hyperdrive binding, or a function of the bindings',
-    message: `new Pool() received a ${typeof source}. Write new Pool((env) => env.HYPERDRIVE), or new Pool({ connectionString: url }).`,
+    message: `new Pool() received ${named(source)}. Write new Pool((env) => env.HYPERDRIVE), or new Pool({ connectionString: url }).`,
   })
 }

@@ -1,6 +1,6 @@
 /** What may be sent where: checked before anything is. */
 
-import { checkOptions, OptionError, type OptionRules, outlineOf, type StatementCache } from '@thaw/core'
+import { checkOptions, named, OptionError, type OptionRules, outlineOf, type StatementCache } from '@thaw/core'
 import { hasKey } from '../connection/once-refused.ts'
 import { isSubmittable } from '../driver/peer.ts'
 import { checkNames } from '../options/query-config.ts'
@@ -95,11 +95,6 @@ function checkObject(options: unknown, example: string): void {
     allowed: 'an object',
     message: `The options are ${named(options)}, but must be an object: ${example}.`,
   })
-}
-
-function named(value: unknown): string {
-  if (value === null || value === undefined) return String(value)
-  return `${/^[aeiou]/.test(typeof value) ? 'an' : 'a'} ${typeof value}`
 }
 
 /** @throws {OptionError} Each promises more than the other, so it is not known which of them was meant. */
