@@ -172,8 +172,10 @@ export class WaitQueue {
     const { clock, queue } = this.#host
     const last = queue().at(-1)
     // Called for each release: the clocks are read once for each caller that begins to wait.
-    if (!last || (this.#alarm !== undefined && last === this.#newest)) return
+    const isKnown = last === undefined || (this.#alarm !== undefined && last === this.#newest)
+    // Not beyond its wait: its async context would count as an open handle.
     this.#newest = last
+    if (isKnown) return
     // It fires soon enough for every caller that has longer left than the time between two looks.
     if (this.#alarm !== undefined && last.until === Number.POSITIVE_INFINITY && this.#host.waitLimitMillis() > LOOK_MILLIS) return
     const now = read(clock)
@@ -212,5 +214,6 @@ export class WaitQueue {
   close(): void {
     if (this.#alarm !== undefined) this.#host.clock.clearTimer(this.#alarm)
     this.#alarm = undefined
+    this.#newest = undefined
   }
 }
