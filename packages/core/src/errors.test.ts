@@ -50,7 +50,7 @@ test.each(one(source))('%s as JSON or text shows neither its cause nor anything 
 test('its kind narrows what ThawError.is() found to its class', () => {
   const told = (error: unknown): string | undefined => {
     if (!ThawError.is(error)) return undefined
-    // The root, for whoever wants no more than that.
+    // Where the root is wanted, it fits.
     const root: ThawError = error
     if (error.kind === 'acquire-timeout') return `${error.stage} for ${error.waitedMillis} ms`
     if (error.kind === 'option') return error.option
