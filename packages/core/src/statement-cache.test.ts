@@ -21,6 +21,13 @@ test('it forgets what was not asked for in two generations, and never remembers 
   expect(cache(LONG)).not.toBe(cache(LONG))
 })
 
+test('what the server has refused where nothing may be written is no read any more', () => {
+  const cache = createStatementCache()
+  expect(cache('select n from watched').kind).toBe('read')
+  cache.isNoRead('select n from watched')
+  expect(cache('select n from watched').kind).toBe('write')
+})
+
 test.each([
   [600, 1000, 0.8],
   [500, 1000, 1],

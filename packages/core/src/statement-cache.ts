@@ -7,6 +7,8 @@ export interface StatementCache {
   (text: string): Statement
   /** Does it leave session state (see `Statement.sessionState`)? Asked of every statement: a new one gets only a glance, if that is enough. */
   leavesState(text: string): boolean
+  /** The server knows better: it has refused the text in a read-only transaction. It is a write from now on, for as long as it is remembered. */
+  isNoRead(text: string): void
 }
 
 /** More than most applications have. */
@@ -54,5 +56,6 @@ export function createStatementCache(limit: number = DEFAULT_LIMIT): StatementCa
     if (isShort) remember(text, LEAVES_NOTHING)
     return false
   }
-  return Object.assign(classify, { leavesState })
+  const isNoRead = (text: string) => remember(text, { ...classifyStatement(text), kind: 'write' })
+  return Object.assign(classify, { leavesState, isNoRead })
 }

@@ -87,6 +87,11 @@ export class Sharing implements LedgerHost {
     return this.#host.hedging.delayMillis
   }
 
+  /** Rests a connection for which no caller waits? */
+  get hasIdle(): boolean {
+    return this.#host.pool._idle.length > 0 && this.#host.pool._pendingQueue.length === 0
+  }
+
   /** One token of the retry budget for all that is on the connection. Where every other one is late, too, none of them would be faster. */
   mayRace(client: PeerClient): boolean {
     const { pool, memory } = this.#host
@@ -277,6 +282,7 @@ export class Sharing implements LedgerHost {
       begin: undefined,
       race() {},
       mayRace: false,
+      isAwaited: true,
       waits: () => Number.POSITIVE_INFINITY,
     }
     const ledger = new Ledger(this, client, vitals, head, readerRelease)

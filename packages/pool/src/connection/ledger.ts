@@ -362,7 +362,9 @@ export class Ledger implements SharedConnection {
     const overdueMillis = this.overdueMillis(now)
     if (overdueMillis < lateMillis) return this.#lookIn(Math.min(leftMillis, lateMillis - overdueMillis))
     // In a run the head may not be what takes long: what the server has answered comes with the last.
-    const racers = this.#entries.filter((entry, index) => entry.mayRace && (index > 0 || entry.isJoined))
+    const awaited = this.#entries.filter(({ isAwaited }) => isAwaited)
+    // The only one that is left is what takes long.
+    const racers = awaited.filter((entry) => awaited.length > 1 && entry.mayRace && (entry !== this.#entries[0] || entry.isJoined))
     // If none may, the whole server is slow: it is asked again a delay later.
     const isHeld = racers.length > 0 && !this.#host.mayRace(this.client)
     if (!isHeld) for (const entry of racers) entry.race()

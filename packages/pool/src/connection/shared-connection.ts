@@ -32,8 +32,10 @@ export interface Expected {
   begin: (() => void) | undefined
   /** The one at the head takes too long: it had better be sent elsewhere as well. */
   race(): void
-  /** It has not been, and is still waited for. */
+  /** It is not, and may be. */
   readonly mayRace: boolean
+  /** Neither is its answer in, nor has another connection given it. */
+  readonly isAwaited: boolean
   /**
    * It waits behind others, and no longer than for a connection of its own: its caller is told when its time is up. Time asleep is not charged, which the time since `lookedAt`
    * shows. Returns how long it may still wait, in milliseconds.

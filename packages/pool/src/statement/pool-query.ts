@@ -54,8 +54,8 @@ export class PoolQueries {
     this.#prepared = host.settings.prepareAfter > 0 ? new PreparedStatements(host.settings, host.memory) : undefined
     this.#modes = { classify: host.checks.classify, hasQueryMode: knowsQueryMode(host.driver.Query) }
     this.#shared = host.sharing && {
+      ...host,
       sharing: host.sharing,
-      waiting: host.waiting,
       connect: (call, take) => this.#connect({ ...call, ledger: undefined }, take),
       runBeside: (call, late, other, release) => this.#runBeside(call, late, statementOf(call.text), other, release),
       succeeded: ({ done }, result) => {

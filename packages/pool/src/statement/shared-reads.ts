@@ -3,10 +3,9 @@
  * the connection is lost, everything on it is a read, and goes out again on the usual rules.
  */
 
-import { chargedSince, codeOf } from '@thaw/core'
+import { chargedSince, codeOf, LOOK_MILLIS } from '@thaw/core'
 import type pg from 'pg'
 import type { Placed, Sharing } from '../checkout/sharing.ts'
-import type { WaitQueue } from '../checkout/wait-queue.ts'
 import type { Ledger } from '../connection/ledger.ts'
 import { lossOf } from '../connection/lost-statement.ts'
 import type { Expected, Shareable } from '../connection/shared-connection.ts'
@@ -16,8 +15,9 @@ import type { ConnectCallback, PeerClient, PeerQuery, Release } from '../driver/
 import type { Callback } from '../driver/promisify.ts'
 import { rememberSent } from './as-first-sent.ts'
 import { type Call, resume } from './call.ts'
+import type { PoolQueryHost } from './pool-query-host.ts'
 
-export interface SharedReadHost {
+export interface SharedReadHost extends Pick<PoolQueryHost, 'waiting' | 'checks' | 'repeating'> {
   readonly sharing: Sharing
   /** Wants another connection. Returns how not to want it any more. */
   connect(call: Call, take: ConnectCallback): () => void
@@ -28,8 +28,6 @@ export interface SharedReadHost {
   failed(call: Call, error: Error, since: number): void
   /** Sends it again, by itself: it is not its own error that it got. In front of all who came later and wait. */
   sendAlone(call: Call, since: number | undefined): void
-  /** How long a caller may wait for a connection, and the error for one that has. */
-  readonly waiting: Pick<WaitQueue, 'limitMillis' | 'timeUp'>
 }
 
 /** Sends it behind what is on its way already. `before`: so many wait in front of it. False: nowhere, it has to wait. */
@@ -54,6 +52,10 @@ export function sendShared(call: Call, placed: Placed | undefined, host: SharedR
 
 /** For so long the server works on one that races the connection on which it is late. */
 const RACE_MILLIS = 100
+/** And so many times as long the next time. */
+const LONGER = 8
+/** PostgreSQL's longest statement_timeout. */
+const MOST_MILLIS = 2 ** 31 - 1
 /** PostgreSQL's query_canceled. */
 const CANCELLED = '57014'
 
@@ -77,8 +79,9 @@ class SharedRead implements Expected {
   #isTold = false
   /** Its own end is in, one way or the other. pg may tell it twice. */
   isEnded = false
-  /** It is on another connection as well, or has been. */
-  #race: 'none' | 'wanted' | 'taken' | 'lost' = 'none'
+  /** It is to be sent on another connection as well, or has been; or it writes, which that one refuses. */
+  #race: 'none' | 'wanted' | 'taken' | 'refused' = 'none'
+  #races = 0
   #wantNoOther: (() => void) | undefined
   /** That nothing is known of it is nothing to tell as long as it may still be answered elsewhere. */
   #held: Error | undefined
@@ -107,11 +110,17 @@ class SharedRead implements Expected {
     this.#isSending = false
   }
 
+  get isAwaited(): boolean {
+    return !this.#isTold && !this.isEnded
+  }
+
+  /** Once more only where a connection rests: it may be what takes long itself. */
   get mayRace(): boolean {
-    return !this.#isTold && !this.isEnded && this.#race === 'none'
+    return this.isAwaited && this.#race === 'none' && (this.#races === 0 || this.#host.sharing.hasIdle)
   }
 
   race(): void {
+    this.#races++
     this.#race = 'wanted'
     this.#wantNoOther = resume(this.#call, () => this.#host.connect(this.#call, (...results) => this.#take(...results)))
   }
@@ -119,10 +128,12 @@ class SharedRead implements Expected {
   waits(lookedAt: number, now: number): number {
     const { waiting } = this.#host
     const { limitMillis } = waiting
-    if (this.#isTold || this.isEnded || this.#race === 'taken') return Number.POSITIVE_INFINITY
+    if (!this.isAwaited || this.#race === 'taken') return Number.POSITIVE_INFINITY
     this.#since = chargedSince(this.#since, lookedAt, now, limitMillis)
     const leftMillis = this.#since + limitMillis - now
     if (leftMillis > 0) return leftMillis
+    // It does not wait for a connection.
+    if (this.#host.sharing.hasIdle) return LOOK_MILLIS
     if (this.query && this.#ledger.abandon(this.query) && this.#mayTell()) {
       const error = waiting.timeUp(now - this.#since)
       // A callback of the user's may throw, and others are to be told.
@@ -132,18 +143,22 @@ class SharedRead implements Expected {
   }
 
   #take(failure: Error | undefined, other: PeerClient | undefined, release: Release): void {
-    if (failure || !other) return
     if (this.#isTold) return release()
-    this.#race = 'taken'
+    this.#race = other ? 'taken' : 'none'
+    if (failure || !other) return
     const besides: Callback<pg.QueryResult> = (error, result) => {
+      const loss = error ? lossOf(error) : undefined
       // Its own is the statement that takes long, not one of those that it was sent with: two connections must not be kept from the others for it.
       const isCancelled = error && codeOf(error) === CANCELLED
       // The other way is closed as well only if its own connection was lost, too.
-      if (error && (isCancelled || lossOf(error)) && !this.isEnded) this.#race = 'lost'
+      const isRefused = loss?.verdict.reason === 'write-in-flight'
+      if (isRefused) this.#host.checks.classify.isNoRead(this.shareable.text)
+      if ((isCancelled || loss) && !this.isEnded) this.#race = isRefused ? 'refused' : 'none'
       else if (isCancelled && this.#held) this.#sendAgain(this.#held)
-      else if (this.#mayTell()) this.#call.done(error && lossOf(error) && this.#held ? this.#held : error, result)
+      else if (this.#mayTell()) this.#call.done(loss && this.#held ? this.#held : error, result)
     }
-    const mostMillis = Math.round(Math.max(RACE_MILLIS, 4 * this.workMillis, 2 * this.#host.sharing.lateMillis()))
+    const usualMillis = Math.max(RACE_MILLIS, 4 * this.workMillis, 2 * this.#host.sharing.lateMillis())
+    const mostMillis = Math.min(MOST_MILLIS, Math.round(usualMillis * LONGER ** (this.#races - 1)))
     this.#host.runBeside({ ...this.#call, done: besides, mostMillis }, this.#ledger.client, other, release)
   }
 
