@@ -14,6 +14,8 @@ export interface LostStatement {
   readonly plainWrite: boolean
   /** It may commit something, or end the transaction in another way than rolling back. */
   readonly mayCommit: boolean
+  /** See `Statement.asksSettings`. */
+  readonly asksSettings?: 'only' | 'also'
 }
 
 /** What the connection knew when it was lost. */

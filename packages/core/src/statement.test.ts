@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { classifyStatement, mayLeaveSessionState } from './statement.ts'
+import { classifyStatement, mayLeaveSessionState, type Statement } from './statement.ts'
 
 const B = '\\'
 const kindOf = (text: string) => classifyStatement(text).kind
@@ -39,7 +39,7 @@ test.each([
   '',
   ' ; -- nothing',
 ])('%s is a read', (text) => {
-  expect(classifyStatement(text)).toEqual({ kind: 'read', plainWrite: false, mayCommit: false, sessionState: false })
+  expect(classifyStatement(text)).toMatchObject({ kind: 'read', plainWrite: false, mayCommit: false, sessionState: false })
 })
 
 test.each([
@@ -288,4 +288,21 @@ test.each<[what: string, text: string]>([
 ])('a million characters of %s are no trouble', (_, text) => {
   expect(classifyStatement(text)).toBeDefined()
   expect(mayLeaveSessionState(text)).toBeDefined()
+})
+
+test.each<[text: string, asksSettings: Statement['asksSettings']]>([
+  ['show statement_timeout', 'only'],
+  ['/* mine */ SHOW work_mem', 'only'],
+  ['select current_setting($1)', 'only'],
+  ["select Current_Setting('a.b', true)::int + 1", 'only'],
+  ['select name, setting from pg_settings', 'only'],
+  ['select setting from "pg_catalog".pg_settings where name in ($1, $2);', 'only'],
+  ['select setting from pg_settings, watched', 'also'],
+  ['select setting from pg_settings s where name = $1', 'also'],
+  ["select * from orders where tenant = current_setting('app.tenant')", 'also'],
+  ['select pg_is_in_recovery()', undefined],
+  ['select shown, settings from orders', undefined],
+])('settings: %s', (text, asksSettings) => {
+  const { kind, ...statement } = classifyStatement(text)
+  expect([kind, statement.asksSettings]).toEqual(['read', asksSettings])
 })

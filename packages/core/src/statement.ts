@@ -30,6 +30,11 @@ export interface Statement {
    * does.
    */
   readonly sessionState: boolean
+  /**
+   * A read that tells settings of its session, which Thaw's own transactions change. `only`: it looks at nothing else, so that it can be sent again as it is. `also`: at tables
+   * or views, too. Absent: it asks for none.
+   */
+  readonly asksSettings?: 'only' | 'also'
 }
 
 /** Statements by what they begin with. A text that begins with none of these is not understood. */
@@ -92,9 +97,18 @@ export function classifyStatement(text: string): Statement {
     .map((part) => judge(part.trim()))
   if (!statement) return { kind: 'read', plainWrite: false, mayCommit: false, sessionState: false }
   if (others.length > 0) return { ...NOT_UNDERSTOOD, sessionState: [statement, ...others].some(({ sessionState }) => sessionState) }
+  if (statement.kind !== 'read' || !(SHOWS_SETTINGS.test(outline) || SETTINGS.test(text))) return statement
   // Retried inside a transaction, it would report on that transaction.
-  return statement.kind === 'read' && /transaction_read_only/i.test(text) ? { ...statement, kind: 'write' } : statement
+  if (/transaction_read_only/i.test(text)) return { ...statement, kind: 'write' }
+  const isOnly = SHOWS_SETTINGS.test(outline) || !RELATION.test(outline.replace(FROM_SETTINGS, ''))
+  return { ...statement, asksSettings: isOnly ? 'only' : 'also' }
 }
+
+const SHOWS_SETTINGS = /^ ?show(?![\w$])/
+/** What tells a setting. `pg_is_in_recovery()` tells of the server, and may be asked anywhere. */
+const SETTINGS = /current_setting|pg_(?:show_all_)?settings|transaction_read_only/i
+const FROM_SETTINGS = / from (?:\{?pg_catalog\}?\.)?\{?pg_settings\}?(?= ?$| ?;| (?:where|order|limit)(?![\w$]))/
+const RELATION = /(?<![\w$.{])(?:from|join|table)(?![\w$])/
 
 /**
  * What leaves session state either begins a statement with a command, or contains one of these words anywhere, quoted or not: nothing is

@@ -26,7 +26,9 @@ function judge({ text, values }: Reader, classify: (text: string) => Statement, 
   if (form.name !== undefined && typeof form.name !== 'string') return null
   const left = MOST_BYTES - form.text.length
   if (left < 0 || (form.values !== undefined && !(Array.isArray(form.values) && sizeOf(form.values, left) <= left))) return null
-  if (classify(form.text).kind !== 'read') return null
+  const { kind, asksSettings } = classify(form.text)
+  // Raced, it would tell the settings of the race.
+  if (kind !== 'read' || asksSettings) return null
   return { text: form.text, name: form.name || undefined, pace: paces.of(form.text) }
 }
 

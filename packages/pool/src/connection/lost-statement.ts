@@ -119,6 +119,16 @@ export function wasNoRead(error: Error, loss: Loss | undefined): Error | undefin
   return lossError(loss.where, { ...loss.evidence, statement: { ...UNKNOWN, kind: 'write' } }, loss.cause)
 }
 
+/** It tells settings, and nothing else: inside a transaction of ours it would tell that one's. It is sent again as it is. */
+export function asksOnlySettings({ evidence: { statement } }: Loss): boolean {
+  return statement.kind === 'read' && statement.asksSettings === 'only'
+}
+
+/** While its first connection may still answer. */
+export function howBeside(loss: Loss): 'as it is' | 'inside READ ONLY' {
+  return asksOnlySettings(loss) ? 'as it is' : 'inside READ ONLY'
+}
+
 /** For people. */
 export function addressOf(client: PeerClient): string {
   return address(targetOf(client))

@@ -17,7 +17,7 @@ import {
 import type pg from 'pg'
 import { LEFT_OPEN } from '../connection/client-messages.ts'
 import { isInterruption } from '../connection/interruption.ts'
-import { judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connection/lost-statement.ts'
+import { asksOnlySettings, howBeside, judgeAgain, type Loss, loseSent, lossOf, wasNoRead } from '../connection/lost-statement.ts'
 import { withdrawQuestion } from '../connection/pid-question.ts'
 import type { SharedConnection } from '../connection/shared-connection.ts'
 import { statements, tracePoolStatement } from '../connection/traced-client.ts'
@@ -230,7 +230,7 @@ export class PoolQueries {
     const loss = lossOf(error)
     if (!loss) return release()
     this.#host.repeating(error, loss)
-    this.#run({ ...call, ...asFirstSent(call.sent), ledger: undefined, secondTry: { loss, how: 'inside READ ONLY' } }, other, release)
+    this.#run({ ...call, ...asFirstSent(call.sent), ledger: undefined, secondTry: { loss, how: howBeside(loss) } }, other, release)
   }
 
   /** `ended` is called first, and says whether it has dealt with it. Returns what changes in the call from now on. */
@@ -348,7 +348,7 @@ export class PoolQueries {
       isPoolEnding: !call.isAtDoor && this.#host.isEnding(),
       retriesLeft: call.repeats,
       wasSecondTry: call.secondTry !== undefined,
-      isIdempotent: isIdempotent(call),
+      isIdempotent: isIdempotent(call) || asksOnlySettings(loss),
     })
     if (how === 'ask first') return this.#askDirectness(call, error, loss)
     const budget = call.isAtDoor || call.isPaid ? memory.budget : spend(memory.budget)
