@@ -222,14 +222,14 @@ export class PoolQueries {
     current = { ...call, ...seen }
   }
 
-  /** It only reads; what became of the first attempt is not known, so this one is sent where nothing can be changed. */
+  /** It only reads; what became of the first attempt is not known, so this one is sent where nothing can be changed. Behind others it is only late: that is told if it is lost. */
   #runBeside(call: Call, late: PeerClient, query: PeerQuery, other: PeerClient, release: Release): void {
     const { settings, checks } = this.#host
     const lost = { query, classify: checks.classify, isPipelined: call.ledger !== undefined, isDirect: checks.isDirect }
     const error = loseSent(late, checks.vitalsOf(late), lost, noProof(settings.probeTimeoutMillis))
     const loss = lossOf(error)
     if (!loss) return release()
-    this.#host.repeating(error, loss)
+    if (!call.ledger) this.#host.repeating(error, loss)
     this.#run({ ...call, ...asFirstSent(call.sent), ledger: undefined, secondTry: { loss, how: howBeside(loss) } }, other, release)
   }
 

@@ -183,6 +183,8 @@ class SharedRead implements Expected {
     }
     const isLost = error && lossOf(error)
     if (isLost) this.#ledger.lose(error)
+    // It was sent again before that was known.
+    if (isLost && this.#race === 'taken') resume(this.#call, () => this.#host.repeating(error, isLost))
     if (isLost && this.#race === 'taken' && !this.#isTold) this.#held = error
     else if (error) this.#sendAgain(error)
     else if (this.#mayTell()) this.#host.succeeded(this.#call, result)
