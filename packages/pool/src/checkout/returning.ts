@@ -94,7 +94,7 @@ export class Returning {
     })
   }
 
-  /** Out of the pool, at once; then it is closed. Idempotent, unlike pg-pool's: the health check, the socket and the caller may each give it up. */
+  /** Out of the pool, at once: a new caller may open another one meanwhile. Then it is closed, and those who wait are served. Idempotent, unlike pg-pool's: the health check, the socket and the caller may each give it up. */
   remove(client: PeerClient, callback?: () => void): void {
     const { pool, settings, checks } = this.#host
     if (!pool._clients.includes(client)) return callback?.()
@@ -126,7 +126,7 @@ export class Returning {
     try {
       tell?.()
     } finally {
-      // Its place is not free until it is closed: the server may have no room for one more.
+      // Where it was removed, those who wait are served when it is closed: the server may have no room for one more before that.
       if (vitals.state === 'idle') this.#host.isBack(vitals.idleSince)
     }
   }

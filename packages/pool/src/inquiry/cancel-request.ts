@@ -19,11 +19,18 @@ type Means = Pick<Driver, 'connectionFor' | 'goesWhereTold'>
  *
  * @param options what the client was made from.
  * @param done called once, and never in this tick: its connection is closed, or could not be made.
+ * @param soon calls back when there is room for its connection, and never in this tick.
  */
-export function requestCancel(client: PeerClient, clock: Clock, driver: Means, options: object, done: () => void = () => {}): void {
+export function requestCancel(
+  client: PeerClient,
+  clock: Clock,
+  driver: Means,
+  options: object,
+  done: () => void = () => {},
+  soon: (open: () => void) => void = nextTick,
+): void {
   const address = addressOf(client)
-  // The client's socket is closed by then: its place is this connection's.
-  nextTick(() => {
+  soon(() => {
     try {
       const connection = open(client, address, driver, options)
       if (connection) send(connection, client, clock, done)

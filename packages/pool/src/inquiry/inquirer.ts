@@ -10,7 +10,9 @@ import { BACKEND_START, POSTMASTER_START } from '../connection/known-backend.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import { isBroken } from '../connection/vitals.ts'
 import type { Driver } from '../driver/driver.ts'
+import { nextTick } from '../driver/next-tick.ts'
 import { activeQueryOf, type PeerClient, type PeerPool, type PendingItem } from '../driver/peer.ts'
+import { streamOf } from '../driver/socket.ts'
 import type { Settings } from '../options/options.ts'
 import { type Address, aim } from './address.ts'
 import { requestCancel } from './cancel-request.ts'
@@ -32,6 +34,8 @@ export interface Answer {
 
 /** For requests that may miss the statement. Its client is closed, so that they strike nothing else. */
 const AGAIN_MILLIS = [50, 200, 800]
+/** How often it is looked whether a hedge has left room for a cancel. */
+const ROOM_MILLIS = 20
 /** How long this may take, connecting included. Without an answer nothing is known, and nothing is done. */
 const ASK_MILLIS = 5000
 
@@ -71,6 +75,9 @@ export class Inquirer {
   readonly #host: InquirerHost
   #asker: PeerClient | undefined
   #cancels = 0
+  /** Those that wait until there is room for their connection. */
+  readonly #waiting: (() => void)[] = []
+  #later: Deadline | undefined
 
   constructor(host: InquirerHost) {
     this.#host = host
@@ -96,12 +103,37 @@ export class Inquirer {
   #cancel(client: PeerClient, [pause, ...pauses]: readonly number[]): void {
     const { driver, settings, pool } = this.#host
     this.#cancels++
-    requestCancel(client, settings.clock, driver, pool.options, () => {
+    const done = () => {
       this.#cancels--
+      this.#openNext()
       if (pause !== undefined) startDeadline(settings.clock, pause, () => this.#cancel(client, pauses), true)
       // Callers for whom there was no room meanwhile.
       pool._pulseQueue()
-    })
+    }
+    const soon = (open: () => void) => {
+      this.#waiting.push(open)
+      // If the client is closed, its socket is by then, and its place is this connection's.
+      nextTick(() => this.#openNext())
+    }
+    requestCancel(client, settings.clock, driver, pool.options, done, soon)
+  }
+
+  /** A client that is not closed, such as that of a write under a key, keeps its place: its cancels go one after the other. */
+  #openNext(): void {
+    const { pool } = this.#host
+    const open = pool._clients.filter((client) => streamOf(client)?.destroyed !== true).length
+    while (this.#waiting.length > 0 && open + this.count - this.#waiting.length <= pool.options.max) this.#waiting.shift()?.()
+    // A hedge has the room, and nothing of ours ends that would call for the next one.
+    if (this.#waiting.length === 0 || this.count > this.#waiting.length) return
+    this.#later ??= startDeadline(
+      this.#host.settings.clock,
+      ROOM_MILLIS,
+      () => {
+        this.#later = undefined
+        this.#openNext()
+      },
+      true,
+    )
   }
 
   /**
@@ -146,6 +178,7 @@ export class Inquirer {
       return undefined
     } finally {
       this.#asker = undefined
+      this.#openNext()
       // Callers for whom there was no room for a hedge meanwhile.
       pool._pulseQueue()
     }
