@@ -137,7 +137,7 @@ describe('a server that is full', () => {
   test('the first connection of a runtime is refused, and no member of the fleet is awake: those that sleep end by themselves', async () => {
     await strangers(8)
     const sleepers = Array.from({ length: 4 }, () => member())
-    // Each of them sees that it is crowded, and that no session can be ended yet; but not that it is full: they keep their sessions.
+    // Each of them sees that others have left little, but not that it is full: they keep their sessions for a while.
     for (const pool of sleepers) await pool.query('select 1')
     await hold(4)
     const refused: unknown[] = []

@@ -12,7 +12,7 @@ import { show } from './options.ts'
 export interface FleetOptions {
   /** The same in each runtime that shares its sessions with the others. Letters, digits, `.`, `_` and `-`. */
   readonly name: string
-  /** How many sessions the fleet aims to have in all: idle ones above that are ended, and no connection is refused. Default: what the server, the database and the role allow. */
+  /** How many sessions the fleet aims to have in all, in one database: idle ones above that are ended, and no connection is refused. Default: what the server, the database and the role allow. */
   readonly sessions?: number | string | undefined
   /** How many sessions may stay connected while idle. Default: as many as fit. 0: none, for databases that must go to sleep. */
   readonly keep?: number | string | undefined
@@ -56,6 +56,11 @@ export const SLEEP_MILLIS = 3000
  * that is awake can log in to end anything. Long, because a session that is there when it is needed saves a login.
  */
 export const LONG_SLEEP_MILLIS = 60_000
+/**
+ * And after this long where strangers have left little: above the first share, and none of the fleet's sessions is too many. Half of the time for which a call waits for a
+ * connection by default, should they take the rest.
+ */
+export const TIGHT_SLEEP_MILLIS = 5000
 
 /**
  * Where the server is full, and others are refused, an idle session is given up by its own pool after about this long. Longer than the pauses between the

@@ -74,6 +74,7 @@ export {
   ROOMY_SHARE,
   readFleetName,
   SLEEP_MILLIS,
+  TIGHT_SLEEP_MILLIS,
   TURN_MILLIS,
   troubleOf,
   turnMillis,

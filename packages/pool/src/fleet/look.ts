@@ -12,6 +12,7 @@ import {
   LONG_SLEEP_MILLIS,
   ROOMY_SHARE,
   SLEEP_MILLIS,
+  TIGHT_SLEEP_MILLIS,
 } from '@thaw/core'
 
 /**
@@ -33,7 +34,7 @@ import {
  * - `$13`: the server has refused a connection a moment ago. Then it was full, whatever is counted: a quarter of the nearest limit is ended at least. What still logs in
  *   is seen since 18 only, as a slot: those of clients come first (InitProcGlobal in storage/lmgr/proc.c).
  * - Each session ends by itself, where the server can do that (since 14): one that could not free enough when its lease is over; with `keep: 0` a little later;
- *   otherwise after a minute. Unless the user's own `idle_session_timeout` is shorter.
+ *   after five seconds where others leave little room; otherwise after a minute. Unless the user's own `idle_session_timeout` is shorter.
  *
  * Every function, type and relation is that of `pg_catalog`, whatever the user's `search_path` and temporary objects say. Functions instead of the views
  * over them: a new session has no view's definition cached, and planning is most of what the look costs.
@@ -99,8 +100,11 @@ WITH login AS MATERIALIZED (
   SELECT used, most FROM bounds WHERE most > 0 ORDER BY used::pg_catalog.float8 / most DESC LIMIT 1
 ), named AS MATERIALIZED (
   SELECT pg_catalog.set_config('application_name', $9, false) FROM me WHERE direct AND $9 IS NOT NULL
+), tight AS MATERIALIZED (
+  SELECT pg_catalog.count(*) AS bounds FROM bounds, ended WHERE taken > 0 AND used - sessions > most * $7::pg_catalog.float8
 ), sleep AS MATERIALIZED (
-  SELECT CASE WHEN $6::int = 0 OR wanted.sessions > ended.sessions THEN $10 ELSE $12 END AS millis FROM wanted, ended
+  SELECT CASE WHEN $6::int = 0 OR wanted.sessions > ended.sessions THEN $10
+    WHEN tight.bounds > 0 THEN $14 ELSE $12 END AS millis FROM wanted, ended, tight
 ), ending AS MATERIALIZED (
   SELECT pg_catalog.set_config('idle_session_timeout', sleep.millis, false) FROM me, sleep
   WHERE direct AND $9 IS NOT NULL
@@ -111,7 +115,7 @@ SELECT direct::int, nearest.used, nearest.most, coalesce((SELECT sessions FROM w
   held + (SELECT pg_catalog.count(*) FROM sleepers WHERE pid IN (SELECT pid FROM locked)), (SELECT pg_catalog.count(*) FROM sleepers WHERE hidden),
   (SELECT pg_catalog.count(*) FROM sleepers WHERE NOT endable AND NOT hidden), ($5::int > least(me.most, most_of_database, most_of_role))::int,
   (SELECT pg_catalog.count(*) FROM named), (SELECT pg_catalog.count(*) FROM ending),
-  (SELECT pg_catalog.count(*) FROM bounds WHERE refuses AND used >= most - most / 20), own_timeout
+  (SELECT pg_catalog.count(*) FROM bounds WHERE refuses AND used >= most - most / 20), own_timeout, (SELECT bounds FROM tight)
 FROM me, counted, nearest`
 
 /** The first key of the advisory lock, beside the backend. Any number that is not used otherwise would do; this one is "thaw". The next one is that of the fleet. */
@@ -139,6 +143,7 @@ export function lookValues(fleet: Fleet, processID: number | undefined, name: st
     LOCK_CLASS,
     String(LONG_SLEEP_MILLIS),
     String(wasRefused),
+    String(TIGHT_SLEEP_MILLIS),
   ]
 }
 
@@ -161,6 +166,8 @@ export interface Found extends Census {
   readonly isAboveLimit: boolean
   /** Not one session in twenty is free, by a limit at which the server refuses: `sessions` is only a goal. */
   readonly isFull: boolean
+  /** Strangers hold most of a limit, and leave little of it. */
+  readonly isTight: boolean
   /** Its own session ends by itself from now on. */
   readonly endsItself: boolean
   /** Its `idle_session_timeout` until now. Undefined: the server has none. */
@@ -169,7 +176,7 @@ export interface Found extends Census {
 
 /** Undefined: it returned nothing, or something else. */
 export function foundIn(row: readonly (string | null)[] | undefined): Found | undefined {
-  if (row?.length !== 13) return undefined
+  if (row?.length !== 14) return undefined
   const [direct, used, limit, wanted, ended, spared, hidden, barred, above, , ending, full] = row
     .slice(0, 12)
     .map((field) => Number(field ?? 0))
@@ -186,6 +193,7 @@ export function foundIn(row: readonly (string | null)[] | undefined): Found | un
     endsItself: ending === 1,
     isFull: Number(full) > 0,
     timeoutBefore: row[12] ?? undefined,
+    isTight: Number(row[13]) > 0,
   }
 }
 
@@ -195,8 +203,11 @@ export const RENAME = "SELECT pg_catalog.set_config('application_name', $1, fals
 export const RENAME_AND_SLEEP = `SELECT pg_catalog.set_config('application_name', $1, false), own,
   CASE WHEN own::interval NOT BETWEEN interval '1 us' AND $2::pg_catalog.text::int * interval '1 ms' THEN pg_catalog.set_config('idle_session_timeout', $2, false) END
 FROM (SELECT pg_catalog.current_setting('idle_session_timeout', true) OFFSET 0) AS settings (own)`
-/** That time, where no look says otherwise. */
-export const sleepOf = ({ keep }: Fleet): string => String(keep === 0 ? SLEEP_MILLIS : LONG_SLEEP_MILLIS)
+/** That time, where its name changes without a look. */
+export function sleepOf({ keep }: Fleet, isTight: boolean): string {
+  return String(keep === 0 ? SLEEP_MILLIS : isTight ? TIGHT_SLEEP_MILLIS : LONG_SLEEP_MILLIS)
+}
+
 /** And it no longer does, but has what it had before. */
 export const RENAME_AND_WAKE =
   "SELECT pg_catalog.set_config('application_name', $1, false), pg_catalog.set_config('idle_session_timeout', $2, false)"

@@ -66,8 +66,9 @@ export class Membership implements MemberHost {
   #cannotProve = false
   /** When the next look is due, besides those of new connections. */
   #nextLookAt = Number.POSITIVE_INFINITY
-  /** The last look could not end enough. */
+  /** The last look could not end enough; and strangers leave little room. */
   #isCrowded = false
+  #isTight = false
   /** Since the last look a connection attempt was refused: others wait as well. */
   #awaitsTurn = false
   #stats: Omit<FleetStats, 'yielded'> = { looks: 0, evicted: 0, spared: 0, used: 0, limit: 0 }
@@ -190,14 +191,9 @@ export class Membership implements MemberHost {
   }
 
   #rest(client: PeerClient, vitals: Vitals): void {
-    if (
-      this.#cannotProve ||
-      vitals.fleetName !== 'held' ||
-      vitals.sessionState !== 'none' ||
-      vitals.status !== 'I' ||
-      !this.#mayName(client, vitals)
-    )
-      return
+    const { fleetName, sessionState, status } = vitals
+    if (this.#cannotProve || fleetName !== 'held' || sessionState !== 'none' || status !== 'I') return
+    if (!this.#mayName(client, vitals)) return
     const isKnown = this.mayFollow(client)
     if (!isKnown && !isStill(client, vitals)) return
     const mustEndItself = this.#fleet.keep === 0 || this.#isCrowded || this.#clock.mono() >= this.#nextLookAt
@@ -315,7 +311,7 @@ export class Membership implements MemberHost {
       this.#trouble(troubleOf(error), false, codeOf(error))
     }
     const [text, timeout] = sleeps
-      ? [RENAME_AND_SLEEP, sleepOf(this.#fleet)]
+      ? [RENAME_AND_SLEEP, sleepOf(this.#fleet, this.#isTight)]
       : stays && ownTimeout
         ? [RENAME_AND_WAKE, ownTimeout]
         : [stays ? RENAME_AND_STAY : RENAME]
@@ -371,6 +367,7 @@ export class Membership implements MemberHost {
     if (!found.isDirect) return this.#trouble('pooler', true)
     this.#note(found, this.#memory.events)
     this.#isCrowded = isCrowded(found)
+    this.#isTight = found.isTight
     this.turns.learn(this.#awaitsTurn || (this.#isCrowded && found.isFull), found.limit)
     this.#awaitsTurn = false
     this.#nextLookAt = this.#clock.mono() + (this.#isCrowded ? FLEET_LEASE_MILLIS : LOOK_AGAIN_MILLIS)
