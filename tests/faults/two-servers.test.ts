@@ -6,7 +6,7 @@
  */
 
 import { OutcomeUnknownError } from '@thaw/pg'
-import { type PostgresServer, startPostgres } from '@thaw/testkit'
+import { type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { activeBackends, failure, INSERT, useSetting } from './setting.ts'
@@ -52,6 +52,26 @@ test('a slow write is left alone, whichever server is asked about it', async () 
   expect((await writes).map(({ rowCount }) => rowCount)).toEqual([1, 1, 1])
   expect(setting.proxy.counters.flowsOpened).toBeGreaterThan(opened + 1)
   expect(setting.outcomes()).toEqual([])
+})
+
+test('a slow write is left alone where a standby, or another system, is asked that has begun since', async () => {
+  const slow = 'INSERT INTO ledger SELECT $1::text FROM pg_sleep(5)'
+  await using elsewhere = await startFaultProxy(setting.server)
+  const pools = [setting.thaw({ max: 1 }), setting.thaw({ max: 1, connectionString: elsewhere.urlFor(setting.server.url) })]
+  for (const pool of pools) await pool.transaction((tx) => tx.query('SELECT 1'))
+  const standby = await setting.server.startStandby()
+  const later = await startPostgres({ authentication: 'trust' })
+  const writes = Promise.all(pools.map((pool) => pool.transaction((tx) => tx.query(slow, ['begun']))))
+  await activeBackends(setting.server, 2, 'ledger')
+  setting.proxy.moveTo(standby)
+  elsewhere.moveTo(later)
+  const opened = [setting.proxy.counters.flowsOpened, elsewhere.counters.flowsOpened]
+  expect((await writes).map(({ rowCount }) => rowCount)).toEqual([1, 1])
+  const asked = [setting.proxy.counters.flowsOpened, elsewhere.counters.flowsOpened]
+  expect(asked.map((flows, place) => flows > (opened[place] ?? 0))).toEqual([true, true])
+  expect(setting.outcomes()).toEqual([])
+  await standby.close()
+  await later.close()
 })
 
 test('a lost one is found as soon as the right server is asked', async () => {

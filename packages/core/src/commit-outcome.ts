@@ -99,6 +99,24 @@ export function isSamePostmaster(one: Incarnation, other: Incarnation): boolean 
   return one.system === other.system && one.timeline === other.timeline && one.startedAt === other.startedAt
 }
 
+/** A server that answers in another's place. Null: it does not tell; the timeline, because it is a standby. */
+export interface Successor {
+  readonly system: string | null
+  readonly timeline: string | null
+  readonly startedAt: string
+}
+
+/**
+ * Is the server of a session gone, or out of date, because this one is there? One data directory has one postmaster, which starts only when no backend of the one before is left, and a promotion changes
+ * the timeline: so of two primaries of one system and timeline the later is the same server, restarted. One that was there before the session began is another (a copy, a node of a cluster that is no PostgreSQL).
+ * What a server of an earlier timeline still does is lost.
+ */
+export function hasReplaced(now: Successor, before: Incarnation, sessionStartedAt: string): boolean {
+  if (now.system !== before.system || now.timeline === null) return false
+  // Eight digits each; and the moments are of one length, too.
+  return now.timeline === before.timeline ? now.startedAt > sessionStartedAt : now.timeline > before.timeline
+}
+
 function judgeOnSame(status: XactStatus, isReplicated: boolean | undefined): CommitVerdict {
   if (status === 'committed') return executed(isReplicated === false ? 'unreplicated' : 'committed')
   if (status === 'aborted') return notExecuted('aborted')

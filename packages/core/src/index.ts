@@ -12,6 +12,7 @@ export {
   type CommitEvidence,
   type CommitReason,
   type CommitVerdict,
+  hasReplaced,
   type Incarnation,
   isSameIncarnation,
   isSamePostmaster,

@@ -20,5 +20,9 @@ export const stamp = (time: string): string => `to_char(${time} AT TIME ZONE 'UT
 export const BACKEND_START: string = stamp('backend_start')
 export const POSTMASTER_START: string = stamp('pg_postmaster_start_time()')
 
+/** For the list of a SELECT. The timeline cannot be asked of a standby. */
+export const SYSTEM = '(SELECT system_identifier::text FROM pg_control_system()) AS system'
+export const TIMELINE = 'CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END AS timeline'
+
 /** Does a COMMIT of its server wait for a standby? For the list of a SELECT, as text. */
 export const WAITS: string = "(coalesce(current_setting('synchronous_standby_names', true), '') <> '')::text AS waits"

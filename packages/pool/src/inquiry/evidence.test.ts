@@ -51,14 +51,25 @@ test('one clock that was set, or that stood still, does not hide a loss', () => 
 
 const INCARNATION = { system: '7', timeline: '00000001', statsSince: '1', archiverStatsSince: '1', startedAt: '20260101000000000001' }
 const KNOWN = { pid: '70', startedAt: '20260102000000000002', incarnation: INCARNATION, isStandby: false, hasKeyTable: false }
-const PRESENCE = { server: INCARNATION.startedAt, began: new Map<string, string | null>([['71', '20260103000000000003']]) }
+const SERVER = { system: '7', timeline: '00000001' as string | null, startedAt: INCARNATION.startedAt }
+const PRESENCE = { server: SERVER, began: new Map<string, string | null>([['71', '20260103000000000003']]) }
 
 test.each([
   ['it is not there', {}, {}, true],
   ['another one has its PID', {}, { began: new Map([['70', '20260103000000000003']]) }, true],
   ['it is there', {}, { began: new Map([['70', KNOWN.startedAt]]) }, false],
   ['one that has its PID is there, and nothing is told of when it began', {}, { began: new Map([['70', null]]) }, false],
-  ['another server was asked, a replica or one that was restarted', {}, { server: '20260101000000000009' }, false],
+  ['its server was restarted', {}, { server: { ...SERVER, startedAt: '20260102000000000009' } }, true],
+  ['a primary answers that was there before', {}, { server: { ...SERVER, startedAt: '20260101000000000009' } }, false],
+  ['a replica answers', {}, { server: { ...SERVER, timeline: null, startedAt: '20260102000000000009' } }, false],
+  ['another system answers', {}, { server: { ...SERVER, system: '8', startedAt: '20260102000000000009' } }, false],
+  ['a replica was promoted in its place', {}, { server: { ...SERVER, timeline: '0000000A', startedAt: '20260101000000000009' } }, true],
+  [
+    'a primary of an earlier timeline answers',
+    {},
+    { server: { ...SERVER, timeline: '00000000', startedAt: '20260102000000000009' } },
+    false,
+  ],
   ['nothing is known of its server', { incarnation: undefined }, {}, false],
 ])('gone from its server: %s', (_, known, presence, gone) => {
   expect(isGone({ ...KNOWN, ...known }, { ...PRESENCE, ...presence })).toBe(gone)
@@ -66,7 +77,7 @@ test.each([
 
 test.each([
   ['the same server', {}, {}, false],
-  ['another one', {}, { server: '20260101000000000009' }, true],
+  ['another one', {}, { server: { ...SERVER, startedAt: '20260101000000000009' } }, true],
   ['nothing is known of its server', { incarnation: undefined }, {}, false],
 ])('another server has answered: %s', (_, known, presence, elsewhere) => {
   expect(isElsewhere({ ...KNOWN, ...known }, { ...PRESENCE, ...presence })).toBe(elsewhere)

@@ -4,7 +4,7 @@
  * only one that is there, is ours, and is idle, does.
  */
 
-import type { Reading } from '@thaw/core'
+import { hasReplaced, type Reading } from '@thaw/core'
 import type { KnownBackend } from '../connection/known-backend.ts'
 
 /** What the server reports, as ages: two machines' clocks differ. NaN: it does not report it. */
@@ -71,19 +71,21 @@ function fitsAge(ageMillis: number, { from, to }: Span, asked: Span): boolean {
 
 /** Which backends there are, of those asked after. */
 export interface Presence {
-  readonly server: string
+  /** Who has answered. Null: it does not tell; the timeline, because it is a standby. */
+  readonly server: { readonly system: string | null; readonly timeline: string | null; readonly startedAt: string }
   /** When each began, by its PID. Null: the server does not tell. */
   readonly began: ReadonlyMap<string, string | null>
 }
 
 /** Another server has answered: what it says of that PID is about another's backend. */
 export function isElsewhere({ incarnation }: KnownBackend, { server }: Presence): boolean {
-  return incarnation !== undefined && incarnation.startedAt !== server
+  return incarnation !== undefined && incarnation.startedAt !== server.startedAt
 }
 
-/** Has it left its server? The moments are told to the microsecond, so two servers, or two backends with one PID, do not share them. */
+/** Has it left its server, or its server the field? The moments are told to the microsecond, so two servers, or two backends with one PID, do not share them. */
 export function isGone({ pid, startedAt, incarnation }: KnownBackend, { server, began }: Presence): boolean {
-  if (incarnation?.startedAt !== server) return false
+  if (!incarnation) return false
+  if (incarnation.startedAt !== server.startedAt) return hasReplaced(server, incarnation, startedAt)
   const found = began.get(pid)
   return found === undefined || (found !== null && found !== startedAt)
 }

@@ -6,7 +6,7 @@
 import { type Deadline, type Reading, read, startDeadline } from '@thaw/core'
 import { optionsLike } from '../connect/host-facts.ts'
 import { mayMiss } from '../connection/behind-own.ts'
-import { BACKEND_START, POSTMASTER_START } from '../connection/known-backend.ts'
+import { BACKEND_START, POSTMASTER_START, SYSTEM, TIMELINE } from '../connection/known-backend.ts'
 import type { Memory } from '../connection/pool-context.ts'
 import { isBroken } from '../connection/vitals.ts'
 import type { Driver } from '../driver/driver.ts'
@@ -50,12 +50,14 @@ const FIND = `
 
 /** Of every owner: a backend that is not seen here is not there. The asker sees itself, which shows that it would see them. */
 const PRESENT = `
-  SELECT pg_backend_pid()::text AS asker, ${POSTMASTER_START} AS server, pid::text, ${BACKEND_START} AS began
+  SELECT pg_backend_pid()::text AS asker, ${POSTMASTER_START} AS server, ${SYSTEM}, ${TIMELINE}, pid::text, ${BACKEND_START} AS began
   FROM pg_stat_activity WHERE pid = ANY ($1::int[]) OR pid = pg_backend_pid()`
 
 interface PresentRow {
   readonly asker: string
   readonly server: string
+  readonly system: string | null
+  readonly timeline: string | null
   readonly pid: string
   readonly began: string | null
 }
@@ -205,7 +207,8 @@ export class Inquirer {
     const { rows } = await asker.query<PresentRow>(PRESENT, [pids])
     const itself = rows.find(({ asker: own, pid }) => own === pid && Number(own) === asker.processID)
     if (!itself?.began || !itself.server) return undefined
-    return { server: itself.server, began: new Map(rows.map(({ pid, began }) => [pid, began])) }
+    const { server, system, timeline } = itself
+    return { server: { system, timeline, startedAt: server }, began: new Map(rows.map(({ pid, began }) => [pid, began])) }
   }
 }
 

@@ -1,7 +1,7 @@
 /** Who is at the other end of a connection: the backend, and the incarnation of its server. Asked once for each connection, in the flight of its first transaction. */
 
 import { type Clock, codeOf, elapsedMillis, read } from '@thaw/core'
-import { BACKEND_START, type KnownBackend, POSTMASTER_START, stamp } from '../connection/known-backend.ts'
+import { BACKEND_START, type KnownBackend, POSTMASTER_START, SYSTEM, stamp, TIMELINE } from '../connection/known-backend.ts'
 import { sendUnseen } from '../connection/unseen.ts'
 import { VITALS, type Vitals } from '../connection/vitals.ts'
 import type { PeerClient } from '../driver/peer.ts'
@@ -14,13 +14,13 @@ export type Backend = Omit<KnownBackend, 'startedAt'> & { readonly startedAt: st
 /** Text as the server sends it, whatever parsers the user has: nothing of ours depends on them. A pool that reads in binary is given bytes, which are those of the text. */
 export const RAW: { getTypeParser(): (value: unknown) => unknown } = { getTypeParser: () => String }
 
-/** As an ordinary user, on PostgreSQL 13 and later. The timeline cannot be asked of a standby. */
+/** As an ordinary user, on PostgreSQL 13 and later. */
 const WHO = `SELECT pg_backend_pid()::text AS pid,
   (SELECT ${BACKEND_START} FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS started,
   pg_is_in_recovery()::text AS standby,
   (to_regclass('${KEY_TABLE}') IS NOT NULL)::text AS keys,
-  (SELECT system_identifier::text FROM pg_control_system()) AS system,
-  CASE WHEN pg_is_in_recovery() THEN NULL ELSE left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END AS timeline,
+  ${SYSTEM},
+  ${TIMELINE},
   (SELECT ${stamp('stats_reset')} FROM pg_stat_bgwriter) AS stats,
   (SELECT ${stamp('stats_reset')} FROM pg_stat_archiver) AS archiver,
   ${POSTMASTER_START} AS postmaster`
