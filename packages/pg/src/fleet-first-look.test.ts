@@ -3,7 +3,6 @@
 import { Socket } from 'node:net'
 import { type FaultProxy, type PostgresServer, startFaultProxy, startPooler, startPostgres } from '@thaw/testkit'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { directAddresses } from '../../pool/src/fleet/direct-address.ts'
 import { Pool, type PoolClient, type PoolConfig } from './index.ts'
 
 const PATIENCE = { timeout: 20_000, interval: 20 }
@@ -175,21 +174,30 @@ describe('an address at which PostgreSQL answered before, and that leads to a po
   })
 
   test('what is sent before the answer to the question whether a statement is lost gets its own', { timeout: PATIENT }, async () => {
+    await using pooler = await startPooler(server)
     const pool = member()
     const errors: Error[] = []
     pool.on('error', (error) => errors.push(error))
     await pool.query('select 1')
     await vi.waitFor(() => expect(pool.stats().fleet?.looks).toBe(1), PATIENCE)
-    proxy.setDelay({ toServerMillis: 100, toClientMillis: 100 })
+    proxy.setDelay({ toServerMillis: 2000 })
     const client = await pool.connect()
     const answer = client.query('insert into orders values (1) returning id')
-    // As another pool of the process does, which meets a pooler there.
-    directAddresses({}).clear()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    // Meanwhile another pool of the process meets a pooler there.
+    proxy.setDelay({})
+    proxy.moveTo(pooler)
+    const other = member()
+    await other.query('select 1')
+    await vi.waitFor(() => expect(other.stats().fleetTrouble).toBe(1), PATIENCE)
+    // The answer to the question comes after what is sent next.
+    proxy.setDelay({ toServerMillis: 200 })
     expect((await answer).rows).toEqual([{ id: 1 }])
     client.release()
     for (const n of [1, 2, 3]) expect((await pool.query('select $1::int as n', [n])).rows).toEqual([{ n }])
     expect(errors).toEqual([])
     expect(pool.stats()).toMatchObject({ connected: 1, outcome: 0 })
+    await endPools()
   })
 
   test('is another one for each pool with the option `stream`, which may lead anywhere', { timeout: PATIENT }, async () => {
