@@ -173,8 +173,10 @@ export class Sharing implements LedgerHost {
    * Must it be detected, with this read, what is at the other end? Callers would share. Each connection is asked about once: the same address may lead to
    * PostgreSQL first, and to a pooler later.
    */
-  asks(reader: Reader, vitals: Vitals): boolean {
+  asks(reader: Reader, vitals: Vitals, client: PeerClient): boolean {
     if (!this.#wantsProof || vitals.leadsTo !== undefined || this.#host.memory.isDirect === false) return false
+    // The question would go in front of another's statement, and make one transaction of the two: what it has done is rolled back if the read fails.
+    if (activeQueryOf(client) || queuedQueriesOf(client).length > 0) return false
     return shareableOf(reader, this.#host.checks.classify, this.paces) !== null
   }
 

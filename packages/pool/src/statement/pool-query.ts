@@ -166,7 +166,7 @@ export class PoolQueries {
     if (sharing && !call.secondTry) {
       if (this.#shared && sendShared(call, sharing.gather(call, client, vitals, release), this.#shared)) return
       sharing.began(call, vitals, release)
-      if (sharing.asks(call, vitals)) return this.#runAsking(call, client, release, vitals, sharing.ask(client, vitals))
+      if (sharing.asks(call, vitals, client)) return this.#runAsking(call, client, release, vitals, sharing.ask(client, vitals))
     }
     this.#runAs(call, client, release, vitals)
   }
