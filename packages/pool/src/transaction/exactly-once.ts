@@ -8,7 +8,7 @@ import { asGiven } from './as-given.ts'
 import { batchOnWire } from './batch.ts'
 import { KEPT, type KeptRows, repeatResults } from './kept-result.ts'
 import { IDEMPOTENCY_SQL } from './key-table.ts'
-import { askKey, type LostKey, notReplicated, outcomeOf, runKeyed } from './keyed.ts'
+import { askKey, type FoundRow, type LostKey, notReplicated, outcomeOf, runKeyed } from './keyed.ts'
 import { unknownKey } from './keyed-errors.ts'
 import { batchUnderOwnKey } from './own-key.ts'
 import {
@@ -144,8 +144,8 @@ export class ExactlyOnce {
     }
     if (key) {
       const told = await askKey(this.#host, key)
-      const outcome = outcomeOf(told)
-      if (!(told instanceof Error) && told?.isUnreplicated) throw notReplicated(this.#host, key, true)
+      const outcome = outcomeOf(told, key.fingerprint)
+      if (outcome === 'executed' && (told as FoundRow).isUnreplicated) throw notReplicated(this.#host, key, true)
       if (outcome) return outcome
       const still = unknownKey(key, told)
       noteUnknown(still, { key, memory })

@@ -247,8 +247,8 @@ async function afterLoss(host: TransactionHost, lost: LostKey, loss: Loss): Prom
     return undefined
   }
   const row = await askKey(host, lost)
-  const outcome = outcomeOf(row)
-  const isUnreplicated = outcome && (row as FoundRow).isUnreplicated
+  const outcome = outcomeOf(row, lost.fingerprint)
+  const isUnreplicated = outcome === 'executed' && (row as FoundRow).isUnreplicated
   emitSettled(host.memory.events, loss, { outcome: outcome ?? 'unknown', reason: isUnreplicated ? 'unreplicated' : 'committed' })
   if (!(row instanceof Error) && outcome) return row
   const unknown = unknownKey(lost, row)
@@ -259,9 +259,10 @@ async function afterLoss(host: TransactionHost, lost: LostKey, loss: Loss): Prom
 /** The row of a key; or why the server will not tell, however often it is asked. Undefined: it could not be asked. */
 type Told = FoundRow | Error | undefined
 
-export function outcomeOf(told: Told): 'executed' | 'not-executed' | undefined {
+/** A row of another statement takes the place that this one's would need: it was not stored, and never will be under that key. */
+export function outcomeOf(told: Told, fingerprint: string): 'executed' | 'not-executed' | undefined {
   if (!told || told instanceof Error) return undefined
-  return told.state === 'done' ? 'executed' : 'not-executed'
+  return told.state === 'done' && told.fingerprint === fingerprint ? 'executed' : 'not-executed'
 }
 
 export function askKey(host: TransactionHost, lost: LostKey): Promise<Told> {
