@@ -3,7 +3,7 @@
  * fails the server skips those behind it; outside of a transaction all of them are one, which the Sync commits.
  */
 
-import { OptionError, type StatementCache } from '@thaw/core'
+import { OptionError, type StatementCache, TransactionUseError } from '@thaw/core'
 import { loseQueued, loseSent, lossOf } from '../connection/lost-statement.ts'
 import { notQueryable } from '../connection/not-queryable.ts'
 import type { Memory } from '../connection/pool-context.ts'
@@ -15,6 +15,7 @@ import { streamOf } from '../driver/socket.ts'
 import type { Settings } from '../options/options.ts'
 import { vitalsOf } from './backend.ts'
 import { copyOf } from './config.ts'
+import { INSIDE_ANOTHER } from './refused-use.ts'
 
 /** As a user writes it: a text, or a configuration. */
 export interface FlightStatement {
@@ -128,6 +129,9 @@ export async function fly(
   })
   if (vitals) vitals.isFoundOut = false
   const { error } = landing
+  // Its Sync has committed nothing.
+  if (!error && options.ends && vitals?.status === 'T')
+    return { ...landing, failedAt: -1, error: new TransactionUseError({ message: INSIDE_ANOTHER }) }
   if (!error || !('severity' in error) || lossOf(error) || !isBusy(client)) return landing
   // The server sends an error at once, and is ready a moment later. If the connection ends instead it was no answer: a proxy that loses its server may say ERROR, too.
   const isReady = await new Promise<boolean>((resolve) => whenReady(client, host.settings, resolve))

@@ -11,6 +11,8 @@ const AFTER_ITS_END =
 export const FAILED_BEFORE =
   'A statement of the transaction had failed, and its function went on as if nothing had happened. Nothing was stored. Let the error pass, or put what may fail into client.transaction().'
 export const TELLS_NOTHING = 'The server refused to tell the id of the transaction. It is run again, without being asked.'
+export const INSIDE_ANOTHER =
+  'The session was inside of a transaction before the statements came, so nothing is stored: a listener of "connect", onConnect or "verify" has begun one and not ended it. The connection is closed. End that transaction where it begins, with COMMIT.'
 
 export function afterItsEnd(): TransactionUseError {
   return new TransactionUseError({ message: AFTER_ITS_END })
