@@ -99,3 +99,64 @@ test('one in ten takes long, and no other text is faster: slow, until they stop'
   for (let turn = 0; turn < 50; turn++) paces.learn(TEXT, 1)
   expect(paces.isSlow(TEXT)).toBe(false)
 })
+
+/** How many quick uses until the text is quick. */
+function quickAfter(paces: ReturnType<typeof createPaces>, tookMillis: number): number {
+  for (let use = 1; use <= 5000; use++) {
+    paces.learn(TEXT, tookMillis)
+    if (!paces.isSlow(TEXT)) return use
+  }
+  return Number.POSITIVE_INFINITY
+}
+
+/** One in a hundred takes 120 ms more. Is it slow when the next one of these is due, when all that counts for a moment is forgotten? */
+function slowBeforeTheNext(paces: ReturnType<typeof createPaces>, tookMillis: number, hundreds: number): boolean[] {
+  return Array.from({ length: hundreds }, () => {
+    for (let use = 1; use < 100; use++) paces.learn(TEXT, tookMillis)
+    const isSlow = paces.isSlow(TEXT)
+    paces.learn(TEXT, tookMillis + 120)
+    return isSlow
+  })
+}
+
+test('one in a hundred takes 120 ms, the server is near: slow from the fifth of these on, and 700 uses longer than they come', () => {
+  const paces = createPaces()
+  const slow = slowBeforeTheNext(paces, 0.2, 50)
+  expect(slow.indexOf(true)).toBe(5)
+  expect(slow.slice(5)).not.toContain(false)
+  const uses = quickAfter(paces, 0.2)
+  expect(uses).toBeGreaterThan(600)
+  expect(uses).toBeLessThan(710)
+})
+
+test('the way there is longer than what those behind lose: the same text goes on sharing', () => {
+  expect(slowBeforeTheNext(createPaces(), 5, 50)).not.toContain(true)
+})
+
+test.each([4, 15, 20, 30])('one in %i takes 100 ms: no gap between what is often slow and what rarely is', (often) => {
+  const paces = createPaces()
+  const slow: boolean[] = []
+  for (let use = 1; use <= 3000; use++) {
+    paces.learn(TEXT, use % often === 0 ? 100 : 0.2)
+    if (use > 500) slow.push(paces.isSlow(TEXT))
+  }
+  expect(slow).not.toContain(false)
+  expect(quickAfter(paces, 0.2)).toBeLessThan(710)
+})
+
+test.each([1, 10])('a stall of two seconds on %i connections at once is no habit', (connections) => {
+  const paces = createPaces()
+  for (let use = 0; use < 50; use++) paces.learn(TEXT, 0.2)
+  for (let connection = 0; connection < connections; connection++) paces.learn(TEXT, 2000)
+  expect(quickAfter(paces, 0.2)).toBeLessThan(60)
+})
+
+test('a rare slow answer says nothing of the way, and a way that has become longer is learned', () => {
+  const paces = createPaces()
+  for (let use = 0; use < 50; use++) paces.learn(TEXT, 0.2)
+  paces.learn(TEXT, 1000)
+  expect(paces.roundTripMillis).toBeCloseTo(0.2)
+  for (let use = 0; use < 2000; use++) paces.learn(TEXT, 80)
+  expect(paces.roundTripMillis).toBeGreaterThan(75)
+  expect(paces.isSlow(TEXT)).toBe(false)
+})

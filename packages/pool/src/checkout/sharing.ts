@@ -226,21 +226,25 @@ export class Sharing implements LedgerHost {
     if (!read) return undefined
     // The caller that is alone does not ask.
     this.#wantsProof ||= this.#host.settings.share === 'auto' && (before > 0 || pool._clients.length > pool._idle.length)
-    if (!this.#mayShare()) return undefined
+    if (!this.#isAllowed()) return undefined
+    const { max } = pool.options
+    const isSlow = this.paces.isSlow(read.pace)
+    // Wherever it is: up to sixteen are asked each time that a connection is free.
+    if (isSlow && max > 1) return undefined
     const dialling = this.#host.dialer.outstanding
     const now = this.clock.mono()
     const lane = this.#lane(read, Math.max(0, before - dialling), now)
     // It may not wait longer than for a connection of its own.
     if (!lane || lane.aheadMillis >= (Number(pool.options.connectionTimeoutMillis) || Number.POSITIVE_INFINITY)) return undefined
-    const hasRoom = pool._clients.length < pool.options.max
+    const hasRoom = pool._clients.length < max
     const choice = choosePlace({
       aheadMillis: lane.aheadMillis,
-      isSlow: this.paces.isSlow(read.pace),
+      isSlow,
       roundTripMillis: this.paces.roundTripMillis,
       dialMillis: this.#dialMillis ?? DIAL_MILLIS,
       dialling,
       hasRoom,
-      max: pool.options.max,
+      max,
     })
     if (choice === 'share and dial') this.#host.dialer.dial()
     const ledger = choice === 'own' ? undefined : this.#open(lane)
@@ -249,8 +253,12 @@ export class Sharing implements LedgerHost {
   }
 
   #mayShare(): boolean {
+    return this.#isAllowed() && this.#isUnwatched()
+  }
+
+  #isAllowed(): boolean {
     const { settings, memory } = this.#host
-    return !this.#isDeferred && this.#isUnwatched() && (settings.share !== 'auto' || memory.isDirect === true)
+    return !this.#isDeferred && (settings.share !== 'auto' || memory.isDirect === true)
   }
 
   /** Is what it leads to known to be PostgreSQL itself? What others at the same address lead to proves nothing. */
