@@ -18,7 +18,7 @@ const ASLEEP_MILLIS = 500
  * How much the time between two looks costs a wait that has `leftMillis` left. A freeze counts as one look, because it is unknown during
  * which part of it the process still ran; and it never uses up all that is left, because what was waited for had no chance to arrive.
  */
-export function chargedMillis(gapMillis: number, leftMillis: number): number {
+function chargedMillis(gapMillis: number, leftMillis: number): number {
   return gapMillis > ASLEEP_MILLIS ? Math.min(LOOK_MILLIS, Math.max(0, leftMillis) / 2) : gapMillis
 }
 
@@ -30,8 +30,8 @@ export function chargedSince(since: number, lookedAt: number, now: number, limit
 }
 
 /**
- * Calls `expire` once the process has run for `millis`, unless cancelled. The time for which it was frozen is not counted, see {@link
- * chargedMillis}: neither side of the wait had any of it.
+ * Calls `expire` once the process has run for `millis`, unless cancelled. The time for which it was frozen is not counted, see
+ * `chargedMillis`: neither side of the wait had any of it.
  *
  * After a freeze, an expired timer runs before data that arrived meanwhile (44 of 44 runs with SIGSTOP and the cgroup freezer). So a timer
  * alone proves nothing: the sockets are polled first, and a cancellation during those turns counts, because the bytes had been there all
