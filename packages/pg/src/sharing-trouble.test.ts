@@ -166,14 +166,26 @@ describe('slow ones', () => {
       create view watched as select look() as n`)
     // It writes, and must not be slow by that.
     createPool({ max: 2, options: '-c synchronous_commit=off' })
+    const asked = async () => {
+      await teach(2, COUNT, 'select n from watched')
+      await server.query('truncate looks')
+      const unlock = await lock()
+      const held = await pool.connect()
+      const blocked = pool.query(COUNT)
+      const behind = pool.query('select n from watched')
+      behind.catch(() => {})
+      const isShared = pool.waitingCount === 0
+      held.release()
+      if (isShared) return { unlock, blocked, behind }
+      await unlock()
+      await Promise.all([blocked, behind])
+      return undefined
+    }
     for (let turn = 0; turn < 4; turn++) await teach(2, COUNT, 'select n from watched')
-    await server.query('truncate looks')
-    const unlock = await lock()
-    const held = await pool.connect()
-    const blocked = pool.query(COUNT)
-    const behind = pool.query('select n from watched')
-    behind.catch(() => {})
-    held.release()
+    // On a busy machine it may seem to be slow, until it is known better.
+    let out = await asked()
+    while (!out) out = await asked()
+    const { unlock, blocked, behind } = out
     const refused = "select from pg_stat_activity where query = 'ROLLBACK' and backend_type = 'client backend'"
     await vi.waitFor(async () => expect((await server.query(refused)).rowCount).toBe(1), PATIENCE)
     await vi.waitFor(() => expect(pool.stats()).toMatchObject({ total: 2, idle: 1 }), PATIENCE)
