@@ -6,12 +6,14 @@
  * answered needs no proof, and what may take its time goes to a server that is known.
  */
 
-import { Pool, type TransactionClient } from '@thaw/pg'
+import { Pool } from '@thaw/pg'
 import { type PostgresServer, startFaultProxy, startPostgres } from '@thaw/testkit'
 import pg from 'pg'
 import Cursor from 'pg-cursor'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { INSERT } from './setting.ts'
+
+type TransactionClient = Parameters<Parameters<Pool['transaction']>[0]>[0]
 
 let server: PostgresServer
 const SILENCE = { cut: 'drop', server: 'close' } as const
