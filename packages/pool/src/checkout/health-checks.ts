@@ -59,6 +59,8 @@ export interface HealthChecksHost {
   handOutForPiggyback(client: PeerClient, place: number): boolean
   /** Is there no room for a connection that has replied late, because a new one has won the race? */
   isTooMany(vitals: Vitals): boolean
+  /** May what is read now have been sent before the process stood still? */
+  hasStoodStill(now: Reading): boolean
   /** The socket of a client in use has closed. */
   abandoned(client: PeerClient): void
 }
@@ -185,6 +187,10 @@ export class HealthChecks implements StatementHost {
     this.membership?.refused(error, this.#host.pool._idle.at(-1)?.client)
   }
 
+  hasStoodStill(now: Reading): boolean {
+    return this.#host.hasStoodStill(now)
+  }
+
   /** The server is a different one: older connections are of no use. */
   condemnAll(): void {
     this.#generation++
@@ -196,15 +202,15 @@ export class HealthChecks implements StatementHost {
   }
 
   /** Is a connection in use as good as one that is idle and trusted? Nothing has cast doubt on it since the server last spoke. */
-  isSound({ generation, provenAt, bornAt, maxAgeMillis }: Vitals, mono: number): boolean {
-    return generation >= this.#generation && provenAt.mono > this.#suspectSince && mono - bornAt.mono <= maxAgeMillis
+  isSound({ generation, isOldNews, provenAt, bornAt, maxAgeMillis }: Vitals, mono: number): boolean {
+    return generation >= this.#generation && !isOldNews && provenAt.mono > this.#suspectSince && mono - bornAt.mono <= maxAgeMillis
   }
 
   /** For a client that its caller has kept, which the gate never sees. */
   mustProve(client: PeerClient): boolean {
     const now = this.look()
-    const { provenAt } = this.vitalsOf(client)
-    return provenAt.mono <= this.#suspectSince || elapsedMillis(provenAt, now) >= this.#host.settings.trustMillis
+    const { isOldNews, provenAt } = this.vitalsOf(client)
+    return isOldNews || provenAt.mono <= this.#suspectSince || elapsedMillis(provenAt, now) >= this.#host.settings.trustMillis
   }
 
   /** Is PostgreSQL itself known to be at the other end? Until it has been detected: no. */

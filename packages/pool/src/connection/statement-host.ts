@@ -1,4 +1,4 @@
-import type { Clock, StatementCache } from '@thaw/core'
+import type { Clock, Reading, StatementCache } from '@thaw/core'
 import type { PeerClient } from '../driver/peer.ts'
 import type { Loss } from './lost-statement.ts'
 import type { ScramKeys } from './scram-keys.ts'
@@ -15,6 +15,8 @@ export interface StatementHost {
   readonly isDirect: boolean
   /** It belongs to no pool of ours. */
   readonly isAlone?: boolean
+  /** May what is read now have been sent before the process stood still? */
+  hasStoodStill?(now: Reading): boolean
   /** Must the connection prove itself before the next statement? */
   mustProve(client: PeerClient): boolean
   /** A statement is about to be sent on an idle connection, by a former caller. */

@@ -63,6 +63,8 @@ export class Vitals {
   readySince: number | undefined = undefined
   /** When the server last said that it is ready. */
   provenAt: Reading
+  /** But it may have said so before the process stood still, and have been read only now: then it proves nothing. */
+  isOldNews: boolean = false
   /** When a caller acquired it, on the monotonic clock. 0: there was no listener. Undefined: no caller has it. */
   acquiredAt: number | undefined = undefined
   /** When it was last released. */
@@ -243,7 +245,7 @@ export function standing(client: PeerClient, vitals: Vitals, now: Reading): Idle
   return {
     broken: isBroken(client),
     generation: vitals.generation,
-    provenAt: vitals.provenAt.mono,
+    provenAt: vitals.isOldNews ? Number.NEGATIVE_INFINITY : vitals.provenAt.mono,
     silenceMillis: elapsedMillis(vitals.provenAt, now),
     idleMillis: elapsedMillis(vitals.idleSince, now),
     ageMillis: elapsedMillis(vitals.bornAt, now),

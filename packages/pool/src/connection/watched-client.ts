@@ -353,6 +353,7 @@ function extend(Base: ClientClass): ClientClass {
       // Between a login and a statement the server sends nothing by itself. Whose message this is, and whose the next ones are, is unknown.
       if (!owed && status !== undefined && this.readyForQuery === true) return void this.connection.stream.destroy(new Error(UNEXPECTED))
       noteReady(vitals, attached.host.clock, message)
+      vitals.isOldNews = attached.host.hasStoodStill?.(vitals.provenAt) === true
       // Not for pg, which would take it for the answer to a statement that was sent behind the probe.
       if (owed?.to === 'probe') return owed.answered()
       return ledger ? ledger.ready(message, () => super._handleReadyForQuery(message)) : super._handleReadyForQuery(message)

@@ -3,7 +3,7 @@
  * handed out. Looks once a second, only while a statement may be under way, and asks the server before it takes anything for lost.
  */
 
-import { type Clock, type Reading, read, type Statement, spend, startDeadline, type Timer } from '@thaw/core'
+import { type Clock, elapsedMillis, type Reading, read, type Statement, spend, startDeadline, type Timer } from '@thaw/core'
 import { FLUSH } from '../connection/extended-query.ts'
 import { isBroken, type Vitals } from '../connection/vitals.ts'
 import { wireError } from '../driver/errno.ts'
@@ -20,6 +20,8 @@ export interface WatchHost extends Pick<InquirerHost, 'settings' | 'memory' | 'p
 
 /** How often it looks. A statement is asked about when it has waited for a whole interval without a byte. */
 const INTERVAL_MILLIS = 1000
+/** A timer that is so late was not late by itself. Shorter standstills are survived by connections. */
+const STANDSTILL_MILLIS = 2 * INTERVAL_MILLIS
 /** A statement that was not found finished is asked about again when it has waited twice as long, but at least this often. */
 const MOST_PAUSE_MILLIS = 30_000
 /** A balancer that takes turns leads two questions to two servers. */
@@ -64,8 +66,7 @@ export class InFlightWatch {
 
   /** A client is in use, or its former caller's statement is on it. Costs nothing while the timer runs anyway. */
   start(): void {
-    // A pooler's PIDs cannot be asked about.
-    if (this.#timer !== undefined || this.#host.memory.isDirect === false) return
+    if (this.#timer !== undefined) return
     this.#lookedAt = read(this.#clock)
     this.#timer = this.#clock.setTimer(() => this.#look(), INTERVAL_MILLIS, true)
   }
@@ -77,6 +78,11 @@ export class InFlightWatch {
     this.#inquirer.stop()
   }
 
+  /** Has no timer run for so long that what is read now may have waited in a socket while the process stood still? A busy event loop seems so, too. */
+  hasStoodStill(now: Reading): boolean {
+    return this.#timer !== undefined && elapsedMillis(this.#lookedAt, now) > STANDSTILL_MILLIS
+  }
+
   #look(): void {
     this.#timer = undefined
     const occupied = this.#host.pool._clients.filter((client) => this.#host.checks.vitalsOf(client).isOccupied)
@@ -84,9 +90,11 @@ export class InFlightWatch {
     if (occupied.length === 0) return
     const now = read(this.#clock)
     const since: Span = { from: this.#lookedAt, to: now }
-    for (const client of occupied) this.#lookAt(client, since)
+    // A pooler's PIDs cannot be asked about.
+    const mayAsk = this.#host.memory.isDirect !== false
+    if (mayAsk) for (const client of occupied) this.#lookAt(client, since)
     this.start()
-    if (!this.#isBusy) void this.#askAfter(this.#due(now))
+    if (mayAsk && !this.#isBusy) void this.#askAfter(this.#due(now))
   }
 
   #lookAt(client: PeerClient, since: Span): void {
