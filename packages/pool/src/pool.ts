@@ -112,7 +112,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         handOutForPiggyback: (client, place) => this.#checkout.handOutForPiggyback(client, place),
         isTooMany: (vitals) => this.#returning.isTooMany(vitals),
         abandoned: (client) => this.#returning.takeBack(client),
-        hasStoodStill: (now) => this.#watch.hasStoodStill(now),
+        noteStandstill: (now) => this.#watch.noteStandstill(now),
       })
       const idleSince = (client: PeerClient) => this.#checks.vitalsOf(client).idleSince
       this.#idleTimer = new IdleTimer({ pool: this, clock: settings.clock, idleTimeoutMillis, idleSince })

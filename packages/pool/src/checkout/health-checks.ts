@@ -59,8 +59,8 @@ export interface HealthChecksHost {
   handOutForPiggyback(client: PeerClient, place: number): boolean
   /** Is there no room for a connection that has replied late, because a new one has won the race? */
   isTooMany(vitals: Vitals): boolean
-  /** May what is read now have been sent before the process stood still? */
-  hasStoodStill(now: Reading): boolean
+  /** Something is read, or about to be sent. Has the process stood still? */
+  noteStandstill(now: Reading): void
   /** The socket of a client in use has closed. */
   abandoned(client: PeerClient): void
 }
@@ -108,6 +108,7 @@ export class HealthChecks implements StatementHost {
   /** Reads the clocks, and makes every connection suspect if they prove a freeze. A gap that moved both alike shows as silence anyway. */
   look(hints?: FreezeHints, now: Reading = read(this.#host.settings.clock)): Reading {
     const before = this.#lastLook
+    this.#host.noteStandstill(now)
     // First, because a listener for the thaw may use the pool, which looks again.
     this.#lastLook = now
     if (before && weighFreeze(before, now, hints) === 'certain') {
@@ -187,8 +188,8 @@ export class HealthChecks implements StatementHost {
     this.membership?.refused(error, this.#host.pool._idle.at(-1)?.client)
   }
 
-  hasStoodStill(now: Reading): boolean {
-    return this.#host.hasStoodStill(now)
+  noteStandstill(now: Reading): void {
+    this.#host.noteStandstill(now)
   }
 
   /** The server is a different one: older connections are of no use. */

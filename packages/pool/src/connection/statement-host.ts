@@ -15,8 +15,8 @@ export interface StatementHost {
   readonly isDirect: boolean
   /** It belongs to no pool of ours. */
   readonly isAlone?: boolean
-  /** May what is read now have been sent before the process stood still? */
-  hasStoodStill?(now: Reading): boolean
+  /** Something is read, or about to be sent. Has the process stood still? */
+  noteStandstill?(now: Reading): void
   /** Must the connection prove itself before the next statement? */
   mustProve(client: PeerClient): boolean
   /** A statement is about to be sent on an idle connection, by a former caller. */

@@ -3,7 +3,16 @@
 import type { EventEmitter } from 'node:events'
 import { type Clock, elapsedMillis, type IdleConnection, type Reading, read } from '@thaw/core'
 import { keepListener } from '../driver/kept-listener.ts'
-import type { IdleItem, PeerClient, PeerQuery, PeerStream, ReadyMessage, Release, TransactionStatus } from '../driver/peer.ts'
+import {
+  type IdleItem,
+  type PeerClient,
+  type PeerQuery,
+  type PeerStream,
+  type ReadyMessage,
+  type Release,
+  sentQueriesOf,
+  type TransactionStatus,
+} from '../driver/peer.ts'
 import { connectionOf, streamOf } from '../driver/socket.ts'
 import type { ConnectionState } from './connection-state.ts'
 import type { KnownBackend } from './known-backend.ts'
@@ -65,6 +74,8 @@ export class Vitals {
   provenAt: Reading
   /** But it may have said so before the process stood still, and have been read only now: then it proves nothing. */
   isOldNews: boolean = false
+  /** A statement is on it that was sent before the process stood still. */
+  wasAskedBefore: boolean = false
   /** When a caller acquired it, on the monotonic clock. 0: there was no listener. Undefined: no caller has it. */
   acquiredAt: number | undefined = undefined
   /** When it was last released. */
@@ -231,6 +242,12 @@ export function noteReady(vitals: Vitals, clock: Clock, message: ReadyMessage | 
   vitals.provenAt = read(clock)
   vitals.readySince ??= vitals.provenAt.mono
   vitals.status = message?.status
+}
+
+/** Was that the answer to something that was sent before the process stood still? If there are more to come, so may they be. */
+export function noteNews(vitals: Vitals, client: PeerClient): void {
+  vitals.isOldNews = vitals.wasAskedBefore
+  if (vitals.wasAskedBefore) vitals.wasAskedBefore = (vitals.ledger?.length ?? 0) > 1 || sentQueriesOf(client).length > 0
 }
 
 /** Is the socket itself known to be dead? Free to ask; a "no" proves nothing. */

@@ -43,7 +43,7 @@ import { owesForeign, staysParsed } from './statement-names.ts'
 import { beginBounds, converse, withoutTimer } from './submittable.ts'
 import { connects, statements, traceConnect, traceStatement } from './traced-client.ts'
 import { type Answer, INNER, makeQuery, UNSEEN } from './unseen.ts'
-import { beginSending, noteReady, READ_ONLY, type Vitals, WATCHED } from './vitals.ts'
+import { beginSending, noteNews, noteReady, READ_ONLY, type Vitals, WATCHED } from './vitals.ts'
 
 const extended = new WeakMap<object, ClientClass>()
 
@@ -353,7 +353,8 @@ function extend(Base: ClientClass): ClientClass {
       // Between a login and a statement the server sends nothing by itself. Whose message this is, and whose the next ones are, is unknown.
       if (!owed && status !== undefined && this.readyForQuery === true) return void this.connection.stream.destroy(new Error(UNEXPECTED))
       noteReady(vitals, attached.host.clock, message)
-      vitals.isOldNews = attached.host.hasStoodStill?.(vitals.provenAt) === true
+      attached.host.noteStandstill?.(vitals.provenAt)
+      noteNews(vitals, this.#self)
       // Not for pg, which would take it for the answer to a statement that was sent behind the probe.
       if (owed?.to === 'probe') return owed.answered()
       return ledger ? ledger.ready(message, () => super._handleReadyForQuery(message)) : super._handleReadyForQuery(message)

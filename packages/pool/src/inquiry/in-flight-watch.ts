@@ -55,6 +55,8 @@ export class InFlightWatch {
   readonly #clock: Clock
   #timer: Timer | undefined
   #lookedAt: Reading
+  /** When a timer, or what was asked of the pool, last showed that the process runs. */
+  #ranAt: Reading
   #isBusy = false
 
   constructor(host: WatchHost) {
@@ -62,12 +64,14 @@ export class InFlightWatch {
     this.#inquirer = host.inquirer
     this.#clock = host.settings.clock
     this.#lookedAt = read(this.#clock)
+    this.#ranAt = this.#lookedAt
   }
 
   /** A client is in use, or its former caller's statement is on it. Costs nothing while the timer runs anyway. */
   start(): void {
     if (this.#timer !== undefined) return
     this.#lookedAt = read(this.#clock)
+    this.#ranAt = this.#lookedAt
     this.#timer = this.#clock.setTimer(() => this.#look(), INTERVAL_MILLIS, true)
   }
 
@@ -78,17 +82,24 @@ export class InFlightWatch {
     this.#inquirer.stop()
   }
 
-  /** Has no timer run for so long that what is read now may have waited in a socket while the process stood still? A busy event loop seems so, too. */
-  hasStoodStill(now: Reading): boolean {
-    return this.#timer !== undefined && elapsedMillis(this.#lookedAt, now) > STANDSTILL_MILLIS
+  /** If no timer has run for long, the process has stood still, or its event loop was busy: the answers to what is under way may have waited in their sockets. */
+  noteStandstill(now: Reading): void {
+    if (this.#timer === undefined || elapsedMillis(this.#ranAt, now) <= STANDSTILL_MILLIS) return
+    this.#ranAt = now
+    for (const client of this.#host.pool._clients) {
+      const vitals = this.#host.checks.vitalsOf(client)
+      if (this.#awaited(client) || vitals.owed) vitals.wasAskedBefore = true
+    }
   }
 
   #look(): void {
+    const now = read(this.#clock)
+    this.noteStandstill(now)
+    this.#ranAt = now
     this.#timer = undefined
     const occupied = this.#host.pool._clients.filter((client) => this.#host.checks.vitalsOf(client).isOccupied)
     for (const client of this.#sights.keys()) if (!occupied.includes(client)) this.#sights.delete(client)
     if (occupied.length === 0) return
-    const now = read(this.#clock)
     const since: Span = { from: this.#lookedAt, to: now }
     // A pooler's PIDs cannot be asked about.
     const mayAsk = this.#host.memory.isDirect !== false
