@@ -6,8 +6,8 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type FaultProxy, type PostgresServer, spawnFreezable, startFaultProxy, startPostgres } from '@thaw/testkit'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type PostgresServer, spawnFreezable, startFaultProxy, startPostgres } from '@thaw/testkit'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { neon, useOneNeon } from './one-neon.ts'
 import type { SharedAsleepOrder } from './shared-asleep-child.ts'
 
@@ -21,33 +21,35 @@ const CHILD = new URL('./shared-asleep-child.ts', import.meta.url)
 useOneNeon()
 
 let server: PostgresServer
-let proxy: FaultProxy
 
 beforeAll(async () => {
   server = await startPostgres()
 })
 afterAll(() => server.close())
 
-describe.each(['@thaw/pg', '@thaw/neon'] as const)('%s', (driver) => {
-  test.each([1, 2])('max: %i', { timeout: 60_000 }, async (max) => {
-    const isNeon = driver === '@thaw/neon'
-    proxy = isNeon ? neon.network : await startFaultProxy(server)
-    proxy.setDelay({ toServerMillis: DELAY_MILLIS, toClientMillis: DELAY_MILLIS })
-    const where = isNeon ? { connectionString: neon.url, neon: neon.driver } : { connectionString: proxy.urlFor(server.url) }
-    const limits = { max, connectionTimeoutMillis: WAIT_MILLIS }
-    await using sharing = await spawnFreezable(CHILD)
-    await using alone = await spawnFreezable(CHILD)
-    const children = [sharing, alone]
-    for (const child of children) {
-      await child.call('begin', { ...where, ...limits, share: child === sharing } satisfies SharedAsleepOrder)
-      await child.freeze()
-      // No answer has come: what a connection has just told would be a proof that it is alive.
-      proxy.cut('drop')
-    }
-    await sleep(FROZEN_MILLIS)
-    await Promise.all(children.map((child) => child.thaw()))
-    const all = [1, 2, 3, 4, 5, 6, 7, 8]
-    expect(await Promise.all(children.map((child) => child.call('ended')))).toEqual([all, all])
-    if (!isNeon) await proxy.close()
-  })
+// Most of the time is spent asleep, which these can do side by side.
+test.concurrent.each([
+  ['@thaw/pg', 1],
+  ['@thaw/pg', 2],
+  ['@thaw/neon', 1],
+] as const)('%s, max: %i', { timeout: 60_000 }, async (driver, max) => {
+  const isNeon = driver === '@thaw/neon'
+  const proxy = isNeon ? neon.network : await startFaultProxy(server)
+  proxy.setDelay({ toServerMillis: DELAY_MILLIS, toClientMillis: DELAY_MILLIS })
+  const where = isNeon ? { connectionString: neon.url, neon: neon.driver } : { connectionString: proxy.urlFor(server.url) }
+  const limits = { max, connectionTimeoutMillis: WAIT_MILLIS }
+  await using sharing = await spawnFreezable(CHILD)
+  await using alone = await spawnFreezable(CHILD)
+  const children = [sharing, alone]
+  for (const child of children) {
+    await child.call('begin', { ...where, ...limits, share: child === sharing } satisfies SharedAsleepOrder)
+    await child.freeze()
+    // No answer has come: what a connection has just told would be a proof that it is alive.
+    proxy.cut('drop')
+  }
+  await sleep(FROZEN_MILLIS)
+  await Promise.all(children.map((child) => child.thaw()))
+  const all = [1, 2, 3, 4, 5, 6, 7, 8]
+  expect(await Promise.all(children.map((child) => child.call('ended')))).toEqual([all, all])
+  if (!isNeon) await proxy.close()
 })
