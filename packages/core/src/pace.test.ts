@@ -10,7 +10,9 @@ function createPaces(limit?: number) {
     },
     workMillis: (text: string) => paces.of(text).millis,
     isSlow: (text: string) => paces.isSlow(paces.of(text)),
-    learn: (text: string, tookMillis: number, behindMillis?: number) => paces.learn(paces.of(text), tookMillis, behindMillis),
+    isTiny: (text: string) => paces.isTiny(paces.of(text)),
+    learn: (text: string, tookMillis: number, behindMillis?: number, isTogether?: boolean) =>
+      paces.learn(paces.of(text), tookMillis, behindMillis, isTogether),
   }
 }
 
@@ -159,4 +161,43 @@ test('a rare slow answer says nothing of the way, and a way that has become long
   for (let use = 0; use < 2000; use++) paces.learn(TEXT, 80)
   expect(paces.roundTripMillis).toBeGreaterThan(75)
   expect(paces.isSlow(TEXT)).toBe(false)
+})
+
+/** Ten of one text that went out together, and are answered together. */
+function learnTen(paces: ReturnType<typeof createPaces>, text: string, workMillis: number): void {
+  paces.learn(text, paces.roundTripMillis + 10 * workMillis, undefined, true)
+  for (let behind = 1; behind < 10; behind++) paces.learn(text, paces.roundTripMillis + 10 * workMillis, 0, true)
+}
+
+test.each([
+  [0.02, true],
+  [0.2, false],
+])('tiny is what takes the server next to nothing, where several go out together: %d ms each is %s', (workMillis, isTiny) => {
+  const paces = createPaces()
+  expect(paces.isTiny(TEXT)).toBe(false)
+  // Alone it waits for our own thread as well.
+  for (let turn = 0; turn < 50; turn++) paces.learn(TEXT, 0.1 + (turn % 10) * 0.03)
+  expect(paces.isTiny(TEXT)).toBe(true)
+  for (let turn = 0; turn < 5; turn++) learnTen(paces, TEXT, workMillis)
+  expect(paces.isTiny(TEXT)).toBe(isTiny)
+})
+
+test('what was not tiny is tried again after a thousand uses at most, however long it took', () => {
+  const paces = createPaces()
+  paces.learn(TEXT, 0.1)
+  for (let turn = 0; turn < 20; turn++) learnTen(paces, TEXT, 1.5)
+  let uses = 0
+  for (; !paces.isTiny(TEXT) && uses < 2000; uses++) paces.learn(TEXT, 0.1)
+  expect(uses).toBeGreaterThan(100)
+  expect(uses).toBeLessThanOrEqual(1000)
+})
+
+test('a slow answer, and none would like to have been behind it for the next thousand uses', () => {
+  const paces = createPaces()
+  for (let turn = 0; turn < 50; turn++) paces.learn(TEXT, 0.1)
+  paces.learn(TEXT, 200)
+  for (let turn = 0; turn < 600; turn++) paces.learn(TEXT, 0.1)
+  expect([paces.isSlow(TEXT), paces.isTiny(TEXT)]).toEqual([false, false])
+  for (let turn = 0; turn < 600; turn++) paces.learn(TEXT, 0.1)
+  expect(paces.isTiny(TEXT)).toBe(true)
 })

@@ -28,6 +28,12 @@ const MOST_RARE_MILLIS = 100
 const LEAST_SAVED_MILLIS = 0.35
 /** The cost counts for so many times what is saved at most: 700 uses without a slow one, and the text is quick again. */
 const MOST_SAVED = 2
+/** A write and an answer of its own cost a read more than waiting for others that each take up to so long: measured (decision 364), 0.04 ms are won and 0.08 lost. */
+const OWN_WRITE_MILLIS = 0.05
+/** Of those that went out together, each counts for no more than this, and what was learned is forgotten by those that did not: after 800 of them at most it is tried again. */
+const MOST_TOGETHER_MILLIS = 1
+const TOGETHER_ALPHA = 1 / 32
+const FORGET_TOGETHER = 1 / 256
 const MOST_TEXTS = 1000
 
 /** What was learned of one text. */
@@ -38,6 +44,8 @@ export interface Pace {
   slowShare: number
   /** By how much its rare slow answers kept those behind waiting, in the mean of its uses. */
   rareMillis: number
+  /** For how long the server worked on each, where it went out with others: the time for all of them is known better than that for one. 0: it has not yet. */
+  togetherMillis: number
 }
 
 /** What was learned of texts. */
@@ -48,13 +56,16 @@ export interface Paces {
   of(text: string): Pace
   /** Would it hold up what is sent behind it? One that was never seen counts as slow. */
   isSlow(pace: Pace): boolean
+  /** Does the server take so little time that reads of one moment had better go out together, though connections rest? Tried where that is not known. */
+  isTiny(pace: Pace): boolean
   /**
    * It was answered.
    *
    * @param tookMillis since it was sent.
-   * @param behindMillis since the answer to the one ahead of it. Infinity: it was alone.
+   * @param behindMillis since the answer to the one ahead of it. Infinity: it was the first, or alone.
+   * @param isTogether others shared the connection meanwhile.
    */
-  learn(pace: Pace, tookMillis: number, behindMillis?: number): void
+  learn(pace: Pace, tookMillis: number, behindMillis?: number, isTogether?: boolean): void
 }
 
 /** Remembers 1,000 texts at most, in two generations, as `createStatementCache` does. */
@@ -78,7 +89,7 @@ class PaceBook implements Paces {
   of(text: string): Pace {
     const known = this.#young.get(text)
     if (known) return known
-    const pace = this.#old.get(text) ?? { millis: undefined, slowShare: 0, rareMillis: 0 }
+    const pace = this.#old.get(text) ?? { millis: undefined, slowShare: 0, rareMillis: 0, togetherMillis: 0 }
     if (text.length <= LONGEST_REMEMBERED) this.#remember(text, pace)
     return pace
   }
@@ -96,12 +107,16 @@ class PaceBook implements Paces {
     return millis > QUICK_MILLIS && millis > SLOW_RATIO * this.#overallMillis
   }
 
+  isTiny(pace: Pace): boolean {
+    return pace.togetherMillis <= OWN_WRITE_MILLIS && pace.rareMillis <= OWN_WRITE_MILLIS && !this.isSlow(pace)
+  }
+
   /** How much sharing saves a call, as far as it weighs against those who wait behind a slow one. */
   #savedMillis(): number {
     return Math.max(LEAST_SAVED_MILLIS, this.roundTripMillis)
   }
 
-  learn(pace: Pace, tookMillis: number, behindMillis = Number.POSITIVE_INFINITY): void {
+  learn(pace: Pace, tookMillis: number, behindMillis = Number.POSITIVE_INFINITY, isTogether = false): void {
     const isAlone = behindMillis === Number.POSITIVE_INFINITY
     if (isAlone && (this.roundTripMillis === 0 || tookMillis < this.roundTripMillis)) this.roundTripMillis = tookMillis
     // It could not begin before it had arrived, nor before the one ahead had ended.
@@ -117,6 +132,9 @@ class PaceBook implements Paces {
     pace.rareMillis += RARELY_ALPHA * ((isRare ? Math.min(MOST_RARE_MILLIS, beyondMillis) : 0) - pace.rareMillis)
     if (isRare) pace.rareMillis = Math.min(pace.rareMillis, MOST_SAVED * this.#savedMillis())
     pace.slowShare += OFTEN_ALPHA * (Number(sample > SLOW_MILLIS) - pace.slowShare)
+    pace.togetherMillis += isTogether
+      ? TOGETHER_ALPHA * (Math.min(MOST_TOGETHER_MILLIS, sample) - pace.togetherMillis)
+      : FORGET_TOGETHER * -pace.togetherMillis
     pace.millis = pace.millis === undefined ? sample : pace.millis + ALPHA * (sample - pace.millis)
   }
 }

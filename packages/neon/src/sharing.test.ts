@@ -1,6 +1,7 @@
 /** Reads that share one WebSocket: Neon's driver is made of pg 8.8, which knows of no pipeline. */
 
 import { Client } from '@neondatabase/serverless'
+import { systemClock } from '@thaw/core'
 import { afterEach, expect, test } from 'vitest'
 import { neon, useOneNeon } from '../test/one-neon.ts'
 import { Pool } from './index.ts'
@@ -173,4 +174,19 @@ test('a statement that is nothing but a comment is answered in its turn', async 
   const answers = await Promise.all(TEN.map(ask))
   expect((await Promise.all(pings)).map(({ rows }) => rows)).toEqual([[], [], [], []])
   expect(answers.map(({ rows }) => rows[0].n)).toEqual(TEN)
+})
+
+test('quick reads of one moment go out together, though connections rest', async () => {
+  const began = { wall: systemClock.wall(), mono: systemClock.mono() }
+  const slowed = (from: number, now: number) => from + (now - from) / 20
+  // A machine twenty times as fast: all are of one moment.
+  const clock = { ...systemClock, wall: () => slowed(began.wall, systemClock.wall()), mono: () => slowed(began.mono, systemClock.mono()) }
+  createPool({ max: 10, clock })
+  const clients = await Promise.all(TEN.map(() => pool.connect()))
+  for (const client of clients) client.release()
+  for (let turn = 0; turn < 4; turn++) await Promise.all(TEN.map(ask))
+  expect(pool.idleCount).toBe(10)
+  const answers = await Promise.all(TEN.map(ask))
+  expect(answers.map(({ rows }) => rows[0].n)).toEqual(TEN)
+  expect(new Set(answers.map(({ rows }) => rows[0].pid)).size).toBeLessThanOrEqual(2)
 })

@@ -62,6 +62,6 @@ export function useSharingWorld(): void {
   useFreshProxy({ record: true })
   beforeAll(() => server.query('create table read_me as select n from generate_series(1, 3) n'))
   afterEach(async () => {
-    if (!pool.ended) await pool.end({ timeoutMillis: 1000 })
+    if (pool?.ended === false) await pool.end({ timeoutMillis: 1000 })
   })
 }

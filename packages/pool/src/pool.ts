@@ -162,7 +162,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         sharing: this.#sharing,
         waiting: this.#waiting,
         connect: (...wish) => this.#connectOwn(...wish),
-        takeNow: (callback) => this.#takeNow(callback),
+        takeNow: (callback, join) => this.#takeNow(callback, join),
         repeating: (error, loss) => {
           this.#checks.tellOutcome(loss, 'retried')
           emitRetried(this.#events, 'statement', 0, error)
@@ -265,10 +265,10 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
     }
 
     /** Not if another caller waits already, if `connect` is wrapped, or in the middle of another statement. */
-    #takeNow(callback: ConnectCallback): boolean {
+    #takeNow(callback: ConnectCallback, join?: () => boolean): boolean {
       if (this._pendingQueue.length > 0 || this.ending || this.connect !== CONNECT || wrappers.connect() || isWriting()) return false
       this.#invocations.join()
-      return this.#checkout.takeNow(acquires.isHeard ? traceAtOnce(this, callback) : callback)
+      return this.#checkout.takeNow(acquires.isHeard ? traceAtOnce(this, callback) : callback, join)
     }
 
     // --------------------------------------------------------------------- dial

@@ -116,10 +116,11 @@ export class Checkout {
     if (_pendingQueue.length > 0 && _idle.length > 0) checks.vet()
   }
 
-  /** As `connect` and its tick would do if there is nothing to do but to take the newest. For a statement of the pool's own. */
-  takeNow(callback: ConnectCallback): boolean {
+  /** As `connect` and its tick would do if there is nothing to do but to take the newest. For a statement of the pool's own, which may `join` others instead. */
+  takeNow(callback: ConnectCallback, join: (() => boolean) | undefined): boolean {
     const { pool, checks } = this.#host
     noteCaller()
+    if (join?.()) return true
     const item = pool._idle.length > 0 ? checks.takeTrusted(checks.look()) : undefined
     if (item) this.#handOut(item, { callback, isOwn: true })
     return item !== undefined

@@ -63,6 +63,11 @@ const ALPHA = 1 / 8
 const MOST_IN_A_WRITE = 16
 const MOST_MILLIS_IN_A_WRITE = 4
 
+/** Reads are of one moment if no more than this is between one and the next: our own work on each takes a third of it. */
+const MOST_APART_MILLIS = 0.1
+/** So many of one moment get connections of their own before others go out together: the server works on one while we work on the other. */
+const OWN_AT_FIRST = 2
+
 export class Sharing implements LedgerHost {
   readonly paces: Paces = createPaces()
   readonly clock: Settings['clock']
@@ -77,6 +82,10 @@ export class Sharing implements LedgerHost {
   #gathering: PeerClient | undefined
   #gathered = 0
   #gatheredMillis = 0
+  /** The latest read that got a connection for itself, and how many there were in this moment. */
+  #latest: PeerClient | undefined
+  #latestAt = Number.NEGATIVE_INFINITY
+  #ofMoment = 0
 
   constructor(host: SharingHost) {
     this.#host = host
@@ -113,11 +122,39 @@ export class Sharing implements LedgerHost {
   }
 
   /** The call has a connection for itself, until a caller wants to share it. */
-  began(reader: Reader, vitals: Vitals, release: NonNullable<Vitals['readerRelease']>): void {
+  began(reader: Reader, client: PeerClient, vitals: Vitals, release: NonNullable<Vitals['readerRelease']>): void {
     vitals.reader = reader
     vitals.readerRelease = release
     // No clock was read for a new connection.
     vitals.readerSentAt = Math.max(this.#host.checks.lookedAt, vitals.provenAt.mono)
+    this.#count(vitals.readerSentAt)
+    this.#latest = client
+  }
+
+  #count(at: number): void {
+    this.#ofMoment = at - this.#latestAt <= MOST_APART_MILLIS ? this.#ofMoment + 1 : 1
+    this.#latestAt = at
+  }
+
+  /** May the next one join others of this moment? If the moment has passed, it may not. */
+  get mayJoin(): boolean {
+    return this.#ofMoment >= OWN_AT_FIRST
+  }
+
+  /** The connection on which others of this moment go out, or have just gone out: though one may rest. Undefined: it had better have one of its own. */
+  join(reader: Reader): Placed | undefined {
+    const now = this.clock.mono()
+    if (now - this.#latestAt > MOST_APART_MILLIS || !this.#isUnwatched()) return undefined
+    const read = shareableOf(reader, this.#host.checks.classify, this.paces)
+    if (!read || !this.paces.isTiny(read.pace)) return undefined
+    this.#wantsProof ||= this.#host.settings.share === 'auto'
+    if (!this.#isAllowed()) return undefined
+    const lane = this.#gatheringLane(read, now, this.lateMillis(), this.#latest)
+    const ledger = lane && this.#open(lane)
+    if (!ledger) return undefined
+    this.#count(now)
+    this.#host.pool[POOL_USES]?.shared()
+    return { ledger, at: now }
   }
 
   /**
@@ -130,7 +167,9 @@ export class Sharing implements LedgerHost {
     if (!this.#mayShare() || !this.#isProven(vitals) || !this.#isQuiet(client) || activeQueryOf(client)) return undefined
     if (!shareableOf(reader, this.#host.checks.classify, this.paces)) return undefined
     const ledger = new Ledger(this, client, vitals, undefined, release)
-    return { ledger, at: Math.max(this.#host.checks.lookedAt, vitals.provenAt.mono) }
+    const at = Math.max(this.#host.checks.lookedAt, vitals.provenAt.mono)
+    this.#count(at)
+    return { ledger, at }
   }
 
   gathers(client: PeerClient): void {
@@ -163,8 +202,8 @@ export class Sharing implements LedgerHost {
     this.#isDeferred = true
   }
 
-  answered({ shareable }: Expected, tookMillis: number, behindMillis: number): void {
-    this.paces.learn(shareable.pace, tookMillis, behindMillis)
+  answered({ shareable }: Expected, tookMillis: number, behindMillis: number, isTogether: boolean): void {
+    this.paces.learn(shareable.pace, tookMillis, behindMillis, isTogether)
     // There is room for one more, or it has become known that a text is quick.
     if (this.#host.pool._pendingQueue.length > 0) this.serve()
   }
@@ -320,10 +359,11 @@ export class Sharing implements LedgerHost {
   }
 
   /** The one on which a write is still to go out, unless much is in it already. */
-  #gatheringLane(read: Shareable, now: number, lateMillis: number): Lane | undefined {
-    const client = this.#gathering
+  #gatheringLane(read: Shareable, now: number, lateMillis: number, otherwise?: PeerClient): Lane | undefined {
+    const client = this.#gathering ?? otherwise
     const vitals = client && (client as { [VITALS]?: Vitals })[VITALS]
-    if (!vitals || this.#gathered >= MOST_IN_A_WRITE || this.#gatheredMillis >= MOST_MILLIS_IN_A_WRITE) return undefined
+    const isFull = this.#gathered >= MOST_IN_A_WRITE || this.#gatheredMillis >= MOST_MILLIS_IN_A_WRITE
+    if (!vitals || (this.#gathering && isFull)) return undefined
     const aheadMillis = this.#aheadMillis(client, vitals, read, now, lateMillis)
     if (aheadMillis === undefined) return undefined
     this.#gathered++

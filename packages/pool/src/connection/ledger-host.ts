@@ -18,6 +18,6 @@ export interface LedgerHost {
   sends(client: PeerClient, vitals: Vitals, first: PeerQuery | undefined): Reading | undefined
   /** A statement was not written when it should have been: none may share a connection any more. */
   deferred(): void
-  /** `behindMillis`: since the answer before it. Infinity: there was none. */
-  answered(expected: Expected, tookMillis: number, behindMillis: number): void
+  /** `behindMillis`: since the answer before it. Infinity: there was none. `isTogether`: others shared the connection meanwhile. */
+  answered(expected: Expected, tookMillis: number, behindMillis: number, isTogether: boolean): void
 }

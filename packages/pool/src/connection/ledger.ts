@@ -324,7 +324,7 @@ export class Ledger implements SharedConnection {
     this.#headSince = now
     this.#leaves(entry)
     if (this.#entries.length < 2) this.#stopWatching()
-    this.#host.answered(entry, now - entry.sentAt, behindMillis)
+    this.#host.answered(entry, now - entry.sentAt, behindMillis, this.#isShared)
   }
 
   lose(error: Error): void {

@@ -62,8 +62,8 @@ export interface ThawOptions {
    */
   readonly fleet?: string | FleetOptions | undefined
   /**
-   * Let reads of `pool.query()` share a connection with others whose answers are still awaited, where no connection is idle: each is sent at once, and answered in its
-   * turn. Only single reads in autocommit, never on a connection with state of its session. `true`: always. `'auto'`: once it is proven that PostgreSQL itself is at
+   * Let reads of `pool.query()` share a connection with others whose answers are still awaited, where no connection is idle, or several that take the server
+   * next to no time are issued in one moment: each is sent at once, and answered in its turn. Only single reads in autocommit, never on a connection with state of its session. `true`: always. `'auto'`: once it is proven that PostgreSQL itself is at
    * the other end, because poolers lose statements that are sent ahead. `false`: never. Default `'auto'`; false through
    * Hyperdrive, which pools transactions.
    */

@@ -28,8 +28,8 @@ export interface PoolQueryHost {
   isObserved(): boolean
   /** Returns the function that withdraws the request; a connection that arrives anyway is released. */
   connect(callback: ConnectCallback, wish: Wish): () => void
-  /** Hands out a connection that needs no probe, at once. False: there is none, or another caller waits already. */
-  takeNow(callback: ConnectCallback): boolean
+  /** Hands out a connection that needs no probe, at once. False: there is none, or another caller waits already. `join` comes first: it may do without one. */
+  takeNow(callback: ConnectCallback, join: (() => boolean) | undefined): boolean
   /** A statement is about to be sent again. */
   repeating(error: Error, loss: Loss): void
 }

@@ -36,7 +36,7 @@ import { notHandedOver } from './not-handed-over.ts'
 import { asPiggybacked, knowsQueryMode, mayPiggyback, noProof, startPiggyback } from './piggyback.ts'
 import type { PoolQueryHost } from './pool-query-host.ts'
 import { hasWrongName, PreparedStatements, parseAgain, unprepared } from './prepared.ts'
-import { type SharedReadHost, sendShared, shareRead } from './shared-reads.ts'
+import { joinRead, type SharedReadHost, sendShared, shareRead } from './shared-reads.ts'
 import { StandbyWatch } from './standby-watch.ts'
 import { unlessReleased } from './unless-released.ts'
 
@@ -106,8 +106,9 @@ export class PoolQueries {
       else this.#run(call.isAtDoor ? { ...call, isAtDoor: false } : call, client, release)
     }
     // pg-pool hands out in the next tick. The difference cannot be seen, and a tick is a tenth of what Thaw costs.
-    if (place === undefined && signal === undefined && this.#host.takeNow(run)) return
     const shared = this.#shared
+    const join = shared?.sharing.mayJoin ? () => joinRead(call, shared) : undefined
+    if (place === undefined && signal === undefined && this.#host.takeNow(run, join)) return
     if (place === undefined && shared && shareRead(call, this.#host.waiting.length, shared)) return
     const share: Waiter['share'] = shared && ((before) => resume(call, () => shareRead(call, before, shared)))
     const piggybacks = () => mayPiggyback(text, values, this.#modes)
@@ -165,7 +166,7 @@ export class PoolQueries {
     const { sharing } = this.#host
     if (sharing && !call.secondTry) {
       if (this.#shared && sendShared(call, sharing.gather(call, client, vitals, release), this.#shared)) return
-      sharing.began(call, vitals, release)
+      sharing.began(call, client, vitals, release)
       if (sharing.asks(call, vitals, client)) return this.#runAsking(call, client, release, vitals, sharing.ask(client, vitals))
     }
     this.#runAs(call, client, release, vitals)

@@ -35,6 +35,11 @@ export function shareRead(call: Call, before: number, host: SharedReadHost): boo
   return sendShared(call, host.sharing.place(call, before), host)
 }
 
+/** Sends it with others of this moment, though a connection may rest. False: it had better have one of its own. */
+export function joinRead(call: Call, host: SharedReadHost): boolean {
+  return sendShared(call, host.sharing.join(call), host)
+}
+
 /** The same where its place is known. */
 export function sendShared(call: Call, placed: Placed | undefined, host: SharedReadHost): boolean {
   if (!placed || !call.shareable) return false
