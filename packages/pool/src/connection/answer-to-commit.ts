@@ -1,7 +1,8 @@
 /** What a server says of a COMMIT that did not do what its words say. */
 
-import type { StatementCache } from '@thaw/core'
-import type { PeerQuery } from '../driver/peer.ts'
+import { CommitRolledBackError, type StatementCache } from '@thaw/core'
+import { activeQueryOf, type PeerQuery } from '../driver/peer.ts'
+import { NOT_STORED } from './client-messages.ts'
 
 /**
  * Where PostgreSQL warns that it has committed without its replicas (src/backend/replication/syncrep.c): with 57P01 as its backend is ended, with 01000 as its statement is canceled, which it answers as if
@@ -13,13 +14,16 @@ export function isUnreplicated(notice: { readonly routine?: unknown }): boolean 
   return notice.routine === COMMITTED_ALREADY
 }
 
-export function isCommit({ classify }: { readonly classify: StatementCache }, { text }: PeerQuery): boolean {
-  const statement = typeof text === 'string' ? classify(text) : undefined
-  return statement?.kind === 'transaction' && statement.mayCommit
+/** It was a COMMIT, and the server has answered with ROLLBACK: whatever it still says, the caller is told this, when the statement has ended. */
+export function answerToCommit(client: object, { classify }: { readonly classify: StatementCache }, answer: string): void {
+  const query = answer === 'ROLLBACK' ? activeQueryOf(client) : undefined
+  const { callback } = query ?? {}
+  if (!query || !callback || !isCommit(classify, query)) return
+  const told = new CommitRolledBackError(NOT_STORED)
+  query.callback = (error) => callback(error ?? told)
 }
 
-/** Whatever the server still says, the caller is told this, when the statement has ended. */
-export function answerWith(query: PeerQuery, answer: Error): void {
-  const { callback } = query
-  query.callback = (error) => callback?.(error ?? answer)
+function isCommit(classify: StatementCache, { text }: PeerQuery): boolean {
+  const statement = typeof text === 'string' ? classify(text) : undefined
+  return statement?.kind === 'transaction' && statement.mayCommit
 }

@@ -4,7 +4,7 @@
  * with the pool.
  */
 
-import type { ScramSession } from '../driver/peer.ts'
+import type { PeerClientBase, ScramSession } from '../driver/peer.ts'
 
 type Subtle = typeof globalThis.crypto.subtle
 type Key = Awaited<ReturnType<Subtle['importKey']>>
@@ -65,6 +65,23 @@ export class ScramKeys {
     this.#kept = kept
     return kept.keys
   }
+}
+
+/** Answers the server's first message by keys that are known. False: it is left to pg. */
+export async function answerScram(
+  {
+    saslSession,
+    password,
+    enableChannelBinding,
+    connection,
+  }: Pick<PeerClientBase, 'saslSession' | 'password' | 'enableChannelBinding' | 'connection'>,
+  keys: ScramKeys | undefined,
+  serverFirst: unknown,
+): Promise<boolean> {
+  if (!saslSession || !keys || enableChannelBinding) return false
+  const isAnswered = await keys.answer(saslSession, password, serverFirst).catch(() => false)
+  if (isAnswered) connection.sendSCRAMClientFinalMessage(saslSession.response)
+  return isAnswered
 }
 
 /** RFC 5802, section 3. */

@@ -1,10 +1,9 @@
 /**
- * The user's Client class, extended so that no statement is silently lost. It records what was known when a statement was sent, reports to
- * the statement's caller what became of it when its connection is lost, probes a connection that was kept for long before the next
- * statement is sent, and enforces a statement's bounds.
+ * The user's Client class, extended so that no statement is silently lost. It records what was known when a statement was sent, reports to the statement's caller what
+ * became of it when its connection is lost, probes a connection that was kept for long before the next statement is sent, and enforces a statement's bounds.
  */
 
-import { CommitRolledBackError, currentScope, type Scope, ScopeError, saysError } from '@thaw/core'
+import { currentScope, type Scope, ScopeError, saysError } from '@thaw/core'
 import { keepCaller } from '../driver/async-context.ts'
 import { behindProxies, noteItself } from '../driver/itself.ts'
 import { nextTick } from '../driver/next-tick.ts'
@@ -18,13 +17,14 @@ import {
   type PeerQuery,
   queuedQueriesOf,
   type ReadyMessage,
+  type RowDescription,
   sentQueriesOf,
   textOf,
 } from '../driver/peer.ts'
 import { queryTimeoutOf } from '../options/times.ts'
-import { answerWith, isCommit, isUnreplicated } from './answer-to-commit.ts'
+import { answerToCommit, isUnreplicated } from './answer-to-commit.ts'
 import { whenItsTurn } from './behind-own.ts'
-import { ANOTHER_REQUEST, NOT_STORED, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
+import { ANOTHER_REQUEST, TAKEN_BACK, UNEXPECTED } from './client-messages.ts'
 import { type HeldError, holdBack, mustBeHeld } from './held-error.ts'
 import { type Bounds, bound, boundsOf, endedByAnother, interruptedBefore, type QueryBounds, withoutTimeout } from './interruption.ts'
 import { boundedWhileAsked, proveKept } from './kept-client.ts'
@@ -37,6 +37,8 @@ import { expectPid, PID_QUESTION } from './pid-question.ts'
 import { sendPipelined } from './pipelined.ts'
 import { syncFailed } from './portions.ts'
 import { beginsWithProof, PROOF } from './probe.ts'
+import { describeRows } from './row-template.ts'
+import { answerScram } from './scram-keys.ts'
 import { noteSessionState } from './session-state.ts'
 import type { StatementHost } from './statement-host.ts'
 import { owesForeign, staysParsed } from './statement-names.ts'
@@ -361,11 +363,7 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override async _handleAuthSASLContinue(message: { readonly data: string }): Promise<void> {
-      const { saslSession, password } = this
-      const keys = this.enableChannelBinding ? undefined : this.#attached?.host.scramKeys
-      const isAnswered = saslSession && keys && (await keys.answer(saslSession, password, message.data).catch(() => false))
-      if (isAnswered) this.connection.sendSCRAMClientFinalMessage(saslSession.response)
-      else await super._handleAuthSASLContinue(message)
+      if (!(await answerScram(this, this.#attached?.host.scramKeys, message.data))) await super._handleAuthSASLContinue(message)
     }
 
     /** The probe's own reply is not the statement's: pg would take a named one for parsed. */
@@ -383,13 +381,15 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override _handleCommandComplete(message: { text: string }): void {
-      const query = message.text === 'ROLLBACK' && this.#attached ? activeQueryOf(this) : undefined
-      if (query?.callback && this.#attached && isCommit(this.#attached.host, query))
-        answerWith(query, new CommitRolledBackError(NOT_STORED))
+      if (this.#attached) answerToCommit(this, this.#attached.host, message.text)
       // Here pg sends its Sync.
       if (this.#attached) this.#attached.vitals.unsynced = undefined
       super._handleCommandComplete(message)
       this.#attached?.vitals.ledger?.completed()
+    }
+
+    override _handleRowDescription(message: RowDescription): void {
+      if (!describeRows(activeQueryOf(this), message, super._handleRowDescription)) super._handleRowDescription(message)
     }
 
     override _handleEmptyQuery(message: object): void {

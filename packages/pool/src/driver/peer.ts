@@ -50,6 +50,36 @@ export interface PeerQuery {
   handleReadyForQuery?(connection: PeerConnection): void
 }
 
+/** One of RowDescription. */
+export interface DescribedColumn {
+  readonly name: string
+  readonly dataTypeID: number
+  readonly format: string
+}
+
+/** RowDescription, as pg passes it on. */
+export interface RowDescription {
+  readonly fields: readonly DescribedColumn[]
+}
+
+/** pg's own Query, as far as it deals with the columns of an answer. */
+export interface DescribedQuery {
+  readonly callback?: unknown
+  readonly _result?: {
+    /** Of an earlier statement of one text. */
+    readonly command?: unknown
+    readonly _types?: { getTypeParser(type: number, format: string): unknown }
+    addFields(fields: readonly DescribedColumn[]): void
+    fields: readonly DescribedColumn[]
+    _parsers: readonly unknown[] | undefined
+    /** Each row is a copy of it. Since pg 8.11. */
+    _prebuiltEmptyResultObject: object | null
+  }
+  _accumulateRows?: unknown
+  listeners(name: 'row'): readonly unknown[]
+  handleRowDescription(message: RowDescription): void
+}
+
 /** pg's Client. What is optional here is missing in older versions, in pg-native, or in clients made by users. */
 export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   readonly connection: PeerConnection & pg.Connection
@@ -116,6 +146,7 @@ export interface PeerClientBase {
   _handleCommandComplete(message: { text: string }): void
   /** In place of CommandComplete, where a text is nothing but comments. */
   _handleEmptyQuery(message: object): void
+  _handleRowDescription(message: RowDescription): void
   _handleDataRow(message: { readonly fields: readonly unknown[] }): void
   _handleNotice(message: object): void
   _handleParseComplete(message: object): void
