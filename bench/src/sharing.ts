@@ -143,7 +143,7 @@ async function sit(
   await Promise.all(peers.map(([, peer]) => peer.end()))
 }
 
-/** Whoever comes after another all the time has its caches, and the core that it has left: in a fixed order pg.Pool read 0.77 against itself. */
+/** The one that comes after another all the time has its caches, and the core that it has left: in a fixed order pg.Pool read 0.77 against itself. */
 function shuffled<T>(values: readonly T[]): T[] {
   return values
     .map((value) => ({ value, at: Math.random() }))

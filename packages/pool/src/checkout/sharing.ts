@@ -18,6 +18,7 @@ import type { Waiter } from '../driver/waiter.ts'
 import type { Settings } from '../options/options.ts'
 import type { HealthChecks } from './health-checks.ts'
 import type { Hedging } from './hedging.ts'
+import { Moment } from './moment.ts'
 import { shareableOf } from './shareable.ts'
 import { acquires } from './traced-acquire.ts'
 
@@ -59,15 +60,6 @@ const MOST_LOOKED_AT = 16
 /** Until a dial was seen: what one across a continent takes. */
 const DIAL_MILLIS = 100
 const ALPHA = 1 / 8
-/** So much goes out in one write, on one connection, before another is looked for: a write costs our thread, and the server's, more than a quick read does. */
-const MOST_IN_A_WRITE = 16
-const MOST_MILLIS_IN_A_WRITE = 4
-
-/** Reads are of one moment if no more than this is between one and the next: our own work on each takes a third of it. */
-const MOST_APART_MILLIS = 0.1
-/** So many of one moment get connections of their own before others go out together: the server works on one while we work on the other. */
-const OWN_AT_FIRST = 2
-
 export class Sharing implements LedgerHost {
   readonly paces: Paces = createPaces()
   readonly clock: Settings['clock']
@@ -78,14 +70,7 @@ export class Sharing implements LedgerHost {
   #isDeferred = false
   /** A caller would have shared: what each connection leads to is asked from now on. */
   #wantsProof = false
-  /** The connection on which a write goes out at the end of this tick, and what is in it. */
-  #gathering: PeerClient | undefined
-  #gathered = 0
-  #gatheredMillis = 0
-  /** The latest read that got a connection for itself, and how many there were in this moment. */
-  #latest: PeerClient | undefined
-  #latestAt = Number.NEGATIVE_INFINITY
-  #ofMoment = 0
+  readonly #moment = new Moment()
 
   constructor(host: SharingHost) {
     this.#host = host
@@ -127,32 +112,26 @@ export class Sharing implements LedgerHost {
     vitals.readerRelease = release
     // No clock was read for a new connection.
     vitals.readerSentAt = Math.max(this.#host.checks.lookedAt, vitals.provenAt.mono)
-    this.#count(vitals.readerSentAt)
-    this.#latest = client
+    this.#moment.asked(vitals.readerSentAt, client)
   }
 
-  #count(at: number): void {
-    this.#ofMoment = at - this.#latestAt <= MOST_APART_MILLIS ? this.#ofMoment + 1 : 1
-    this.#latestAt = at
-  }
-
-  /** May the next one join others of this moment? If the moment has passed, it may not. */
+  /** May the next one join others of this moment? */
   get mayJoin(): boolean {
-    return this.#ofMoment >= OWN_AT_FIRST
+    return this.#moment.mayJoin
   }
 
   /** The connection on which others of this moment go out, or have just gone out: though one may rest. Undefined: it had better have one of its own. */
   join(reader: Reader): Placed | undefined {
     const now = this.clock.mono()
-    if (now - this.#latestAt > MOST_APART_MILLIS || !this.#isUnwatched()) return undefined
+    if (this.#moment.isOver(now) || !this.#isUnwatched()) return undefined
     const read = shareableOf(reader, this.#host.checks.classify, this.paces)
     if (!read || !this.paces.isTiny(read.pace)) return undefined
     this.#wantsProof ||= this.#host.settings.share === 'auto'
     if (!this.#isAllowed()) return undefined
-    const lane = this.#gatheringLane(read, now, this.lateMillis(), this.#latest)
+    const lane = this.#laneOf(this.#moment.joinable, read, now, this.lateMillis())
     const ledger = lane && this.#open(lane)
     if (!ledger) return undefined
-    this.#count(now)
+    this.#moment.asked(now)
     this.#host.pool[POOL_USES]?.shared()
     return { ledger, at: now }
   }
@@ -168,19 +147,16 @@ export class Sharing implements LedgerHost {
     if (!shareableOf(reader, this.#host.checks.classify, this.paces)) return undefined
     const ledger = new Ledger(this, client, vitals, undefined, release)
     const at = Math.max(this.#host.checks.lookedAt, vitals.provenAt.mono)
-    this.#count(at)
+    this.#moment.asked(at)
     return { ledger, at }
   }
 
   gathers(client: PeerClient): void {
-    if (this.#gathering === client) return
-    this.#gathering = client
-    this.#gathered = 1
-    this.#gatheredMillis = 0
+    this.#moment.gathers(client)
   }
 
   hasSent(client: PeerClient): void {
-    if (this.#gathering === client) this.#gathering = undefined
+    this.#moment.hasSent(client)
   }
 
   sends(client: PeerClient, vitals: Vitals, first: PeerQuery | undefined): Reading | undefined {
@@ -345,7 +321,7 @@ export class Sharing implements LedgerHost {
   #lane(read: Shareable, but: number, now: number): Lane | undefined {
     const lateMillis = this.#host.pool.options.max === 1 ? Number.POSITIVE_INFINITY : this.lateMillis()
     const others: Lane[] = []
-    const gathering = but === 0 ? this.#gatheringLane(read, now, lateMillis) : undefined
+    const gathering = but === 0 ? this.#laneOf(this.#moment.gathering, read, now, lateMillis) : undefined
     if (gathering) return gathering
     let least: Lane | undefined
     for (const client of this.#host.pool._clients) {
@@ -358,16 +334,11 @@ export class Sharing implements LedgerHost {
     return but > 0 ? others.sort((one, other) => one.aheadMillis - other.aheadMillis)[but] : least
   }
 
-  /** The one on which a write is still to go out, unless much is in it already. */
-  #gatheringLane(read: Shareable, now: number, lateMillis: number, otherwise?: PeerClient): Lane | undefined {
-    const client = this.#gathering ?? otherwise
+  #laneOf(client: PeerClient | undefined, read: Shareable, now: number, lateMillis: number): Lane | undefined {
     const vitals = client && (client as { [VITALS]?: Vitals })[VITALS]
-    const isFull = this.#gathered >= MOST_IN_A_WRITE || this.#gatheredMillis >= MOST_MILLIS_IN_A_WRITE
-    if (!vitals || (this.#gathering && isFull)) return undefined
-    const aheadMillis = this.#aheadMillis(client, vitals, read, now, lateMillis)
-    if (aheadMillis === undefined) return undefined
-    this.#gathered++
-    this.#gatheredMillis += read.pace.millis ?? MOST_MILLIS_IN_A_WRITE
+    const aheadMillis = vitals && this.#aheadMillis(client, vitals, read, now, lateMillis)
+    if (!vitals || aheadMillis === undefined) return undefined
+    this.#moment.add(read.pace.millis)
     return { client, vitals, aheadMillis }
   }
 

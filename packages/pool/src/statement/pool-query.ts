@@ -361,8 +361,7 @@ export class PoolQueries {
   }
 
   #report({ done, secondTry }: Call, error: Error, loss: Loss): void {
-    // Lost twice: the error is about the caller's statement, not about the transaction that we put around it, nor about what was never
-    // sent.
+    // Lost twice: the error is about the caller's statement, not about the transaction that we put around it, nor about what was never sent.
     const told = secondTry ? judgeAgain({ ...secondTry.loss, cause: loss.cause }, this.#host.checks) : error
     this.#host.checks.reported(lossOf(told) ?? loss)
     done(told)
