@@ -8,11 +8,15 @@ import type { PoolConfig } from './index.ts'
 
 useSharingWorld()
 
+/** For so long it was asleep. */
+let asleepMillis = 0
+
 /** A machine twenty times as fast: what is asked at once is of one moment, and the server takes next to nothing for it, however busy this one is. */
 const isQuick = () => {
+  asleepMillis = 0
   const began = { wall: systemClock.wall(), mono: systemClock.mono() }
   const slowed = (from: number, now: number) => from + (now - from) / 20
-  const wall = () => slowed(began.wall, systemClock.wall())
+  const wall = () => slowed(began.wall, systemClock.wall()) + asleepMillis
   const mono = () => slowed(began.mono, systemClock.mono())
   const clock: Clock = { ...systemClock, wall, mono }
   return { clock }
@@ -107,6 +111,16 @@ test('one of them is slow all the same: the others are answered on connections t
   await Promise.all(TEN.map((index) => read(index, index === 5 ? 2 : 0).then(({ rows }) => told.push(rows[0].n))))
   expect(told.at(-1)).toBe(5)
   expect(told.toSorted()).toEqual(TEN)
+})
+
+test('a freeze in the middle of such a moment is noticed by the next read, which joins none', async () => {
+  await createTen({ share: true, ...isQuick() })
+  for (let turn = 0; turn < 3; turn++) await Promise.all(TEN.map(ask))
+  const before = TEN.slice(0, 5).map(ask)
+  asleepMillis = 3_600_000
+  const after = TEN.slice(5).map(ask)
+  expect(pool.stats().thawed).toBe(1)
+  expect(numbers(await Promise.all([...before, ...after]))).toEqual(TEN)
 })
 
 test.each(['fin', 'rst'] as const)('%s while they are under way: all are sent again, and answered', async (kind) => {

@@ -120,8 +120,9 @@ export class Checkout {
   takeNow(callback: ConnectCallback, join: (() => boolean) | undefined): boolean {
     const { pool, checks } = this.#host
     noteCaller()
+    if (pool._idle.length === 0) return false
     if (join?.()) return true
-    const item = pool._idle.length > 0 ? checks.takeTrusted(checks.look()) : undefined
+    const item = checks.takeTrusted(checks.look())
     if (item) this.#handOut(item, { callback, isOwn: true })
     return item !== undefined
   }
