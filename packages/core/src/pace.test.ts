@@ -171,28 +171,50 @@ function learnTen(paces: ReturnType<typeof createPaces>, text: string, workMilli
 
 test.each([
   [0.02, true],
-  [0.2, false],
+  [0.1, false],
+  [0.5, false],
 ])('tiny is what takes the server next to nothing, where several go out together: %d ms each is %s', (workMillis, isTiny) => {
   const paces = createPaces()
   expect(paces.isTiny(TEXT)).toBe(false)
   // Alone it waits for our own thread as well.
   for (let turn = 0; turn < 50; turn++) paces.learn(TEXT, 0.1 + (turn % 10) * 0.03)
   expect(paces.isTiny(TEXT)).toBe(true)
-  for (let turn = 0; turn < 5; turn++) learnTen(paces, TEXT, workMillis)
+  for (let turn = 0; turn < 20; turn++) learnTen(paces, TEXT, workMillis)
   expect(paces.isTiny(TEXT)).toBe(isTiny)
 })
 
-test('what was not tiny is tried again after a thousand uses at most, however long it took', () => {
+test('what takes milliseconds alone is not even tried', () => {
   const paces = createPaces()
-  paces.learn(TEXT, 0.1)
-  for (let turn = 0; turn < 20; turn++) learnTen(paces, TEXT, 1.5)
-  let uses = 0
-  for (; !paces.isTiny(TEXT) && uses < 2000; uses++) paces.learn(TEXT, 0.1)
-  expect(uses).toBeGreaterThan(100)
-  expect(uses).toBeLessThanOrEqual(1000)
+  paces.learn('other', 0.1)
+  for (let turn = 0; turn < 50; turn++) paces.learn(TEXT, 2)
+  expect([paces.isSlow(TEXT), paces.isTiny(TEXT)]).toEqual([false, false])
 })
 
-test('a slow answer, and none would like to have been behind it for the next thousand uses', () => {
+test('what was not tiny is tried again after 3,000 uses, with ten at once', () => {
+  const paces = createPaces()
+  paces.learn(TEXT, 0.1)
+  learnTen(paces, TEXT, 1.5)
+  let uses = 0
+  for (; !paces.isTiny(TEXT) && uses < 5000; uses++) paces.learn(TEXT, 0.1)
+  expect(uses).toBeGreaterThan(2900)
+  expect(uses).toBeLessThanOrEqual(3000)
+})
+
+test.each([
+  ['one in 50 takes 10 ms', 50, 10, false],
+  ['one in 100 takes 10 ms', 100, 10, false],
+  ['one stall of 10 ms', 2000, 10, true],
+])('%s, and those behind it would have been faster elsewhere', (_, often, workMillis, isTiny) => {
+  const paces = createPaces()
+  paces.learn(TEXT, 0.1)
+  for (let use = 0; use < 400; use++) {
+    const millis = use % often === 25 ? workMillis : 0.01
+    paces.learn(TEXT, 0.1 + millis, millis, true)
+  }
+  expect(paces.isTiny(TEXT)).toBe(isTiny)
+})
+
+test('a slow answer, and no read goes out together for the next thousand uses', () => {
   const paces = createPaces()
   for (let turn = 0; turn < 50; turn++) paces.learn(TEXT, 0.1)
   paces.learn(TEXT, 200)

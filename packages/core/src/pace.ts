@@ -29,11 +29,13 @@ const LEAST_SAVED_MILLIS = 0.35
 /** The cost counts for so many times what is saved at most: 700 uses without a slow one, and the text is quick again. */
 const MOST_SAVED = 2
 /** A write and an answer of its own cost a read more than waiting for others that each take up to so long: measured (decision 364), 0.04 ms are won and 0.08 lost. */
-const OWN_WRITE_MILLIS = 0.05
-/** Of those that went out together, each counts for no more than this, and what was learned is forgotten by those that did not: after 800 of them at most it is tried again. */
-const MOST_TOGETHER_MILLIS = 1
-const TOGETHER_ALPHA = 1 / 32
-const FORGET_TOGETHER = 1 / 256
+const TINY_MILLIS = 0.05
+/** In the mean of about so many uses: one in a hundred that takes 5 ms is enough, because those behind it would have been faster elsewhere. */
+const TOGETHER_ALPHA = 1 / 256
+/** What is not tiny is tried again after so many uses. */
+const APART_USES = 3000
+/** What takes longer than this by itself, with all that our own thread and the way add, is not tried at all. */
+const MOST_TRIED_MILLIS = 1
 const MOST_TEXTS = 1000
 
 /** What was learned of one text. */
@@ -44,8 +46,10 @@ export interface Pace {
   slowShare: number
   /** By how much its rare slow answers kept those behind waiting, in the mean of its uses. */
   rareMillis: number
-  /** For how long the server worked on each, where it went out with others: the time for all of them is known better than that for one. 0: it has not yet. */
+  /** For how long the server worked on each, where several went out together: of all of them that is known better than of one. */
   togetherMillis: number
+  /** For so many more uses it goes out by itself, because that was too long. */
+  apartUses: number
 }
 
 /** What was learned of texts. */
@@ -89,7 +93,7 @@ class PaceBook implements Paces {
   of(text: string): Pace {
     const known = this.#young.get(text)
     if (known) return known
-    const pace = this.#old.get(text) ?? { millis: undefined, slowShare: 0, rareMillis: 0, togetherMillis: 0 }
+    const pace = this.#old.get(text) ?? { millis: undefined, slowShare: 0, rareMillis: 0, togetherMillis: 0, apartUses: 0 }
     if (text.length <= LONGEST_REMEMBERED) this.#remember(text, pace)
     return pace
   }
@@ -108,7 +112,8 @@ class PaceBook implements Paces {
   }
 
   isTiny(pace: Pace): boolean {
-    return pace.togetherMillis <= OWN_WRITE_MILLIS && pace.rareMillis <= OWN_WRITE_MILLIS && !this.isSlow(pace)
+    const { millis = Number.POSITIVE_INFINITY, rareMillis, apartUses } = pace
+    return apartUses === 0 && millis <= MOST_TRIED_MILLIS && rareMillis <= TINY_MILLIS && !this.isSlow(pace)
   }
 
   /** How much sharing saves a call, as far as it weighs against those who wait behind a slow one. */
@@ -132,9 +137,14 @@ class PaceBook implements Paces {
     pace.rareMillis += RARELY_ALPHA * ((isRare ? Math.min(MOST_RARE_MILLIS, beyondMillis) : 0) - pace.rareMillis)
     if (isRare) pace.rareMillis = Math.min(pace.rareMillis, MOST_SAVED * this.#savedMillis())
     pace.slowShare += OFTEN_ALPHA * (Number(sample > SLOW_MILLIS) - pace.slowShare)
-    pace.togetherMillis += isTogether
-      ? TOGETHER_ALPHA * (Math.min(MOST_TOGETHER_MILLIS, sample) - pace.togetherMillis)
-      : FORGET_TOGETHER * -pace.togetherMillis
+    if (isTogether) this.#learnTogether(pace, sample)
+    else if (pace.apartUses > 0) pace.apartUses--
     pace.millis = pace.millis === undefined ? sample : pace.millis + ALPHA * (sample - pace.millis)
+  }
+  #learnTogether(pace: Pace, sample: number): void {
+    pace.togetherMillis += TOGETHER_ALPHA * (Math.min(RARE_MILLIS, sample) - pace.togetherMillis)
+    if (pace.togetherMillis <= TINY_MILLIS) return
+    pace.togetherMillis = 0
+    pace.apartUses = APART_USES
   }
 }

@@ -94,7 +94,7 @@ describe('ten quick reads on ten idle connections', () => {
   })
 })
 
-test('what takes the server longer than a write of its own is tried together once, and then has connections of its own', async () => {
+test('what takes the server longer than a write of its own has connections of its own', async () => {
   await createTen({ share: true })
   const read = (index: number) => pool.query('select $1::int as n, pg_backend_pid() as pid, pg_sleep(0.001)', [index])
   for (let turn = 0; turn < 3; turn++) await read(0)
