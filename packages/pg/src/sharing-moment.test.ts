@@ -130,3 +130,16 @@ test.each(['fin', 'rst'] as const)('%s while they are under way: all are sent ag
   proxy.cut(kind)
   expect(numbers(await all)).toEqual(TEN)
 })
+
+test.each([15, 1])('a page of three reports of %d ms and five quick reads: none of these waits for a report', async (reportMillis) => {
+  await createTen({ share: true })
+  const report = (index: number) => pool.query(`select pg_sleep($1::float8 / 1000), pg_backend_pid() as pid, ${index} as n`, [reportMillis])
+  const page = () => Promise.all([...[0, 1, 2].map(report), ...TEN.slice(0, 5).map(ask)])
+  for (let turn = 0; turn < 30; turn++) await page()
+  for (let turn = 0; turn < 5; turn++) {
+    const answers = await page()
+    const [reports, reads] = [backends(answers.slice(0, 3)), backends(answers.slice(3))]
+    expect(numbers(answers)).toEqual([0, 1, 2, 0, 1, 2, 3, 4])
+    expect([...reads].filter((pid) => reports.has(pid))).toEqual([])
+  }
+})

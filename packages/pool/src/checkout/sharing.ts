@@ -70,7 +70,7 @@ export class Sharing implements LedgerHost {
   #isDeferred = false
   /** A caller would have shared: what each connection leads to is asked from now on. */
   #wantsProof = false
-  readonly #moment = new Moment()
+  readonly moment: Moment = new Moment()
 
   constructor(host: SharingHost) {
     this.#host = host
@@ -112,26 +112,22 @@ export class Sharing implements LedgerHost {
     vitals.readerRelease = release
     // No clock was read for a new connection.
     vitals.readerSentAt = Math.max(this.#host.checks.lookedAt, vitals.provenAt.mono)
-    this.#moment.asked(vitals.readerSentAt, client)
-  }
-
-  /** May the next one join others of this moment? */
-  get mayJoin(): boolean {
-    return this.#moment.mayJoin
+    this.moment.asked(vitals.readerSentAt, client)
   }
 
   /** The connection on which others of this moment go out, or have just gone out: though one may rest. Undefined: it had better have one of its own. */
   join(reader: Reader): Placed | undefined {
     const now = this.#host.checks.look().mono
-    if (this.#moment.isOver(now) || !this.#isUnwatched()) return undefined
+    if (this.moment.isOver(now) || !this.#isUnwatched()) return undefined
     const read = shareableOf(reader, this.#host.checks.classify, this.paces)
     if (!read || !this.paces.isTiny(read.pace)) return undefined
     this.#wantsProof ||= this.#host.settings.share === 'auto'
     if (!this.#isAllowed()) return undefined
-    const lane = this.#laneOf(this.#moment.joinable, read, now, this.lateMillis())
+    const client = this.moment.joinable
+    const lane = client && this.#isTiny(client) ? this.#laneOf(client, read, now, this.lateMillis()) : undefined
     const ledger = lane && this.#open(lane)
     if (!ledger) return undefined
-    this.#moment.asked(now)
+    this.moment.asked(now)
     this.#host.pool[POOL_USES]?.shared()
     return { ledger, at: now }
   }
@@ -144,19 +140,13 @@ export class Sharing implements LedgerHost {
     if (!vitals.wasShared) return undefined
     vitals.wasShared = false
     if (!this.#mayShare() || !this.#isProven(vitals) || !this.#isQuiet(client) || activeQueryOf(client)) return undefined
-    if (!shareableOf(reader, this.#host.checks.classify, this.paces)) return undefined
+    const read = shareableOf(reader, this.#host.checks.classify, this.paces)
+    // Where connections rest, none would go out with it.
+    if (!read || (this.#host.pool._idle.length > 0 && !this.paces.isTiny(read.pace))) return undefined
     const ledger = new Ledger(this, client, vitals, undefined, release)
     const at = Math.max(this.#host.checks.lookedAt, vitals.provenAt.mono)
-    this.#moment.asked(at)
+    this.moment.asked(at)
     return { ledger, at }
-  }
-
-  gathers(client: PeerClient): void {
-    this.#moment.gathers(client)
-  }
-
-  hasSent(client: PeerClient): void {
-    this.#moment.hasSent(client)
   }
 
   sends(client: PeerClient, vitals: Vitals, first: PeerQuery | undefined): Reading | undefined {
@@ -295,6 +285,7 @@ export class Sharing implements LedgerHost {
       shareable: reader.shareable,
       workMillis: pace.millis ?? 0,
       isSlow: this.paces.isSlow(pace),
+      isTiny: this.paces.isTiny(pace),
       sentAt: readerSentAt,
       runKey: undefined,
       isJoined: false,
@@ -321,7 +312,7 @@ export class Sharing implements LedgerHost {
   #lane(read: Shareable, but: number, now: number): Lane | undefined {
     const lateMillis = this.#host.pool.options.max === 1 ? Number.POSITIVE_INFINITY : this.lateMillis()
     const others: Lane[] = []
-    const gathering = but === 0 ? this.#laneOf(this.#moment.gathering, read, now, lateMillis) : undefined
+    const gathering = but === 0 ? this.#laneOf(this.moment.gathering, read, now, lateMillis) : undefined
     if (gathering) return gathering
     let least: Lane | undefined
     for (const client of this.#host.pool._clients) {
@@ -338,7 +329,7 @@ export class Sharing implements LedgerHost {
     const vitals = client && (client as { [VITALS]?: Vitals })[VITALS]
     const aheadMillis = vitals && this.#aheadMillis(client, vitals, read, now, lateMillis)
     if (!vitals || aheadMillis === undefined) return undefined
-    this.#moment.add(read.pace.millis)
+    this.moment.add(read.pace.millis)
     return { client, vitals, aheadMillis }
   }
 
@@ -371,6 +362,14 @@ export class Sharing implements LedgerHost {
   /** Does no other code hear what is sent on it, and has none sent anything? */
   #isQuiet(client: PeerClient): boolean {
     return isWatched(client) && !this.#host.isSeen(client) && !client.pipeline && queuedQueriesOf(client).length === 0
+  }
+
+  /** Does all that is on it take next to no time? */
+  #isTiny(client: PeerClient): boolean {
+    const { ledger, reader } = (client as { [VITALS]?: Vitals })[VITALS] ?? {}
+    if (ledger instanceof Ledger) return ledger.isTiny
+    const head = reader && shareableOf(reader, this.#host.checks.classify, this.paces)
+    return head != null && this.paces.isTiny(head.pace)
   }
 
   /** The statement that has the connection for itself, if others may share it. */

@@ -11,9 +11,8 @@ export interface LedgerHost {
   lateMillis(): number
   /** Is there another connection that could be faster? And may those behind be sent a second time? */
   mayRace(client: PeerClient): boolean
-  /** A write on the connection is due at the end of this tick, and may take more until then. Then: it has gone out. */
-  gathers(client: PeerClient): void
-  hasSent(client: PeerClient): void
+  /** `gathers`: a write on the connection is due at the end of this tick, and may take more until then. `hasSent`: it has gone out. */
+  readonly moment: { gathers(client: PeerClient): void; hasSent(client: PeerClient): void }
   /** It is about to go out. Where nothing is under way, what a fleet has to say goes in front of the `first`. Returns the time, in a fleet. */
   sends(client: PeerClient, vitals: Vitals, first: PeerQuery | undefined): Reading | undefined
   /** A statement was not written when it should have been: none may share a connection any more. */

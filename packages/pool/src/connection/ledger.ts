@@ -41,6 +41,7 @@ export class Ledger implements SharedConnection {
   readonly #entries: Expected[]
   #aheadMillis = 0
   #slow = 0
+  #notTiny = 0
   /** Since when the first is at the head, and whether there was one before it. */
   #headSince: number
   #isFirst = true
@@ -70,8 +71,7 @@ export class Ledger implements SharedConnection {
     if (head) {
       head.query = activeQueryOf(client)
       this.#entries.push(head)
-      this.#aheadMillis = head.workMillis
-      this.#slow = Number(head.isSlow)
+      this.#count(head, 1)
       this.#headSince = head.sentAt
       return
     }
@@ -80,7 +80,7 @@ export class Ledger implements SharedConnection {
     this.#headSince = host.clock.mono()
     // Behind the ticks that are asked for until this one has ended.
     this.#isScheduled = true
-    host.gathers(client)
+    host.moment.gathers(client)
     nextTick(() => nextTick(() => this.#flush()))
   }
 
@@ -90,6 +90,11 @@ export class Ledger implements SharedConnection {
 
   get length(): number {
     return this.#entries.length
+  }
+
+  /** Does each of them take the server next to no time? */
+  get isTiny(): boolean {
+    return this.#notTiny === 0
   }
 
   get hasSlow(): boolean {
@@ -143,11 +148,10 @@ export class Ledger implements SharedConnection {
     expected.begin = this.#begin
     expected.state = 'waiting'
     this.#entries.push(expected)
-    this.#aheadMillis += expected.workMillis
-    this.#slow += Number(expected.isSlow)
+    this.#count(expected, 1)
     if (!this.#isScheduled) {
       this.#isScheduled = true
-      this.#host.gathers(client)
+      this.#host.moment.gathers(client)
       nextTick(() => this.#flush())
     }
     this.#isShared ||= this.#entries.length > 1
@@ -158,7 +162,7 @@ export class Ledger implements SharedConnection {
   #flush(): void {
     const { client } = this
     this.#isScheduled = false
-    this.#host.hasSent(client)
+    this.#host.moment.hasSent(client)
     // What it was for was refused or withdrawn, and the connection has been given back.
     if (this.#vitals.ledger !== this) return
     if (!isBroken(client)) this.#sendAhead()
@@ -201,7 +205,7 @@ export class Ledger implements SharedConnection {
     const index = this.#entries.findIndex((entry) => entry.query === query && entry.state === 'waiting')
     for (const entry of index === -1 ? [] : this.#entries.splice(index, 1)) {
       entry.state = 'plain'
-      this.#leaves(entry)
+      this.#count(entry, -1)
     }
     return index !== -1
   }
@@ -290,7 +294,7 @@ export class Ledger implements SharedConnection {
   }
 
   #drop(entry: Expected, when: (tell: () => void) => void): void {
-    this.#leaves(entry)
+    this.#count(entry, -1)
     this.#tellDropped(entry, entry.query, OF_ANOTHER, when)
   }
 
@@ -300,9 +304,10 @@ export class Ledger implements SharedConnection {
     when(() => query?.handleError(error, this.client.connection))
   }
 
-  #leaves({ workMillis, isSlow }: Expected): void {
-    this.#aheadMillis -= workMillis
-    this.#slow -= Number(isSlow)
+  #count({ workMillis, isSlow, isTiny }: Expected, sign: 1 | -1): void {
+    this.#aheadMillis += sign * workMillis
+    this.#slow += sign * Number(isSlow)
+    this.#notTiny += sign * Number(!isTiny)
   }
 
   #start(entry: Expected): void {
@@ -322,7 +327,7 @@ export class Ledger implements SharedConnection {
     const behindMillis = this.#isFirst ? Number.POSITIVE_INFINITY : now - this.#headSince
     this.#isFirst = false
     this.#headSince = now
-    this.#leaves(entry)
+    this.#count(entry, -1)
     if (this.#entries.length < 2) this.#stopWatching()
     this.#host.answered(entry, now - entry.sentAt, behindMillis, this.#isShared)
   }

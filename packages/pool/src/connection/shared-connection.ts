@@ -11,6 +11,8 @@ export interface Expected {
   readonly workMillis: number
   /** Would it hold up the others? */
   readonly isSlow: boolean
+  /** Does it take the server next to no time? */
+  readonly isTiny: boolean
   /** On the monotonic clock. */
   readonly sentAt: number
   /** The statement, if it is usually quick and may be one of a run: those of one statement that go out one behind the other. */

@@ -107,7 +107,7 @@ export class PoolQueries {
     }
     // pg-pool hands out in the next tick. The difference cannot be seen, and a tick is a tenth of what Thaw costs.
     const shared = this.#shared
-    const join = shared?.sharing.mayJoin ? () => joinRead(call, shared) : undefined
+    const join = shared?.sharing.moment.mayJoin ? () => joinRead(call, shared) : undefined
     if (place === undefined && signal === undefined && this.#host.takeNow(run, join)) return
     if (place === undefined && shared && shareRead(call, this.#host.waiting.length, shared)) return
     const share: Waiter['share'] = shared && ((before) => resume(call, () => shareRead(call, before, shared)))

@@ -68,6 +68,7 @@ class SharedRead implements Expected {
   readonly shareable: Shareable
   readonly workMillis: number
   readonly isSlow: boolean
+  readonly isTiny: boolean
   readonly sentAt: number
   readonly runKey: string | undefined
   isJoined = false
@@ -100,6 +101,7 @@ class SharedRead implements Expected {
     this.shareable = shareable
     this.workMillis = shareable.pace.millis ?? 0
     this.isSlow = host.sharing.paces.isSlow(shareable.pace)
+    this.isTiny = host.sharing.paces.isTiny(shareable.pace)
     this.sentAt = at
     this.#since = at
     this.runKey = this.isSlow || call.isAlone ? undefined : (shareable.name ?? shareable.text)
