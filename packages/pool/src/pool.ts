@@ -122,6 +122,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         queue: () => this._pendingQueue,
         waitLimitMillis: () => this.#waitLimit.millis,
         timeUp: (waitedMillis, isOver) => this.#timeUp(waitedMillis, isOver),
+        left: () => this.ending && nextTick(() => this._pulseQueue()),
       })
       this.#invocations = new InvocationTracker(this, { checks: this.#checks, join })
       this.#dialer = new Dialer({

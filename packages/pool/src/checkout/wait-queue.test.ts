@@ -15,6 +15,7 @@ function createRoom() {
     queue: () => queue,
     waitLimitMillis: () => PATIENCE_MILLIS,
     timeUp: (waitedMillis) => new Error(`waited ${waitedMillis}`),
+    left: () => {},
   })
   const told: string[] = []
   const wait = (name: string) => {

@@ -44,6 +44,8 @@ export interface WaitQueueHost {
   waitLimitMillis(): number
   /** The error for a caller whose time is up. `isOver`: its invocation's is. */
   timeUp(waitedMillis: number, isOver: boolean): Error
+  /** A caller has left without a connection. */
+  left(): void
 }
 
 export class WaitQueue {
@@ -130,7 +132,9 @@ export class WaitQueue {
   leave(waiter: Waiter): void {
     waiter.lift?.()
     const index = this.#host.queue().indexOf(waiter)
-    if (index !== -1) this.#host.queue().splice(index, 1)
+    if (index === -1) return
+    this.#host.queue().splice(index, 1)
+    this.#host.left()
   }
 
   /** How long the first caller in the queue waits in total. Undefined: no caller waits. */
@@ -164,6 +168,7 @@ export class WaitQueue {
     for (const waiter of queue.filter((one) => this.#leftMillis(one, now) <= 0)) {
       queue.splice(queue.indexOf(waiter), 1)
       this.reject(waiter, this.#host.timeUp(now.mono - waiter.since, waiter.until <= now.wall))
+      this.#host.left()
     }
   }
 
