@@ -169,7 +169,8 @@ export class OneWrite {
     const { stream } = this
     const parts = this.parts.splice(0)
     this.#isWhole = endsStatement(parts.at(-1))
-    this.#isUnbound = this.#isWhole ? isAlone(parts.at(-2), CLOSE) : isAlone(parts.at(-1), PARSE)
+    // pg also writes no more where code of the user's has closed the connection meanwhile, and tells nothing.
+    this.#isUnbound = this.#isWhole ? isAlone(parts.at(-2), CLOSE) : stream.writable && isAlone(parts.at(-1), PARSE)
     const callbacks = this.#callbacks
     this.#callbacks = undefined
     // pg sends nothing to a stream that is not writable, either.

@@ -42,8 +42,8 @@ export function sendTogether(
         continue
       }
       if (failure) nextTick(() => query?.handleError(failure, connection))
-      // Told of a value that cannot be sent, pg writes nothing more.
-      const isDeferred = !failure && !writes.isWhole && !expected.isEnded
+      // Told of a value that cannot be sent, or on a connection that was closed meanwhile, pg writes nothing more.
+      const isDeferred = !failure && !writes.isWhole && !expected.isEnded && connection.stream.writable
       if (!isDeferred) writes.endStatement()
       expected.state = 'ahead'
       if (last) last.isJoined = writes.hasJoined
