@@ -110,7 +110,10 @@ export class Checkout {
     const now = checks.look(undefined, releasedAt)
     while (_pendingQueue.length > 0) {
       const item = checks.takeTrusted(now)
-      const waiter = item && _pendingQueue.shift()
+      if (!item) break
+      const waiter = _pendingQueue.shift()
+      // The caller that waited was served while others were evicted.
+      if (!waiter) _idle.push(item)
       if (!waiter || !this.#handOut(item, waiter)) break
     }
     if (_pendingQueue.length > 0 && _idle.length > 0) checks.vet()
