@@ -214,12 +214,16 @@ test.each([
   expect(paces.isTiny(TEXT)).toBe(isTiny)
 })
 
-test('a slow answer, and no read goes out together for the next thousand uses', () => {
+test.each([
+  [22, 40],
+  [30, 300],
+  [200, 1500],
+])('a slow answer of %d ms, and no read goes out together for the next %d uses', (slowMillis, uses) => {
   const paces = createPaces()
   for (let turn = 0; turn < 50; turn++) paces.learn(TEXT, 0.1)
-  paces.learn(TEXT, 200)
-  for (let turn = 0; turn < 600; turn++) paces.learn(TEXT, 0.1)
+  paces.learn(TEXT, slowMillis)
+  for (let turn = 0; turn < uses; turn++) paces.learn(TEXT, 0.1)
   expect([paces.isSlow(TEXT), paces.isTiny(TEXT)]).toEqual([false, false])
-  for (let turn = 0; turn < 600; turn++) paces.learn(TEXT, 0.1)
+  for (let turn = 0; turn < 150; turn++) paces.learn(TEXT, 0.1)
   expect(paces.isTiny(TEXT)).toBe(true)
 })

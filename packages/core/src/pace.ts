@@ -34,6 +34,8 @@ const TINY_MILLIS = 0.05
 const TOGETHER_ALPHA = 1 / 256
 /** What is not tiny is tried again after so many uses. */
 const APART_USES = 3000
+/** One rare slow answer is enough, for 50 uses or (as long as it counts) 1,600: each of those behind it would have waited. */
+const NONE_RARE = RARELY_ALPHA * RARE_MILLIS
 /** What takes longer than this by itself, with all that our own thread and the way add, is not tried at all. */
 const MOST_TRIED_MILLIS = 1
 const MOST_TEXTS = 1000
@@ -113,7 +115,7 @@ class PaceBook implements Paces {
 
   isTiny(pace: Pace): boolean {
     const { millis = Number.POSITIVE_INFINITY, rareMillis, apartUses } = pace
-    return apartUses === 0 && millis <= MOST_TRIED_MILLIS && rareMillis <= TINY_MILLIS && !this.isSlow(pace)
+    return apartUses === 0 && millis <= MOST_TRIED_MILLIS && rareMillis <= NONE_RARE && !this.isSlow(pace)
   }
 
   /** How much sharing saves a call, as far as it weighs against those who wait behind a slow one. */

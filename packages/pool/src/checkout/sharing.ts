@@ -117,10 +117,10 @@ export class Sharing implements LedgerHost {
 
   /** The connection on which others of this moment go out, or have just gone out: though one may rest. Undefined: it had better have one of its own. */
   join(reader: Reader): Placed | undefined {
-    const now = this.#host.checks.look().mono
-    if (this.moment.isOver(now) || !this.#isUnwatched()) return undefined
     const read = shareableOf(reader, this.#host.checks.classify, this.paces)
     if (!read || !this.paces.isTiny(read.pace)) return undefined
+    const now = this.#host.checks.look().mono
+    if (this.moment.isOver(now) || !this.#isUnwatched()) return undefined
     this.#wantsProof ||= this.#host.settings.share === 'auto'
     if (!this.#isAllowed()) return undefined
     const client = this.moment.joinable
