@@ -298,16 +298,15 @@ function extend(Base: ClientClass): ClientClass {
       const query = activeQueryOf(this)
       if (this.#attached && saysError(message)) syncFailed(this.#attached.vitals, query, this.connection)
       if (!this.#attached || !query || !mustBeHeld(message, query)) return super._handleErrorMessage(message)
-      // If there are several, the first one has the reason: a pooler passes on the server's, and adds that it has lost it.
+      // The first one has the reason: a pooler passes on the server's, and adds that it has lost it.
       this.#heldError ??= holdBack(message, this.#attached.host.clock, () => this.connection.stream.destroy(message))
     }
 
-    /** pg's own, but for what it emits. */
     override _handleErrorEvent(error: Error): void {
       if (!this.#attached || this._connecting) return super._handleErrorEvent(error)
       this._queryable = false
       this._errorAllQueries(error)
-      emitLoss(this.#self, this.#attached, error)
+      emitLoss(this.#self, this.#attached, this.#endedBy ?? error)
     }
 
     #takeHeldError(): Error | undefined {
@@ -317,10 +316,12 @@ function extend(Base: ClientClass): ClientClass {
       return held?.error
     }
 
-    override _errorAllQueries(error: Error): void {
+    override _errorAllQueries(given: Error): void {
+      // TLS over a stream of the user's does not say why it was destroyed.
+      const error = this.#endedBy ?? given
       const attached = this.#attached
       const shared = attached?.vitals.ledger?.takeAll()
-      const cause = error === this.#endedBy ? endedByAnother() : error
+      const cause = this.#endedBy ? endedByAnother() : error
       if (!attached || (this._ending && !shared && isOwners(attached.vitals, error))) return super._errorAllQueries(error)
       const active = activeQueryOf(this)
       const held = this.#takeHeldError()
