@@ -6,6 +6,7 @@
 import { chargedSince, codeOf, LOOK_MILLIS } from '@thaw/core'
 import type pg from 'pg'
 import type { Placed, Sharing } from '../checkout/sharing.ts'
+import { isInterruption } from '../connection/interruption.ts'
 import type { Ledger } from '../connection/ledger.ts'
 import { lossOf } from '../connection/lost-statement.ts'
 import type { Expected, Shareable } from '../connection/shared-connection.ts'
@@ -162,7 +163,8 @@ class SharedRead implements Expected {
       if (isRefused) this.#host.checks.classify.isNoRead(this.shareable.text)
       if ((isCancelled || loss) && !this.isEnded) this.#race = isRefused ? 'refused' : 'none'
       else if (isCancelled && this.#held) this.#sendAgain(this.#held)
-      else if (this.#mayTell()) this.#call.done(loss && this.#held ? this.#held : error, result)
+      // Its own bound is its own error, wherever it was reached.
+      else if (this.#mayTell()) this.#call.done(loss && this.#held && !isInterruption(loss.cause) ? this.#held : error, result)
     }
     const usualMillis = Math.max(RACE_MILLIS, 4 * this.workMillis, 2 * this.#host.sharing.lateMillis())
     const mostMillis = Math.min(MOST_MILLIS, Math.round(usualMillis * LONGER ** (this.#races - 1)))
