@@ -84,7 +84,7 @@ function extend(Base: ClientClass): ClientClass {
     readonly #unbound: { readonly bounds: Bounds; readonly before: PeerQuery | undefined }[] = []
     /** An answer, or the end? The next message tells. */
     #heldError: HeldError | undefined
-    /** The bound of the statement that ran, or its signal: it has closed the connection. */
+    /** The bound of the statement that ran, or its signal: it has closed the connection. TLS over a stream of the user's does not say so. */
     #endedBy: Error | undefined;
 
     [WATCHED](vitals: Vitals, host: StatementHost): void {
@@ -317,7 +317,6 @@ function extend(Base: ClientClass): ClientClass {
     }
 
     override _errorAllQueries(given: Error): void {
-      // TLS over a stream of the user's does not say why it was destroyed.
       const error = this.#endedBy ?? given
       const attached = this.#attached
       const shared = attached?.vitals.ledger?.takeAll()
