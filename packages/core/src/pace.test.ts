@@ -190,14 +190,23 @@ test('what takes milliseconds alone is not even tried', () => {
   expect([paces.isSlow(TEXT), paces.isTiny(TEXT)]).toEqual([false, false])
 })
 
-test('what was not tiny is tried again after 3,000 uses, with ten at once', () => {
+test('what was not tiny is tried again after 3,000 uses, and after twice as many each time', () => {
   const paces = createPaces()
   paces.learn(TEXT, 0.1)
+  const uses: number[] = []
+  for (let trial = 0; trial < 8; trial++) {
+    learnTen(paces, TEXT, 1.5)
+    let apart = 0
+    for (; !paces.isTiny(TEXT) && apart < 200_000; apart++) paces.learn(TEXT, 0.1)
+    uses.push(apart)
+  }
+  // The nine that were answered with the first count as quick: 90 fewer.
+  expect(uses).toEqual([3000, 5910, 11_730, 23_370, 46_650, 93_210, 99_910, 99_910])
+  for (let use = 0; use < 10_000; use++) paces.learn(TEXT, 0.11, 0.01, true)
   learnTen(paces, TEXT, 1.5)
-  let uses = 0
-  for (; !paces.isTiny(TEXT) && uses < 5000; uses++) paces.learn(TEXT, 0.1)
-  expect(uses).toBeGreaterThan(2900)
-  expect(uses).toBeLessThanOrEqual(3000)
+  let apart = 0
+  for (; !paces.isTiny(TEXT) && apart < 200_000; apart++) paces.learn(TEXT, 0.1)
+  expect(apart).toBe(3000)
 })
 
 test.each([

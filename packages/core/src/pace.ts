@@ -32,8 +32,11 @@ const MOST_SAVED = 2
 const TINY_MILLIS = 0.05
 /** In the mean of about so many uses: one in a hundred that takes 5 ms is enough, because those behind it would have been faster elsewhere. */
 const TOGETHER_ALPHA = 1 / 256
-/** What is not tiny is tried again after so many uses. */
+/** What is not tiny is tried again after so many uses, and twice as many each time: a text that takes long by its parameter costs those behind it something with each trial. */
 const APART_USES = 3000
+const MOST_APART_USES = 100_000
+/** So many fewer for each use that was quick: what was a busy machine is forgotten after some thousands. */
+const FORGIVEN_USES = 10
 /** One rare slow answer is enough, for 50 uses or (as long as it counts) 1,600: each of those behind it would have waited. */
 const NONE_RARE = RARELY_ALPHA * RARE_MILLIS
 /** What takes longer than this by itself, with all that our own thread and the way add, is not tried at all. */
@@ -50,8 +53,9 @@ export interface Pace {
   rareMillis: number
   /** For how long the server worked on each, where several went out together: of all of them that is known better than of one. */
   togetherMillis: number
-  /** For so many more uses it goes out by itself, because that was too long. */
+  /** For so many more uses it goes out by itself, because that was too long; and for how many the next time. */
   apartUses: number
+  nextApartUses: number
 }
 
 /** What was learned of texts. */
@@ -95,7 +99,14 @@ class PaceBook implements Paces {
   of(text: string): Pace {
     const known = this.#young.get(text)
     if (known) return known
-    const pace = this.#old.get(text) ?? { millis: undefined, slowShare: 0, rareMillis: 0, togetherMillis: 0, apartUses: 0 }
+    const pace = this.#old.get(text) ?? {
+      millis: undefined,
+      slowShare: 0,
+      rareMillis: 0,
+      togetherMillis: 0,
+      apartUses: 0,
+      nextApartUses: APART_USES,
+    }
     if (text.length <= LONGEST_REMEMBERED) this.#remember(text, pace)
     return pace
   }
@@ -145,8 +156,12 @@ class PaceBook implements Paces {
   }
   #learnTogether(pace: Pace, sample: number): void {
     pace.togetherMillis += TOGETHER_ALPHA * (Math.min(RARE_MILLIS, sample) - pace.togetherMillis)
-    if (pace.togetherMillis <= TINY_MILLIS) return
+    if (pace.togetherMillis <= TINY_MILLIS) {
+      pace.nextApartUses = Math.max(APART_USES, pace.nextApartUses - FORGIVEN_USES)
+      return
+    }
     pace.togetherMillis = 0
-    pace.apartUses = APART_USES
+    pace.apartUses = pace.nextApartUses
+    pace.nextApartUses = Math.min(MOST_APART_USES, 2 * pace.nextApartUses)
   }
 }
