@@ -30,8 +30,8 @@ const LEAST_SAVED_MILLIS = 0.35
 const MOST_SAVED = 2
 /** A write and an answer of its own cost a read more than waiting for others that each take up to so long: measured (decision 364), 0.04 ms are won and 0.08 lost. */
 const TINY_MILLIS = 0.05
-/** In the mean of about so many uses: one in a hundred that takes 5 ms is enough, because those behind it would have been faster elsewhere. */
-const TOGETHER_ALPHA = 1 / 256
+/** In the mean of about so many uses, so that one stall of the machine is not enough: one in a hundred that takes 5 ms is, because those behind it would have been faster elsewhere. */
+const TOGETHER_ALPHA = 1 / 512
 /** What is not tiny is tried again after so many uses, and twice as many each time: a text that takes long by its parameter costs those behind it something with each trial. */
 const APART_USES = 3000
 const MOST_APART_USES = 100_000
