@@ -236,3 +236,19 @@ test.each([
   for (let turn = 0; turn < 150; turn++) paces.learn(TEXT, 0.1)
   expect(paces.isTiny(TEXT)).toBe(true)
 })
+
+test('on a busy machine, whose stalls hit all that wait, quick reads stay together; a text with slow answers of its own does not', () => {
+  const learnBusy = (isTexts: boolean) => {
+    const paces = createPaces()
+    paces.learn(TEXT, 0.1)
+    for (let burst = 1; burst < 400 && (burst < 40 || paces.isTiny(TEXT)); burst++) {
+      // Two by themselves, fifteen together; a stall in one of ten bursts, or a slow answer in one of ten reads.
+      for (let alone = 0; alone < 2; alone++) paces.learn(TEXT, 0.4 + ((burst * 2 + alone) % 10 === 0 ? 6 : 0))
+      const slow = isTexts ? burst % 5 !== 0 : burst % 10 === 0
+      paces.learn(TEXT, 0.25 + (slow ? 6 : 0), undefined, true)
+      for (let behind = 1; behind < 15; behind++) paces.learn(TEXT, 0.25 + (slow ? 6 : 0), 0, true)
+    }
+    return paces.isTiny(TEXT)
+  }
+  expect([learnBusy(false), learnBusy(true)]).toEqual([true, false])
+})

@@ -32,6 +32,8 @@ const MOST_SAVED = 2
 const TINY_MILLIS = 0.05
 /** In the mean of about so many uses, so that one stall of the machine is not enough: one in a hundred that takes 5 ms is, because those behind it would have been faster elsewhere. */
 const TOGETHER_ALPHA = 1 / 512
+/** And up to this part of what the same text takes by itself: a stall of a busy machine, or of our own process, is divided by all that waited for it together, a slow answer of the text's is not. */
+const SHARE_OF_ALONE = 0.1
 /** What is not tiny is tried again after so many uses, and twice as many each time: a text that takes long by its parameter costs those behind it something with each trial. */
 const APART_USES = 3000
 const MOST_APART_USES = 100_000
@@ -53,6 +55,8 @@ export interface Pace {
   rareMillis: number
   /** For how long the server worked on each, where several went out together: of all of them that is known better than of one. */
   togetherMillis: number
+  /** The same by itself, with all that our own thread and a busy machine add. */
+  aloneMillis: number
   /** For so many more uses it goes out by itself, because that was too long; and for how many the next time. */
   apartUses: number
   nextApartUses: number
@@ -104,6 +108,7 @@ class PaceBook implements Paces {
       slowShare: 0,
       rareMillis: 0,
       togetherMillis: 0,
+      aloneMillis: 0,
       apartUses: 0,
       nextApartUses: APART_USES,
     }
@@ -151,12 +156,17 @@ class PaceBook implements Paces {
     if (isRare) pace.rareMillis = Math.min(pace.rareMillis, MOST_SAVED * this.#savedMillis())
     pace.slowShare += OFTEN_ALPHA * (Number(sample > SLOW_MILLIS) - pace.slowShare)
     if (isTogether) this.#learnTogether(pace, sample)
-    else if (pace.apartUses > 0) pace.apartUses--
+    else this.#learnAlone(pace, sample)
     pace.millis = pace.millis === undefined ? sample : pace.millis + ALPHA * (sample - pace.millis)
   }
+  #learnAlone(pace: Pace, sample: number): void {
+    pace.aloneMillis += TOGETHER_ALPHA * (Math.min(RARE_MILLIS, sample) - pace.aloneMillis)
+    if (pace.apartUses > 0) pace.apartUses--
+  }
+
   #learnTogether(pace: Pace, sample: number): void {
     pace.togetherMillis += TOGETHER_ALPHA * (Math.min(RARE_MILLIS, sample) - pace.togetherMillis)
-    if (pace.togetherMillis <= TINY_MILLIS) {
+    if (pace.togetherMillis <= Math.max(TINY_MILLIS, SHARE_OF_ALONE * pace.aloneMillis)) {
       pace.nextApartUses = Math.max(APART_USES, pace.nextApartUses - FORGIVEN_USES)
       return
     }
