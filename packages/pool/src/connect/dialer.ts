@@ -10,6 +10,7 @@ import type { HostPlan, HostStep } from '../options/hosts.ts'
 import { cameFromServer, judgeDial } from './dial-failure.ts'
 import { followDial, timeDialSteps } from './dial-steps.ts'
 import { HostOrder } from './hosts.ts'
+import { giveUp } from './new-client.ts'
 import { askedForMillis, awaitsVerdict, isPasswordFunctions, isUnanswered, pauseForPassword } from './password-function.ts'
 import { startPausable } from './pausable.ts'
 import { Rotation } from './rotation.ts'
@@ -205,7 +206,7 @@ export class Dialer {
 
   /** Gives up the attempts under way: each fails with its own failure. */
   abandon(): void {
-    for (const { client } of this.#attempts) streamOf(client)?.destroy()
+    for (const { client } of this.#attempts) giveUp(client)
   }
 
   /**
@@ -227,7 +228,7 @@ export class Dialer {
   #drop(attempt: Attempt | undefined): void {
     if (!attempt) return
     attempt.isSuperfluous = true
-    streamOf(attempt.client)?.destroy()
+    giveUp(attempt.client)
   }
 
   stop(): void {
