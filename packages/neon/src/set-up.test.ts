@@ -1,4 +1,4 @@
-/** `onConnect` fails on a connection that is lost, over WebSocket. */
+/** `onConnect` takes long, or its connection dies or falls silent under it, over WebSocket. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
@@ -34,7 +34,28 @@ async function expectNothingLeft(pool: Pool): Promise<void> {
   expect(await waiting).toEqual([{ one: 1 }])
 }
 
-test.each(['rst'] as const)(
+test('one that takes long is run once', PATIENCE, async () => {
+  const { pool, errors, runs } = create(async (client) => {
+    await sleep(1300)
+    await client.query('SELECT pg_sleep(1.5)')
+  })
+  expect(await read(pool)).toEqual([{ one: 1 }])
+  expect([runs(), errors]).toEqual([1, []])
+})
+
+test.each([true, false])('its connection falls silent, hedge: %s: another one serves its callers', PATIENCE, async (hedge) => {
+  const { pool } = create(
+    (client, run) => {
+      if (run === 1) neon.compute.cut('drop')
+      return client.query('SELECT 1')
+    },
+    { hedge },
+  )
+  expect(await read(pool)).toEqual([{ one: 1 }])
+  await expectNothingLeft(pool)
+})
+
+test.each(['rst', 'drop'] as const)(
   'it rejects on a connection that is lost (%s): its caller is told, and nothing is left',
   PATIENCE,
   async (how) => {

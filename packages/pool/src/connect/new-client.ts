@@ -35,7 +35,10 @@ export function giveUp(client: PeerClient | undefined): void {
   streamOf(client)?.destroy()
 }
 
-/** Calls back once, with a client that is handed out, or with an error. Throws if no client can be made at all. */
+/**
+ * Calls back once, with a client that is handed out, or with an error. `made`: before it connects; `prepares`: it is open, and `onConnect` begins.
+ * Throws if no client can be made at all.
+ */
 export function openClient(
   pool: PeerPool<PendingItem>,
   clock: Clock,
@@ -43,6 +46,7 @@ export function openClient(
   done: ConnectCallback,
   step: HostStep | undefined,
   made: (client: PeerClient) => void,
+  prepares: () => void,
 ): PeerClient {
   const { connectionTimeoutMillis, onConnect } = pool.options as DialOptions
   const client = makeInPool(() => new pool.Client(step ? optionsAt(pool.options, step) : pool.options))
@@ -110,6 +114,7 @@ export function openClient(
       diedMeanwhile(pool, client, lost)
     }
     client.once('error', died)
+    prepares()
     // A client that hangs up meanwhile does not end it: the connection may be another caller's.
     new pool.Promise((resolve) => resolve(resumeInvocation(undefined, () => onConnect(client)))).then(
       () => over(handOut),
