@@ -133,6 +133,7 @@ export function poolOver(driver: Driver): new (config?: object, Client?: unknown
         open: (...how) => this.#open(...how),
         opened: (client, release, dial) => this.#opened(client, release, dial),
         failed: (error, dial, final) => this.#dialFailed(error, dial, final),
+        watchPreparing: (client) => this.#watch.watchPreparing(client),
         reasonToDial: (hopeful, overdue) => this.#hedging.reasonToDial(hopeful, overdue),
         room: () => this.#hedging.room,
         waitMillis: () => this.#waiting.firstWaitMillis(),

@@ -10,6 +10,7 @@ import type { HostPlan, HostStep } from '../options/hosts.ts'
 import { cameFromServer, judgeDial } from './dial-failure.ts'
 import { followDial, timeDialSteps } from './dial-steps.ts'
 import { HostOrder } from './hosts.ts'
+import { giveUp } from './new-client.ts'
 import { askedForMillis, awaitsVerdict, isPasswordFunctions, isUnanswered, pauseForPassword } from './password-function.ts'
 import { startPausable } from './pausable.ts'
 import { Rotation } from './rotation.ts'
@@ -25,12 +26,15 @@ export interface DialHost {
   readonly hosts?: HostPlan | undefined
   /** A connection leads to another host than the one before: what was learned of that one's server may not hold. */
   moved?(): void
-  /** Makes a client and connects it. Calls back once, and `made` before it connects. Returns the client, or throws if it cannot be made at all. */
+  /** Makes a client and connects it. Calls back once; `made` before it connects, and `prepares` when it is open and `onConnect` begins. Returns the client, or throws if it cannot be made at all. */
   open(
     done: (error: Error | undefined, client: PeerClient | undefined, release: Release) => void,
     step: HostStep | undefined,
     made: (client: PeerClient) => void,
+    prepares: () => void,
   ): PeerClient | undefined
+  /** Watches it for as long as `onConnect` has it. Should another attempt be made beside it, as it may be silent, or never end? */
+  watchPreparing?(client: PeerClient): boolean
   opened(client: PeerClient, release: Release, dial: Dial): void
   /** An attempt failed. `final`: retrying would not help. Otherwise `waitMillis` is called next. */
   failed(error: Error, dial: Dial, final: boolean): void
@@ -87,6 +91,8 @@ interface Attempt {
   readonly step: HostStep | undefined
   client: PeerClient | undefined
   stage: (() => ConnectStage) | undefined
+  /** `onConnect` has it. */
+  isPreparing: boolean
   isOverdue: boolean
   /** Another one was faster. */
   isSuperfluous: boolean
@@ -156,8 +162,13 @@ export class Dialer {
     const startedAt = clock.mono()
     const isSecondPassword = this.#passwordRefused
     const step = this.#hosts?.next()
-    const attempt: Attempt = { step, client: undefined, stage: undefined, isOverdue: false, isSuperfluous: false }
-    const overdue = startPausable(clock, this.#overdueMillis, () => this.#late(attempt), true)
+    const attempt: Attempt = { step, client: undefined, stage: undefined, isPreparing: false, isOverdue: false, isSuperfluous: false }
+    const wait = () => startPausable(clock, this.#overdueMillis, timeUp, true)
+    const timeUp = () => {
+      if (!attempt.isPreparing || this.#watchPreparing(attempt)) return this.#late(attempt)
+      overdue = wait()
+    }
+    let overdue = wait()
     const end = (): Dial => {
       const { client } = attempt
       overdue.cancel()
@@ -194,6 +205,10 @@ export class Dialer {
           this.#silent.avoid(made)
           pauseForPassword(made, overdue)
         },
+        () => {
+          attempt.isPreparing = true
+          this.#watchPreparing(attempt)
+        },
       )
       attempt.client = client
       attempt.stage = client && followDial(client)
@@ -205,7 +220,7 @@ export class Dialer {
 
   /** Gives up the attempts under way: each fails with its own failure. */
   abandon(): void {
-    for (const { client } of this.#attempts) streamOf(client)?.destroy()
+    for (const { client } of this.#attempts) giveUp(client)
   }
 
   /**
@@ -227,7 +242,11 @@ export class Dialer {
   #drop(attempt: Attempt | undefined): void {
     if (!attempt) return
     attempt.isSuperfluous = true
-    streamOf(attempt.client)?.destroy()
+    giveUp(attempt.client)
+  }
+
+  #watchPreparing({ client }: Attempt): boolean {
+    return client === undefined || this.#host.watchPreparing?.(client) !== false
   }
 
   stop(): void {
@@ -254,9 +273,9 @@ export class Dialer {
     if (winner === this.#newest || !longest) this.#drop(longest ?? [...this.#attempts].at(-1))
   }
 
-  #fail(error: Error, dial: Dial, isSecondPassword: boolean, { step, client }: Attempt): void {
+  #fail(error: Error, dial: Dial, isSecondPassword: boolean, { step, client, isPreparing }: Attempt): void {
     this.#failures++
-    if (dial.target && cameFromServer(error)) noteReached(dial.target)
+    if (dial.target && (isPreparing || cameFromServer(error))) noteReached(dial.target)
     const verdict = judgeDial(error, awaitsVerdict(client))
     // As with libpq, a server that refuses the login ends the search.
     const isNext = verdict === 'again' && step !== undefined && this.#hosts?.failed(step) === true

@@ -3,7 +3,8 @@
  * for which the process was frozen, and after a thaw end an attempt that had no chance to succeed.
  */
 
-import { bindInvocation, type Clock, resumeInvocation } from '@thaw/core'
+import { bindInvocation, type Clock, resumeInvocation, startDeadline } from '@thaw/core'
+import { close } from '../connection/closing.ts'
 import { makeInPool } from '../connection/made-by-pool.ts'
 import type { ConnectCallback, PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import { streamOf } from '../driver/socket.ts'
@@ -23,7 +24,21 @@ interface DialOptions {
 /** How a connection is handed to a caller: a new one, or one that is idle. */
 export type Hand = (client: PeerClient, item: PendingItem, isNew: boolean) => void
 
-/** Calls back once, with a client that is handed out, or with an error. Throws if no client can be made at all. */
+/** How long an `onConnect` may go on after its connection has died: it knows best what to tell the caller. */
+const AFTER_DEATH_MILLIS = 1000
+
+/** Those that the pool has given up itself: it reports no error of them. */
+const givenUp = new WeakSet<PeerClient>()
+
+export function giveUp(client: PeerClient | undefined): void {
+  if (client) givenUp.add(client)
+  streamOf(client)?.destroy()
+}
+
+/**
+ * Calls back once, with a client that is handed out, or with an error. `made`: before it connects; `prepares`: it is open, and `onConnect` begins.
+ * Throws if no client can be made at all.
+ */
 export function openClient(
   pool: PeerPool<PendingItem>,
   clock: Clock,
@@ -31,6 +46,7 @@ export function openClient(
   done: ConnectCallback,
   step: HostStep | undefined,
   made: (client: PeerClient) => void,
+  prepares: () => void,
 ): PeerClient {
   const { connectionTimeoutMillis, onConnect } = pool.options as DialOptions
   const client = makeInPool(() => new pool.Client(step ? optionsAt(pool.options, step) : pool.options))
@@ -41,7 +57,6 @@ export function openClient(
   watchPassword(client, clock)
   client._connectionTimeoutMillis = 0
   pool._clients.push(client)
-  const died = (error: Error) => diedMeanwhile(pool, client, error)
   const forget = () => {
     pool._clients = pool._clients.filter((one) => one !== client)
   }
@@ -58,13 +73,12 @@ export function openClient(
   if (timeout) pauseForPassword(client, timeout)
   const fail = (error: Error) => done(error, undefined, () => {})
   const handOut = () => {
-    client.removeListener('error', died)
     limitLifetime(pool, clock, client, hand)
     hand(client, { callback: done }, true)
   }
   const refuse = (refused: Error) => {
     forget()
-    client.end(() => fail(refused))
+    close(client, clock, () => fail(refused))
   }
   const connected = (error: Error | null | undefined) => {
     if (error || !judgeKind) return judged(error)
@@ -88,9 +102,24 @@ export function openClient(
     }
     pool.log('new client connected')
     if (!onConnect) return handOut()
+    let isOver = false
+    const over = (end: () => void) => {
+      if (isOver) return
+      isOver = true
+      client.removeListener('error', died)
+      end()
+    }
+    const died = (lost: Error) => {
+      startDeadline(clock, AFTER_DEATH_MILLIS, () => over(() => refuse(lost)), true)
+      diedMeanwhile(pool, client, lost)
+    }
     client.once('error', died)
+    prepares()
     // A client that hangs up meanwhile does not end it: the connection may be another caller's.
-    new pool.Promise((resolve) => resolve(resumeInvocation(undefined, () => onConnect(client)))).then(handOut, refuse)
+    new pool.Promise((resolve) => resolve(resumeInvocation(undefined, () => onConnect(client)))).then(
+      () => over(handOut),
+      (refused: Error) => over(() => refuse(refused)),
+    )
   }
   pool.log('connecting new client')
   try {
@@ -103,12 +132,13 @@ export function openClient(
   return client
 }
 
-/** As with pg-pool, a client that dies while `onConnect` runs is removed, and the pool emits an error. */
+/** As with pg-pool, a client that dies while `onConnect` runs is removed, and the pool emits an error. Not of one that it has given up or removed itself. */
 function diedMeanwhile(pool: PeerPool<PendingItem>, client: PeerClient, error: Error): void {
+  const isNews = pool._clients.includes(client) && !givenUp.has(client)
   Object.assign(error, { client })
   client.on('error', () => pool.log('additional client error after disconnection due to error', error))
   pool._remove(client)
-  pool.emit('error', error, client)
+  if (isNews) pool.emit('error', error, client)
 }
 
 /** As pg-pool's own timer: a connection that is idle by then is acquired and released, which ends it. The others end when they are released. */

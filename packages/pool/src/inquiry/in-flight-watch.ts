@@ -40,6 +40,8 @@ interface Sight {
   pauseMillis: number
   /** How often the server that was asked did not know of it. */
   misses: number
+  /** It has been asked about, and no answer came. */
+  isUnknown: boolean
 }
 
 interface Suspect {
@@ -75,6 +77,21 @@ export class InFlightWatch {
     this.#timer = this.#clock.setTimer(() => this.#look(), INTERVAL_MILLIS, true)
   }
 
+  /**
+   * `onConnect` has it. Should another connection be opened beside it? Not while it runs no statement, or that has not been asked about yet, or the server is at
+   * work on it. It should if the server does not know of the statement, or has not answered, or cannot be asked (there is a pooler, or no room for the question);
+   * and if `onConnect` has taken longer than any caller waits.
+   */
+  watchPreparing(client: PeerClient): boolean {
+    this.start()
+    const { pool, memory, checks } = this.#host
+    const longestMillis = Number(pool.options.connectionTimeoutMillis) || Number.POSITIVE_INFINITY
+    if (this.#clock.mono() - (checks.vitalsOf(client).readySince ?? Number.POSITIVE_INFINITY) >= longestMillis) return true
+    if (!this.#awaited(client)) return false
+    const sight = this.#sights.get(client)
+    return memory.isDirect === false || pool._clients.length > pool.options.max || sight?.isUnknown === true || (sight?.misses ?? 0) > 0
+  }
+
   stop(): void {
     if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer)
     this.#timer = undefined
@@ -97,7 +114,7 @@ export class InFlightWatch {
     this.noteStandstill(now)
     this.#ranAt = now
     this.#timer = undefined
-    const occupied = this.#host.pool._clients.filter((client) => this.#host.checks.vitalsOf(client).isOccupied)
+    const occupied = this.#host.pool._clients.filter((client) => mayWait(this.#host.checks.vitalsOf(client)))
     for (const client of this.#sights.keys()) if (!occupied.includes(client)) this.#sights.delete(client)
     if (occupied.length === 0) return
     const since: Span = { from: this.#lookedAt, to: now }
@@ -126,7 +143,16 @@ export class InFlightWatch {
     if (before?.query === query && before.bytesRead === bytesRead) return
     const sent = before?.query === query ? before.sent : since
     const pauseUntil = since.to.mono + INTERVAL_MILLIS / 2
-    this.#sights.set(client, { query, sent, bytesRead, heard: since, pauseUntil, pauseMillis: INTERVAL_MILLIS, misses: 0 })
+    this.#sights.set(client, {
+      query,
+      sent,
+      bytesRead,
+      heard: since,
+      pauseUntil,
+      pauseMillis: INTERVAL_MILLIS,
+      misses: 0,
+      isUnknown: false,
+    })
   }
 
   #due({ mono }: Reading): Suspect[] {
@@ -158,6 +184,7 @@ export class InFlightWatch {
       this.#atSameAddress(suspects),
       suspects.some(({ client }) => this.#host.checks.vitalsOf(client).backend),
     )
+    for (const { sight } of suspects) sight.isUnknown = !answer
     if (!answer) return
     // Then some of our connections lead there, and will be free again; and the others may lead elsewhere.
     const isOneAtWork = [...answer.backends].some(([pid, backend]) => pid > 0 && !isResting(backend))
@@ -205,7 +232,9 @@ export class InFlightWatch {
    */
   #isInTheWay({ client, sight: { query } }: Suspect): boolean {
     const { pool, memory, checks } = this.#host
-    const { isPoolQuery, ledger, reader, sessionState } = checks.vitalsOf(client)
+    const { state, isPoolQuery, ledger, reader, sessionState } = checks.vitalsOf(client)
+    // Nothing of a caller's is on it yet.
+    if (state === 'connecting') return true
     const text = textOf(query)
     // Neither of them: it is a second attempt, or the connection has no reads to share.
     if (!isPoolQuery || !(ledger ?? reader) || sessionState !== 'none' || typeof text !== 'string') return false
@@ -261,6 +290,11 @@ export class InFlightWatch {
     const ready: Span = { from: provenAt, to: provenAt }
     return { localPort, born: { from: bornAt, to: readyAt }, ready, heard: sight.heard, sent: sight.sent }
   }
+}
+
+/** May a statement wait on it: of a caller's, or of `onConnect`? */
+function mayWait({ state, isOccupied }: Vitals): boolean {
+  return isOccupied || state === 'connecting'
 }
 
 function groupByAddress(suspects: readonly Suspect[]): Iterable<Suspect[]> {
