@@ -7,7 +7,7 @@
  * again once it keeps others waiting.
  */
 
-import { OutcomeUnknownError } from '@thaw/pg'
+import { OutcomeUnknownError, type PoolConfig } from '@thaw/pg'
 import type { CutKind } from '@thaw/testkit'
 import pg from 'pg'
 import { beforeAll, expect, test } from 'vitest'
@@ -29,6 +29,11 @@ async function forgotten(pool: pg.Pool, others: () => Promise<pg.QueryResult>[],
   const calls = [pool.query(text), ...others()]
   await activeBackends(setting.server, 1, 'read_me')
   expect(setting.proxy.cut(kind)).toBe(1)
+  // Its backend has no client to answer.
+  if (kind === 'drop')
+    expect(
+      (await setting.server.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).rowCount,
+    ).toBe(1)
   await blocker.end()
   return calls
 }
@@ -64,9 +69,30 @@ test('a write alone ends as unknown', PATIENCE, async () => {
   expect(await failure(Promise.all(calls))).toBeInstanceOf(OutcomeUnknownError)
 })
 
-test('nothing is answered to that byte, and nothing else gets on: seven reads are sent again', PATIENCE, async () => {
-  const pool = setting.thaw({ max: 1 })
+test.each<[string, PoolConfig]>([
+  ['reads that share a connection', {}],
+  ['reads that share no connection', { share: false }],
+  ['a read that was sent behind a probe', { trustMillis: 0 }],
+  ['the same, and none shares a connection', { trustMillis: 0, share: false }],
+  ['a Client class of the user', { share: false, Client: class extends pg.Client {} }],
+])('nothing is answered to that byte, and nothing else gets on: %s', PATIENCE, async (_, config) => {
+  let isHanging = true
+  const stock = setting.plain({ max: 1 })
+  for (const call of await forgotten(stock, reads(stock), 'drop')) call.then(() => (isHanging = false)).catch(() => {})
+
+  const pool = setting.thaw({ max: 1, ...config })
   await Promise.all(reads(pool)())
   const answers = await Promise.all(await forgotten(pool, reads(pool), 'drop'))
   expect(answers.map(({ rows }) => rows[0].n)).toEqual([3, 1, 2, 3, 4, 5, 6, 7])
+  expect(isHanging).toBe(true)
+  await until('the place is free', () => pool.stats().idle === 1 && pool.stats().total === 1)
+})
+
+test('a write that is in the way is not moved', PATIENCE, async () => {
+  const pool = setting.thaw({ max: 1, share: false, connectionTimeoutMillis: 7000 })
+  const write = "INSERT INTO ledger SELECT 'in the way' FROM read_me"
+  const [lost, ...behind] = await forgotten(pool, reads(pool), 'drop', write)
+  lost?.catch(() => {})
+  for (const read of behind) expect(await failure(read)).toMatchObject({ kind: 'acquire-timeout' })
+  expect(pool.stats().total).toBe(1)
 })

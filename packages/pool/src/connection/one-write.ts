@@ -44,7 +44,7 @@ export function inOneWrite(
   if (!(isPrepared || record.reader)) return send()
   // pg refuses it without a name. With one it begins to write, throws, and leaves half of a message in the one buffer for all connections.
   if (query.text && typeof query.text !== 'string') query.name = undefined
-  if (record.oneWrite?.stream !== connection.stream) record.oneWrite = new OneWrite(connection.stream)
+  if (record.oneWrite?.stream !== connection.stream) record.oneWrite = hearUnbound(connection, new OneWrite(connection.stream))
   const write = record.oneWrite
   try {
     write.during(connection, send)
@@ -53,14 +53,53 @@ export function inOneWrite(
     if (write.isWhole || write.isUnbound) throw error
     cutOff(client, query, error as Error)
   } finally {
-    if (write.isUnbound) leaveUnbound(connection, query, write.isWhole)
-    // pg up to 8.8, which is in Neon's driver, closes nothing, and sends no Sync.
-    if (write.isUnbound && !write.isWhole) connection.stream.write(SYNC)
+    if (write.isUnbound) leave(client, query, write.isWhole)
   }
   if (write.isWhole || write.isUnbound) return
   if (query.rows) record.unsynced = query
   // What a wrapper of the user's puts off is answered behind whatever is sent now.
   record.reader = undefined
+}
+
+/**
+ * pg tells of a value that cannot be sent when its own `bind` has thrown. What is written does not say so: pg up to 8.8, which is in Neon's driver, writes nothing more, as if a wrapper
+ * of the user's had put it off.
+ */
+function hearUnbound(connection: Binding, write: OneWrite): OneWrite {
+  const { bind } = connection
+  connection.bind = function (this: Binding, values, more) {
+    // A draft of it, in a flight, is not the connection: it writes elsewhere, and tells of it.
+    const isOwn = this === connection
+    if (isOwn) write.isUnbound = false
+    try {
+      bind.call(this, values, more)
+    } catch (error) {
+      if (isOwn) write.isUnbound = true
+      throw error
+    }
+  }
+  return write
+}
+
+interface Binding extends PeerConnection {
+  bind(values: unknown, more: unknown): void
+}
+
+/** Its caller has been told. */
+function leave(client: PeerClient, query: PeerQuery, isClosed: boolean): void {
+  const { connection } = client
+  leaveUnbound(connection, query, isClosed)
+  if (isClosed) return
+  // pg up to 8.8 sends no Sync: all that waits behind it would wait for ever. Where the value has closed the connection as well, none is answered.
+  if (connection.stream.writable) connection.stream.write(SYNC)
+  else takeBack(client, query)
+}
+
+/** pg no longer knows of it. */
+function takeBack(client: PeerClient, query: PeerQuery): void {
+  const sent = sentQueriesOf(client)
+  if (activeQueryOf(client) === query) forgetActiveQuery(client)
+  if (sent.includes(query)) sent.splice(sent.indexOf(query), 1)
 }
 
 /** What it throws, its caller gets. How much of it was written is not known. */
@@ -77,9 +116,7 @@ function asItsOwn(client: PeerClient, send: () => void): void {
 /** Something in the driver has thrown. The server waits for the rest of it, and would take the next statement for a part of it. */
 function cutOff(client: PeerClient, query: PeerQuery, error: Error): void {
   const { connection } = client
-  const sent = sentQueriesOf(client)
-  if (activeQueryOf(client) === query) forgetActiveQuery(client)
-  if (sent.includes(query)) sent.splice(sent.indexOf(query), 1)
+  takeBack(client, query)
   connection.stream.destroy(new Error(CUT_OFF, { cause: error }))
   nextTick(() => query.handleError(error, connection))
 }
@@ -117,7 +154,8 @@ export class OneWrite {
   /** The statement is out: who has kept it writes to the socket. */
   #isOver = true
   #isWhole = false
-  #isUnbound = false
+  /** A value could not be sent, and pg has told its caller so. If it is whole, pg has the server close it, too. */
+  isUnbound = false
 
   constructor(stream: PeerStream) {
     this.stream = stream
@@ -129,6 +167,7 @@ export class OneWrite {
    */
   during(connection: PeerConnection, work: () => void): void {
     this.#isOver = false
+    this.isUnbound = false
     putStream(connection, this as unknown as PeerStream)
     try {
       whileWriting(work)
@@ -142,11 +181,6 @@ export class OneWrite {
   /** Has all of the statement been written, to its Sync? It may have put it off, or have written it to the socket itself. */
   get isWhole(): boolean {
     return this.#isWhole
-  }
-
-  /** A value could not be sent, and pg has told its caller so. If it is whole, pg has the server close it, too. */
-  get isUnbound(): boolean {
-    return this.#isUnbound
   }
 
   write(given: Uint8Array | string, encoding?: BufferEncoding | Written, callback?: Written): boolean {
@@ -169,8 +203,6 @@ export class OneWrite {
     const { stream } = this
     const parts = this.parts.splice(0)
     this.#isWhole = endsStatement(parts.at(-1))
-    // pg also writes no more where code of the user's has closed the connection meanwhile, and tells nothing.
-    this.#isUnbound = this.#isWhole ? isAlone(parts.at(-2), CLOSE) : stream.writable && isAlone(parts.at(-1), PARSE)
     const callbacks = this.#callbacks
     this.#callbacks = undefined
     // pg sends nothing to a stream that is not writable, either.

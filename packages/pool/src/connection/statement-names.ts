@@ -44,7 +44,7 @@ const unbound = new WeakSet<PeerQuery>()
  * the statement, it would take the name for parsed.
  */
 export function leaveUnbound(connection: object, query: PeerQuery, isClosed: boolean): void {
-  query.callback &&= () => {}
+  query.callback = () => {}
   if (!isClosed) return
   unbound.add(query)
   const { parsedStatements = {}, submittedNamedStatements = {} } = connection as Parsed

@@ -87,6 +87,8 @@ export class Vitals {
   state: ConnectionState = 'connecting'
   /** In use by a `pool.query()`, which learns of a loss first and may send its statement again. */
   isPoolQuery: boolean = false
+  /** That one is sent once more, although it may have been executed: not a third time. */
+  isSecondTry: boolean = false
   /** The end of a transaction is on it: should its answer be lost, the server is asked, and what became of it is told then. */
   isFoundOut: boolean | undefined = undefined
   /** A write under a key is on it, which the table of keys settles whatever has become of it, or the reading of its rows: should it fall silent, its loss need not be proven. */

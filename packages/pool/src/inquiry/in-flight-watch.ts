@@ -232,12 +232,11 @@ export class InFlightWatch {
    */
   #isInTheWay({ client, sight: { query } }: Suspect): boolean {
     const { pool, memory, checks } = this.#host
-    const { state, isPoolQuery, ledger, reader, sessionState } = checks.vitalsOf(client)
+    const { state, isPoolQuery, isSecondTry, ledger, sessionState } = checks.vitalsOf(client)
     // Nothing of a caller's is on it yet.
     if (state === 'connecting') return true
     const text = textOf(query)
-    // Neither of them: it is a second attempt, or the connection has no reads to share.
-    if (!isPoolQuery || !(ledger ?? reader) || sessionState !== 'none' || typeof text !== 'string') return false
+    if (!isPoolQuery || isSecondTry || sessionState !== 'none' || typeof text !== 'string') return false
     const areWaiting = pool._pendingQueue.length > 0 || (ledger !== undefined && ledger.length > 1)
     return areWaiting && !this.#isOneFlowing() && checks.classify(text).kind === 'read' && spend(memory.budget) !== undefined
   }

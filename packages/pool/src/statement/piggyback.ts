@@ -43,9 +43,15 @@ function isFit(text: unknown, values: unknown, { classify, hasQueryMode }: Piggy
 }
 
 /** The statement, as it is sent behind the probe: by the extended protocol, so that one Sync ends both. */
-export function asPiggybacked(text: unknown, values: unknown): unknown {
+export function asPiggybacked({ text, values }: Given): Given {
   const form = formOf(text, values)
-  return form && isSimple(form) ? { ...form, queryMode: 'extended' } : text
+  return form && isSimple(form) ? { text: { ...form, queryMode: 'extended' }, values: undefined } : { text, values }
+}
+
+/** As its caller wrote it. */
+interface Given {
+  readonly text: unknown
+  readonly values: unknown
 }
 
 function isSimple({ values, name, queryMode }: QueryForm): boolean {

@@ -158,6 +158,7 @@ export class PoolQueries {
     const vitals = this.#host.checks.vitalsOf(client)
     const release = given === vitals.giveBack ? given : unlessReleased(given)
     vitals.isPoolQuery = true
+    vitals.isSecondTry = call.secondTry !== undefined
     call.trace?.sentOn(client)
     if (!call.trace && statements.isHeard)
       return tracePoolStatement(client, call, (traced) => this.#run({ ...call, ...traced }, client, release))
@@ -175,9 +176,8 @@ export class PoolQueries {
   /** Which backend answers is asked in the same flight, where the statement can be sent so; or else in front of it. */
   #runAsking(call: Call, client: PeerClient, release: Release, vitals: Vitals, told: (pid: number) => void): void {
     if (mayPiggyback(call.text, call.values, this.#modes)) {
-      const text = asPiggybacked(call.text, call.values)
+      const asked = { ...call, ...asPiggybacked(call) }
       vitals.askPid = told
-      const asked = { ...call, text, values: text === call.text ? call.values : undefined }
       vitals.reader = asked
       return void this.#runAs(asked, client, release, vitals, () => withdrawQuestion(vitals))
     }
@@ -187,7 +187,7 @@ export class PoolQueries {
 
   /** The probe goes in front. If its reply is late, whichever connection is ready first serves the caller. */
   #runPiggybacked({ done, ...unshared }: Call, client: PeerClient, release: Release, vitals: Vitals): void {
-    const text = asPiggybacked(unshared.text, unshared.values)
+    const extended = asPiggybacked(unshared)
     vitals.piggybacks = false
     const call = { ...unshared, done: firstOf(done) }
     const { settings, hedging } = this.#host
@@ -208,8 +208,7 @@ export class PoolQueries {
     }
     const wantOther = () => this.#connect(call, take)
     const probe = startPiggyback(client, vitals, { ...settings, hedging, wantOther })
-    const piggybacked = { ...call, text, values: text === call.text ? call.values : undefined }
-    const seen = this.#runAs(piggybacked, client, release, vitals, (error) => {
+    const seen = this.#runAs({ ...call, ...extended }, client, release, vitals, (error) => {
       const isAtDoor = !probe.isOver
       probe.end()
       isEnded = true
