@@ -17,7 +17,7 @@ const LEAST = 0.97
 const WANTED: Readonly<Record<number, number>> = { 0: 2.5, 1: 6, 5: 7 }
 const CELL_MILLIS = 1500
 const MOST_ROUNDS = 12
-const WARM_TURNS = 10
+const WARM_STATEMENTS = 20_000
 /** In one chunk, where nothing is between: what a service does, not what the first of its requests does. */
 const MANY = 2000
 /** Up to so many at once hardly share, and on no distance the core that each connection's backend gets decides more than the driver: new connections each time. */
@@ -126,7 +126,7 @@ async function sit(
   const statements = Math.max(atOnce, distance === 0 ? MANY : max * 8)
   const peers = shuffled(names).map((name) => [name, OPEN[name](url, max)] as const)
   // Warm: connections are open, texts are known, and the compiler has done its work: thousands of statements until then, more for more code.
-  const turns = distance === 0 && cell.pg.length === 0 ? WARM_TURNS : 1
+  const turns = distance === 0 && cell.pg.length === 0 ? WARM_STATEMENTS / sizeOf(atOnce, statements) : 1
   for (const [, peer] of peers) for (let turn = 0; turn < turns; turn++) await runChunk(peer, atOnce, statements)
   const began = performance.now()
   const most = isQuick ? 2 : MOST_ROUNDS
@@ -151,9 +151,14 @@ function shuffled<T>(values: readonly T[]): T[] {
     .map(({ value }) => value)
 }
 
+/** Of a chunk. Alone at a distance many would take seconds. */
+function sizeOf(atOnce: number, statements: number): number {
+  if (atOnce > 1) return statements
+  return statements === MANY ? 200 : 20
+}
+
 async function runChunk(peer: Peer, atOnce: number, statements: number): Promise<Cost> {
-  // Alone at a distance many would take seconds.
-  const each = Math.ceil((atOnce === 1 ? (statements === MANY ? 200 : 20) : statements) / atOnce)
+  const each = Math.ceil(sizeOf(atOnce, statements) / atOnce)
   const caller = async (value: number): Promise<void> => {
     for (let turn = 0; turn < each; turn++) if ((await peer.ask(value)) !== value + 1) throw new Error('The answer of another statement')
   }
