@@ -9,8 +9,8 @@ import { type Packed, packAll, run } from './packed.ts'
 
 /** README and licence come along unasked. Sources are there because the maps lead to them. */
 const EXPECTED = /^(?:package\.json|README\.md|LICENSE|dist\/[\w-]+\.(?:mjs|cjs|d\.mts|d\.cts|mjs\.map|cjs\.map)|src\/[\w-]+(?:\.d)?\.ts)$/
-/** What each package holds at most, packed. The largest, with its maps, has 818,298: a picture, a database, a copy of something would be found. */
-const MOST_BYTES = 1_000_000
+/** What each package holds at most, packed. The largest, with its maps, has 1,014,596: a picture, a database, a copy of something would be found. */
+const MOST_BYTES = 1_200_000
 
 const names: string[] = []
 for (const path of await find('packages/*/package.json')) {

@@ -20,7 +20,7 @@ function create(onConnect: (client: PoolClient, run: number) => unknown, config:
     onConnect: (client: PoolClient) => onConnect(client, ++runs),
     ...config,
   } as PoolConfig)
-  pool.on('error', ({ message }) => errors.push(message))
+  pool.on('error', ({ message }: Error) => errors.push(message))
   onTestFinished(() => pool.end({ timeoutMillis: 1000 }))
   return { pool, errors, runs: () => runs }
 }
