@@ -11,11 +11,11 @@ useSharingWorld()
 /** For so long it was asleep. */
 let asleepMillis = 0
 
-/** A machine twenty times as fast: what is asked at once is of one moment, and the server takes next to nothing for it, however busy this one is. */
-const isQuick = () => {
+/** A machine so many times as fast: what is asked at once is of one moment, and the server takes next to nothing for it, however busy this one is. */
+const isQuick = (times = 1000) => {
   asleepMillis = 0
   const began = { wall: systemClock.wall(), mono: systemClock.mono() }
-  const slowed = (from: number, now: number) => from + (now - from) / 20
+  const slowed = (from: number, now: number) => from + (now - from) / times
   const wall = () => slowed(began.wall, systemClock.wall()) + asleepMillis
   const mono = () => slowed(began.mono, systemClock.mono())
   const clock: Clock = { ...systemClock, wall, mono }
@@ -63,7 +63,7 @@ describe('ten quick reads on ten idle connections', () => {
     await Promise.all(TEN.map(caller))
     expect(told).toEqual(Array(200).fill(0))
     // Two connections, and one answer at a time on each.
-    expect(proxy.counters.roundTrips - before).toBeLessThanOrEqual(60)
+    expect(proxy.counters.roundTrips - before).toBeLessThanOrEqual(100)
   })
 
   test.each<[string, PoolConfig, (client: object) => void]>([
@@ -103,7 +103,7 @@ test('what takes the server longer than a write of its own has connections of it
 })
 
 test('one of them is slow all the same: the others are answered on connections that rest', PATIENCE, async () => {
-  await createTen({ share: true, ...isQuick() })
+  await createTen({ share: true, ...isQuick(20) })
   const read = (index: number, seconds: number) =>
     pool.query('select $1::int as n, pg_backend_pid() as pid, case when $2 > 0 then pg_sleep($2::float8) end', [index, seconds])
   for (let turn = 0; turn < 3; turn++) await Promise.all([0, 1, 2, 3].map((index) => read(index, 0)))
