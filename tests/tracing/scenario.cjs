@@ -131,6 +131,8 @@ async function measure(pool, { request, collect }) {
     const second = await pool.connect()
     await first.query('select 1')
     await new Promise((resolve) => second.query('select no_such_column', resolve))
+    // The server says that it is ready a moment after the error: until then the connection would count as used when it is released.
+    await second.query('select 1')
     const third = pool.connect()
     const fourth = pool.connect()
     first.release()
