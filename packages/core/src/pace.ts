@@ -159,6 +159,7 @@ class PaceBook implements Paces {
     else this.#learnAlone(pace, sample)
     pace.millis = pace.millis === undefined ? sample : pace.millis + ALPHA * (sample - pace.millis)
   }
+
   #learnAlone(pace: Pace, sample: number): void {
     pace.aloneMillis += TOGETHER_ALPHA * (Math.min(RARE_MILLIS, sample) - pace.aloneMillis)
     if (pace.apartUses > 0) pace.apartUses--

@@ -1,5 +1,6 @@
 /** `pool.end()` while a caller waits, who goes without a connection: the pool has ended then. Plain pg waits for as long as the connection is being opened. */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import stock from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
 import { proxy, server, useFreshProxy } from '../test/one-server.ts'
@@ -17,7 +18,7 @@ async function endWhile(pool: stock.Pool, ask: (pool: stock.Pool) => Promise<unk
     () => order.push('served'),
     (error: Error) => order.push(error.name),
   )
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  await sleep(100)
   const ended = pool.end().then(() => order.push('ended'))
   await Promise.all([asked, ended])
   return order
@@ -48,7 +49,7 @@ test.each<[string, PoolConfig, (pool: stock.Pool) => Promise<unknown>, string]>(
 
 test('plain pg does not end while its connection is being opened, however long that takes', async () => {
   const pool = new stock.Pool({ connectionString: proxy.urlFor(server.url), max: 1, ...silent } as never)
-  const over = new Promise((resolve) => setTimeout(resolve, 2500, 'still waiting'))
+  const over = sleep(2500, 'still waiting')
   onTestFinished(() => void proxy.cut('rst'))
   expect(await Promise.race([endWhile(pool, () => pool.query('select 1')), over])).toBe('still waiting')
 })

@@ -4,6 +4,7 @@
  * What breaks: plain `pg` waits for it for ever, and so does every later caller. PostgreSQL is real, and the proxy drops what is sent.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startFaultProxy, startPooler } from '@thaw/testkit'
 import stock from 'pg'
 import { expect, onTestFinished, test } from 'vitest'
@@ -13,7 +14,6 @@ import { Pool, type PoolConfig } from './index.ts'
 useFreshProxy()
 
 const PATIENCE = { timeout: 20_000 }
-const sleep = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis))
 const read = async (pool: stock.Pool) => (await pool.query('select 1 as one')).rows
 const told = (asked: Promise<unknown>) => asked.catch((error: Error) => error.message)
 

@@ -1,9 +1,8 @@
 /** Quick reads that are issued at one moment go out together, though every connection rests; plain pg beside it takes one for each. */
 
-import { type Clock, systemClock } from '@thaw/core'
 import stock from 'pg'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { ask, createPool, PATIENCE, pool, proxy, server, TEN, teach, useSharingWorld } from '../test/sharing-world.ts'
+import { ask, clockOfFaster, createPool, PATIENCE, pool, proxy, server, TEN, teach, useSharingWorld } from '../test/sharing-world.ts'
 import type { PoolConfig } from './index.ts'
 
 useSharingWorld()
@@ -14,12 +13,8 @@ let asleepMillis = 0
 /** A machine so many times as fast: what is asked at once is of one moment, and the server takes next to nothing for it, however busy this one is. */
 const isQuick = (times = 1000) => {
   asleepMillis = 0
-  const began = { wall: systemClock.wall(), mono: systemClock.mono() }
-  const slowed = (from: number, now: number) => from + (now - from) / times
-  const wall = () => slowed(began.wall, systemClock.wall()) + asleepMillis
-  const mono = () => slowed(began.mono, systemClock.mono())
-  const clock: Clock = { ...systemClock, wall, mono }
-  return { clock }
+  const clock = clockOfFaster(times)
+  return { clock: { ...clock, wall: () => clock.wall() + asleepMillis } }
 }
 
 const backends = (answers: readonly stock.QueryResult[]) => new Set(answers.map(({ rows }) => rows[0].pid))
@@ -88,9 +83,13 @@ describe('ten quick reads on ten idle connections', () => {
     await createTen({ share: true, ...isQuick() })
     const clients = await Promise.all(Array.from({ length: 8 }, () => pool.connect()))
     for (const client of clients) await client.query("set application_name = 'mine'")
+    const theirs = clients.map((client) => (client as unknown as { processID: number }).processID)
     for (const client of clients) client.release()
     const answers = await Promise.all(TEN.map(ask))
     expect(numbers(answers)).toEqual(TEN)
+    const pids = answers.map(({ rows }) => rows[0].pid)
+    const shared = pids.filter((pid, index) => pids.indexOf(pid) !== index)
+    expect(shared.filter((pid) => theirs.includes(pid))).toEqual([])
   })
 })
 

@@ -6,7 +6,7 @@
 import { type Clock, systemClock } from '@thaw/core'
 import stock from 'pg'
 import { describe, expect, test, vi } from 'vitest'
-import { createPool, PATIENCE, pool, proxy, sentSince, server, TEN, useSharingWorld } from '../test/sharing-world.ts'
+import { clockOfFaster, createPool, PATIENCE, pool, proxy, sentSince, server, TEN, useSharingWorld } from '../test/sharing-world.ts'
 
 useSharingWorld()
 
@@ -30,12 +30,7 @@ const isQuick = () => {
 }
 
 /** The same, but what takes a second takes long. */
-const isSlowed = () => {
-  const { wall, mono } = { wall: systemClock.wall(), mono: systemClock.mono() }
-  const slowed = (from: number, now: number) => from + (now - from) / 20
-  const clock: Clock = { ...systemClock, wall: () => slowed(wall, systemClock.wall()), mono: () => slowed(mono, systemClock.mono()) }
-  return { clock }
-}
+const isSlowed = () => ({ clock: clockOfFaster(20) })
 
 /** The connection is shared, and the text is known to be quick. */
 async function createTaught(config: object = {}): Promise<void> {

@@ -1,5 +1,6 @@
 /** What the tests of sharing have in common: a server, a proxy that records, and a pool of one whose reads share its connection. */
 
+import { type Clock, systemClock } from '@thaw/core'
 import stock from 'pg'
 import { afterEach, beforeAll, expect, onTestFinished, vi } from 'vitest'
 import { Pool, type PoolConfig } from '../src/index.ts'
@@ -19,6 +20,17 @@ export function createPool(config: PoolConfig & { share?: unknown } = {}): Pool 
 
 /** As one caller each. */
 export const ask = (index: number): Promise<stock.QueryResult> => pool.query('select $1::int as n, pg_backend_pid() as pid', [index])
+
+/** The time of a machine so many times as fast: what takes this one long is quick there. */
+export function clockOfFaster(times: number): Clock {
+  const began = { wall: systemClock.wall(), mono: systemClock.mono() }
+  const slowed = (from: number, now: number) => from + (now - from) / times
+  return {
+    ...systemClock,
+    wall: () => slowed(began.wall, systemClock.wall()),
+    mono: () => slowed(began.mono, systemClock.mono()),
+  }
+}
 
 /** Opens that many connections, and makes it known that the texts are quick. */
 export async function teach(connections: number, ...texts: string[]): Promise<void> {

@@ -75,6 +75,17 @@ function addsAlike(adds: Method): boolean {
     return false
   }
   const done = [asked, result.fields, Object.entries(result._prebuiltEmptyResultObject), result._parsers.map((one) => one === parser)]
-  const expected = [[[25, 'text'], [23, 'text']], fields, [['first_one', null], ['second', null]], [true, true]] // biome-ignore format: pairs
+  const expected = [
+    [
+      [25, 'text'],
+      [23, 'text'],
+    ],
+    fields,
+    [
+      ['first_one', null],
+      ['second', null],
+    ],
+    [true, true],
+  ]
   return Object.keys(result).length === 4 && JSON.stringify(done) === JSON.stringify(expected)
 }
