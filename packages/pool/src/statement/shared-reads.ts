@@ -162,9 +162,9 @@ class SharedRead implements Expected {
       const isRefused = loss?.verdict.reason === 'write-in-flight'
       if (isRefused) this.#host.checks.classify.isNoRead(this.shareable.text)
       if ((isCancelled || loss) && !this.isEnded) this.#race = isRefused ? 'refused' : 'none'
-      else if (isCancelled && this.#held) this.#sendAgain(this.#held)
-      // Its own bound is its own error, wherever it was reached.
-      else if (this.#mayTell()) this.#call.done(loss && this.#held && !isInterruption(loss.cause) ? this.#held : error, result)
+      // A race that is lost, too, was no second try. But its own bound is its own error, wherever it was reached.
+      else if (this.#held && (isCancelled || (loss && !isRefused && !isInterruption(loss.cause)))) this.#sendAgain(this.#held)
+      else if (this.#mayTell()) this.#call.done(isRefused && this.#held ? this.#held : error, result)
     }
     const usualMillis = Math.max(RACE_MILLIS, 4 * this.workMillis, 2 * this.#host.sharing.lateMillis())
     const mostMillis = Math.min(MOST_MILLIS, Math.round(usualMillis * LONGER ** (this.#races - 1)))
