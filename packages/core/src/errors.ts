@@ -79,9 +79,9 @@ export class ThawError extends Error {
 export type AcquireStage = 'wait' | 'connect' | 'probe'
 
 /**
- * No connection became available in time. Nothing was sent to the database. Bound: `connectionTimeoutMillis`. If a connection attempt
- * failed meanwhile, its failure is the `cause`, and its `code`, `errno`, `syscall` and, if present, `address`, `port` and `hostname` are
- * copied here.
+ * No connection became available in time. Nothing was sent to the database, unless it is a read that was sent behind others on a shared
+ * connection: the message says so. Bound: `connectionTimeoutMillis`. If a connection attempt failed meanwhile, its failure is the `cause`,
+ * and its `code`, `errno`, `syscall` and, if present, `address`, `port` and `hostname` are copied here.
  */
 export class AcquireTimeoutError extends ThawError {
   declare readonly kind: 'acquire-timeout'

@@ -54,6 +54,18 @@ test.each<[string, string | stock.QueryConfig]>([
   for (let turn = 0; turn < 2; turn++) expect(all(await pool.query(query as string))).toEqual(all(await plain.query(query as string)))
 })
 
+test('of names that `Object.prototype` has, where it does not let them be set', async () => {
+  const query = 'select 1 as a, 2 as constructor, 3 as "isPrototypeOf"'
+  const { isPrototypeOf: value } = Object.prototype
+  const set = (property: PropertyDescriptor) => Object.defineProperty(Object.prototype, 'isPrototypeOf', property)
+  onTestFinished(() => void set({ value, writable: true, enumerable: false, configurable: true }))
+  // As it is where it is frozen.
+  set({ value, writable: false })
+  expect(all(await pool.query(query))).toEqual(all(await plain.query(query)))
+  set({ get: () => value, set: () => {} })
+  expect(all(await pool.query(query))).toEqual(all(await plain.query(query)))
+})
+
 test('a Query with listeners of its rows', async () => {
   const rowsOf = async (client: stock.PoolClient) => {
     const rows: unknown[] = []

@@ -112,6 +112,25 @@ test('one of them is slow all the same: the others are answered on connections t
   expect(told.toSorted()).toEqual(TEN)
 })
 
+test('none is behind another where the retry budget is spent: it could not be raced there', PATIENCE, async () => {
+  createPool({ max: 40, share: true, ...isQuick() } as never)
+  await teach(40)
+  expect(backends(await Promise.all(TEN.map(ask))).size).toBeLessThanOrEqual(2)
+  let isSpent = false
+  while (!isSpent) {
+    const client = await pool.connect()
+    const { localPort } = (client as unknown as { connection: { stream: { localPort: number } } }).connection.stream
+    client.release()
+    proxy.flows.find(({ clientPort }) => clientPort === localPort)?.cut('rst-on-next-byte')
+    await ask(1).catch(() => (isSpent = true))
+  }
+  // A loss casts doubt on the others. None of them was asked anything for which the budget would grow.
+  const proven = await Promise.all(Array.from({ length: pool.totalCount }, () => pool.connect()))
+  for (const client of proven) client.release()
+  expect(pool.idleCount).toBeGreaterThanOrEqual(10)
+  expect(backends(await Promise.all(TEN.map(ask))).size).toBe(10)
+})
+
 test('a freeze in the middle of such a moment is noticed by the next read, which joins none', async () => {
   await createTen({ share: true, ...isQuick() })
   for (let turn = 0; turn < 3; turn++) await Promise.all(TEN.map(ask))

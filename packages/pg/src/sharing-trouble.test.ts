@@ -194,6 +194,29 @@ describe('slow ones', () => {
     expect((await behind).rows).toEqual([{ n: 7 }])
     expect((await server.query('select n from looks')).rows).toEqual([{ n: 7 }])
   })
+
+  test('one that may not write there, and whose first connection is lost meanwhile, is a write: unknown', PATIENCE, async () => {
+    await server.query(`create table lates (n int); create function late(n int) returns int language plpgsql volatile as
+      $$ begin if n > 0 then perform pg_sleep(0.07); insert into lates values (n); end if; return n; end $$;
+      create view lateness as select n, late(n) as was from generate_series(0, 1) n`)
+    createPool({ max: 2 })
+    const read = (n: number) => pool.query('select was from lateness where n = $1', [n])
+    await teach(2, COUNT)
+    for (let turn = 0; turn < 30; turn++) await Promise.all([read(0), pool.query(COUNT)])
+    const unlock = await lock()
+    const held = await pool.connect()
+    const port = (held as unknown as { connection: { stream: { localPort: number } } }).connection.stream.localPort
+    const behind = Promise.allSettled([pool.query(COUNT), read(1)])
+    await untilLocked()
+    held.release()
+    const [first, second] = proxy.flows.filter(({ state }) => state === 'open').sort((one) => (one.clientPort === port ? 1 : -1))
+    const isRaced = () => second?.chunks.some(({ data }) => data.includes('BEGIN READ ONLY'))
+    await vi.waitFor(() => expect(isRaced()).toBe(true), { timeout: 20_000, interval: 2 })
+    expect(first?.cut('rst', { server: 'hold' })).toBe(true)
+    await unlock()
+    const [, told] = await behind
+    expect(told).toMatchObject({ status: 'rejected', reason: { kind: 'outcome-unknown', retryable: false } })
+  })
 })
 
 describe("'auto'", () => {

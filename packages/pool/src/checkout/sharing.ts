@@ -123,6 +123,8 @@ export class Sharing implements LedgerHost {
     if (this.moment.isOver(now) || !this.#isUnwatched()) return undefined
     this.#wantsProof ||= this.#host.settings.share === 'auto'
     if (!this.#isAllowed()) return undefined
+    // Behind one that is slow all the same it could not be raced.
+    if (spend(this.#host.memory.budget) === undefined) return undefined
     const client = this.moment.joinable
     const lane = client && this.#isTiny(client) ? this.#laneOf(client, read, now, this.lateMillis()) : undefined
     const ledger = lane && this.#open(lane)

@@ -27,8 +27,8 @@ export function describeRows(active: object | undefined, { fields }: RowDescript
   const row: Record<string, null> = {}
   const parsers: unknown[] = []
   for (const { name, dataTypeID, format } of fields) {
-    // Set on an ordinary object, it would be its prototype.
-    if (name === '__proto__') return false
+    // Set on an ordinary object, it would be its prototype, or may be refused: where `Object.prototype` is frozen, say.
+    if (name in Object.prototype) return false
     row[name] = null
     parsers.push(result._types.getTypeParser(dataTypeID, format || 'text'))
   }

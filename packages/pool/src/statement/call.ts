@@ -6,11 +6,13 @@ import type { Loss } from '../connection/lost-statement.ts'
 import type { Reader } from '../connection/shared-connection.ts'
 import type { StatementTrace } from '../connection/traced-client.ts'
 import { type Answer, sendSeen, sendUnseen, withText } from '../connection/unseen.ts'
+import { isBusy, whenQuiet } from '../connection/when-finished.ts'
 import { type Context, runIn } from '../driver/async-context.ts'
-import type { PeerClient } from '../driver/peer.ts'
+import { type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
 import type { Callback } from '../driver/promisify.ts'
 import { peekAt } from '../driver/query-form.ts'
 import type { Waiter } from '../driver/waiter.ts'
+import type { Settings } from '../options/options.ts'
 import type { Sent } from './as-first-sent.ts'
 
 /** Two losses in a row can be chance, three are an outage. */
@@ -51,13 +53,30 @@ export interface Call extends Reader {
 export type Settle = (error: Error | null | undefined, result?: pg.QueryResult) => void
 
 /** Where nothing can be changed: what a lexer takes for a read may not be one. */
-export function readOnly(client: PeerClient, call: Call, settle: Settle): void {
+export function readOnly(client: PeerClient, call: Call, settings: Settings, settle: Settle): void {
+  const end: Settle = (error, result) => {
+    inFront(client, () => sendUnseen(client, error ? 'ROLLBACK' : 'COMMIT', undefined, () => settle(error, result)))
+  }
   const begun: Settle = (failure) => {
-    if (failure) return settle(failure)
-    send(client, call, (error, result) => sendUnseen(client, error ? 'ROLLBACK' : 'COMMIT', undefined, () => settle(error, result)))
+    if (failure) settle(failure)
+    else inFront(client, () => send(client, call, end))
   }
   const bound = call.mostMillis ? `; SET LOCAL statement_timeout = ${call.mostMillis}` : ''
-  sendUnseen(client, `BEGIN READ ONLY${bound}`, undefined, (failure) => resume(call, () => begun(failure)))
+  const begin = () => sendUnseen(client, `BEGIN READ ONLY${bound}`, undefined, (failure) => resume(call, () => begun(failure)))
+  // What a listener of `connect` does on it may be a transaction, and ours would be part of that.
+  if (isBusy(client)) whenQuiet(client, settings, begin)
+  else begin()
+}
+
+/** In the middle of our transaction: what other code has queued meanwhile, a listener of `connect` for instance, goes out behind it. */
+function inFront(client: PeerClient, sendOurs: () => void): void {
+  const queue = queuedQueriesOf(client)
+  const others = queue.splice(0)
+  try {
+    sendOurs()
+  } finally {
+    queue.push(...others)
+  }
 }
 
 /** Bypasses the wrappers, if they have seen it already. */

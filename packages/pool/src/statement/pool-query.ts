@@ -260,7 +260,7 @@ export class PoolQueries {
       else this.#finish(call, vitals, release, result)
     }
     try {
-      if (call.secondTry?.how === 'inside READ ONLY') readOnly(client, call, settle)
+      if (call.secondTry?.how === 'inside READ ONLY') readOnly(client, call, this.#host.settings, settle)
       else if (call.seenText === undefined && this.#host.queryWatch.isWrapped(client)) {
         seen = sendFirst(client, call, settle)
         call = { ...call, ...seen }

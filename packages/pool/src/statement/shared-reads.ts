@@ -62,6 +62,8 @@ const RACE_MILLIS = 100
 const LONGER = 8
 /** PostgreSQL's longest statement_timeout. */
 const MOST_MILLIS = 2 ** 31 - 1
+/** Unlike those who wait in the pool's queue. */
+const SENT_BEHIND = ' The statement, which only reads, has been sent behind others on its connection: the server may still execute it.'
 /** PostgreSQL's query_canceled. */
 const CANCELLED = '57014'
 
@@ -86,8 +88,8 @@ class SharedRead implements Expected {
   #isTold = false
   /** Its own end is in, one way or the other. pg may tell it twice. */
   isEnded = false
-  /** It is to be sent on another connection as well, or has been; or it writes, which that one refuses. */
-  #race: 'none' | 'wanted' | 'taken' | 'refused' = 'none'
+  /** It is to be sent on another connection as well, or has been; or it has failed there, and would again. */
+  #race: 'none' | 'wanted' | 'taken' | 'over' = 'none'
   #races = 0
   #wantNoOther: (() => void) | undefined
   /** That nothing is known of it is nothing to tell as long as it may still be answered elsewhere. */
@@ -144,6 +146,7 @@ class SharedRead implements Expected {
     if (this.#host.sharing.hasIdle) return LOOK_MILLIS
     if (this.query && this.#ledger.abandon(this.query) && this.#mayTell()) {
       const error = waiting.timeUp(now - this.#since)
+      error.message += SENT_BEHIND
       // A callback of the user's may throw, and others are to be told.
       nextTick(() => resume(this.#call, () => this.#call.done(error)))
     }
@@ -161,10 +164,11 @@ class SharedRead implements Expected {
       // The other way is closed as well only if its own connection was lost, too.
       const isRefused = loss?.verdict.reason === 'write-in-flight'
       if (isRefused) this.#host.checks.classify.isNoRead(this.shareable.text)
-      if ((isCancelled || loss) && !this.isEnded) this.#race = isRefused ? 'refused' : 'none'
+      // It has its first answer to come, which may be better: the race's connection is another one, and what ails it is not the caller's.
+      if (error && !this.isEnded) this.#race = isCancelled || (loss && !isRefused) ? 'none' : 'over'
       // A race that is lost, too, was no second try. But its own bound is its own error, wherever it was reached.
       else if (this.#held && (isCancelled || (loss && !isRefused && !isInterruption(loss.cause)))) this.#sendAgain(this.#held)
-      else if (this.#mayTell()) this.#call.done(isRefused && this.#held ? this.#held : error, result)
+      else if (this.#mayTell()) this.#call.done(error, result)
     }
     const usualMillis = Math.max(RACE_MILLIS, 4 * this.workMillis, 2 * this.#host.sharing.lateMillis())
     const mostMillis = Math.min(MOST_MILLIS, Math.round(usualMillis * LONGER ** (this.#races - 1)))

@@ -1,0 +1,99 @@
+/**
+ * Statements of a `connect` listener that waits for each of them, on a new connection on which a read is sent again, or raced: inside a READ ONLY transaction of the pool's. They are no part of that.
+ * With plain pg the caller asks once more by hand.
+ */
+
+import stock from 'pg'
+import { describe, expect, test, vi } from 'vitest'
+import { createPool, lock, PATIENCE, pool, proxy, server, teach, untilLocked, useSharingWorld } from '../test/sharing-world.ts'
+
+useSharingWorld()
+
+type Statements = readonly string[]
+
+/** Sends them on each new connection, one after the other. Returns what became of each. */
+function listen(to: stock.Pool, statements: Statements): string[] {
+  const told: string[] = []
+  to.on('connect', async (client) => {
+    for (const text of statements) {
+      await client.query(text).then(
+        () => told.push('done'),
+        (error: Error) => told.push(error.message),
+      )
+    }
+  })
+  return told
+}
+
+const NAMED = ["set application_name = 'mine'", "insert into told values ('listener')"]
+
+describe.each<{ does: string; statements: Statements }>([
+  { does: 'two statements', statements: NAMED },
+  { does: 'a transaction', statements: ['begin', ...NAMED, 'commit'] },
+])('$does of a listener, and a read whose connection is reset', ({ statements }) => {
+  test.each([
+    ['plain pg', undefined],
+    ['share: false', false],
+    ['share: true', true],
+  ] as const)('%s', PATIENCE, async (_, share) => {
+    await server.query('drop table if exists told; create table told (by text)')
+    const any = share === undefined ? new stock.Pool({ connectionString: proxy.urlFor(server.url), max: 1 }) : createPool({ share })
+    any.on('error', () => {})
+    await any.query('select 1')
+    const told = listen(any, statements)
+    const unlock = await lock()
+    const ask = () => any.query('select count(*)::int as n from read_me')
+    const answer = ask().catch((error) => (share === undefined ? ask() : Promise.reject(error)))
+    await untilLocked()
+    proxy.cut('rst')
+    await unlock()
+    expect((await answer).rows).toEqual([{ n: 3 }])
+    await vi.waitFor(() => expect(told).toHaveLength(statements.length))
+    expect(told).toEqual(statements.map(() => 'done'))
+    expect((await server.query('select from told')).rowCount).toBe(1)
+    expect((await any.query("select current_setting('application_name') as name")).rows).toEqual([{ name: 'mine' }])
+    if (share === undefined) await any.end()
+  })
+})
+
+describe('a read that is raced on a new connection', () => {
+  const PART = 'select me from parts where id = $1'
+
+  /** Two reads on one connection, each of a table of its own: the first waits for a lock, and so do both if `isBoth`. */
+  async function raced(statements: Statements, isBoth: boolean) {
+    await server.query(
+      'drop table if exists parts, told; create table told (by text); create table parts (id int, me text) partition by list (id)',
+    )
+    for (const id of [0, 1])
+      await server.query(`create table parts_${id} partition of parts for values in (${id}); insert into parts values (${id}, 'me ${id}')`)
+    createPool({ max: 2 })
+    await teach(1, PART)
+    const told = listen(pool, statements)
+    const blocker = new stock.Client(server.url)
+    await blocker.connect()
+    await blocker.query(`begin; lock table parts_0${isBoth ? ', parts_1' : ''}`)
+    const answers = [0, 1].map((id) => pool.query(PART, [id]))
+    await vi.waitFor(() => expect(told).toHaveLength(statements.length), PATIENCE)
+    return { told, answers, blocker }
+  }
+
+  test('and cancelled there', PATIENCE, async () => {
+    const { told, answers, blocker } = await raced(NAMED, true)
+    expect(told).toEqual(['done', 'done'])
+    await vi.waitFor(() => expect(pool.idleCount).toBe(1), PATIENCE)
+    await blocker.end()
+    expect((await Promise.all(answers)).map(({ rows }) => rows[0].me)).toEqual(['me 0', 'me 1'])
+    const clients = await Promise.all([pool.connect(), pool.connect()])
+    const names = await Promise.all(clients.map(async (client) => (await client.query('show application_name')).rows[0].application_name))
+    for (const client of clients) client.release()
+    expect(names.sort()).toEqual(['', 'mine'])
+    expect((await server.query('select from told')).rowCount).toBe(1)
+  })
+
+  test('and fails there: its first answer counts', PATIENCE, async () => {
+    const { answers, blocker } = await raced(["set search_path = 'nowhere'"], false)
+    await vi.waitFor(() => expect(pool.idleCount).toBe(1), PATIENCE)
+    await blocker.end()
+    expect((await Promise.all(answers)).map(({ rows }) => rows[0].me)).toEqual(['me 0', 'me 1'])
+  })
+})
