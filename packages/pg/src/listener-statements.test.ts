@@ -6,6 +6,7 @@
 import stock from 'pg'
 import { describe, expect, test, vi } from 'vitest'
 import { createPool, lock, PATIENCE, pool, proxy, server, teach, untilLocked, useSharingWorld } from '../test/sharing-world.ts'
+import type { Pool } from './index.ts'
 
 useSharingWorld()
 
@@ -53,6 +54,34 @@ describe.each<{ does: string; statements: Statements }>([
     expect((await server.query('select from told')).rowCount).toBe(1)
     expect((await any.query("select current_setting('application_name') as name")).rows).toEqual([{ name: 'mine' }])
     if (share === undefined) await any.end()
+  })
+})
+
+describe('a transaction that fails on a new connection', () => {
+  const INSERT = 'insert into keeps values (1)'
+
+  test.each<[string, (any: Pool) => Promise<unknown>, boolean]>([
+    [
+      'by hand, as with plain pg: what the listener sends is part of it',
+      async (any) => {
+        const client = await any.connect()
+        await client.query('begin')
+        await client.query(INSERT).finally(() => client.query('rollback'))
+      },
+      false,
+    ],
+    ['pool.transaction()', (any) => any.transaction((client) => client.query(INSERT)), true],
+    ['once', (any) => any.query({ text: INSERT, once: true }), true],
+    ['pool.batch()', (any) => any.batch([{ text: 'select 1' }, { text: INSERT }]), true],
+  ])('%s', PATIENCE, async (_, fails, isApart) => {
+    await server.query(
+      'drop table if exists told, keeps; create table told (by text); create table keeps (n int unique); insert into keeps values (1)',
+    )
+    createPool()
+    const told = listen(pool, [...NAMED, "insert into told values ('again')"])
+    await expect(fails(pool).finally(() => vi.waitFor(() => expect(told).toHaveLength(3)))).rejects.toMatchObject({ code: '23505' })
+    expect(told.filter((each) => each === 'done').length === 3).toBe(isApart)
+    if (isApart) expect((await server.query('select from told')).rowCount).toBe(2)
   })
 })
 

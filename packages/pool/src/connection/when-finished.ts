@@ -35,6 +35,12 @@ export function whenQuiet(client: PeerClient, settings: Settings, done: (quiet: 
   wait(settings.releaseTimeoutMillis)
 }
 
+/** What a listener of `connect` sends on a new connection, each when the one before was answered, is no part of the transaction that begins there. */
+export function untilQuiet(client: PeerClient, settings: Settings): PeerClient | Promise<PeerClient> {
+  if (!isBusy(client)) return client
+  return new Promise((resolve) => whenQuiet(client, settings, () => resolve(client)))
+}
+
 /** Waits for it, at most `releaseTimeoutMillis`: its result is not needed, its effect is. Calls back once. */
 export function whenFinished(client: PeerClient, settings: Settings, done: (finished: boolean) => void): void {
   const isLeft = isWaitingForItsReader(client)

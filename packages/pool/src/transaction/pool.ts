@@ -4,6 +4,7 @@ import { createStatementCache, type Outcome } from '@thaw/core'
 import type { QueryResult } from 'pg'
 import { type OwnWork, ownWorkOf } from '../checkout/own-work.ts'
 import { createPoolContext, type PoolContext } from '../connection/pool-context.ts'
+import { untilQuiet } from '../connection/when-finished.ts'
 import type { Driver } from '../driver/driver.ts'
 import { behindProxies } from '../driver/itself.ts'
 import type { PeerClient } from '../driver/peer.ts'
@@ -60,7 +61,8 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
         classify: createStatementCache(),
         tells: undefined,
         keeper: new Keeper(),
-        connect: (signal?: AbortSignal) => (signal ? this.connect({ signal }) : this.connect()) as Promise<PeerClient>,
+        connect: async (signal?: AbortSignal) =>
+          untilQuiet((await (signal ? this.connect({ signal }) : this.connect())) as PeerClient, settings),
         queryTimeoutMillis: Number((this.options as { query_timeout?: unknown }).query_timeout) || 0,
         cancel: (client: PeerClient) => own.cancel(client),
         roles: own.roles,
