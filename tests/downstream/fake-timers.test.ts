@@ -3,6 +3,7 @@
  * would wait for a turn of the event loop that never comes, or take an hour of make-believe for a freeze.
  */
 
+import { createRequire } from 'node:module'
 import { Pool as NeonPool } from '@thaw/neon'
 import { Pool } from '@thaw/pg'
 import pg from 'pg'
@@ -88,6 +89,29 @@ test.each([
   vi.advanceTimersByTime(5000)
   if (name !== 'pg')
     await expect(pool.query({ text: 'select pg_sleep(5)', query_timeout: 50 } as pg.QueryConfig)).rejects.toThrow(/timeout/)
+})
+
+test('loaded where `process.nextTick` is fake already, as in Jest: clients and transactions', async () => {
+  const { nextTick } = process
+  // As Sinon marks what it has replaced. It is called when the test moves the time, so never.
+  const fake = Object.assign(() => {}, { clock: {} }) as unknown as typeof nextTick
+  const require = createRequire(import.meta.url)
+  for (const file of Object.keys(require.cache)) delete require.cache[file]
+  process.nextTick = fake
+  let Loaded: typeof Pool
+  try {
+    Loaded = require('@thaw/pg').Pool
+  } finally {
+    process.nextTick = nextTick
+  }
+  const pool = new Loaded({ connectionString: neon.postgres.url, max: 1 })
+  pools.push(pool)
+  await pool.query('select 1')
+  const client = await pool.connect()
+  await client.query('begin')
+  await client.query('commit')
+  client.release()
+  expect(await pool.transaction(async (inner) => (await inner.query('select 3 as a')).rows)).toEqual([{ a: 3 }])
 })
 
 describe.each([

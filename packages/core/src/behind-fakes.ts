@@ -23,7 +23,7 @@ interface Process {
 }
 
 /** Fakes have Sinon's `clock` on them, and so have those of vitest and Jest. Jest's former ones are mocks; those of `node:test` are bound functions, which the runtime's own are not. */
-function isFake(timer: object): boolean {
+export function isFake(timer: object): boolean {
   return Object.hasOwn(timer, 'clock') || '_isMockFunction' in timer || (timer as { readonly name: string }).name.startsWith('bound ')
 }
 

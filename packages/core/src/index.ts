@@ -5,6 +5,7 @@
  */
 
 export { backoffMillis } from './backoff.ts'
+export { isFake } from './behind-fakes.ts'
 export { controlsTransaction, mayEndTransaction } from './by-hand.ts'
 export { classify, codeOf, FAILURES, type FailureRow } from './classify.ts'
 export { type Clock, elapsedMillis, type Reading, read, runtimeTime, systemClock, type Timer } from './clock.ts'

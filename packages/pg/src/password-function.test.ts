@@ -105,3 +105,20 @@ test.each([undefined, null, 'a text'])('one that throws %s fails the call, where
   expect(String(reason)).toContain(String(thrown))
   await pool.end()
 })
+
+test('beside a connection string without a password it is called; one in the string is used, as on pg', async () => {
+  const { password, asked } = secrets(0, unknownName)
+  const without = `postgres://postgres@${server.host}:${server.port}/postgres`
+  await expect(new stock.Pool({ connectionString: without, password }).query('select 1')).rejects.toThrow('SASL')
+  const both = server.url
+  for (const [connectionString, times] of [
+    [without, 1],
+    [both, 0],
+  ] as const) {
+    const before = asked()
+    const pool = new Pool({ connectionString, password })
+    expect((await pool.query('select 1 as a')).rows).toEqual([{ a: 1 }])
+    expect(asked() - before).toBe(times)
+    await pool.end()
+  }
+})

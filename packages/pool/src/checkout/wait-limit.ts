@@ -4,7 +4,7 @@ import type { Events } from '@thaw/core'
 import { acquireTimeout, connectError, invocationOver, mayBeMistaken } from '../connect/dial-failure.ts'
 import type { Dial, UnderWay } from '../connect/dialer.ts'
 import { adviceWhereNothingWasGiven } from '../connect/missing-url.ts'
-import { adviceOnUrl, isUnreadable } from '../connect/unreadable-url.ts'
+import { adviceOnUrl, isUnreadable, mayShowPassword } from '../connect/unreadable-url.ts'
 import { type Target, wasReached } from '../driver/endpoints.ts'
 import type { PeerClient, PeerPool, PendingItem } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
@@ -65,11 +65,13 @@ export class WaitLimit {
     const failed = this.#lastFailure
     const { connectionString } = this.#options as { readonly connectionString?: unknown }
     const advice = adviceOnUrl(connectionString) ?? adviceWhereNothingWasGiven(this.#options)
-    const shown = (to: Target | undefined) => to && (isUnreadable(connectionString) ? { ...to, database: '' } : to)
-    const target = shown(failed?.dial.target)
-    if (failed && target && waitedMillis < this.#timeoutMillis) {
-      const { attempts, stage } = failed.dial
-      return connectError(failed.error, target, attempts, waitedMillis, stage, advice, failed.dial.hosts)
+    const shown = (to: Target | undefined) => {
+      if (!to || mayShowPassword(connectionString)) return undefined
+      return isUnreadable(connectionString) ? { ...to, database: '' } : to
+    }
+    if (failed?.dial.target && waitedMillis < this.#timeoutMillis) {
+      const { attempts, stage, target, hosts } = failed.dial
+      return connectError(failed.error, shown(target), attempts, waitedMillis, stage, advice, hosts)
     }
     const stage = probes > 0 ? 'probe' : failed || dials > 0 ? 'connect' : 'wait'
     const dial = failed?.dial ?? underWay
@@ -83,6 +85,7 @@ export class WaitLimit {
       this.growth.atRest,
       failed?.dial.hosts,
       underWay?.passwordMillis,
+      advice,
     )
   }
 }

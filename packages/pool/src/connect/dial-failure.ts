@@ -74,11 +74,12 @@ function isLocal(host: string): boolean {
 
 /**
  * The failure of the last of `attempts` connection attempts, with where it went and what may help. `reached`: the stage that it was in, if
- * the error does not say. `advice`: better advice than the stage alone suggests. `hosts`: what is wrong with each of several.
+ * the error does not say. `advice`: better advice than the stage alone suggests. `hosts`: what is wrong with each of several. No `target`: it must not be
+ * shown, nor what the error says, which may name it.
  */
 export function connectError(
   error: unknown,
-  target: Target,
+  target: Target | undefined,
   attempts: number,
   tookMillis: number,
   reached?: ConnectStage | undefined,
@@ -87,14 +88,15 @@ export function connectError(
 ): ConnectError {
   const wire = wireFacts(error)
   const stage = stageOf(error, wire, reached)
-  const said = error instanceof Error && error.message ? error.message : (wire.code ?? 'no reason given')
+  const said = target && error instanceof Error && error.message ? error.message : (wire.code ?? 'no reason given')
   const tries = attempts === 1 ? 'one attempt' : `${attempts} attempts`
+  const where = target ? address(target) : 'the database'
   return new ConnectError({
     stage,
     attempts,
     wire,
     cause: error,
-    message: `Could not connect to ${hosts ? 'any host' : address(target)} (${tries} in ${Math.round(tookMillis)} ms): ${hosts ?? said}. ${advice ?? adviceFor(error, stage, wire.code)}`,
+    message: `Could not connect to ${hosts ? 'any host' : where} (${tries} in ${Math.round(tookMillis)} ms): ${hosts ?? said}. ${advice ?? adviceFor(error, stage, wire.code)}`,
   })
 }
 
@@ -136,13 +138,14 @@ export function acquireTimeout(
   atRest = 0,
   hosts?: string | undefined,
   passwordMillis?: number | undefined,
+  better?: string | undefined,
 ): AcquireTimeoutError {
   const where = target ? address(target) : 'the database'
   const wire = wireFacts(cause)
   const isSlowFunction = passwordMillis !== undefined && (cause === undefined || passwordMillis >= SLOW_FUNCTION_MILLIS)
   const slow = isSlowFunction ? ` ${unanswered(passwordMillis)}` : ''
-  const advice =
-    slow || (cause === undefined && reached === undefined ? '' : ` ${adviceFor(cause, stageOf(cause, wire, reached), wire.code)}`)
+  const usual = () => (cause === undefined && reached === undefined ? '' : ` ${adviceFor(cause, stageOf(cause, wire, reached), wire.code)}`)
+  const advice = slow || (better ? ` ${better}` : usual())
   const detail: Record<AcquireStage, string> = {
     wait: inUse(where, max, atRest),
     connect: hosts

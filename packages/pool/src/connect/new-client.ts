@@ -11,7 +11,7 @@ import { streamOf } from '../driver/socket.ts'
 import { type HostStep, hostPlanOf, optionsAt } from '../options/hosts.ts'
 import { TIMED_OUT } from './dial-failure.ts'
 import { noteStep } from './host-facts.ts'
-import { blamePassword, pauseForPassword, watchPassword } from './password-function.ts'
+import { blamePassword, pauseForPassword, takePasswordFunction, watchPassword } from './password-function.ts'
 import { limitAttempt } from './pausable.ts'
 import { watchKind } from './session-kind.ts'
 
@@ -54,6 +54,7 @@ export function openClient(
   const judgeKind = step && plan && watchKind(client, step.wants, plan)
   if (step && plan) noteStep(client, step, plan)
   made(client)
+  takePasswordFunction(client, pool.options)
   watchPassword(client, clock)
   client._connectionTimeoutMillis = 0
   pool._clients.push(client)

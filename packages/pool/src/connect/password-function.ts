@@ -25,6 +25,26 @@ export function pauseForPassword(client: PeerClient, timed: Pausable): void {
   if (typeof client.password === 'function') paused.set(client, [...(paused.get(client) ?? []), timed])
 }
 
+/** pg lets a connection string override each option, also by what it does not have: a function beside it was never called, and the server told that there is no password. */
+export function takePasswordFunction(client: PeerClient, { password, connectionString }: GivenOptions): void {
+  if (typeof password === 'function' && typeof connectionString === 'string' && !hasPassword(connectionString))
+    Object.assign(client, { password })
+}
+
+interface GivenOptions {
+  readonly password?: unknown
+  readonly connectionString?: unknown
+}
+
+function hasPassword(connectionString: string): boolean {
+  try {
+    const { password, searchParams } = new URL(connectionString)
+    return password !== '' || searchParams.has('password')
+  } catch {
+    return true
+  }
+}
+
 /** To be called before the client connects. */
 export function watchPassword(client: PeerClient, clock: Clock): void {
   const password: unknown = client.password

@@ -10,11 +10,16 @@ export function isUnreadable(connectionString: unknown): boolean {
   return typeof connectionString === 'string' && connectionString !== '' && !READABLE.test(connectionString)
 }
 
+/** May a part of the password have been read as the port? */
+export function mayShowPassword(connectionString: unknown): boolean {
+  return typeof connectionString === 'string' && SLASH_IN_PASSWORD.test(connectionString)
+}
+
 /** What to say in place of other advice when such an attempt has failed. Shows nothing of the string. */
 export function adviceOnUrl(connectionString: unknown): string | undefined {
   if (isUnreadable(connectionString)) {
     return 'The connection string is not a URL such as postgres://user@host/database. Look for quotes or spaces around it, for something in front of it, and for what is missing of "postgres://".'
   }
-  if (typeof connectionString !== 'string' || !SLASH_IN_PASSWORD.test(connectionString)) return undefined
+  if (!mayShowPassword(connectionString)) return undefined
   return 'In the connection string an @ follows the first slash. If the slash belongs to the password, write %2F in its place.'
 }
