@@ -1,8 +1,11 @@
-/** The process of `asleep.test.ts`: it waits for a connection, in the queue or for its first connection attempt, and is frozen meanwhile. */
+/**
+ * The process of `asleep.test.ts`: it waits for a connection, in the queue or for its first connection attempt, and is frozen meanwhile. In the second case so do two clients of
+ * its own, one with a promise and one with a callback.
+ */
 
-import { Pool as NeonPool, neonConfig } from '@neondatabase/serverless'
-import { Pool as ThawNeonPool } from '@thaw/neon'
-import { Pool as ThawPool } from '@thaw/pg'
+import * as stockNeon from '@neondatabase/serverless'
+import * as thawNeon from '@thaw/neon'
+import * as thawPg from '@thaw/pg'
 import { type Neon, serve } from '@thaw/testkit'
 import pg from 'pg'
 
@@ -16,19 +19,32 @@ export interface AsleepOrder {
   readonly isHeldForMillis?: number
 }
 
-const CLASSES = { pg: pg.Pool, '@thaw/pg': ThawPool, neon: NeonPool, '@thaw/neon': ThawNeonPool } as unknown as Record<
-  AsleepOrder['driver'],
-  typeof pg.Pool
->
+const DRIVERS = { pg, '@thaw/pg': thawPg, neon: stockNeon, '@thaw/neon': thawNeon } as unknown as Record<AsleepOrder['driver'], typeof pg>
 /** Of running time: interval timers count none in which the process was frozen. */
 const TICK_MILLIS = 50
 
-let call: Promise<string> | undefined
+let calls: Promise<string>[] = []
+
+const told = (work: Promise<unknown>) =>
+  work.then(
+    () => 'ok',
+    (error: Error) => error.message,
+  )
+
+function connectOwn(driver: AsleepOrder['driver'], config: pg.ClientConfig, withCallback: boolean): Promise<string> {
+  const client = new DRIVERS[driver].Client(config)
+  client.on('error', () => {})
+  const connected = withCallback
+    ? new Promise<void>((resolve, reject) => client.connect((error: Error | null) => (error ? reject(error) : resolve())))
+    : client.connect()
+  return told(connected.then(() => client.query('select')))
+}
 
 serve({
   async begin({ driver, connectionString, isHeldForMillis, neon }: AsleepOrder) {
-    Object.assign(neonConfig, neon)
-    const pool = new CLASSES[driver]({ connectionString, max: 1, connectionTimeoutMillis: 1500 })
+    Object.assign(stockNeon.neonConfig, neon)
+    const config = { connectionString, connectionTimeoutMillis: 1500 }
+    const pool = new DRIVERS[driver].Pool({ ...config, max: 1 })
     pool.on('error', () => {})
     if (isHeldForMillis) {
       const client = await pool.connect()
@@ -39,10 +55,8 @@ serve({
         client.release()
       }, TICK_MILLIS)
     }
-    call = pool.query('select').then(
-      () => 'ok',
-      (error: Error) => error.message,
-    )
+    calls = [told(pool.query('select'))]
+    if (!isHeldForMillis) for (const withCallback of [false, true]) calls.push(connectOwn(driver, config, withCallback))
   },
-  ended: () => call,
+  ended: () => Promise.all(calls),
 })

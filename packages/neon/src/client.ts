@@ -21,6 +21,7 @@ const Watched = watchedClient(NeonClient) as ClientClass
  *   The client is never reconnected behind its owner's back.
  * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`, and the `error` event has the same error.
  * - `query_timeout` and `signal` end the statement at the server too.
+ * - `connectionTimeoutMillis` does not count the time for which the process was frozen.
  * - `connect()` resolves when the server has accepted the login, with `pipelineConnect` too.
  */
 export class Client extends Watched {

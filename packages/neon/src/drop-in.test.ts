@@ -2,7 +2,7 @@
 
 import * as stock from '@neondatabase/serverless'
 import { terminateSessions } from '@thaw/testkit'
-import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { WebSocket as WsWebSocket } from 'ws'
 import { neon, useOneNeon } from '../test/one-neon.ts'
 import * as thaw from './index.ts'
@@ -87,6 +87,14 @@ describe('Pool and Client', () => {
     createPool({ connectionString: neon.url.replace(/:[^:@]*@/, ':wrong@') })
     await expect(pool.connect()).rejects.toMatchObject({ code: '28P01' })
     await expect(new thaw.Client(neon.url.replace(/:[^:@]*@/, ':wrong@')).connect()).rejects.toMatchObject({ code: '28P01' })
+  })
+
+  test('a client alone whose server does not answer: the time is up, and its socket is closed', async () => {
+    await neon.compute.deafen()
+    onTestFinished(() => neon.compute.accept())
+    const lone = new thaw.Client({ connectionString: neon.url, connectionTimeoutMillis: 200 })
+    await expect(lone.connect()).rejects.toThrow(/^timeout expired$/)
+    expect(lone).toMatchObject({ connection: { stream: { destroyed: true } } })
   })
 
   test('the password function is called for each connection attempt', async () => {

@@ -12,7 +12,14 @@ test('the socket, the client and the pool have the members that we override', ()
   const socket = new (stock.neonConfig as unknown as new () => object)()
   for (const name of ['connect', 'rawWrite', 'end', 'destroy', 'emit']) expect(socket).toHaveProperty(name, expect.any(Function))
   expect(socket).toMatchObject({ ws: null, destroyed: false, opts: {}, coalesceWrites: true })
-  for (const name of ['_handleReadyForQuery', '_handleErrorMessage', '_errorAllQueries', '_pulseQueryQueue', '_handleCommandComplete'])
+  for (const name of [
+    '_connect',
+    '_handleReadyForQuery',
+    '_handleErrorMessage',
+    '_errorAllQueries',
+    '_pulseQueryQueue',
+    '_handleCommandComplete',
+  ])
     expect(stock.Client.prototype).toHaveProperty(name, expect.any(Function))
   expect((stock.Client as unknown as { Query?: unknown }).Query).toBeTypeOf('function')
   for (const name of ['_pulseQueue', '_remove', 'newClient']) expect(stock.Pool.prototype).toHaveProperty(name, expect.any(Function))

@@ -46,6 +46,7 @@ const Alone = behindProxies(Lone) as unknown as ClientClass
  *   The client is never reconnected behind its owner's back.
  * - A statement whose connection is lost fails with `ConnectionLostError` or `OutcomeUnknownError`, and the `error` event has the same error.
  * - `query_timeout` and `signal` end the statement at the server too.
+ * - `connectionTimeoutMillis` does not count the time for which the process was frozen.
  * - P-256 is offered first to TLS servers.
  * - Several hosts and `target_session_attrs`, as for a pool: another connection looks for the host, and is closed. `connectionTimeoutMillis` is for
  *   each host.

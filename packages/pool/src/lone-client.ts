@@ -1,6 +1,7 @@
 /** A client that belongs to no pool: it has no siblings, no events and no retry budget. */
 
 import { createStatementCache, elapsedMillis, read, systemClock } from '@thaw/core'
+import { limitLogin } from './connect/limit-login.ts'
 import { watch } from './connection/vitals.ts'
 import { attach } from './connection/watched-client.ts'
 import type { Driver } from './driver/driver.ts'
@@ -19,6 +20,7 @@ export function watchAlone(client: PeerClient, driver: Pick<Driver, 'connectionF
   const clock = systemClock
   const options = typeof config === 'object' ? (config ?? {}) : {}
   const { trustMillis, probeTimeoutMillis } = settingsAlone(options)
+  limitLogin(client, clock)
   const vitals = watch(client, clock, 0, Number.POSITIVE_INFINITY)
   attach(client, vitals, {
     clock,

@@ -6,6 +6,7 @@ import { type HostPlan, type HostStep, hostPlanOf, optionsAt, planHosts } from '
 import { settingsAlone } from '../options/options.ts'
 import { judgeDial } from './dial-failure.ts'
 import { HostOrder } from './hosts.ts'
+import { limitLogin } from './limit-login.ts'
 import { watchKind } from './session-kind.ts'
 
 type ClientClass = new (options: object) => PeerClient
@@ -53,6 +54,7 @@ async function find(client: PeerClient, options: object, plan: HostPlan, Client:
     const step = order.next()
     const scout = new Client(optionsAt(options, step))
     scout.on('error', () => {})
+    limitLogin(scout, systemClock)
     try {
       const judge = watchKind(scout, step.wants, plan)
       await scout.connect()

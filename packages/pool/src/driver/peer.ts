@@ -27,6 +27,8 @@ export interface PeerConnection extends EventEmitter {
   readonly sslNegotiation?: string
   /** Statements by their names: those that the server has parsed, and (since pg 8.22) those that were sent. */
   readonly parsedStatements?: Readonly<Record<string, string | undefined>>
+  /** Set before it is closed from this side: what the socket then reports of its loss is no error. */
+  _ending?: boolean
   sendSCRAMClientFinalMessage(response: string): void
 }
 
@@ -80,6 +82,9 @@ export interface DescribedQuery {
   handleRowDescription(message: RowDescription): void
 }
 
+/** What `connect` calls back with. */
+export type ConnectResult = [error?: Error | null, client?: unknown]
+
 /** pg's Client. What is optional here is missing in older versions, in pg-native, or in clients made by users. */
 export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   readonly connection: PeerConnection & pg.Connection
@@ -98,6 +103,10 @@ export interface PeerClient extends Omit<pg.PoolClient, 'pipeline'> {
   readonly secretKey?: number | Buffer | null
   /** Its own bound on a connection attempt, in milliseconds. 0: none. */
   _connectionTimeoutMillis?: number
+  /** True from the start of the connection attempt until the login has succeeded. */
+  readonly _connecting?: boolean
+  /** `connect`, in both its forms. */
+  _connect?(done: (...result: ConnectResult) => void): void
   readonly connectionParameters?: { query_timeout?: number | string | undefined; readonly options?: string | undefined }
   /** How often it was released. pg-pool's. */
   _poolUseCount?: number
