@@ -11,7 +11,7 @@ useOneNeon()
 let pool: Pool
 
 beforeAll(() => neon.postgres.query('create table lines (line text)'))
-afterEach(() => pool.end({ timeoutMillis: 1000 }))
+afterEach(() => pool.ended || pool.end({ timeoutMillis: 1000 }))
 
 function createPool(config: PoolConfig = {}): Pool {
   pool = new Pool({ connectionString: neon.url, ...config })
@@ -129,4 +129,83 @@ test('the loss of state of a session is told, and nothing on the connection is s
   await expect(pool.query('select version()')).rejects.toMatchObject({ kind: 'connection-lost', reason: 'read' })
   await lost.struck
   expect(pool.stats().sessionLost).toBe(1)
+})
+
+test('the wait of a connect() with a signal ends once, with a reason that is frozen as it is, though the pool ends in the same moment', async () => {
+  createPool({ max: 1 })
+  const held = await pool.connect()
+  held.on('error', () => {})
+  const controller = new AbortController()
+  const reason = Object.freeze(new Error('frozen'))
+  const told: unknown[] = []
+  pool.connect({ signal: controller.signal }, (error) => told.push(error))
+  const next = pool.connect({ signal: controller.signal }).catch((error: unknown) => error)
+  await new Promise<void>((resolve) => {
+    pool.end({ timeoutMillis: 1 }, () => {
+      controller.abort(reason)
+      resolve()
+    })
+  })
+  await next
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(told).toHaveLength(1)
+
+  createPool({ max: 1 })
+  const kept = await pool.connect()
+  const aborted = new AbortController()
+  const waiting = pool.connect({ signal: aborted.signal }).catch((error: unknown) => error)
+  aborted.abort(reason)
+  expect(await waiting).toBe(reason)
+  kept.release()
+})
+
+test('end() does not wait for the attempt beside a connection that has answered after all', { timeout: 5000 }, async () => {
+  createPool({ max: 1, trustMillis: 0, connectionTimeoutMillis: 600_000 })
+  const { rows } = await pool.query('select pg_backend_pid() as pid')
+  process.kill(rows[0].pid, 'SIGSTOP')
+  const before = neon.network.flows.length
+  await neon.network.deafen()
+  const served = pool.query('select 1 as one')
+  try {
+    await expect.poll(() => neon.network.flows.length).toBeGreaterThan(before)
+  } finally {
+    process.kill(rows[0].pid, 'SIGCONT')
+    void neon.network.accept()
+  }
+  expect((await served).rows).toEqual([{ one: 1 }])
+  await pool.end()
+  expect(pool.totalCount).toBe(0)
+})
+
+test.each([
+  ['does not answer', 'drop', 'ETIMEDOUT'],
+  ['has ended', 'fin', 'ECONNRESET'],
+] as const)('a client whose connection %s, found dead while it was held: the code is that of a socket', async (_, cut, code) => {
+  createPool({ max: 1, trustMillis: 0, probeTimeoutMillis: 40 })
+  const client = await pool.connect()
+  client.on('error', () => {})
+  await client.query('select 1')
+  neon.network.cut(cut)
+  const lost = { kind: 'connection-lost', reason: 'unsent' }
+  await expect(client.query('select 1')).rejects.toMatchObject({ ...lost, code, syscall: 'read', errno: expect.any(Number) })
+  if (cut === 'drop') await expect(client.query('select 1')).rejects.toMatchObject({ ...lost, code: 'EPIPE', syscall: 'write' })
+  client.release(true)
+})
+
+test('COPY to the client, lost: it only reads, and is sent again as a read is, unless it copies what a write returns', async () => {
+  createPool({ max: 1 })
+  const lose = (ask: { query(text: string): Promise<{ command: string }> }, what: string) => {
+    neon.compute.loseNextAnswer({ containing: 'copy ', cut: 'fin' })
+    return ask.query(`copy ${what} to stdout`)
+  }
+  await pool.query('select 1')
+  expect(await lose(pool, 'lines')).toMatchObject({ command: 'COPY' })
+  expect(pool.stats().retried).toBe(1)
+  const client = await pool.connect()
+  client.on('error', () => {})
+  await expect(lose(client, 'lines')).rejects.toMatchObject({ kind: 'connection-lost', reason: 'read' })
+  client.release(true)
+  const unknown = { kind: 'outcome-unknown', reason: 'write-in-flight' }
+  await expect(lose(pool, "(insert into lines values ('copied') returning line)")).rejects.toMatchObject(unknown)
+  expect(await stored('copied')).toBe(1)
 })

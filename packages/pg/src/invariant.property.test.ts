@@ -11,7 +11,7 @@ import type pg from 'pg'
 import { afterAll, describe, expect, test } from 'vitest'
 import { InvariantError } from '../test/callers.ts'
 import { asksStranger, dialsTooMany, leavesUnhandled, losesPlaces, plain, probesBusy, writesTwice } from '../test/planted.ts'
-import { type Program, programs } from '../test/program.ts'
+import { type Program, programs, type Step } from '../test/program.ts'
 import { playScripted, type WorldConfig } from '../test/scripted-world.ts'
 import { collectUnhandled } from '../test/unhandled.ts'
 import { Pool } from './index.ts'
@@ -19,10 +19,10 @@ import { Pool } from './index.ts'
 type Make = (config: WorldConfig) => pg.Pool
 
 /** fast-check's verdict on so many programs. */
-function judge(make: Make, of: fc.Arbitrary<Program>, numRuns: number): Promise<fc.RunDetails<[Program]>> {
+function judge(make: Make, of: fc.Arbitrary<Program>, numRuns: number, areAlike = false): Promise<fc.RunDetails<[Program]>> {
   const unhandled: unknown[] = []
   const seed = process.env['THAW_SEED']
-  const property = fc.asyncProperty(of, (program) => playScripted(program, make, unhandled))
+  const property = fc.asyncProperty(of, (program) => playScripted(program, make, unhandled, areAlike))
   return collectUnhandled(unhandled, () =>
     fc.check(property, {
       numRuns: Number(process.env['THAW_RUNS'] ?? numRuns),
@@ -77,6 +77,16 @@ const sharing: Make = (config) => new Pool({ ...config, share: true } as object)
 
 const WORLD = { max: 1, trustMillis: 500, latency: 1, seed: 0, servers: 1 }
 const quick = { kind: 'simple', sleep: 0 } as const
+/** Its first flight asks which server that is. */
+const ACQUAINTED: Step = { do: 'pool transaction', of: [quick], swallows: false, inPart: false }
+
+test('a server asked that is another one is found in Thaw as well, where it cannot tell them apart', async () => {
+  const acquainted = programs('calm').map((program) => ({ ...program, servers: 2, steps: [ACQUAINTED, ...program.steps] }))
+  const { errorInstance, counterexample } = await judge(thaw, acquainted, 2000, true)
+  expect(errorInstance, JSON.stringify(counterexample)).toBeInstanceOf(InvariantError)
+  expect(String(errorInstance)).toMatch(/nothing was the matter: .*fell silent/)
+  expect(counterexample?.[0].steps.length).toBeLessThanOrEqual(8)
+})
 
 /** What the property has found, as small as it made it. */
 const found: Readonly<Record<string, Program>> = {
@@ -112,6 +122,11 @@ const found: Readonly<Record<string, Program>> = {
     ...WORLD,
     servers: 2,
     steps: [{ do: 'query', callback: false, kind: 'write', sleep: 4000 }],
+  },
+  'nor where it is known on which of them it is': {
+    ...WORLD,
+    servers: 2,
+    steps: [ACQUAINTED, { do: 'wait', millis: 100 }, { do: 'query', callback: false, kind: 'write', sleep: 4000 }],
   },
   'a slow read that another server behind the address does not know of, with others behind it: all are served': {
     ...WORLD,

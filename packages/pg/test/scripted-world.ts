@@ -39,8 +39,13 @@ const PATIENCE_MILLIS = 150_000
 /** Longer: each statement that a client is released under ends, or is ended, by itself. No caller may wait for what is past. */
 const NEVER_MILLIS = 600_000
 
-/** Plays a program on the pool that `make` makes. */
-export async function playScripted(program: Program, make: (config: WorldConfig) => pg.Pool, unhandled: unknown[] = []): Promise<void> {
+/** Plays a program on the pool that `make` makes. `areAlike`: one server cannot be told from another. */
+export async function playScripted(
+  program: Program,
+  make: (config: WorldConfig) => pg.Pool,
+  unhandled: unknown[] = [],
+  areAlike: boolean = false,
+): Promise<void> {
   unhandled.length = 0
   const { clock, settle } = createWorldClock(program.seed)
   const executed: Executed = new Map()
@@ -48,7 +53,7 @@ export async function playScripted(program: Program, make: (config: WorldConfig)
     clock,
     latencyMillis: program.latency,
     servers: program.servers,
-    answer: (text, values, asker) => answerOf(text, values, executed) ?? activityOf(text, values, asker, server),
+    answer: (text, values, asker) => answerOf(text, values, executed) ?? activityOf(text, values, asker, server, areAlike),
   })
   const isQuiet = isCalm(program)
   const pool = make({
@@ -138,16 +143,30 @@ function answerOf(text: string, values: readonly (string | undefined)[], execute
   return { ...answer, tag: 'INSERT 0 1', effect: () => executed.set(name, (executed.get(name) ?? 0) + 1) }
 }
 
+const WHO = ['pid', 'started', 'standby', 'keys', 'system', 'timeline', 'stats', 'archiver', 'postmaster']
+
+/** The servers are copies of one, and are told apart by when each was started. */
+const CLUSTER = ['1', '00000001']
+const bornAt = ({ pid }: ScriptedConnection): string => `20260102${pid}`
+
 /** What a pool may ask about its backends: each server knows of its own, and of no other. */
 function activityOf(
   text: string,
   [wanted = '']: readonly (string | undefined)[],
   asker: ScriptedConnection,
   server: ScriptedServer,
+  areAlike: boolean,
 ): ScriptedAnswer | undefined {
   if (!text.includes('pg_stat_activity')) return undefined
   const here = server.connections().filter((one) => one.server === asker.server && wanted.match(/\d+/g)?.includes(String(one.pid)))
   const self = String(asker.pid)
+  const startedAt = `2026010100000${areAlike ? 0 : asker.server}`
+  if (text.includes('AS postmaster'))
+    return { columns: WHO, rows: [[self, bornAt(asker), 'false', 'false', ...CLUSTER, startedAt, startedAt, startedAt]] }
+  if (text.includes('AS server')) {
+    const rows = [asker, ...here].map((one) => [self, startedAt, ...CLUSTER, String(one.pid), bornAt(one)])
+    return { columns: ['asker', 'server', 'system', 'timeline', 'pid', 'began'], rows }
+  }
   if (text.includes('busy')) {
     const columns = [['asker', INT] as const, ['busy', BOOL] as const]
     return { columns, rows: [[self, here.some(({ isBusy }) => isBusy) ? 't' : 'f']] }
