@@ -73,13 +73,13 @@ describe('a transaction that fails on a new connection', () => {
     ['pool.transaction()', (any) => any.transaction((client) => client.query(INSERT)), true],
     ['once', (any) => any.query({ text: INSERT, once: true }), true],
     ['pool.batch()', (any) => any.batch([{ text: 'select 1' }, { text: INSERT }]), true],
-  ])('%s', PATIENCE, async (_, fails, isApart) => {
+  ])('%s', PATIENCE, async (_, work, isApart) => {
     await server.query(
       'drop table if exists told, keeps; create table told (by text); create table keeps (n int unique); insert into keeps values (1)',
     )
     createPool()
     const told = listen(pool, [...NAMED, "insert into told values ('again')"])
-    await expect(fails(pool).finally(() => vi.waitFor(() => expect(told).toHaveLength(3)))).rejects.toMatchObject({ code: '23505' })
+    await expect(work(pool).finally(() => vi.waitFor(() => expect(told).toHaveLength(3)))).rejects.toMatchObject({ code: '23505' })
     expect(told.filter((each) => each === 'done').length === 3).toBe(isApart)
     if (isApart) expect((await server.query('select from told')).rowCount).toBe(2)
   })

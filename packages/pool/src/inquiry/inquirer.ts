@@ -5,6 +5,7 @@
 
 import { type Deadline, type Reading, read, startDeadline } from '@thaw/core'
 import { optionsLike } from '../connect/host-facts.ts'
+import { takePasswordFunction } from '../connect/password-function.ts'
 import { mayMiss } from '../connection/behind-own.ts'
 import { BACKEND_START, POSTMASTER_START, SYSTEM, TIMELINE } from '../connection/known-backend.ts'
 import type { Memory } from '../connection/pool-context.ts'
@@ -154,7 +155,9 @@ export class Inquirer {
       const like = clients[0] ? optionsLike(clients[0], pool.options) : pool.options
       // Not a spread: pg-pool hides the password by making it non-enumerable.
       const options = Object.defineProperties({}, Object.getOwnPropertyDescriptors(like))
-      const asker = new driver.Client(Object.assign(options, { connectionTimeoutMillis: ASK_MILLIS }))
+      // Not by the driver's timer, which counts the time asleep.
+      const asker = new driver.Client(Object.assign(options, { connectionTimeoutMillis: 0 }))
+      takePasswordFunction(asker, pool.options)
       this.#asker = asker
       asker.on('error', () => {})
       let deadline: Deadline | undefined
