@@ -88,8 +88,8 @@ class SharedRead implements Expected {
   #isTold = false
   /** Its own end is in, one way or the other. pg may tell it twice. */
   isEnded = false
-  /** It is to be sent on another connection as well, or has been; or it has failed there, and would again. */
-  #race: 'none' | 'wanted' | 'taken' | 'over' = 'none'
+  /** It is to be sent on another connection as well, or has been; or it writes, which that one refuses. */
+  #race: 'none' | 'wanted' | 'taken' | 'refused' = 'none'
   #races = 0
   #wantNoOther: (() => void) | undefined
   /** That nothing is known of it is nothing to tell as long as it may still be answered elsewhere. */
@@ -164,8 +164,7 @@ class SharedRead implements Expected {
       // The other way is closed as well only if its own connection was lost, too.
       const isRefused = loss?.verdict.reason === 'write-in-flight'
       if (isRefused) this.#host.checks.classify.isNoRead(this.shareable.text)
-      // It has its first answer to come, which may be better: the race's connection is another one, and what ails it is not the caller's.
-      if (error && !this.isEnded) this.#race = isCancelled || (loss && !isRefused) ? 'none' : 'over'
+      if ((isCancelled || loss) && !this.isEnded) this.#race = isRefused ? 'refused' : 'none'
       // A race that is lost, too, was no second try. But its own bound is its own error, wherever it was reached.
       else if (this.#held && (isCancelled || (loss && !isRefused && !isInterruption(loss.cause)))) this.#sendAgain(this.#held)
       else if (this.#mayTell()) this.#call.done(error, result)
