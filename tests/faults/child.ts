@@ -84,11 +84,12 @@ serve({
   },
   async fallSilent({ wallMillis, monoMillis, stopMono }: Silence) {
     // A socket that was ready in the last turn may come before the request in the first turn after the freeze.
-    for (let turn = 0; turn < QUIET_TURNS; turn++) await new Promise((resolve) => setImmediate(resolve))
+    await readSockets()
     clock?.addWall(wallMillis)
     clock?.subtractMono(-monoMillis)
     if (stopMono) clock?.stop('mono')
   },
+  readSockets,
   async burst({ kind, tokens, capMillis }: BurstOrder): Promise<CallReport[]> {
     clock?.resume()
     const call = (token: string) => report(token, capMillis, CALLS[kind](token, OPEN_GATE))
@@ -125,6 +126,11 @@ serve({
     for (const client of clientsOf(pool)) client.on('error', () => {}).connection.stream.destroy()
   },
 })
+
+/** What has arrived by now has been dealt with then. */
+async function readSockets(): Promise<void> {
+  for (let turn = 0; turn < QUIET_TURNS; turn++) await new Promise((resolve) => setImmediate(resolve))
+}
 
 /** A connection attempt that lost its race is closed when it ends. */
 async function raceIsOver(capMillis: number): Promise<void> {

@@ -87,7 +87,11 @@ async function serverRestarts({ server, app }: Scene): Promise<Struck> {
 function cutNow(kind: 'fin' | 'rst') {
   return async ({ proxy, child, idle }: Scene): Promise<Struck> => {
     const struck = proxy.cut(kind)
-    if (!child.isFrozen) await until('the client has noticed', () => proxy.flows.every((flow) => flow.state === 'closed'))
+    if (!child.isFrozen) {
+      await until('the end is under way', () => proxy.flows.every((flow) => flow.state === 'closed'))
+      // Plain pg would send its first statement on what it has not noticed.
+      await child.call('readSockets')
+    }
     return { prove: () => assert.deepEqual([struck, proxy.counters.struck[kind]], [idle, idle]) }
   }
 }
