@@ -85,6 +85,51 @@ describe('a transaction that fails on a new connection', () => {
   })
 })
 
+test(
+  'a listener that pauses in a transaction of its own, and rolls it back: nothing of that is stored by a read that is sent again',
+  PATIENCE,
+  async () => {
+    await server.query('drop table if exists told; create table told (by text)')
+    createPool()
+    await pool.query('select 1')
+    const told: Promise<unknown>[] = []
+    pool.on('connect', (client) => {
+      const work = async () => {
+        await client.query("begin; insert into told values ('listener')")
+        await new Promise((resolve) => setTimeout(resolve, 100))
+        await client.query('rollback')
+      }
+      told.push(work())
+    })
+    const unlock = await lock()
+    const answer = pool.query('select count(*)::int as n from read_me')
+    await untilLocked()
+    proxy.cut('rst')
+    await unlock()
+    expect((await answer).rows).toEqual([{ n: 3 }])
+    await Promise.all(told)
+    expect((await server.query('select from told')).rowCount).toBe(0)
+  },
+)
+
+test('a listener that is at work: a transaction ends by its signal all the same, and is begun after a while', {
+  timeout: 15_000,
+}, async () => {
+  createPool()
+  const unlock = await lock()
+  const told = listen(pool, ['select from read_me'])
+  const aborted = new Error('aborted')
+  const abort = new AbortController()
+  const call = pool.transaction((client) => client.query('select 1'), { signal: abort.signal })
+  await untilLocked()
+  abort.abort(aborted)
+  await expect(call).rejects.toBe(aborted)
+  expect(told).toEqual([])
+  const begun = pool.transaction((client) => client.query('select 2 as n'))
+  await unlock()
+  expect((await begun).rows).toEqual([{ n: 2 }])
+})
+
 test('a read that is raced on a new connection, and cancelled there: what the listener has set stays', PATIENCE, async () => {
   const PART = 'select me from parts where id = $1'
   await server.query(

@@ -113,6 +113,7 @@ test('beside a connection string without a password it is called; one in the str
   const both = server.url
   for (const [connectionString, times] of [
     [without, 1],
+    [`postgres://postgres@/postgres?host=${server.host}&port=${server.port}`, 1],
     [both, 0],
   ] as const) {
     const before = asked()

@@ -1,6 +1,6 @@
 /** How long a caller waits for a connection, and which error it gets on timeout. Remembers why the last connection attempt failed. */
 
-import type { Events } from '@thaw/core'
+import { codeOf, type Events } from '@thaw/core'
 import { acquireTimeout, connectError, invocationOver, mayBeMistaken } from '../connect/dial-failure.ts'
 import type { Dial, UnderWay } from '../connect/dialer.ts'
 import { adviceWhereNothingWasGiven } from '../connect/missing-url.ts'
@@ -71,7 +71,15 @@ export class WaitLimit {
     }
     if (failed?.dial.target && waitedMillis < this.#timeoutMillis) {
       const { attempts, stage, target, hosts } = failed.dial
-      return connectError(failed.error, shown(target), attempts, waitedMillis, stage, advice, hosts)
+      return connectError(
+        mayShowPassword(connectionString) ? bare(failed.error) : failed.error,
+        shown(target),
+        attempts,
+        waitedMillis,
+        stage,
+        advice,
+        hosts,
+      )
     }
     const stage = probes > 0 ? 'probe' : failed || dials > 0 ? 'connect' : 'wait'
     const dial = failed?.dial ?? underWay
@@ -80,7 +88,7 @@ export class WaitLimit {
       waitedMillis,
       this.#options.max,
       shown(dial?.target),
-      failed?.error,
+      failed && mayShowPassword(connectionString) ? bare(failed.error) : failed?.error,
       dial?.stage,
       this.growth.atRest,
       failed?.dial.hosts,
@@ -88,4 +96,10 @@ export class WaitLimit {
       advice,
     )
   }
+}
+
+/** Without where it went. */
+function bare(error: Error): Error {
+  const code = codeOf(error)
+  return Object.assign(new Error(code ?? 'no reason given'), code === undefined ? {} : { code })
 }

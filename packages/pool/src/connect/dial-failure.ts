@@ -75,7 +75,7 @@ function isLocal(host: string): boolean {
 /**
  * The failure of the last of `attempts` connection attempts, with where it went and what may help. `reached`: the stage that it was in, if
  * the error does not say. `advice`: better advice than the stage alone suggests. `hosts`: what is wrong with each of several. No `target`: it must not be
- * shown, nor what the error says, which may name it.
+ * shown.
  */
 export function connectError(
   error: unknown,
@@ -88,7 +88,7 @@ export function connectError(
 ): ConnectError {
   const wire = wireFacts(error)
   const stage = stageOf(error, wire, reached)
-  const said = target && error instanceof Error && error.message ? error.message : (wire.code ?? 'no reason given')
+  const said = error instanceof Error && error.message ? error.message : (wire.code ?? 'no reason given')
   const tries = attempts === 1 ? 'one attempt' : `${attempts} attempts`
   const where = target ? address(target) : 'the database'
   return new ConnectError({

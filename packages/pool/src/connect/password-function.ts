@@ -38,7 +38,8 @@ interface GivenOptions {
 
 function hasPassword(connectionString: string): boolean {
   try {
-    const { password, searchParams } = new URL(connectionString)
+    // Without a host, where a parameter or a Unix socket says it: as pg-connection-string reads it.
+    const { password, searchParams } = new URL(connectionString.replace('@/', '@none/'))
     return password !== '' || searchParams.has('password')
   } catch {
     return true

@@ -5,6 +5,7 @@ import { dropListener, keepListener } from '../driver/kept-listener.ts'
 import { nextTick } from '../driver/next-tick.ts'
 import { type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
 import type { Settings } from '../options/options.ts'
+import { bound, interruptedBefore } from './interruption.ts'
 import { isWaitingForItsReader, whenLeft } from './submittable.ts'
 import { isBroken, VITALS, type Vitals } from './vitals.ts'
 
@@ -18,7 +19,12 @@ export function isBusy(client: PeerClient): boolean {
  * Waits until a client that was released is quiet, at most `releaseTimeoutMillis`. Each time it seems to be, the event loop turns once: in
  * a promise chain that is not awaited, the next statement is sent when the promise of the one before has settled. Calls back once.
  */
-export function whenQuiet(client: PeerClient, settings: Settings, done: (quiet: boolean) => void): void {
+export function whenQuiet(
+  client: PeerClient,
+  settings: Settings,
+  done: (quiet: boolean) => void,
+  isQuiet: () => boolean = () => !isBusy(client),
+): void {
   const began = settings.clock.mono()
   const wait = (millis: number) =>
     whenFinished(client, { ...settings, releaseTimeoutMillis: millis }, (finished) => {
@@ -26,7 +32,7 @@ export function whenQuiet(client: PeerClient, settings: Settings, done: (quiet: 
       pollSockets(
         settings.clock,
         () => {
-          if (!isBusy(client)) return done(true)
+          if (isQuiet()) return done(true)
           wait(Math.max(0, settings.releaseTimeoutMillis - (settings.clock.mono() - began)))
         },
         1,
@@ -35,10 +41,27 @@ export function whenQuiet(client: PeerClient, settings: Settings, done: (quiet: 
   wait(settings.releaseTimeoutMillis)
 }
 
-/** What a listener of `connect` sends on a new connection, each when the one before was answered, is no part of the transaction that begins there. */
-export function untilQuiet(client: PeerClient, settings: Settings): PeerClient | Promise<PeerClient> {
-  if (!isBusy(client)) return client
-  return new Promise((resolve) => whenQuiet(client, settings, () => resolve(client)))
+/** Longer than a listener takes that sets a session up; and for longer, no caller waits before its own time begins. */
+const LISTENER_MILLIS = 1000
+
+/**
+ * What a listener of `connect` sends on a new connection, each when the one before was answered, or in a transaction, is no part of the transaction that begins there. Waits until
+ * that is over, for a second at most, and not beyond the signal or the deadline of the invocation: what begins then says so itself.
+ */
+export function whenListenersEnd(client: PeerClient, settings: Settings, signal: AbortSignal | undefined, done: () => void): void {
+  const vitals = (client as { readonly [VITALS]?: Vitals })[VITALS]
+  const isOver = () => !isBusy(client) && (vitals?.status ?? 'I') === 'I'
+  const bounds = { timeoutMillis: 0, signal }
+  if (isOver() || interruptedBefore(bounds)) return done()
+  let isTold = false
+  const tell = () => {
+    if (isTold) return
+    isTold = true
+    lift()
+    done()
+  }
+  const lift = bound(settings.clock, bounds, tell)
+  whenQuiet(client, { ...settings, releaseTimeoutMillis: LISTENER_MILLIS }, tell, isOver)
 }
 
 /** Waits for it, at most `releaseTimeoutMillis`: its result is not needed, its effect is. Calls back once. */

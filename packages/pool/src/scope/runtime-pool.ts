@@ -17,7 +17,7 @@ type AnyPool = new (source?: never, Client?: unknown) => object
 /** Extends the driver's class. Each call makes another class. */
 export function runtimePoolOver(driver: Driver): AnyPool {
   // By a mock of the driver a test means the pool, too: what extends it would be neither of the two.
-  if ('_isMockFunction' in driver.Pool) return driver.Pool as unknown as AnyPool
+  if ((driver.Pool as { readonly _isMockFunction?: unknown } | undefined)?._isMockFunction) return driver.Pool as unknown as AnyPool
   // Only workerd has this, and a pool per request cannot work without it.
   if (!('WebSocketPair' in globalThis)) return processPoolOver(driver)
   prepareBindings()

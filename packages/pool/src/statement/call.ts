@@ -6,7 +6,7 @@ import type { Loss } from '../connection/lost-statement.ts'
 import type { Reader } from '../connection/shared-connection.ts'
 import type { StatementTrace } from '../connection/traced-client.ts'
 import { type Answer, sendSeen, sendUnseen, withText } from '../connection/unseen.ts'
-import { isBusy, whenQuiet } from '../connection/when-finished.ts'
+import { whenListenersEnd } from '../connection/when-finished.ts'
 import { type Context, runIn } from '../driver/async-context.ts'
 import { type PeerClient, queuedQueriesOf } from '../driver/peer.ts'
 import type { Callback } from '../driver/promisify.ts'
@@ -63,9 +63,7 @@ export function readOnly(client: PeerClient, call: Call, settings: Settings, set
   }
   const bound = call.mostMillis ? `; SET LOCAL statement_timeout = ${call.mostMillis}` : ''
   const begin = () => sendUnseen(client, `BEGIN READ ONLY${bound}`, undefined, (failure) => resume(call, () => begun(failure)))
-  // What a listener of `connect` does on it may be a transaction, and ours would be part of that.
-  if (isBusy(client)) whenQuiet(client, settings, begin)
-  else begin()
+  whenListenersEnd(client, settings, undefined, begin)
 }
 
 /** In the middle of our transaction: what other code has queued meanwhile, a listener of `connect` for instance, goes out behind it. */

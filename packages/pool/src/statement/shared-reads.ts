@@ -146,7 +146,7 @@ class SharedRead implements Expected {
     if (this.#host.sharing.hasIdle) return LOOK_MILLIS
     if (this.query && this.#ledger.abandon(this.query) && this.#mayTell()) {
       const error = waiting.timeUp(now - this.#since)
-      error.message += SENT_BEHIND
+      error.message = error.message.replace(/(?= See http)|$/, SENT_BEHIND)
       // A callback of the user's may throw, and others are to be told.
       nextTick(() => resume(this.#call, () => this.#call.done(error)))
     }

@@ -4,7 +4,7 @@ import { createStatementCache, type Outcome } from '@thaw/core'
 import type { QueryResult } from 'pg'
 import { type OwnWork, ownWorkOf } from '../checkout/own-work.ts'
 import { createPoolContext, type PoolContext } from '../connection/pool-context.ts'
-import { untilQuiet } from '../connection/when-finished.ts'
+import { whenListenersEnd } from '../connection/when-finished.ts'
 import type { Driver } from '../driver/driver.ts'
 import { behindProxies } from '../driver/itself.ts'
 import type { PeerClient } from '../driver/peer.ts'
@@ -61,8 +61,11 @@ export function transactingPoolOver(driver: Driver): new (config?: object, Clien
         classify: createStatementCache(),
         tells: undefined,
         keeper: new Keeper(),
-        connect: async (signal?: AbortSignal) =>
-          untilQuiet((await (signal ? this.connect({ signal }) : this.connect())) as PeerClient, settings),
+        connect: async (signal?: AbortSignal) => {
+          const client = (await (signal ? this.connect({ signal }) : this.connect())) as PeerClient
+          await new Promise<void>((resolve) => whenListenersEnd(client, settings, signal, resolve))
+          return client
+        },
         queryTimeoutMillis: Number((this.options as { query_timeout?: unknown }).query_timeout) || 0,
         cancel: (client: PeerClient) => own.cancel(client),
         roles: own.roles,
