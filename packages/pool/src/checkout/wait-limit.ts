@@ -65,21 +65,15 @@ export class WaitLimit {
     const failed = this.#lastFailure
     const { connectionString } = this.#options as { readonly connectionString?: unknown }
     const advice = adviceOnUrl(connectionString) ?? adviceWhereNothingWasGiven(this.#options)
+    const hidesPlace = mayShowPassword(connectionString)
+    const error = failed && (hidesPlace ? bare(failed.error) : failed.error)
     const shown = (to: Target | undefined) => {
-      if (!to || mayShowPassword(connectionString)) return undefined
+      if (!to || hidesPlace) return undefined
       return isUnreadable(connectionString) ? { ...to, database: '' } : to
     }
     if (failed?.dial.target && waitedMillis < this.#timeoutMillis) {
       const { attempts, stage, target, hosts } = failed.dial
-      return connectError(
-        mayShowPassword(connectionString) ? bare(failed.error) : failed.error,
-        shown(target),
-        attempts,
-        waitedMillis,
-        stage,
-        advice,
-        hosts,
-      )
+      return connectError(error, shown(target), attempts, waitedMillis, stage, advice, hosts)
     }
     const stage = probes > 0 ? 'probe' : failed || dials > 0 ? 'connect' : 'wait'
     const dial = failed?.dial ?? underWay
@@ -88,7 +82,7 @@ export class WaitLimit {
       waitedMillis,
       this.#options.max,
       shown(dial?.target),
-      failed && mayShowPassword(connectionString) ? bare(failed.error) : failed?.error,
+      error,
       dial?.stage,
       this.growth.atRest,
       failed?.dial.hosts,
